@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Each layer may import itself and those listed before it; reward and sampler never import each other. */
+const layers: Record<string, readonly string[]> = {
+  io: [],
+  engine: [],
+  nn: ['io', 'engine'],
+  dataset: ['io', 'engine', 'nn'],
+  model: ['io', 'engine', 'nn'],
+  sampler: ['io', 'engine', 'nn', 'model'],
+  reward: ['io', 'engine', 'nn', 'dataset', 'model'],
+  train: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward'],
+  evaluate: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train'],
+  show: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate'],
+  study: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show'],
+};
+const top = new Set(['index.ts', 'cli.ts', 'cli']);
+
+function files(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(root, folder, name));
+}
+
+function imports(file: string): string[] {
+  const text = readFileSync(file, 'utf8');
+  const found = text.matchAll(/(?:from\s+|import\s*\(\s*|import\s+)'([^']+)'/g);
+  return [...found].map((match) => match[1] ?? '');
+}
+
+describe('one direction of imports', () => {
+  test.each(files('src').map((file) => [relative(root, file), file]))('%s', (_, file) => {
+    const [layer = ''] = relative(join(root, 'src'), file).split(sep);
+    for (const target of imports(file).filter((name) => name.startsWith('.'))) {
+      const path = relative(join(root, 'src'), join(dirname(file), target));
+      expect(path.startsWith('..'), `${target} leaves src/`).toBe(false);
+      const [to = ''] = path.split(sep);
+      if (top.has(layer) || to === layer) continue;
+      expect(layers[layer], `src/${layer} is not a known layer: add it to this test`).toBeDefined();
+      expect(layers[layer], `src/${layer} must not import src/${to}`).toContain(to);
+    }
+  });
+
+  test('only src/engine/tf.ts imports TensorFlow.js values', () => {
+    for (const file of [...files('src'), ...files('kernel')]) {
+      const inside = imports(file).filter((name) => name.startsWith('@tensorflow/'));
+      if (inside.length > 0) expect(relative(root, file).split(sep).slice(0, 2).join('/')).toBe('src/engine');
+    }
+  });
+
+  test('the kernel and the library do not import each other', () => {
+    for (const file of files('kernel')) {
+      for (const target of imports(file).filter((name) => name.startsWith('.'))) {
+        expect(relative(join(root, 'kernel'), join(dirname(file), target)).startsWith('..')).toBe(false);
+      }
+    }
+  });
+});
