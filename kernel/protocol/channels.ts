@@ -1,0 +1,118 @@
+/** The five sockets of a kernel (iopub, shell, control, stdin, heartbeat) with ordered, signed sending. */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Publisher, Reply, Router } from 'zeromq';
+import { createHeader, type Header, type Json, type Message, parse, Signer, serialize, WireError } from './wire.ts';
+
+/** Contents of the connection file that the client writes. */
+export interface ConnectionInfo {
+  transport: string;
+  ip: string;
+  key: string;
+  signature_scheme: string;
+  shell_port: number;
+  iopub_port: number;
+  control_port: number;
+  stdin_port: number;
+  hb_port: number;
+}
+
+export type RouterName = 'shell' | 'control' | 'stdin';
+
+/** A reply's addressee: the request's identities and header. */
+export interface Request {
+  identities: Buffer[];
+  header: Header;
+}
+
+/** Reads a connection file. Throws with the file's name when it is missing or incomplete. */
+export function readConnectionFile(path: string): ConnectionInfo {
+  const info = JSON.parse(readFileSync(path, 'utf8')) as ConnectionInfo;
+  for (const key of ['transport', 'ip', 'shell_port', 'iopub_port', 'control_port', 'stdin_port', 'hb_port'] as const) {
+    if (info[key] === undefined) throw new Error(`the connection file ${path} lacks "${key}"`);
+  }
+  return { ...info, key: info.key ?? '', signature_scheme: info.signature_scheme || 'hmac-sha256' };
+}
+
+export class Channels {
+  readonly session: string = randomUUID();
+  readonly #signer: Signer;
+  readonly #info: ConnectionInfo;
+  readonly #iopub = new Publisher({ sendHighWaterMark: 0 });
+  readonly #heartbeat = new Reply();
+  readonly #routers: Record<RouterName, Router> = { shell: new Router(), control: new Router(), stdin: new Router() };
+  /** Sends on one socket must not overlap: each waits for the one before. */
+  readonly #tails = new Map<Publisher | Router, Promise<void>>();
+
+  constructor(info: ConnectionInfo) {
+    this.#info = info;
+    this.#signer = new Signer(info.key, info.signature_scheme);
+  }
+
+  async bind(): Promise<void> {
+    const { transport, ip } = this.#info;
+    const separator = transport === 'ipc' ? '-' : ':';
+    const address = (port: number): string => `${transport}://${ip}${separator}${port}`;
+    await this.#iopub.bind(address(this.#info.iopub_port));
+    await this.#heartbeat.bind(address(this.#info.hb_port));
+    for (const name of ['shell', 'control', 'stdin'] as const) {
+      await this.#routers[name].bind(address(this.#info[`${name}_port`]));
+    }
+    void this.#echoHeartbeat();
+  }
+
+  /** Messages of one router in order of arrival; invalid frames are dropped and told to `onInvalid`. */
+  async *receive(name: RouterName, onInvalid: (error: WireError) => void): AsyncGenerator<Message> {
+    for await (const frames of this.#routers[name]) {
+      let message: Message;
+      try {
+        message = parse(frames, this.#signer);
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        onInvalid(error);
+        continue;
+      }
+      yield message;
+    }
+  }
+
+  publish(type: string, content: Json, parent?: Header, metadata: Json = {}, buffers: Uint8Array[] = []): Promise<void> {
+    return this.#send(this.#iopub, [Buffer.from(type)], type, content, parent, metadata, buffers);
+  }
+
+  reply(name: RouterName, request: Request, type: string, content: Json, metadata: Json = {}): Promise<void> {
+    return this.#send(this.#routers[name], request.identities, type, content, request.header, metadata, []);
+  }
+
+  /** Waits until everything queued has been handed to the sockets, then closes them. */
+  async close(): Promise<void> {
+    await Promise.all(this.#tails.values());
+    for (const socket of [this.#iopub, this.#heartbeat, ...Object.values(this.#routers)]) socket.close();
+  }
+
+  #send(
+    socket: Publisher | Router,
+    identities: Buffer[],
+    type: string,
+    content: Json,
+    parent: Header | undefined,
+    metadata: Json,
+    buffers: Uint8Array[],
+  ): Promise<void> {
+    const header = createHeader(this.session, type);
+    const message = { identities, header, parent: (parent ?? {}) as Json, metadata, content, buffers };
+    const frames = serialize(message, this.#signer);
+    const tail = (this.#tails.get(socket) ?? Promise.resolve())
+      .then(() => socket.send(frames as Buffer[]))
+      .catch((error: unknown) => {
+        // A client that went away makes a router's send fail; there is nobody left to tell.
+        if (!socket.closed) process.stderr.write(`kernel: sending ${type} failed: ${String(error)}\n`);
+      });
+    this.#tails.set(socket, tail);
+    return tail;
+  }
+
+  async #echoHeartbeat(): Promise<void> {
+    for await (const frames of this.#heartbeat) await this.#heartbeat.send(frames);
+  }
+}
