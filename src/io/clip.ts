@@ -1,0 +1,41 @@
+/** A short video in host memory. */
+export interface Clip {
+  /** RGB values in [0, 1], row-major [F, H, W, 3]. */
+  data: Float32Array;
+  frames: number;
+  height: number;
+  width: number;
+  /** Frames a second. */
+  fps: number;
+}
+
+/**
+ * Makes a clip and checks that the data has the announced size.
+ *
+ * @throws RangeError naming the argument that does not fit.
+ * @example createClip(new Float32Array(9 * 32 * 32 * 3), { frames: 9, height: 32, width: 32, fps: 8 })
+ */
+export function createClip(data: Float32Array, size: Omit<Clip, 'data'>): Clip {
+  const { frames, height, width, fps } = size;
+  for (const [name, value] of Object.entries({ frames, height, width })) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new RangeError(`${name}: wanted an integer >= 1, received ${value}`);
+  }
+  if (!(fps > 0)) throw new RangeError(`fps: wanted a positive number, received ${fps}`);
+  const wanted = frames * height * width * 3;
+  if (data.length !== wanted) {
+    const shape = `[${frames}, ${height}, ${width}, 3]`;
+    throw new RangeError(`data: ${shape} needs ${wanted} values, received ${data.length}`);
+  }
+  return { data, frames, height, width, fps };
+}
+
+/** Frame `index` of a clip as a view [H, W, 3] (not copied); a negative index counts from the end. */
+export function clipFrame(clip: Clip, index: number): Float32Array {
+  const frame = index < 0 ? clip.frames + index : index;
+  if (!Number.isInteger(frame) || frame < 0 || frame >= clip.frames) {
+    throw new RangeError(`index: wanted an integer within +-${clip.frames}, received ${index}`);
+  }
+  const size = clip.height * clip.width * 3;
+  return clip.data.subarray(frame * size, (frame + 1) * size);
+}

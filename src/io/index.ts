@@ -1,0 +1,6 @@
+export * from './atomic.ts';
+export * from './clip.ts';
+export * from './host-tensor.ts';
+export * from './safetensors.ts';
+export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';
+export * from './widen.ts';

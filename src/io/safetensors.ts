@@ -1,0 +1,174 @@
+/** Reading and writing of safetensors files: https://github.com/huggingface/safetensors (format description). */
+import { type FileHandle, open } from 'node:fs/promises';
+import { writeAtomic } from './atomic.ts';
+import { bytesOf, bytesPerElement, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
+import {
+  maxHeaderBytes,
+  parseHeader,
+  SafetensorsError,
+  type SafetensorsHeader,
+  safetensorsCode,
+  type TensorInfo,
+} from './safetensors-header.ts';
+
+/** An open description of a safetensors file: the header is in memory, each tensor is read when asked for. */
+export interface SafetensorsFile {
+  readonly path: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Names of all tensors, in header order. */
+  names(): string[];
+  has(name: string): boolean;
+  /** Dtype, shape and place of a tensor. */
+  info(name: string): TensorInfo;
+  /** Reads one tensor: its own bytes only. */
+  read(name: string): Promise<HostTensor>;
+  /** Reads tensors one after the other, in file order. */
+  entries(): AsyncGenerator<[string, HostTensor]>;
+}
+
+/**
+ * Opens a safetensors file: reads and validates its header, no tensor data.
+ *
+ * No file handle stays open, so there is nothing to close.
+ *
+ * @throws SafetensorsError if the file does not keep to the format (truncated, overlapping, unknown dtype, ...).
+ * @example
+ * const file = await openSafetensors('diffusion_pytorch_model.safetensors');
+ * const weight = await file.read('head.head.weight');
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  const header = await withFile(path, (file) => readHeader(file));
+  return describe(path, header);
+}
+
+/** Reads all tensors of a safetensors file at once. */
+export async function readSafetensors(path: string): Promise<Map<string, HostTensor>> {
+  const all = new Map<string, HostTensor>();
+  const file = await openSafetensors(path);
+  for await (const [name, tensor] of file.entries()) all.set(name, tensor);
+  return all;
+}
+
+function describe(path: string, { tensors, metadata }: SafetensorsHeader): SafetensorsFile {
+  const info = (name: string): TensorInfo => {
+    const found = tensors.get(name);
+    if (found === undefined) throw new SafetensorsError(`${path}: no tensor "${name}" among ${tensors.size}`);
+    return found;
+  };
+  const byPosition = () => [...tensors].sort(([, a], [, b]) => a.begin - b.begin);
+  return {
+    path,
+    metadata,
+    names: () => [...tensors.keys()],
+    has: (name) => tensors.has(name),
+    info,
+    read: (name) => withFile(path, (file) => readTensor(file, info(name))),
+    async *entries() {
+      const file = await open(path, 'r');
+      try {
+        for (const [name, place] of byPosition()) yield [name, await readTensor(file, place)];
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
+
+/** Runs `use` on an open file and puts the path in front of a format error. */
+async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, 'r');
+  try {
+    return await use(file);
+  } catch (error) {
+    if (error instanceof SafetensorsError) error.message = `${path}: ${error.message}`;
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
+  const { size } = await file.stat();
+  if (size < 8) throw new SafetensorsError(`${size} bytes are too few for a safetensors file (at least 8)`);
+  const first = await readBytes(file, 0, 8);
+  const length = new DataView(first.buffer as ArrayBuffer, first.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(maxHeaderBytes)) {
+    throw new SafetensorsError(`a header of ${length} bytes is announced, more than the ${maxHeaderBytes} accepted`);
+  }
+  const dataStart = 8 + Number(length);
+  if (dataStart > size)
+    throw new SafetensorsError(`a header of ${length} bytes is announced, but the file has only ${size}`);
+  const text = new TextDecoder().decode(await readBytes(file, 8, Number(length)));
+  return parseHeader(text, dataStart, size);
+}
+
+async function readTensor(file: FileHandle, place: TensorInfo): Promise<HostTensor> {
+  const bytes = await readBytes(file, place.begin, place.byteLength);
+  return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
+}
+
+/** One system call moves at most 2 GiB, so long ranges come in parts. */
+async function readBytes(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
+  const part = 1 << 30;
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(part, length - done), begin + done);
+    if (bytesRead === 0)
+      throw new SafetensorsError(`the file ends at byte ${begin + done}; has it been cut since it was opened?`);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/**
+ * Writes a safetensors file atomically (temporary file beside it, synced, renamed).
+ *
+ * Tensors are laid out by falling element size, so that each lies aligned, then in the order given.
+ *
+ * @example await writeSafetensors('weights.safetensors', await weights.toHost(), { format: 'pt' })
+ */
+export async function writeSafetensors(
+  path: string,
+  entries: Iterable<readonly [string, HostTensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const sorted = [...entries].sort(([, a], [, b]) => bytesPerElement(b.dtype) - bytesPerElement(a.dtype));
+  await writeAtomic(path, fileChunks(sorted, metadata));
+}
+
+function* fileChunks(
+  entries: readonly (readonly [string, HostTensor])[],
+  metadata: Readonly<Record<string, string>>,
+): Generator<Uint8Array> {
+  yield headerBytes(entries, metadata);
+  for (const [, tensor] of entries) yield bytesOf(tensor);
+}
+
+function headerBytes(
+  entries: readonly (readonly [string, HostTensor])[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const fields: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
+  const seen = new Set<string>(['__metadata__']);
+  let position = 0;
+  for (const [name, tensor] of entries) {
+    if (seen.has(name)) throw new SafetensorsError(`tensor name "${name}" is given twice or reserved`);
+    seen.add(name);
+    const { dtype, shape, data } = hostTensor(tensor.dtype, tensor.shape, tensor.data);
+    const end = position + data.byteLength;
+    fields.push([name, { dtype: safetensorsCode(dtype), shape, data_offsets: [position, end] }]);
+    position = end;
+  }
+  return frameHeader(JSON.stringify(Object.fromEntries(fields)));
+}
+
+/** u64 length, then the text padded with spaces so that the data starts at a multiple of 8. */
+function frameHeader(text: string): Uint8Array {
+  const json = Buffer.from(text);
+  const length = Math.ceil(json.byteLength / 8) * 8;
+  const bytes = Buffer.alloc(8 + length, ' ');
+  bytes.writeBigUInt64LE(BigInt(length), 0);
+  bytes.set(json, 8);
+  return bytes;
+}

@@ -1,0 +1,84 @@
+import type { HostTensor } from './host-tensor.ts';
+
+/**
+ * The elements of a host tensor as float32.
+ *
+ * Half precisions, 8-bit floats, booleans and small integers widen exactly; float64 and 64-bit integers round to
+ * nearest. float32 data is returned as it is, not copied.
+ *
+ * @example toFloat32(await file.read('head.head.weight'))
+ */
+export function toFloat32(host: HostTensor): Float32Array {
+  const { dtype, data } = host;
+  switch (dtype) {
+    case 'float32':
+      return data as Float32Array;
+    case 'bfloat16':
+      return widenBfloat16(data as Uint16Array);
+    case 'float16':
+      return widenByTable(data as Uint16Array, halfTable());
+    case 'float8_e4m3':
+      return widenByTable(data as Uint8Array, float8Table(4, 3));
+    case 'float8_e5m2':
+      return widenByTable(data as Uint8Array, float8Table(5, 2));
+    case 'int64':
+    case 'uint64':
+      return Float32Array.from(data as BigInt64Array, Number);
+    default:
+      return Float32Array.from(data as Int32Array);
+  }
+}
+
+function widenBfloat16(bits: Uint16Array): Float32Array {
+  const wide = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) wide[i] = bits[i]! << 16;
+  return new Float32Array(wide.buffer);
+}
+
+function widenByTable(bits: Uint16Array | Uint8Array, table: Float32Array): Float32Array {
+  const wide = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) wide[i] = table[bits[i]!]!;
+  return wide;
+}
+
+let halves: Float32Array | undefined;
+
+/** Values of all 65,536 half-precision patterns, made at first use. */
+function halfTable(): Float32Array {
+  halves ??= Float32Array.from({ length: 1 << 16 }, (_, bits) => smallFloat(bits, 5, 10, true));
+  return halves;
+}
+
+/** Values of all 256 patterns of an 8-bit float; E4M3 has no infinities (the "FN" form of the ML formats). */
+function float8Table(exponentBits: number, mantissaBits: number): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, bits) =>
+    smallFloat(bits, exponentBits, mantissaBits, exponentBits === 5),
+  );
+}
+
+/** Value of a sign | exponent | mantissa pattern with IEEE bias; without infinities only the last pattern is NaN. */
+function smallFloat(bits: number, exponentBits: number, mantissaBits: number, hasInfinity: boolean): number {
+  const steps = 2 ** mantissaBits;
+  const top = 2 ** exponentBits - 1;
+  const bias = (top - 1) / 2;
+  const mantissa = bits % steps;
+  const exponent = (bits >>> mantissaBits) & top;
+  const sign = bits >>> (exponentBits + mantissaBits) === 0 ? 1 : -1;
+  if (exponent === top && (hasInfinity || mantissa === steps - 1)) {
+    return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  }
+  if (exponent === 0) return (sign * mantissa * 2 ** (1 - bias)) / steps;
+  return sign * (1 + mantissa / steps) * 2 ** (exponent - bias);
+}
+
+/** Rounds float32 values to bfloat16 bit patterns (to nearest, ties to even; NaN stays NaN). */
+export function toBfloat16(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer as ArrayBuffer, values.byteOffset, values.length);
+  const narrow = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]!;
+    const nan = (word & 0x7fffffff) > 0x7f800000;
+    narrow[i] = nan ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return narrow;
+}

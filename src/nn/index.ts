@@ -1,0 +1,5 @@
+export * from './host.ts';
+export * from './init.ts';
+export * from './random.ts';
+export * from './shapes.ts';
+export * from './weights.ts';

@@ -1,0 +1,155 @@
+import { type Tensor, tf, type Variable } from '../engine/tf.ts';
+import type { HostTensor } from '../io/index.ts';
+import { toHost, toTensor } from './host.ts';
+import { checkShapes, type Shapes } from './shapes.ts';
+
+/** What weights are made from: an engine's tensor, or host data as read from a file or drawn from a key. */
+export type WeightSource = Tensor | HostTensor;
+
+/** How {@link Weights.from} makes its variables. */
+export interface WeightsOptions {
+  /** Whether optimizers may change the variables (default true). */
+  trainable?: boolean;
+}
+
+let serial = 0;
+
+/**
+ * The weights of a model: a map from checkpoint key to variable, in the layout and under the names of the official
+ * checkpoint (`Linear.weight` [out, in], `Conv3d.weight` [out, in, kT, kH, kW]).
+ *
+ * `weights.at('blocks.0')` is a view that shares the variables. Weights own engine memory: `dispose()` releases it.
+ *
+ * @example
+ * const weights = Weights.from(await readSafetensors('weights.safetensors'));
+ * const block = weights.at('blocks.0.self_attn');
+ * linear(x, block.get('q.weight'), block.get('q.bias'));
+ */
+export class Weights {
+  readonly #variables: ReadonlyMap<string, Variable>;
+  readonly #prefix: string;
+
+  private constructor(variables: ReadonlyMap<string, Variable>, prefix: string) {
+    this.#variables = variables;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * Makes weights that own a variable for each entry; host data is uploaded one entry at a time.
+   * Tensors given stay the caller's to dispose.
+   *
+   * @throws Error if a name is given twice.
+   */
+  static from(entries: Iterable<readonly [string, WeightSource]>, options: WeightsOptions = {}): Weights {
+    const model = serial++;
+    const variables = new Map<string, Variable>();
+    for (const [name, source] of entries) {
+      if (variables.has(name)) throw new Error(`weight "${name}" is given twice`);
+      variables.set(name, makeVariable(source, `weights${model}/${name}`, options.trainable ?? true));
+    }
+    return new Weights(variables, '');
+  }
+
+  /** As {@link Weights.from}, for entries that arrive one after the other (a file read tensor by tensor). */
+  static async stream(
+    entries: AsyncIterable<readonly [string, WeightSource]>,
+    options: WeightsOptions = {},
+  ): Promise<Weights> {
+    const parts = new Map<string, Variable>();
+    for await (const entry of entries) {
+      if (parts.has(entry[0])) throw new Error(`weight "${entry[0]}" is given twice`);
+      parts.set(entry[0], Weights.from([entry], options).get(entry[0]));
+    }
+    return new Weights(parts, '');
+  }
+
+  /**
+   * The variable of a key.
+   *
+   * @throws Error with the full name if there is none.
+   */
+  get(name: string): Variable {
+    const found = this.#variables.get(this.#prefix + name);
+    if (found === undefined) throw new Error(`no weight "${this.#prefix}${name}"${this.#nearby(name)}`);
+    return found;
+  }
+
+  has(name: string): boolean {
+    return this.#variables.has(this.#prefix + name);
+  }
+
+  /** Keys below this view, without its prefix, in the order they were given. */
+  names(): string[] {
+    const { length } = this.#prefix;
+    return [...this.#variables.keys()].filter((key) => key.startsWith(this.#prefix)).map((key) => key.slice(length));
+  }
+
+  /** Pairs of key and variable, in order. */
+  entries(): [string, Variable][] {
+    return this.names().map((name) => [name, this.get(name)]);
+  }
+
+  /** The weights below a prefix: `weights.at('blocks.0').get('norm3.bias')` is `weights.get('blocks.0.norm3.bias')`. */
+  at(prefix: string): Weights {
+    return new Weights(this.#variables, `${this.#prefix}${prefix}.`);
+  }
+
+  shapes(): Map<string, number[]> {
+    return new Map(this.entries().map(([name, variable]) => [name, variable.shape]));
+  }
+
+  /** Variables that an optimizer may change, in order. */
+  trainable(): Variable[] {
+    return this.entries()
+      .map(([, variable]) => variable)
+      .filter((variable) => variable.trainable);
+  }
+
+  /** Host copies of all weights, for files and comparisons. */
+  async toHost(): Promise<Map<string, HostTensor>> {
+    const host = new Map<string, HostTensor>();
+    for (const [name, variable] of this.entries()) host.set(name, await toHost(variable));
+    return host;
+  }
+
+  /**
+   * Replaces the values of all weights; names and shapes must fit exactly.
+   *
+   * @throws Error listing the missing, surplus and misshapen weights; nothing is changed then.
+   */
+  load(values: ReadonlyMap<string, WeightSource>): void {
+    checkShapes(shapesOf(values), this.shapes(), 'the given weights');
+    for (const [name, source] of values) tf.tidy(() => this.get(name).assign(ownTensor(source)));
+  }
+
+  /** Independent weights of the same values. */
+  clone(options: WeightsOptions = {}): Weights {
+    return Weights.from(this.entries(), options);
+  }
+
+  /** Releases the variables; a view releases those below its prefix. */
+  dispose(): void {
+    for (const [, variable] of this.entries()) variable.dispose();
+  }
+
+  /** A hint for a name that is not there: what is there at the same place. */
+  #nearby(name: string): string {
+    const parent = this.#prefix + name.slice(0, name.lastIndexOf('.') + 1);
+    const siblings = [...this.#variables.keys()].filter((key) => key.startsWith(parent));
+    return siblings.length === 0 ? ` and none below "${parent}"` : `; there are ${siblings.slice(0, 6).join(', ')}`;
+  }
+}
+
+/** Shapes of a map of tensors. */
+export function shapesOf(tensors: ReadonlyMap<string, { shape: readonly number[] }>): Shapes {
+  return new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+}
+
+/** A variable that shares no handle with its source: a tensor given stays the caller's. */
+function makeVariable(source: WeightSource, name: string, trainable: boolean): Variable {
+  return tf.tidy(() => tf.variable(ownTensor(source), trainable, name));
+}
+
+function ownTensor(source: WeightSource): Tensor {
+  return source instanceof tf.Tensor ? tf.clone(source) : toTensor(source);
+}

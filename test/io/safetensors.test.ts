@@ -1,0 +1,140 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  bytesPerElement,
+  elementCount,
+  type HostTensor,
+  hostDTypes,
+  hostTensor,
+  openSafetensors,
+  readSafetensors,
+  SafetensorsError,
+  toFloat32,
+  viewBytes,
+  writeSafetensors,
+} from '../../src/io/index.ts';
+import { fixture } from '../parity/fixtures.ts';
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'safetensors-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+interface Expected {
+  ok: boolean | 'optional';
+  why?: string;
+  metadata?: Record<string, string>;
+  entries?: Record<string, { dtype: string; shape: number[]; values: number[] }>;
+}
+
+describe('files of the reference library', () => {
+  const data = fixture('pth-reader');
+  const expected = Object.entries(data.json<Record<string, Expected>>('expected.json')).filter(([name]) =>
+    name.endsWith('.safetensors'),
+  );
+
+  test.each(expected.filter(([, { ok }]) => ok === true))('%s loads', async (name, { entries = {}, metadata = {} }) => {
+    const file = await openSafetensors(data.path(name));
+    expect(Object.fromEntries(file.metadata)).toEqual(metadata);
+    expect(new Set(file.names())).toEqual(new Set(Object.keys(entries).map((path) => path.slice(1))));
+    for (const [path, { shape, values }] of Object.entries(entries)) {
+      const tensor = await file.read(path.slice(1));
+      expect(tensor.shape).toEqual(shape);
+      expect(Array.from(toFloat32(tensor))).toEqual(values.map(Math.fround));
+    }
+  });
+
+  test.each(expected.filter(([, { ok }]) => ok === false))('%s is refused', async (name) => {
+    const before = process.memoryUsage().rss;
+    await expect(openSafetensors(data.path(name))).rejects.toThrow(SafetensorsError);
+    await expect(openSafetensors(data.path(name))).rejects.toThrow(name);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
+  });
+});
+
+/** A tensor of any dtype with any bytes. */
+const anyTensor: fc.Arbitrary<HostTensor> = fc
+  .tuple(fc.constantFrom(...hostDTypes), fc.array(fc.nat(4), { maxLength: 4 }))
+  .chain(([dtype, shape]) => {
+    const length = elementCount(shape) * bytesPerElement(dtype);
+    return fc
+      .uint8Array({ minLength: length, maxLength: length })
+      .map((bytes) => hostTensor(dtype, shape, viewBytes(dtype, bytes.slice())));
+  });
+
+test('every dtype and shape survives a round trip bit for bit', async () => {
+  const path = join(folder, 'any.safetensors');
+  const names = fc.string({ minLength: 1 }).filter((name) => name !== '__metadata__');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.dictionary(names, anyTensor),
+      fc.dictionary(fc.string(), fc.string()),
+      async (all, metadata) => {
+        await writeSafetensors(path, Object.entries(all), metadata);
+        const read = await readSafetensors(path);
+        expect(new Set(read.keys())).toEqual(new Set(Object.keys(all)));
+        for (const [name, tensor] of Object.entries(all)) {
+          expect(read.get(name)!.dtype).toBe(tensor.dtype);
+          expect(read.get(name)!.shape).toEqual(tensor.shape);
+          expect(bytes(read.get(name)!)).toEqual(bytes(tensor));
+        }
+        expect(Object.fromEntries((await openSafetensors(path)).metadata)).toEqual({ ...metadata });
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+function bytes({ data }: HostTensor): Uint8Array {
+  return new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer);
+}
+
+test('data of every tensor starts at a multiple of its element size', async () => {
+  const path = join(folder, 'aligned.safetensors');
+  await writeSafetensors(path, [
+    ['byte', hostTensor('uint8', [3], new Uint8Array(3))],
+    ['half', hostTensor('bfloat16', [1], new Uint16Array(1))],
+    ['wide', hostTensor('float64', [2], new Float64Array(2))],
+  ]);
+  const file = await openSafetensors(path);
+  for (const name of file.names()) {
+    const { begin, dtype } = file.info(name);
+    expect(begin % bytesPerElement(dtype)).toBe(0);
+  }
+});
+
+test('a failing write leaves the old file and nothing else', async () => {
+  const path = join(folder, 'kept.safetensors');
+  const good = hostTensor('float32', [1], new Float32Array([7]));
+  await writeSafetensors(path, [['a', good]]);
+  const bad = { ...good, shape: [2] };
+  await expect(writeSafetensors(path, [['a', bad]])).rejects.toThrow('needs 2 elements, received 1');
+  await expect(
+    writeSafetensors(path, [
+      ['a', good],
+      ['a', good],
+    ]),
+  ).rejects.toThrow('given twice');
+  expect(await readdir(folder)).toEqual(['kept.safetensors']);
+  expect((await readSafetensors(path)).get('a')!.data[0]).toBe(7);
+});
+
+test('an unknown tensor is named with the file', async () => {
+  const path = join(folder, 'one.safetensors');
+  await writeSafetensors(path, [['a', hostTensor('float32', [], new Float32Array(1))]]);
+  const file = await openSafetensors(path);
+  await expect(file.read('b')).rejects.toThrow('one.safetensors: no tensor "b"');
+  expect(() => file.info('b')).toThrow('no tensor "b"');
+});
+
+test('a file cut after it was opened is refused', async () => {
+  const path = join(folder, 'cut.safetensors');
+  await writeSafetensors(path, [['a', hostTensor('float32', [4], new Float32Array(4))]]);
+  const file = await openSafetensors(path);
+  await writeFile(path, Buffer.alloc(20));
+  await expect(file.read('a')).rejects.toThrow('has it been cut');
+});
