@@ -1,0 +1,96 @@
+/** The arithmetic of each kind of layer. Source: Wan2.1 wan/modules/vae.py (`ResidualBlock`, `AttentionBlock`). */
+import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import {
+  type ChunkContext,
+  causalConv,
+  downsample2d,
+  downsample3d,
+  type LayerCall,
+  perFrame,
+  upsample2d,
+  upsample3d,
+} from './causal.ts';
+import type { VaeLayer, VaeLayerKind } from './layers.ts';
+
+/** Sees each layer's output while a model runs; keep a clone to use it later. */
+export type LayerTap = (name: string, output: Tensor) => void;
+
+const arithmetic: Record<VaeLayerKind, (call: LayerCall, x: Tensor) => Tensor> = {
+  conv: (call, x) => causalConv(call, x, ''),
+  pointwise: (call, x) => pointwise(call, x, call.name),
+  residual,
+  attention: attentionBlock,
+  head: (call, x) => causalConv(call, normSilu(call, x, '0.gamma'), '2'),
+  downsample2d,
+  downsample3d,
+  upsample2d,
+  upsample3d,
+};
+
+/**
+ * Runs layers over one chunk x [B,F,H,W,C]. Between layers only the running value and the slots stay in memory.
+ */
+export function applyLayers(
+  layers: readonly VaeLayer[],
+  weights: Weights,
+  x: Tensor,
+  chunk: ChunkContext,
+  onLayer?: LayerTap,
+): Tensor {
+  let value = x;
+  for (const { kind, name } of layers) {
+    const input = value;
+    const result = tf.tidy(() => {
+      const slots = chunk.next && {};
+      const output = arithmetic[kind]({ weights, name, chunk: { ...chunk, next: slots } }, input);
+      onLayer?.(name, output);
+      return { output, slots: slots ?? {} };
+    });
+    if (chunk.next) Object.assign(chunk.next, result.slots);
+    value = result.output;
+    if (input !== x) input.dispose();
+  }
+  return value;
+}
+
+/** x + conv(silu(norm(conv(silu(norm x))))), the shortcut being a 1×1×1 convolution where channels change. */
+function residual(call: LayerCall, x: Tensor): Tensor {
+  const hidden = causalConv(call, normSilu(call, x, 'residual.0.gamma'), 'residual.2');
+  const change = causalConv(call, normSilu(call, hidden, 'residual.3.gamma'), 'residual.6');
+  const shortcut = `${call.name}.shortcut`;
+  return tf.add(change, call.weights.has(`${shortcut}.weight`) ? pointwise(call, x, shortcut) : x);
+}
+
+/** x + proj(attention(norm x)), one head, each frame by itself. */
+function attentionBlock(call: LayerCall, x: Tensor): Tensor {
+  const attended = perFrame(x, (images) => {
+    const [n, h, w, c] = images.shape as [number, number, number, number];
+    const normed = channelNorm(images, call.weights.get(`${call.name}.norm.gamma`));
+    const qkv = pointwise(call, normed, `${call.name}.to_qkv`).reshape([n, h * w, 1, 3 * c]); // [B·F,L,1,3C]
+    const [q, k, v] = tf.split(qkv, 3, 3) as [Tensor, Tensor, Tensor];
+    const mixed = attention(q, k, v, { scale: 1 / Math.sqrt(c) }).reshape([n, h, w, c]);
+    return pointwise(call, mixed, `${call.name}.proj`);
+  });
+  return tf.add(x, attended);
+}
+
+function normSilu(call: LayerCall, x: Tensor, gamma: string): Tensor {
+  return silu(channelNorm(x, call.weights.get(`${call.name}.${gamma}`)));
+}
+
+/**
+ * x / ‖x‖ · √C · γ over the channels. The reference bounds the norm below by 1e-12; the same bound added under the
+ * root of the mean square differs only where ‖x‖ is of that size.
+ */
+function channelNorm(x: Tensor, gamma: Tensor): Tensor {
+  const channels = gamma.size;
+  return rmsNorm(x, gamma.reshape([channels]), 1e-24 / channels);
+}
+
+/** Convolution of kernel 1: a linear map of the channels. */
+function pointwise({ weights }: LayerCall, x: Tensor, prefix: string): Tensor {
+  const weight = weights.get(`${prefix}.weight`);
+  return linear(x, weight.reshape([weight.shape[0]!, weight.shape[1]!]), weights.get(`${prefix}.bias`));
+}

@@ -1,0 +1,94 @@
+/**
+ * Encoding and decoding of whole clips. Chunks of any length give the same numbers; short chunks need less memory,
+ * and one latent at a time is how the reference evaluates the model.
+ * Source: Wan2.1 wan/modules/vae.py (`WanVAE_.encode`, `WanVAE_.decode`).
+ */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import type { LayerTap } from './apply.ts';
+import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
+import { latentShape, type VaeConfig, vaeStrides } from './config.ts';
+import { checkLatents, checkVideo, denormalise, normalise } from './latents.ts';
+import { decoderLayers, encoderLayers } from './layers.ts';
+import { withoutGradient } from './without-gradient.ts';
+
+/** Options of a pass through encoder or decoder. */
+export interface VaeOptions {
+  /** Latent frames evaluated together; default as many as keep the largest activation below 256 MiB. */
+  readonly latentsPerChunk?: number;
+  /** Called with each layer's output [B,F,H,W,C], by its official name, once per chunk; it is freed afterwards. */
+  readonly onLayer?: LayerTap;
+}
+
+/** Options of {@link decode}. */
+export interface DecodeOptions extends VaeOptions {
+  /** Bound pixels to [−1, 1] as the reference does (default true); the gradient is zero where a pixel is bounded. */
+  readonly clamp?: boolean;
+  /**
+   * Let the gradient reach only this many latent frames, the last ones (default all). The earlier ones are decoded
+   * as constants: the same pixels, a truncated gradient, and memory for the last block only.
+   */
+  readonly gradientLatents?: number;
+}
+
+/** Mean and logarithm of the variance of the posterior, [B,f,h,w,z] each, not normalised. */
+export interface Posterior {
+  readonly mean: Tensor;
+  readonly logVariance: Tensor;
+}
+
+/**
+ * Normalised latents (μ − mean)/std, [B,f,h,w,z], of a video [B,F,H,W,3] in [−1, 1], f = 1 + ⌊(F − 1)/stride⌋;
+ * left-over frames are dropped. The posterior's mean, no sample.
+ *
+ * @throws RangeError if the video's shape does not fit the strides.
+ */
+export function encode(weights: Weights, config: VaeConfig, video: Tensor, options: VaeOptions = {}): Tensor {
+  return tf.tidy(() => normalise(config, encodePosterior(weights, config, video, options).mean));
+}
+
+/** Both halves of the encoder's output, for training a VAE with a divergence term. Video as for {@link encode}. */
+export function encodePosterior(
+  weights: Weights,
+  config: VaeConfig,
+  video: Tensor,
+  options: VaeOptions = {},
+): Posterior {
+  checkVideo(config, video);
+  const [batch, frames, height, width] = video.shape as [number, number, number, number, number];
+  const latents = latentShape(config, { frames, height, width }).frames;
+  const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, height, width);
+  return tf.tidy(() => {
+    const run = chunkRun(encoderLayers(config), weights, options.onLayer);
+    const { output } = walk(video, pixelFrames(config, chunkLengths(latents, perChunk)), run);
+    const [mean, logVariance] = tf.split(output, 2, 4) as [Tensor, Tensor];
+    return { mean, logVariance };
+  });
+}
+
+/**
+ * Video [B,F,H,W,3] of normalised latents [B,f,h,w,z]: latent 0 gives one frame, each later one `stride` frames,
+ * and every frame depends on all latents up to its own.
+ */
+export function decode(weights: Weights, config: VaeConfig, latents: Tensor, options: DecodeOptions = {}): Tensor {
+  checkLatents(config, latents);
+  return tf.tidy(() => {
+    const [batch, total, h, w] = latents.shape as [number, number, number, number, number];
+    const { space } = vaeStrides(config);
+    const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, h * space, w * space);
+    const run = chunkRun(decoderLayers(config), weights, options.onLayer);
+    const part = (from: number, to: number, state: VaeState | null) => {
+      const z = denormalise(config, latents.slice([0, from], [-1, to - from]));
+      return walk(z, chunkLengths(to - from, perChunk), run, { from: state, keep: to < total });
+    };
+    const constant = total - Math.min(options.gradientLatents ?? total, total);
+    if (constant === 0) return bounded(part(0, total, null).output, options);
+    const past = withoutGradient(() => part(0, constant, null));
+    return bounded(tf.concat([past.output, part(constant, total, past.state).output], 1), options);
+  });
+}
+
+/** Pixels bounded to [−1, 1] unless told otherwise. */
+export function bounded(video: Tensor, { clamp = true }: { readonly clamp?: boolean }): Tensor {
+  return clamp ? tf.clipByValue(video, -1, 1) : video;
+}

@@ -1,0 +1,16 @@
+export type { LayerTap } from './apply.ts';
+export type { VaeState } from './chunks.ts';
+export { type DecodeOptions, decode, encode, encodePosterior, type Posterior, type VaeOptions } from './codec.ts';
+export { latentShape, type VaeConfig, vaeConfig, vaePresets, vaeStrides } from './config.ts';
+export { initVae } from './init.ts';
+export { decoderLayers, encoderLayers, type VaeLayer, type VaeLayerKind } from './layers.ts';
+export { vaeShapes } from './shapes.ts';
+export {
+  type DecodedPiece,
+  decodeChunk,
+  decodeStream,
+  type EncodedPiece,
+  encodeChunk,
+  encodeStream,
+  type Pieces,
+} from './stream.ts';

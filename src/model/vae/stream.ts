@@ -1,0 +1,112 @@
+/** Encoding and decoding of clips that arrive in pieces, with the state between pieces in the caller's hands. */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { type ChunkResult, chunkRun, type VaeState } from './chunks.ts';
+import { bounded, type DecodeOptions, type VaeOptions } from './codec.ts';
+import type { VaeConfig } from './config.ts';
+import { checkLatents, checkPiece, denormalise, normalise } from './latents.ts';
+import { decoderLayers, encoderLayers } from './layers.ts';
+
+/** The next pixel frames of a clip [B,F,H,W,3], and the state that the piece after them needs. */
+export interface DecodedPiece {
+  readonly video: Tensor;
+  readonly state: VaeState;
+}
+
+/** The next normalised latents of a clip [B,f,h,w,z], and the state that the piece after them needs. */
+export interface EncodedPiece {
+  readonly latents: Tensor;
+  readonly state: VaeState;
+}
+
+/**
+ * Decodes the next latents [B,f,h,w,z] of a clip. `state` is null for the first piece and afterwards what the
+ * previous call returned; it is not changed, so one state may be continued in several ways. Free it with
+ * `tf.dispose(state)`.
+ *
+ * @example
+ * const first = decodeChunk(weights, config, latents0, null); // 1 + (f − 1)·stride frames
+ * const second = decodeChunk(weights, config, latents1, first.state); // f·stride frames
+ */
+export function decodeChunk(
+  weights: Weights,
+  config: VaeConfig,
+  latents: Tensor,
+  state: VaeState | null,
+  options: Pick<DecodeOptions, 'clamp' | 'onLayer'> = {},
+): DecodedPiece {
+  checkLatents(config, latents);
+  return tf.tidy(() => {
+    const run = chunkRun(decoderLayers(config), weights, options.onLayer);
+    const result = run(denormalise(config, latents), state, true);
+    return { video: bounded(result.output, options), state: result.state };
+  });
+}
+
+/**
+ * Encodes the next frames [B,F,H,W,3] of a clip: 1 + k·stride frames in the first piece, k·stride in each later one.
+ * `state` as for {@link decodeChunk}.
+ */
+export function encodeChunk(
+  weights: Weights,
+  config: VaeConfig,
+  video: Tensor,
+  state: VaeState | null,
+  options: Pick<VaeOptions, 'onLayer'> = {},
+): EncodedPiece {
+  checkPiece(config, video, state === null);
+  return tf.tidy(() => {
+    const result: ChunkResult = chunkRun(encoderLayers(config), weights, options.onLayer)(video, state, true);
+    const mean = result.output.slice([0, 0, 0, 0, 0], [-1, -1, -1, -1, config.z_dim]);
+    return { latents: normalise(config, mean), state: result.state };
+  });
+}
+
+/** Pieces of a clip as they come. */
+export type Pieces = Iterable<Tensor> | AsyncIterable<Tensor>;
+
+/**
+ * Yields the pixels of each piece of latents as it arrives, for example from a rollout. The pixels belong to the
+ * caller, the pieces stay the producer's, and the state is freed at the end, also after a `break`.
+ */
+export async function* decodeStream(
+  weights: Weights,
+  config: VaeConfig,
+  pieces: Pieces,
+  options: Pick<DecodeOptions, 'clamp' | 'onLayer'> = {},
+): AsyncGenerator<Tensor, void, void> {
+  yield* carry(pieces, (piece, before) => {
+    const { video, state } = decodeChunk(weights, config, piece, before, options);
+    return { output: video, state };
+  });
+}
+
+/** Yields the latents of each piece of video as it arrives; ownership as for {@link decodeStream}. */
+export async function* encodeStream(
+  weights: Weights,
+  config: VaeConfig,
+  pieces: Pieces,
+  options: Pick<VaeOptions, 'onLayer'> = {},
+): AsyncGenerator<Tensor, void, void> {
+  yield* carry(pieces, (piece, before) => {
+    const { latents, state } = encodeChunk(weights, config, piece, before, options);
+    return { output: latents, state };
+  });
+}
+
+async function* carry(
+  pieces: Pieces,
+  step: (piece: Tensor, state: VaeState | null) => ChunkResult,
+): AsyncGenerator<Tensor, void, void> {
+  let state: VaeState | null = null;
+  try {
+    for await (const piece of pieces) {
+      const result = step(piece, state);
+      tf.dispose({ ...state });
+      state = result.state;
+      yield result.output;
+    }
+  } finally {
+    tf.dispose({ ...state });
+  }
+}
