@@ -1,11 +1,4 @@
-import {
-  COLOUR_NAMES,
-  caption,
-  DIRECTION_NAMES,
-  type Label,
-  NUMBERS,
-  SPEED_NAMES,
-} from './vocabulary.ts';
+import { COLOUR_NAMES, caption, DIRECTION_NAMES, type Label, NUMBERS, SPEED_NAMES } from './vocabulary.ts';
 
 /** `seen` labels occur in training, `held-out` ones never do, `all` is both. */
 export type PromptSet = 'seen' | 'held-out' | 'all';
