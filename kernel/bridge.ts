@@ -34,9 +34,7 @@ export type ToServer =
 /** A MIME bundle: MIME type to text, base64 or JSON. */
 export type MimeData = { [mime: string]: unknown };
 
-export type ExecutionResult =
-  | { ok: true; data?: MimeData; metadata?: Json }
-  | { ok: false; error: ErrorReport };
+export type ExecutionResult = { ok: true; data?: MimeData; metadata?: Json } | { ok: false; error: ErrorReport };
 
 /** An error as the protocol shows it; the traceback names cells and their own lines. */
 export interface ErrorReport {
@@ -46,6 +44,11 @@ export interface ErrorReport {
 }
 
 /** State of an input request in its shared buffer: [state, byte length], then the text in UTF-8. */
-export const InputState = { waiting: 0, answered: 1, unsupported: 2, interrupted: 3 } as const;
+export const InputState: { waiting: 0; answered: 1; unsupported: 2; interrupted: 3 } = {
+  waiting: 0,
+  answered: 1,
+  unsupported: 2,
+  interrupted: 3,
+};
 export const INPUT_HEADER_BYTES = 8;
-export const INPUT_CAPACITY_BYTES = 1 << 20;
+export const INPUT_CAPACITY_BYTES = 1_048_576;

@@ -76,7 +76,13 @@ export class Channels {
     }
   }
 
-  publish(type: string, content: Json, parent?: Header, metadata: Json = {}, buffers: Uint8Array[] = []): Promise<void> {
+  publish(
+    type: string,
+    content: Json,
+    parent?: Header,
+    metadata: Json = {},
+    buffers: Uint8Array[] = [],
+  ): Promise<void> {
     return this.#send(this.#iopub, [Buffer.from(type)], type, content, parent, metadata, buffers);
   }
 

@@ -1,0 +1,68 @@
+/** Entry of the kernel process: user code runs in this thread, the protocol in a worker. */
+import { existsSync, readFileSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { ToServer } from './bridge.ts';
+import type { ServerThreadData } from './server/thread.ts';
+import { installModuleFallback } from './user/modules.ts';
+import { bindNotebook } from './user/notebook.ts';
+import { UserSession } from './user/session.ts';
+
+/** Namespaces of the library that every notebook has without an import. */
+const NAMESPACES = ['engine', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show', 'dataset', 'tf'];
+const NOTEBOOK = ['display', 'html', 'markdown', 'progress', 'input', 'clearOutput', 'kernel'];
+
+const here = dirname(fileURLToPath(import.meta.url));
+/** The nearest folder upwards with a package.json: the package's root from dist/ as from an installed copy. */
+const root = findRoot(here);
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string; version: string };
+const library = join(root, 'dist', 'src', 'index.js');
+
+main(process.argv[2]);
+
+function main(connectionFile: string | undefined): void {
+  if (!connectionFile) {
+    process.stderr.write(
+      'usage: node main.js CONNECTION_FILE (Jupyter passes it; install with: reward-forcing kernel install)\n',
+    );
+    process.exit(2);
+  }
+  installModuleFallback(manifest.name, library);
+  const workerData: ServerThreadData = { connectionFile, version: manifest.version, prelude: prelude() };
+  const server = new Worker(join(here, 'server', 'thread.js'), { workerData, stdout: true, stderr: true });
+  forwardLogs(server);
+  const session = new UserSession((message: ToServer) => server.postMessage(message));
+  bindNotebook(session);
+  session.install();
+  server.on('message', (message) => session.receive(message));
+  server.on('error', (error) => fail(`the server thread failed: ${error.stack}`));
+  server.on('exit', (code) => process.exit(code));
+}
+
+function prelude(): string {
+  const notebook = join(here, 'user', 'notebook.js');
+  const lines = [`import { ${NOTEBOOK.join(', ')} } from ${JSON.stringify(notebook)};`];
+  if (existsSync(library)) lines.push(`import { ${NAMESPACES.join(', ')} } from ${JSON.stringify(library)};`);
+  return lines.join('\n');
+}
+
+/** The server thread's own log goes to the process's log, not into the notebook. */
+function forwardLogs(server: Worker): void {
+  const log = process.stderr.write.bind(process.stderr);
+  server.stderr.on('data', (chunk: Buffer) => log(chunk));
+  server.stdout.on('data', (chunk: Buffer) => log(chunk));
+}
+
+/** Past `session.install` process.stderr belongs to the notebook: the log is file descriptor 2. */
+function fail(message: string): never {
+  writeSync(2, `${message}\n`);
+  process.exit(1);
+}
+
+function findRoot(from: string): string {
+  if (existsSync(join(from, 'package.json'))) return from;
+  const up = dirname(from);
+  if (up === from) fail('no package.json above the kernel: the installation is damaged');
+  return findRoot(up);
+}

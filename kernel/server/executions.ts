@@ -1,0 +1,151 @@
+/** The queue of cells: one at a time, in order, each with its busy and idle. */
+import type { ConvertedCode, ErrorReport, ExecutionResult, MimeData, SourceMaps } from '../bridge.ts';
+import type { Channels } from '../protocol/channels.ts';
+import type { Json, Message } from '../protocol/wire.ts';
+import type { History } from './history.ts';
+import { DiagnosticsError, type Language } from './language.ts';
+
+/** Runs converted code in the user thread under a request's id. */
+export type RunInUserThread = (
+  parent: string,
+  cell: string,
+  converted: ConvertedCode,
+  maps: SourceMaps | null,
+) => Promise<ExecutionResult>;
+
+interface Options {
+  silent: boolean;
+  storeHistory: boolean;
+  stopOnError: boolean;
+}
+
+export class Executions {
+  readonly #channels: Channels;
+  readonly #language: Language;
+  readonly #history: History;
+  readonly #run: RunInUserThread;
+  #queue: Message[] = [];
+  #isRunning = false;
+  #current: Message | null = null;
+  #count = 0;
+
+  constructor(channels: Channels, language: Language, history: History, run: RunInUserThread) {
+    this.#channels = channels;
+    this.#language = language;
+    this.#history = history;
+    this.#run = run;
+  }
+
+  /** The request whose cell is running. */
+  get current(): Message | null {
+    return this.#current;
+  }
+
+  enqueue(request: Message): void {
+    this.#queue.push(request);
+    void this.#drain();
+  }
+
+  /** Converts and runs code that belongs to no cell of the user: its declarations join the session. */
+  async prelude(code: string): Promise<ExecutionResult> {
+    return this.#evaluate('prelude', 'prelude.ts', code);
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    // One turn of the loop later, so that requests that arrived together are aborted together after an error.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let request = this.#queue.shift(); request; request = this.#queue.shift()) await this.#execute(request);
+    this.#isRunning = false;
+  }
+
+  async #execute(request: Message): Promise<void> {
+    const { header, content } = request;
+    const options = readOptions(content);
+    const code = String(content['code'] ?? '');
+    this.#current = request;
+    this.#publishState('busy', request);
+    if (options.storeHistory) this.#history.add(++this.#count, code);
+    const executionCount = this.#count;
+    if (!options.silent)
+      await this.#channels.publish('execute_input', { code, execution_count: executionCount }, header);
+    const result = await this.#evaluate(header.msg_id, `cell-${executionCount}.ts`, code);
+    if (result.ok) await this.#replyOk(request, executionCount, result, options);
+    else await this.#replyError(request, executionCount, result.error, options);
+    this.#current = null;
+    this.#publishState('idle', request);
+    if (!result.ok && options.stopOnError) this.#abortQueue();
+  }
+
+  async #evaluate(parent: string, cell: string, code: string): Promise<ExecutionResult> {
+    try {
+      const { converted, maps } = this.#language.convert(code, cell);
+      const result = await this.#run(parent, cell, converted, maps);
+      if (result.ok) this.#language.commit(converted);
+      return result;
+    } catch (error) {
+      if (error instanceof DiagnosticsError) return { ok: false, error: error.report };
+      const { name, message, stack } = error as Error;
+      return { ok: false, error: { ename: name, evalue: message, traceback: (stack ?? message).split('\n') } };
+    }
+  }
+
+  async #replyOk(
+    request: Message,
+    count: number,
+    result: ExecutionResult & { ok: true },
+    options: Options,
+  ): Promise<void> {
+    if (result.data && !options.silent) {
+      const content = { execution_count: count, data: result.data, metadata: result.metadata ?? {} };
+      await this.#channels.publish('execute_result', content, request.header);
+    }
+    const expressions = await this.#userExpressions(request);
+    const content = { status: 'ok', execution_count: count, payload: [], user_expressions: expressions };
+    await this.#channels.reply('shell', request, 'execute_reply', content);
+  }
+
+  async #replyError(request: Message, count: number, error: ErrorReport, options: Options): Promise<void> {
+    if (!options.silent) await this.#channels.publish('error', { ...error }, request.header);
+    const content = { status: 'error', execution_count: count, ...error, payload: [], user_expressions: {} };
+    await this.#channels.reply('shell', request, 'execute_reply', content);
+  }
+
+  async #userExpressions(request: Message): Promise<Json> {
+    const asked = request.content['user_expressions'];
+    if (typeof asked !== 'object' || asked === null) return {};
+    const answers: Json = {};
+    for (const [name, expression] of Object.entries(asked)) {
+      const result = await this.#evaluate(request.header.msg_id, 'expression.ts', String(expression));
+      answers[name] = result.ok
+        ? { status: 'ok', data: result.data ?? ({ 'text/plain': 'undefined' } satisfies MimeData), metadata: {} }
+        : { status: 'error', ...result.error };
+    }
+    return answers;
+  }
+
+  #abortQueue(): void {
+    const aborted = this.#queue;
+    this.#queue = [];
+    for (const request of aborted) {
+      this.#publishState('busy', request);
+      const content = { status: 'aborted', execution_count: this.#count };
+      void this.#channels.reply('shell', request, 'execute_reply', content);
+      this.#publishState('idle', request);
+    }
+  }
+
+  #publishState(state: 'busy' | 'idle', request: Message): void {
+    void this.#channels.publish('status', { execution_state: state }, request.header);
+  }
+}
+
+function readOptions(content: Json): Options {
+  const silent = content['silent'] === true;
+  return {
+    silent,
+    storeHistory: !silent && content['store_history'] !== false,
+    stopOnError: content['stop_on_error'] !== false,
+  };
+}

@@ -1,0 +1,157 @@
+/** TypeScript for the notebook: tslab's converter (type check, redeclaration, completion, hover) with source maps. */
+import { createRequire } from 'node:module';
+import type { Converter, ConvertResult, Diagnostic } from 'tslab/dist/converter.js';
+import type { ConvertedCode, ErrorReport, SourceMaps } from '../bridge.ts';
+import { isTopLevelForAwait, type TypeScript } from './syntax.ts';
+
+export interface ConvertedCell {
+  converted: ConvertedCode;
+  maps: SourceMaps | null;
+}
+
+export interface Completion {
+  start: number;
+  end: number;
+  matches: { text: string; kind: string }[];
+}
+
+/** Icons of JupyterLab's completer by TypeScript's kinds of symbols. */
+const COMPLETION_KINDS: Record<string, string> = {
+  method: 'function',
+  function: 'function',
+  'local function': 'function',
+  property: 'property',
+  getter: 'property',
+  setter: 'property',
+  const: 'statement',
+  let: 'statement',
+  var: 'statement',
+  class: 'class',
+  alias: 'module',
+  module: 'module',
+  keyword: 'keyword',
+  interface: 'type',
+  type: 'type',
+};
+
+/** A cell that does not pass the type check; `report` shows each diagnostic under the cell's own line. */
+export class DiagnosticsError extends Error {
+  readonly report: ErrorReport;
+
+  constructor(report: ErrorReport) {
+    super(report.evalue);
+    this.report = report;
+  }
+}
+
+export class Language {
+  readonly version: string;
+  readonly typescript: TypeScript;
+  readonly #converter: Converter;
+  readonly #printQuickInfo: (info: unknown) => string;
+  readonly #capture: MapCapture;
+  /** Declarations of all cells so far: the scope of the next one. */
+  #declarations = '';
+
+  constructor() {
+    const require = createRequire(import.meta.url);
+    const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));
+    this.#capture = captureSourceMaps(fromTslab);
+    this.typescript = fromTslab('@tslab/typescript-for-tslab') as TypeScript;
+    this.version = this.typescript.version;
+    const { createConverter } = require('tslab/dist/converter.js') as typeof import('tslab/dist/converter.js');
+    this.#printQuickInfo = (
+      require('tslab/dist/inspect.js') as { printQuickInfo: (info: unknown) => string }
+    ).printQuickInfo;
+    this.#converter = createConverter({ isJS: false, isBrowser: false });
+  }
+
+  /** Type checks and converts a cell. Throws DiagnosticsError. */
+  convert(code: string, cell: string): ConvertedCell {
+    this.#capture.maps = null;
+    const result = this.#converter.convert(this.#declarations, code);
+    if (result.diagnostics.length > 0) throw new DiagnosticsError(report(result.diagnostics, code, cell));
+    const { diagnostics: _, ...converted } = result;
+    if (!converted.hasToplevelAwait && isTopLevelForAwait(this.typescript, code)) converted.hasToplevelAwait = true;
+    return { converted: withoutUndefined(converted), maps: this.#capture.maps };
+  }
+
+  /** Makes a cell's declarations visible to later ones: called once it has run. */
+  commit(converted: ConvertedCode): void {
+    this.#declarations = converted.declOutput ?? '';
+  }
+
+  complete(code: string, position: number): Completion {
+    const found = this.#converter.complete(this.#declarations, code, position);
+    const kinds = new Map((found.original?.entries ?? []).map((entry) => [entry.name, entry.kind as string]));
+    const matches = found.candidates.map((text) => {
+      const kind = kinds.get(text) ?? '';
+      return { text, kind: COMPLETION_KINDS[kind] ?? kind };
+    });
+    return { start: found.start, end: found.end, matches };
+  }
+
+  /** Type and documentation of the symbol at or just before `position`; null when there is none. */
+  inspect(code: string, position: number): string | null {
+    for (const at of [position, position - 1]) {
+      if (at < 0) continue;
+      const info = this.#converter.inspect(this.#declarations, code, at);
+      if (info) return this.#printQuickInfo(info);
+    }
+    return null;
+  }
+
+  close(): void {
+    this.#converter.close();
+  }
+}
+
+interface MapCapture {
+  maps: SourceMaps | null;
+}
+
+/**
+ * tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps. Its compiler is
+ * wrapped before the converter loads it, so that both stages write their maps and the converter stays unmodified.
+ */
+function captureSourceMaps(require: NodeJS.Require): MapCapture {
+  const capture: MapCapture = { maps: null };
+  const id = require.resolve('@tslab/typescript-for-tslab');
+  const original = require(id) as TypeScript;
+  const wrapped: Record<string, unknown> = { ...original };
+  wrapped['createWatchCompilerHost'] = (files: unknown, options: object, ...rest: unknown[]): unknown =>
+    (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
+      files,
+      { ...options, inlineSourceMap: true },
+      ...rest,
+    );
+  wrapped['transpileModule'] = (code: string, options: { compilerOptions?: object }): unknown => {
+    const inline = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(code ?? '');
+    const output = original.transpileModule(code, {
+      ...options,
+      compilerOptions: { ...options.compilerOptions, sourceMap: true },
+    });
+    output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '');
+    const cellMap = inline?.[1] ? Buffer.from(inline[1], 'base64').toString() : null;
+    capture.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : null;
+    return output;
+  };
+  const cached = require.cache[id];
+  if (cached) cached.exports = wrapped;
+  return capture;
+}
+
+function report(diagnostics: readonly Diagnostic[], code: string, cell: string): ErrorReport {
+  const lines = code.split('\n');
+  const traceback = diagnostics.flatMap(({ fileName, start, end, code: number, messageText }) => {
+    const head = `${fileName ?? cell}:${start.line + 1}:${start.character + 1} - TS${number}: ${messageText}`;
+    if (fileName) return [head];
+    const length = end.line === start.line ? Math.max(1, end.character - start.character) : 1;
+    return [head, `  ${lines[start.line] ?? ''}`, `  ${' '.repeat(start.character)}${'~'.repeat(length)}`];
+  });
+  return { ename: 'TypeScriptError', evalue: diagnostics[0]?.messageText ?? '', traceback };
+}
+
+function withoutUndefined(converted: Omit<ConvertResult, 'diagnostics'>): ConvertedCode {
+  return Object.fromEntries(Object.entries(converted).filter(([, value]) => value !== undefined)) as ConvertedCode;
+}

@@ -1,0 +1,46 @@
+/** Questions about a cell's syntax that tslab's converter does not answer. */
+
+/** The TypeScript that tslab ships. */
+export type TypeScript = typeof import('@tslab/typescript-for-tslab');
+type Node = import('@tslab/typescript-for-tslab').Node;
+type ParseDiagnostic = { start: number; length: number; code: number };
+
+export type Completeness = { status: 'complete' } | { status: 'invalid' } | { status: 'incomplete'; indent: string };
+
+const UNTERMINATED_TEMPLATE = 1160;
+const UNTERMINATED_COMMENT = 1010;
+/** "x expected" at the very end: more text can still mend it. */
+const EXPECTED_SOMETHING = new Set([1005, 1109, 1126, 1128, 1002]);
+
+/** Whether a console client should run the code, ask for another line, or report a syntax error at once. */
+export function completeness(ts: TypeScript, code: string): Completeness {
+  const source = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true);
+  const errors = (source as unknown as { parseDiagnostics: ParseDiagnostic[] }).parseDiagnostics;
+  if (errors.length === 0) return { status: 'complete' };
+  const end = code.trimEnd().length;
+  const first = errors[0] as ParseDiagnostic;
+  const isOpen = (error: ParseDiagnostic): boolean =>
+    error.start >= end ||
+    error.code === UNTERMINATED_TEMPLATE ||
+    error.code === UNTERMINATED_COMMENT ||
+    (EXPECTED_SOMETHING.has(error.code) && error.start + error.length >= end && error.start >= end - 1);
+  return isOpen(first) ? { status: 'incomplete', indent: indentation(code) } : { status: 'invalid' };
+}
+
+/** The last line's indentation, two deeper after an opening bracket. */
+function indentation(code: string): string {
+  const last = code.trimEnd().split('\n').at(-1) ?? '';
+  const indent = /^\s*/.exec(last)?.[0] ?? '';
+  return /[([{]\s*$/.test(last) ? `${indent}  ` : indent;
+}
+
+/** Whether the code has `for await` outside any function: tslab takes it for synchronous code. */
+export function isTopLevelForAwait(ts: TypeScript, code: string): boolean {
+  if (!/\bfor\s+await\b/.test(code)) return false;
+  const visit = (node: Node): boolean => {
+    if (ts.isFunctionLike(node)) return false;
+    if (ts.isForOfStatement(node) && node.awaitModifier) return true;
+    return ts.forEachChild(node, visit) ?? false;
+  };
+  return visit(ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true));
+}

@@ -1,0 +1,21 @@
+/** Entry of the server thread. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ToServer } from '../bridge.ts';
+import { readConnectionFile } from '../protocol/channels.ts';
+import { Server } from './server.ts';
+
+/** What the user thread starts this one with. */
+export interface ServerThreadData {
+  connectionFile: string;
+  version: string;
+  prelude: string;
+}
+
+if (parentPort) {
+  const port = parentPort;
+  const { connectionFile, version, prelude } = workerData as ServerThreadData;
+  const connection = readConnectionFile(connectionFile);
+  const server = new Server({ connection, version, prelude, post: (message) => port.postMessage(message) });
+  port.on('message', (message: ToServer) => server.receive(message));
+  await server.start();
+}

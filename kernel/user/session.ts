@@ -1,0 +1,177 @@
+/** Runs cells in this thread through tslab's executor, and tells the server thread what comes of them. */
+import { createRequire } from 'node:module';
+import type { Converter, ConvertResult } from 'tslab/dist/converter.js';
+import type { Executor } from 'tslab/dist/executor.js';
+import {
+  type ExecutionResult,
+  INPUT_CAPACITY_BYTES,
+  INPUT_HEADER_BYTES,
+  InputState,
+  type ToServer,
+  type ToUser,
+} from '../bridge.ts';
+import type { Json } from '../protocol/wire.ts';
+import { Comms } from './comms.ts';
+import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
+import { toMimeBundle } from './mime.ts';
+import type { Session } from './notebook.ts';
+import { Streams } from './streams.ts';
+
+type Execute = ToUser & { type: 'execute' };
+type Outcome = { ok: true; value: unknown; hasValue: boolean } | { ok: false; error: unknown };
+
+/** The cell that runs now. */
+interface Running {
+  abort: AbortController;
+  reject: (reason: Error) => void;
+  deferred: Promise<void>[];
+}
+
+export class UserSession implements Session {
+  readonly comms: Comms;
+  readonly #post: (message: ToServer) => void;
+  readonly #streams: Streams;
+  readonly #errors = new ErrorReporter();
+  readonly #executor: Executor;
+  /** What the executor's fake converter hands out next. */
+  #converted: ConvertResult = { diagnostics: [] };
+  #outcome: Outcome = { ok: true, value: undefined, hasValue: false };
+  #running: Running | null = null;
+  #signal: AbortSignal = new AbortController().signal;
+  /** The request that output belongs to: the last cell's, also after it has ended (timers). */
+  #parent = '';
+
+  constructor(post: (message: ToServer) => void) {
+    this.#post = post;
+    this.#streams = new Streams((name, text) => this.#publish('stream', { name, text }));
+    this.comms = new Comms(
+      (messageType, content, metadata, buffers) => this.#publish(messageType, content, metadata, buffers),
+      (open) => post({ type: 'comms', open }),
+    );
+    this.#executor = this.#createExecutor();
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** Takes over the process's output and its last-resort error handlers. */
+  install(): void {
+    this.#streams.install();
+    process.on('SIGINT', () => this.#interruptRunning());
+    const report = (kind: string) => (error: unknown) =>
+      this.#streams.write('stderr', `${kind}: ${this.#errors.report(error).traceback.join('\n')}\n`);
+    process.on('uncaughtException', report('Uncaught exception outside any cell'));
+    process.on('unhandledRejection', report('Unhandled promise rejection'));
+  }
+
+  /** A message from the server thread. */
+  receive(message: ToUser): void {
+    switch (message.type) {
+      case 'execute':
+        void this.#execute(message);
+        break;
+      case 'interrupt':
+        Atomics.store(message.acknowledged, 0, 1);
+        this.#interruptRunning();
+        break;
+      case 'comm':
+        this.#parent = message.parent;
+        this.comms.receive(message.messageType, message.content, message.metadata, message.buffers);
+        break;
+      case 'exit':
+        process.exit(0);
+    }
+  }
+
+  publish(messageType: string, content: Json): void {
+    this.#publish(messageType, content);
+  }
+
+  defer(work: Promise<void>): void {
+    if (this.#running) this.#running.deferred.push(work);
+  }
+
+  input(prompt: string, password: boolean): string {
+    this.#streams.flush();
+    const answer = new SharedArrayBuffer(INPUT_HEADER_BYTES + INPUT_CAPACITY_BYTES);
+    const header = new Int32Array(answer, 0, 2);
+    this.#post({ type: 'input', parent: this.#parent, prompt, password, answer });
+    Atomics.wait(header, 0, InputState.waiting);
+    const [state = 0, length = 0] = header;
+    if (state === InputState.interrupted) throw new KeyboardInterrupt();
+    if (state === InputState.unsupported) {
+      throw new Error('this front end does not allow input: give the value in the cell instead');
+    }
+    return Buffer.from(new Uint8Array(answer, INPUT_HEADER_BYTES, length)).toString();
+  }
+
+  async #execute({ parent, cell, converted, maps }: Execute): Promise<void> {
+    this.#parent = parent;
+    this.#converted = { ...converted, diagnostics: [] };
+    if (this.#converted.output !== undefined) this.#converted.output += `\n//# sourceURL=${cell}`;
+    if (maps) this.#errors.addCell(cell, converted.hasToplevelAwait === true, maps);
+    const result = await this.#run();
+    this.#streams.flush();
+    this.#post({ type: 'done', parent, result });
+  }
+
+  async #run(): Promise<ExecutionResult> {
+    const abort = new AbortController();
+    this.#signal = abort.signal;
+    const interrupted = new Promise<never>((_, reject) => {
+      this.#running = { abort, reject, deferred: [] };
+    });
+    interrupted.catch(() => {});
+    this.#outcome = { ok: true, value: undefined, hasValue: false };
+    try {
+      await Promise.race([this.#executor.execute(''), interrupted]);
+      const outcome = this.#outcome as Outcome;
+      if (!outcome.ok) throw outcome.error;
+      const value = await Promise.race([outcome.value, interrupted]);
+      await Promise.race([Promise.all(this.#running?.deferred ?? []), interrupted]);
+      if (!outcome.hasValue || value === undefined) return { ok: true };
+      return { ok: true, ...(await Promise.race([toMimeBundle(value), interrupted])) };
+    } catch (error) {
+      return { ok: false, error: this.#errors.report(asInterrupt(error)) };
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  #interruptRunning(): void {
+    if (!this.#running) return;
+    const reason = new KeyboardInterrupt();
+    this.#running.abort.abort(reason);
+    this.#running.reject(reason);
+  }
+
+  #publish(messageType: string, content: Json, metadata: Json = {}, buffers: Uint8Array[] = []): void {
+    if (messageType !== 'stream') this.#streams.flush();
+    this.#post({ type: 'iopub', parent: this.#parent, messageType, content, metadata, buffers });
+  }
+
+  #createExecutor(): Executor {
+    const require = createRequire(import.meta.url);
+    const { createExecutor } = require('tslab/dist/executor.js') as typeof import('tslab/dist/executor.js');
+    const node = { convert: () => this.#converted, close: () => {} } as unknown as Converter;
+    return createExecutor(
+      process.cwd(),
+      { node, browser: node, close: () => {} },
+      {
+        log: (value: unknown) => {
+          this.#outcome = { ok: true, value, hasValue: true };
+        },
+        error: (error: unknown) => {
+          this.#outcome = { ok: false, error };
+        },
+      },
+    );
+  }
+}
+
+/** SIGINT and V8's termination end synchronous code with errors of Node's own. */
+function asInterrupt(error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' || error === null ? new KeyboardInterrupt() : error;
+}
