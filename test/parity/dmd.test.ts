@@ -1,0 +1,106 @@
+import { describe, test } from 'vitest';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/dmd.ts';
+import { addNoise, cleanLoss, flowMatchingLoss, shiftSigma, velocityFromClean } from '../../src/train/flow-matching.ts';
+import { odeLoss, odeLossPerSample, pickStates } from '../../src/train/ode-loss.ts';
+import { expectParity, fixture } from './fixtures.ts';
+
+interface Config {
+  real_guidance_scale: number;
+  fake_guidance_scale: number;
+  timestep_shift: number;
+  sampling_guidance: number;
+  ode_steps: number[];
+}
+
+const data = fixture('dmd');
+const config = data.json<Config>('config.json');
+const stored = await data.tensors();
+
+describe('distribution matching follows Self-Forcing', () => {
+  test('guided score, normaliser and gradient', async () => {
+    const real = guidedScore(stored.tensor('real_cond'), stored.tensor('real_uncond'), config.real_guidance_scale);
+    const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale);
+    const { gradient, normaliser } = dmdGradient(stored.tensor('x0'), fake, real);
+    await matches('real_cfg', real);
+    await matches('kl_grad_unnormalised', fake.sub(real));
+    await matches('normaliser', normaliser);
+    await matches('kl_grad', gradient);
+    await matches('log_gradient_norm', gradient.abs().mean());
+  });
+
+  test('a zero normaliser gives the largest floats and no NaN', async () => {
+    const zeros = tf.zerosLike(stored.tensor('x0'));
+    const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale);
+    await matches('nan_zero_normaliser_grad', dmdGradient(zeros, fake, zeros).gradient);
+  });
+
+  test('timesteps, noised latents', async () => {
+    const shifted = stored.list('raw_timestep').map((raw) => dmdTimestep(raw, { shift: config.timestep_shift }));
+    await matches('shifted_timestep', shifted);
+    const noisy = addNoise(stored.tensor('x0'), stored.tensor('noise'), sigmas());
+    await matches('noisy_latent', noisy);
+  });
+
+  test('generator loss and its gradient, whole and masked', async () => {
+    const masks: [string, Tensor | undefined][] = [
+      ['loss', undefined],
+      ['loss_masked', stored.tensor('gradient_mask')],
+    ];
+    for (const [name, mask] of masks) {
+      const loss = (x: Tensor): Tensor => dmdLoss(x, stored.tensor('kl_grad'), mask);
+      await matches(name, loss(stored.tensor('x0')));
+      await matches(`${name}.grad_x0`, tf.grad(loss)(stored.tensor('x0')));
+    }
+  });
+
+  test('critic losses', async () => {
+    const flow = (x0: Tensor): Tensor => velocityFromClean(stored.tensor('noisy_latent'), x0, sigmas());
+    const loss = (x0: Tensor): Tensor => flowMatchingLoss(flow(x0), stored.tensor('x0'), stored.tensor('noise'));
+    await matches('critic_flow_pred', flow(stored.tensor('fake_cond')));
+    await matches('critic_flow_loss', loss(stored.tensor('fake_cond')));
+    const gradient = tf.grad(loss)(stored.tensor('fake_cond'));
+    await matches('critic_flow_loss.grad_x0_pred', gradient);
+    const clean = cleanLoss(stored.tensor('fake_cond'), stored.tensor('x0'));
+    await matches('critic_x0_loss', clean);
+  });
+
+  test('guidance as used in sampling', async () => {
+    const [cond, uncond] = [stored.tensor('real_cond'), stored.tensor('real_uncond')];
+    const guided = guidedScore(cond, uncond, config.sampling_guidance - 1);
+    await matches('cfg_sampling_form', guided);
+  });
+});
+
+describe('ODE regression follows CausVid', () => {
+  const states = stored.tensor('ode.latent');
+  const target = states.slice([0, config.ode_steps.length - 1], [-1, 1]).squeeze([1]);
+  const timestep = stored.tensor('ode.timestep');
+
+  test('states and timesteps by index', async () => {
+    await matches('ode.noisy_input', pickStates(states, stored.tensor('ode.index')));
+  });
+
+  test('loss over the noisy frames and its gradient', async () => {
+    const loss = (estimate: Tensor): Tensor => odeLoss(estimate, target, timestep);
+    await matches('ode.loss', loss(stored.tensor('ode.pred')));
+    await matches('ode.loss.grad_pred', tf.grad(loss)(stored.tensor('ode.pred')));
+    const perSample = odeLossPerSample(stored.tensor('ode.pred'), target);
+    await matches('ode.unnormalized_loss', perSample);
+  });
+});
+
+/** Self-Forcing looks every timestep up in its table of 1000 shifted levels. */
+function sigmas(): Tensor {
+  const { timestep_shift: shift } = config;
+  const table = Float32Array.from({ length: 1000 }, (_, i) => shiftSigma(1 - i / 1000, shift));
+  const nearest = (t: number): number =>
+    table.reduce((best, sigma) => (Math.abs(1000 * sigma - t) < Math.abs(1000 * best - t) ? sigma : best), 2);
+  return tf.tensor(stored.list('shifted_timestep').map(nearest), stored.shape('shifted_timestep'));
+}
+
+/** Same values within 1e-5 of the largest; our scalars are lists of one there, and frames may be flattened. */
+async function matches(name: string, received: Tensor | number[]): Promise<void> {
+  const shaped = Array.isArray(received) ? received : received.reshape(stored.shape(name));
+  await expectParity(name, shaped, stored.host(name), { atol: 0, rtol: 1e-5 });
+}
