@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../engine/tf.ts';
-import { shiftSigma } from './flow-matching.ts';
+import { shiftSigma } from '../sampler/index.ts';
 
 /** Range of the noise levels at which the two scores are compared, in timesteps 0..1000. */
 export interface DmdTimestepOptions {

@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../engine/tf.ts';
-import type { Key } from '../nn/random.ts';
-import { perSample } from './flow-matching.ts';
+import type { Key } from '../nn/index.ts';
+import { spread } from './flow-matching.ts';
 
 /**
  * For each sample and block one entry of the step list, shared by the frames of the block: rows `[B]` of `[frames]`.
@@ -40,7 +40,7 @@ export function odeLoss(estimate: Tensor, target: Tensor, timestep: Tensor): Ten
   const error = estimate.sub(target).square();
   const noisy = timestep.notEqual(0).toFloat();
   const perFrame = error.size / noisy.size;
-  return error.mul(perSample(noisy, error)).sum().div(noisy.sum().mul(perFrame));
+  return error.mul(spread(noisy, error)).sum().div(noisy.sum().mul(perFrame));
 }
 
 /** Mean squared error of each sample over all its frames, `[B]`: for logging by noise level. */

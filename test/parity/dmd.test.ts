@@ -1,7 +1,8 @@
 import { describe, test } from 'vitest';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
 import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/dmd.ts';
-import { addNoise, cleanLoss, flowMatchingLoss, shiftSigma, velocityFromClean } from '../../src/train/flow-matching.ts';
+import { cleanLoss, flowMatchingLoss } from '../../src/train/flow-matching.ts';
 import { odeLoss, odeLossPerSample, pickStates } from '../../src/train/ode-loss.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
@@ -55,7 +56,7 @@ describe('distribution matching follows Self-Forcing', () => {
   });
 
   test('critic losses', async () => {
-    const flow = (x0: Tensor): Tensor => velocityFromClean(stored.tensor('noisy_latent'), x0, sigmas());
+    const flow = (x0: Tensor): Tensor => x0ToVelocity(stored.tensor('noisy_latent'), x0, sigmas());
     const loss = (x0: Tensor): Tensor => flowMatchingLoss(flow(x0), stored.tensor('x0'), stored.tensor('noise'));
     await matches('critic_flow_pred', flow(stored.tensor('fake_cond')));
     await matches('critic_flow_loss', loss(stored.tensor('fake_cond')));
@@ -90,13 +91,11 @@ describe('ODE regression follows CausVid', () => {
   });
 });
 
-/** Self-Forcing looks every timestep up in its table of 1000 shifted levels. */
+/** Self-Forcing looks every timestep up in its table: levels [B, F, 1, 1, 1]. */
 function sigmas(): Tensor {
-  const { timestep_shift: shift } = config;
-  const table = Float32Array.from({ length: 1000 }, (_, i) => shiftSigma(1 - i / 1000, shift));
-  const nearest = (t: number): number =>
-    table.reduce((best, sigma) => (Math.abs(1000 * sigma - t) < Math.abs(1000 * best - t) ? sigma : best), 2);
-  return tf.tensor(stored.list('shifted_timestep').map(nearest), stored.shape('shifted_timestep'));
+  const table = noiseTable({ shift: config.timestep_shift });
+  const levels = stored.list('shifted_timestep').map((t) => table.sigmaOf(t));
+  return tf.tensor(levels, [...stored.shape('shifted_timestep'), 1, 1, 1]);
 }
 
 /** Same values within 1e-5 of the largest; our scalars are lists of one there, and frames may be flattened. */
