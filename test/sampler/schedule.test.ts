@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import {
+  denoisingSteps,
+  dpmSchedule,
+  flowSchedule,
+  NoiseTable,
+  shiftSigma,
+  uniPCSchedule,
+  unshiftSigma,
+} from '../../src/sampler/index.ts';
+
+const at = (values: ArrayLike<number>, indices: number[]): number[] => indices.map((i) => values[i]!);
+
+describe('noise table', () => {
+  test('published levels of shifts 5 and 8', () => {
+    const five = new NoiseTable({ shift: 5 });
+    expect(at(five.sigmas, [1, 250, 500, 750, 999])).toBeAllClose([0.99979979, 0.9375, 0.83333331, 0.625, 0.00498008], {
+      atol: 3e-8,
+    });
+    expect(five.indexOf(0)).toBe(999);
+    expect([20, 250, 500, 750, 980].map((t) => five.indexOf(t))).toEqual([996, 937, 833, 625, 93]);
+    expect(at(five.weights, [0, 250, 500, 833, 999])).toBeAllClose([0, 0.397952, 1.024862, 2.0764, 0.031879], {
+      atol: 1e-6,
+    });
+    const eight = new NoiseTable({ shift: 8 });
+    expect(at(eight.sigmas, [250, 500, 750, 999])).toBeAllClose([0.96, 0.8888889, 0.72727275, 0.00794439], {
+      atol: 3e-8,
+    });
+    expect(eight.sigmaOf(500)).toBeCloseTo(0.49971864, 7);
+  });
+
+  test('weights sum to 1000', () => {
+    expect(new NoiseTable({ shift: 3 }).weights.reduce((sum, w) => sum + w, 0)).toBeCloseTo(1000, 2);
+  });
+
+  test('levels after one another, 0 after the last', () => {
+    const table = new NoiseTable({ shift: 5, steps: 4 });
+    expect(table.nextSigmaOf(1000)).toBe(0.9375);
+    expect(table.nextSigmaOf(0)).toBe(0);
+  });
+
+  test('a timestep that is no number is refused', () => {
+    expect(() => new NoiseTable({ shift: 5 }).sigmaOf(Number.NaN)).toThrow('received NaN');
+  });
+});
+
+describe('grids', () => {
+  test('48 steps hit the four-step list at the quarter points', () => {
+    const steps = [0, 12, 24, 36];
+    const { timesteps } = flowSchedule({ steps: 48, shift: 5 });
+    expect(at(timesteps, steps)).toBeAllClose(denoisingSteps([1000, 750, 500, 250], { shift: 5 }).timesteps, {
+      atol: 1e-4,
+    });
+    const eight = flowSchedule({ steps: 48, shift: 8 });
+    expect(at(eight.timesteps, [1, 12, 24, 36, 47])).toBeAllClose([997.3475, 960, 888.8889, 727.2727, 145.4545], {
+      atol: 1e-4,
+    });
+  });
+
+  test('UniPC starts below 1 with whole timesteps, DPM++ at 1', () => {
+    const { sigmas, timesteps } = uniPCSchedule({ steps: 50, shift: 5 });
+    expect(sigmas.subarray(0, 4)).toBeAllClose([0.99979985, 0.99573237, 0.99153048, 0.98718739], { atol: 1e-7 });
+    expect(sigmas.subarray(-4)).toBeAllClose([0.24174035, 0.17226514, 0.09250686, 0], { atol: 1e-7 });
+    expect(at(timesteps, [0, 1, 2, 3, 4])).toEqual([999, 995, 991, 987, 982]);
+    expect(dpmSchedule({ steps: 4, shift: 8 }).sigmas[0]).toBe(1);
+  });
+
+  test('the shift has an inverse', () => {
+    for (const sigma of [0, 0.1, 0.5, 1]) expect(unshiftSigma(shiftSigma(sigma, 5), 5)).toBeCloseTo(sigma, 12);
+  });
+
+  test('faults name what was received', () => {
+    expect(() => flowSchedule({ steps: 0, shift: 5 })).toThrow('steps must be a whole number >= 1, received 0');
+    expect(() => flowSchedule({ steps: 4, shift: 0 })).toThrow('received 0');
+  });
+});
+
+describe('denoising steps', () => {
+  test.each([
+    [3, [1000, 900, 750, 500]],
+    [5, [1000, 937.5, 833.33333, 625]],
+    [8, [1000, 960, 888.88889, 727.27273]],
+  ])('warped with shift %d', (shift, expected) => {
+    const { timesteps, sigmas } = denoisingSteps([1000, 750, 500, 250, 0], { shift });
+    expect(timesteps).toBeAllClose(expected, { atol: 1e-4 });
+    expect(sigmas.subarray(0, -1)).toBeAllClose(
+      expected.map((t) => t / 1000),
+      { atol: 1e-7 },
+    );
+    expect(sigmas.at(-1)).toBe(0);
+  });
+
+  test('unwarped lists keep their timesteps and take the table’s levels', () => {
+    const { timesteps, sigmas } = denoisingSteps([1000, 757, 522], { shift: 8, warp: false });
+    expect([...timesteps]).toEqual([1000, 757, 522]);
+    expect(sigmas).toBeAllClose([1, 0.757, 0.522, 0], { atol: 2e-3 });
+  });
+
+  test('a list that rises is refused', () => {
+    expect(() => denoisingSteps([500, 750], { shift: 5 })).toThrow('sigmas must fall');
+    expect(() => denoisingSteps([1000, 250.5], { shift: 5 })).toThrow('received 250.5');
+  });
+});
