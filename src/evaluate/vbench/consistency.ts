@@ -1,0 +1,42 @@
+import type { Clip } from '../../io/clip.ts';
+
+/**
+ * Temporal flickering, 1 for a frozen clip: (255 - mean over pairs of mean |I_t - I_{t+1}|) / 255 on 8-bit
+ * frames. Never show it without dynamic degree. Source: VBench vbench/temporal_flickering.py.
+ */
+export function flicker({ data, frames }: Clip): number {
+  if (frames < 2) throw new RangeError(`flicker needs two frames or more; the clip has ${frames}`);
+  const size = data.length / frames;
+  const bytes = Uint8Array.from(data, (value) => Math.round(255 * Math.min(Math.max(value, 0), 1)));
+  let sum = 0;
+  for (let i = size; i < bytes.length; i++) sum += Math.abs(bytes[i]! - bytes[i - size]!);
+  return 1 - sum / (255 * size * (frames - 1));
+}
+
+/**
+ * Subject or background consistency of one clip from one feature vector per frame (T of D): for t >= 1 the mean
+ * of max(0, cos) to the frame before and to the first one; `score` is the mean over t.
+ * Source: VBench vbench/subject_consistency.py.
+ */
+export function consistency(features: readonly ArrayLike<number>[]): { score: number; perFrame: number[] } {
+  const [first] = features;
+  if (first === undefined || features.length < 2) {
+    throw new RangeError(`consistency needs features of two frames or more; got ${features.length}`);
+  }
+  const perFrame = features.slice(1).map((feature, i) => {
+    return (Math.max(0, cosine(features[i]!, feature)) + Math.max(0, cosine(first, feature))) / 2;
+  });
+  return { score: perFrame.reduce((sum, value) => sum + value, 0) / perFrame.length, perFrame };
+}
+
+function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length)
+    throw new RangeError(`features have ${a.length} and ${b.length} values; want equal lengths`);
+  let [dot, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i]! * b[i]!;
+    aa += a[i]! ** 2;
+    bb += b[i]! ** 2;
+  }
+  return dot / Math.max(Math.sqrt(aa) * Math.sqrt(bb), 1e-12);
+}

@@ -1,0 +1,66 @@
+import type { Clip } from '../../io/clip.ts';
+import type { FlowEstimator } from '../flow/clip-flow.ts';
+import { lucasKanade } from '../flow/lucas-kanade.ts';
+import { luma } from '../flow/plane.ts';
+import { roundHalfEven } from '../rounding.ts';
+
+/** Whether a clip moves, and how clearly. */
+export interface DynamicDegree {
+  moving: boolean;
+  /** Pixels per sampled frame pair that count as motion. */
+  threshold: number;
+  /** Pairs above the threshold that make a moving clip. */
+  needed: number;
+  /** Mean of the largest 5 % flow magnitudes of each pair, in pixels. */
+  scores: number[];
+  /** Mean score as if the shorter side had 256 px; unlike `moving` it does not saturate. */
+  continuous: number;
+}
+
+const TOP_SHARE = 0.05;
+const REFERENCE_FPS = 8;
+const REFERENCE_SIDE = 256;
+const REFERENCE_FRAMES = 16;
+
+/** Every k-th frame with k = max(1, round(fps / 8)), halves to even: about 8 frames a second. */
+export function sampledFrames(frames: number, fps: number): { interval: number; kept: number[] } {
+  if (!(fps > 0)) throw new RangeError(`fps is ${fps}; want the true frame rate of the clip`);
+  const interval = Math.max(1, roundHalfEven(fps / REFERENCE_FPS));
+  const kept = Array.from({ length: Math.ceil(frames / interval) }, (_, i) => i * interval);
+  return { interval, kept };
+}
+
+/** Mean of the largest floor(0.05 H W) magnitudes of a flow field [H, W] (at least one). */
+export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>): number {
+  const magnitudes = Float64Array.from(u, (value, i) => Math.hypot(value, v[i]!)).sort();
+  const count = Math.max(1, Math.floor(TOP_SHARE * magnitudes.length));
+  const top = magnitudes.subarray(magnitudes.length - count);
+  return top.reduce((sum, value) => sum + value, 0) / count;
+}
+
+/**
+ * VBench's rule for one clip: moving if at least round(4 n / 16) of the n - 1 frame pairs have a score above
+ * 6 min(H, W) / 256. `scores` are those of `topMagnitude`, one per pair; `height` and `width` are those of the
+ * frames before any padding. Source: VBench vbench/dynamic_degree.py.
+ */
+export function dynamicDegree(scores: readonly number[], height: number, width: number): DynamicDegree {
+  if (scores.length === 0) throw new RangeError('dynamicDegree got no frame pair; want a clip of two frames or more');
+  const side = Math.min(height, width);
+  const threshold = (6 * side) / REFERENCE_SIDE;
+  const needed = roundHalfEven((4 * (scores.length + 1)) / REFERENCE_FRAMES);
+  const above = scores.filter((score) => score > threshold).length;
+  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  const continuous = (mean * REFERENCE_SIDE) / side;
+  return { moving: above >= needed, threshold, needed, scores: [...scores], continuous };
+}
+
+/** `dynamicDegree` of a clip, thinned to about 8 frames a second, with any flow estimator. */
+export function clipDynamicDegree(clip: Clip, estimate: FlowEstimator = lucasKanade): DynamicDegree {
+  const { kept } = sampledFrames(clip.frames, clip.fps);
+  const planes = kept.map((frame) => luma(clip, frame));
+  const scores = planes.slice(1).map((plane, i) => {
+    const { u, v } = estimate(planes[i]!, plane);
+    return topMagnitude(u, v);
+  });
+  return dynamicDegree(scores, clip.height, clip.width);
+}

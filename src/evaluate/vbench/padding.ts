@@ -1,0 +1,29 @@
+import type { Plane } from '../flow/plane.ts';
+
+/** Pixels added on each side. */
+export interface Padding {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** Padding that brings both sides to a multiple (8 for RAFT), the odd pixel to the right and bottom. */
+export function paddingTo(multiple: number, height: number, width: number): Padding {
+  const rows = (multiple - (height % multiple)) % multiple;
+  const columns = (multiple - (width % multiple)) % multiple;
+  const [top, left] = [Math.floor(rows / 2), Math.floor(columns / 2)];
+  return { left, right: columns - left, top, bottom: rows - top };
+}
+
+/** Repeats the border. Source: RAFT core/utils/utils.py, InputPadder in mode "sintel". */
+export function padPlane({ data, height, width }: Plane, { left, right, top, bottom }: Padding): Plane {
+  const [outHeight, outWidth] = [height + top + bottom, width + left + right];
+  const out = new Float32Array(outHeight * outWidth);
+  for (let i = 0; i < out.length; i++) {
+    const x = Math.min(Math.max((i % outWidth) - left, 0), width - 1);
+    const y = Math.min(Math.max(Math.floor(i / outWidth) - top, 0), height - 1);
+    out[i] = data[y * width + x]!;
+  }
+  return { data: out, height: outHeight, width: outWidth };
+}
