@@ -1,0 +1,149 @@
+/**
+ * The TensorFlow.js side of the engine: tensors' data ids are recorder values; writing, reading, reference
+ * counts, and data that comes over from another backend. Kernels are registered in register.ts.
+ */
+import type { DataType, KernelBackend } from '@tensorflow/tfjs';
+import { tf } from '../tf.ts';
+import type { Recorder } from './recorder.ts';
+import { sameShape, type TensorType, Value } from './value.ts';
+
+type BackendValues = Parameters<KernelBackend['write']>[0];
+
+/** A tensor as TensorFlow.js hands it to kernels and takes it back. */
+export interface TensorHandle {
+  dataId: object;
+  shape: number[];
+  dtype: DataType;
+}
+
+/** The dtype of a tensor this engine can hold. Throws for string and complex64. */
+export function tensorType(dtype: DataType): TensorType {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+  throw new Error(`engine onnx: dtype ${dtype} is not supported; use float32, int32 or bool, or engine.use('cpu')`);
+}
+
+export class OnnxBackend extends tf.KernelBackend {
+  readonly recorder: Recorder;
+  private count = 0;
+  /** Data that was created on another backend keeps its foreign id; here is its value. */
+  private readonly adopted = new WeakMap<object, Value>();
+  /** Values whose data has moved to another backend. */
+  private readonly departed = new WeakSet<Value>();
+
+  constructor(recorder: Recorder) {
+    super();
+    this.recorder = recorder;
+  }
+
+  /** The value behind a tensor; data of another backend is brought over. */
+  valueFor(tensor: TensorHandle): Value {
+    const value = this.resolve(tensor.dataId);
+    return sameShape(value.shape, tensor.shape) ? value : this.reshaped(value, tensor.shape);
+  }
+
+  /** Another backend may share data between tensors of several shapes. */
+  private reshaped(value: Value, shape: number[]): Value {
+    const { recorder } = this;
+    const to = recorder.constants.intern('int64', [shape.length], shape);
+    return recorder.add('Reshape', [value, to], null, shape, value.dtype);
+  }
+
+  private resolve(dataId: object): Value {
+    const own = this.own(dataId);
+    if (own) return own;
+    tf.engine().moveData(this, dataId);
+    return this.own(dataId)!;
+  }
+
+  private own(dataId: object): Value | undefined {
+    if (dataId instanceof Value && !this.departed.has(dataId)) return dataId;
+    return this.adopted.get(dataId);
+  }
+
+  /** A tensor for a kernel's result: one more reference to its value. */
+  handle(value: Value): TensorHandle {
+    if (value.refs++ === 0) this.count++;
+    return { dataId: value, shape: value.shape, dtype: value.dtype as TensorType };
+  }
+
+  override write(values: BackendValues, shape: number[], dtype: DataType): object {
+    const value = new Value(shape.slice(), tensorType(dtype));
+    this.recorder.write(value, values as ArrayLike<number>);
+    this.handle(value);
+    return value;
+  }
+
+  override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
+    const value = new Value(shape.slice(), tensorType(dtype));
+    this.recorder.write(value, values as ArrayLike<number>);
+    value.refs = refCount;
+    this.count++;
+    this.adopted.set(dataId, value);
+  }
+
+  override readSync(dataId: object): Float32Array | Int32Array | Uint8Array {
+    return this.recorder.read(this.resolve(dataId));
+  }
+
+  override async read(dataId: object): Promise<Float32Array | Int32Array | Uint8Array> {
+    return this.readSync(dataId);
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    const value = this.own(dataId);
+    if (!value) return true;
+    value.refs--;
+    if (!force && value.refs > 0) return false;
+    value.refs = 0;
+    this.count--;
+    if (force) this.forget(dataId, value);
+    this.recorder.discard(value);
+    return true;
+  }
+
+  private forget(dataId: object, value: Value): void {
+    if (dataId === value) this.departed.add(value);
+    this.adopted.delete(dataId);
+  }
+
+  override refCount(dataId: object): number {
+    return this.own(dataId)?.refs ?? 0;
+  }
+
+  override incRef(dataId: object): void {
+    this.resolve(dataId).refs++;
+  }
+
+  override numDataIds(): number {
+    return this.count;
+  }
+
+  override memory(): { unreliable: boolean; numBytes: number; reasons: string[] } {
+    return { unreliable: false, numBytes: this.recorder.bytes, reasons: [] };
+  }
+
+  override timerAvailable(): boolean {
+    return true;
+  }
+
+  override async time(work: () => void): Promise<{ kernelMs: number }> {
+    this.recorder.flush();
+    const start = performance.now();
+    work();
+    this.recorder.flush();
+    return { kernelMs: performance.now() - start };
+  }
+
+  override floatPrecision(): 32 {
+    return 32;
+  }
+
+  override epsilon(): number {
+    return 1e-7;
+  }
+
+  override dispose(): void {
+    this.recorder.flush();
+    this.recorder.sessions.clear();
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The ONNX Runtime library and the C functions used, bound through koffi. Opaque pointers travel as plain
+ * numbers (user-space addresses fit in 53 bits). Loading happens in `loadNative`, never on import.
+ */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import koffi, { type LibraryHandle } from 'koffi';
+import { apiVersion, slots, tableLength } from './slots.ts';
+
+type Pointer = number;
+type Status = number;
+type Out = [number];
+type OutParameter = ReturnType<typeof koffi.out>;
+type CType = string | OutParameter;
+type Bytes = Uint8Array | Uint32Array | BigInt64Array | Float32Array | Int32Array;
+
+/** The C functions, with the types that koffi converts. A status of 0 is success. */
+export interface NativeApi {
+  readonly version: string;
+  GetErrorMessage(status: Status): string;
+  ReleaseStatus(status: Status): void;
+  CreateThreadingOptions(out: Out): Status;
+  SetGlobalIntraOpNumThreads(options: Pointer, threads: number): Status;
+  SetGlobalInterOpNumThreads(options: Pointer, threads: number): Status;
+  SetGlobalSpinControl(options: Pointer, spin: number): Status;
+  SetGlobalDenormalAsZero(options: Pointer): Status;
+  CreateEnvWithGlobalThreadPools(level: number, id: string, options: Pointer, out: Out): Status;
+  CreateCpuMemoryInfo(allocator: number, memory: number, out: Out): Status;
+  GetAllocatorWithDefaultOptions(out: Out): Status;
+  CreateAndRegisterAllocator(env: Pointer, memory: Pointer, arena: Pointer): Status;
+  AllocatorFree(allocator: Pointer, memory: Pointer): Status;
+  CreateSessionOptions(out: Out): Status;
+  DisablePerSessionThreads(options: Pointer): Status;
+  DisableMemPattern(options: Pointer): Status;
+  SetSessionGraphOptimizationLevel(options: Pointer, level: number): Status;
+  AddSessionConfigEntry(options: Pointer, key: string, value: string): Status;
+  EnableProfiling(options: Pointer, prefix: string): Status;
+  CreateSessionFromArray(env: Pointer, model: Bytes, length: number, options: Pointer, out: Out): Status;
+  SessionEndProfiling(session: Pointer, allocator: Pointer, out: Out): Status;
+  ReleaseSession(session: Pointer): void;
+  Run(
+    session: Pointer,
+    options: Pointer,
+    inputNames: Pointer,
+    inputs: Bytes,
+    inputCount: number,
+    outputNames: Pointer,
+    outputCount: number,
+    outputs: Bytes,
+  ): Status;
+  CreateTensorAsOrtValue(allocator: Pointer, shape: Bytes, rank: number, type: number, out: Out): Status;
+  GetTensorMutableData(value: Pointer, out: Out): Status;
+  ReleaseValue(value: Pointer): void;
+  /** memcpy: `koffi.view` kept freed tensors resident and is refused by some hosts. */
+  copyIn(target: Pointer, source: Bytes, bytes: number): void;
+  copyOut(target: Bytes, source: Pointer, bytes: number): void;
+  /** Memory that stays at its address until `free`. */
+  allocate(bytes: number): { readonly address: Pointer; free(): void };
+  decodeString(address: Pointer): string;
+}
+
+/** Libraries already open. koffi unloads a library whose handle is collected, so the handles must live on. */
+const libraries: LibraryHandle[] = [];
+let native: NativeApi | undefined;
+
+const files: Partial<Record<NodeJS.Platform, readonly [runtime: string, c: string]>> = {
+  linux: ['libonnxruntime.so.1', 'libc.so.6'],
+  darwin: ['libonnxruntime.1.dylib', 'libSystem.B.dylib'],
+  win32: ['onnxruntime.dll', 'ucrtbase.dll'],
+};
+
+function open(path: string, fix: string): LibraryHandle {
+  try {
+    const library = koffi.load(path);
+    libraries.push(library);
+    return library;
+  } catch (cause) {
+    throw new Error(`engine onnx: cannot load ${path}: ${(cause as Error).message}. ${fix}`, { cause });
+  }
+}
+
+function runtimePath(name: string): string {
+  const require = createRequire(import.meta.url);
+  try {
+    const root = dirname(require.resolve('onnxruntime-node/package.json'));
+    return join(root, 'bin/napi-v6', process.platform, process.arch, name);
+  } catch (cause) {
+    throw new Error('engine onnx: the package onnxruntime-node is missing. Run: npm install onnxruntime-node@1.30', {
+      cause,
+    });
+  }
+}
+
+const p = 'uint64_t';
+
+/** Result and argument types in C, by function; `out` receives a pointer. */
+function signatures(out: OutParameter): Record<keyof typeof slots, [string, CType[]]> {
+  return {
+    GetErrorMessage: ['str', [p]],
+    ReleaseStatus: ['void', [p]],
+    CreateThreadingOptions: [p, [out]],
+    SetGlobalIntraOpNumThreads: [p, [p, 'int']],
+    SetGlobalInterOpNumThreads: [p, [p, 'int']],
+    SetGlobalSpinControl: [p, [p, 'int']],
+    SetGlobalDenormalAsZero: [p, [p]],
+    CreateEnvWithGlobalThreadPools: [p, ['int', 'str', p, out]],
+    CreateCpuMemoryInfo: [p, ['int', 'int', out]],
+    GetAllocatorWithDefaultOptions: [p, [out]],
+    CreateAndRegisterAllocator: [p, [p, p, p]],
+    AllocatorFree: [p, [p, p]],
+    CreateSessionOptions: [p, [out]],
+    DisablePerSessionThreads: [p, [p]],
+    DisableMemPattern: [p, [p]],
+    SetSessionGraphOptimizationLevel: [p, [p, 'int']],
+    AddSessionConfigEntry: [p, [p, 'str', 'str']],
+    EnableProfiling: [p, [p, 'str']],
+    CreateSessionFromArray: [p, [p, 'void *', 'size_t', p, out]],
+    SessionEndProfiling: [p, [p, p, out]],
+    ReleaseSession: ['void', [p]],
+    Run: [p, [p, p, p, 'void *', 'size_t', p, 'size_t', 'void *']],
+    CreateTensorAsOrtValue: [p, [p, 'void *', 'size_t', 'int', out]],
+    GetTensorMutableData: [p, [p, out]],
+    ReleaseValue: ['void', [p]],
+  };
+}
+
+function bindTable(base: unknown): Record<string, unknown> {
+  const [getApi, getVersion] = koffi.decode(base, koffi.array('void *', 2)) as [unknown, unknown];
+  const version = koffi.call(getVersion, koffi.proto('const char *OrtGetVersionString()')) as string;
+  const api = koffi.call(getApi, koffi.proto('void *OrtGetApi(uint32_t)'), apiVersion) as unknown;
+  if (!api) throw new Error(`engine onnx: ONNX Runtime ${version} is too old. Run: npm install onnxruntime-node@1.30`);
+  const table = koffi.decode(api, koffi.array('void *', tableLength)) as unknown[];
+  const bound: Record<string, unknown> = { version };
+  const types = signatures(koffi.out(koffi.pointer(p)));
+  for (const [name, slot] of Object.entries(slots)) {
+    const [result, parameters] = types[name as keyof typeof slots];
+    bound[name] = koffi.decode(table[slot], koffi.proto(`Ort${name}`, result, parameters));
+  }
+  return bound;
+}
+
+function allocate(bytes: number): { address: Pointer; free(): void } {
+  const memory = koffi.alloc('uint8_t', Math.max(8, bytes));
+  return { address: Number(koffi.address(memory)), free: () => koffi.free(memory) };
+}
+
+/** Opens the library and binds the functions, once per process. Throws with the command that installs what is missing. */
+export function loadNative(): NativeApi {
+  if (native) return native;
+  const names = files[process.platform];
+  if (!names) throw new Error(`engine onnx: no ONNX Runtime for ${process.platform}. Use engine.use('cpu')`);
+  koffi.config({ sync_stack_size: 16 << 20, sync_heap_size: 2 << 20 });
+  const reinstall = 'Run: npm install onnxruntime-node@1.30, or use engine.use("cpu")';
+  const runtime = open(runtimePath(names[0]), reinstall);
+  const c = open(names[1], 'The C library of the system is needed');
+  const base = runtime.func('OrtGetApiBase', 'void *', [])() as unknown;
+  native = {
+    ...bindTable(base),
+    copyIn: c.func('memcpy', 'void', [p, 'void *', 'size_t']),
+    copyOut: c.func('memmove', 'void', ['void *', p, 'size_t']),
+    allocate,
+    decodeString: (address: Pointer) => koffi.decode(BigInt(address), 'string') as string,
+  } as unknown as NativeApi;
+  return native;
+}

@@ -1,0 +1,268 @@
+/**
+ * The recorder: kernels append nodes, nothing runs until a value is read, `flush` is called or too much is
+ * pending; then the needed nodes run as one ONNX Runtime session.
+ *
+ *     kernel call -> GraphBuilder.node() -> Recorder.pending
+ *     read/flush  -> liveNodes -> describeGraph -> SessionCache.obtain -> Runtime.run -> Values get pointers
+ *
+ * - Only values that tensors refer to (`refs > 0`) leave the session; dead nodes are dropped, equal nodes merged.
+ * - Data disposed of while nodes are pending is released after the next flush.
+ * - When a graph fails it is run again node by node: only the failing node and its dependents keep an error, thrown
+ *   when they are read; it names the node, the kernel and, for kernels that can fail on data, the line that called.
+ * - A session is found by structure, so a loop compiles its first round only. Work whose structure changes all
+ *   the time (a growing cache) compiles all the time: pad to buckets. Long loops that read nothing should call
+ *   `engine.flush()` once a round, so that every round is the same graph.
+ *
+ * To write a kernel see define.ts; to add nodes inside it see builder.ts.
+ */
+import { describeGraph, type Graph, liveNodes } from './graph.ts';
+import { Constants, Operations } from './intern.ts';
+import { Pointers, type Runtime } from './ort.ts';
+import type { Attributes } from './proto.ts';
+import { type Compiled, SessionCache } from './session-cache.ts';
+import { callSite } from './site.ts';
+import type { TensorType } from './value.ts';
+import { arrayOf, type ElementType, type Node, type Operand, sizeOf, type TensorArray, Value } from './value.ts';
+
+/** Limits of the recorder. */
+export interface RecorderOptions {
+  /** Pending nodes that force a flush. Default 20,000. */
+  maxPending?: number;
+  /** Bytes of disposed data that may wait for a flush. Default 1 GiB. */
+  maxWaitingBytes?: number;
+  /** Compiled sessions kept. Default 256. */
+  maxSessions?: number;
+}
+
+/** What one flush ran, as `engine.compile` needs it to run it again. */
+export interface Flushed {
+  readonly graph: Graph;
+  readonly compiled: Compiled;
+}
+
+/** Watches the flushes and reads while a function is traced. */
+export interface Observer {
+  flushed(flushed: Flushed): void;
+  /** Something happened that a replay could not repeat. */
+  refused(reason: string): void;
+}
+
+export class Recorder {
+  readonly runtime: Runtime;
+  readonly constants: Constants = new Constants();
+  readonly operations: Operations = new Operations();
+  readonly sessions: SessionCache;
+  /** Kernel being recorded and where it was called, noted on its nodes. */
+  kernel = '';
+  site: Error | null = null;
+  observer: Observer | null = null;
+  /** Bytes held by ONNX Runtime values. */
+  bytes = 0;
+  flushes = 0;
+  nodes = 0;
+  private pending: Node[] = [];
+  private waiting: Value[] = [];
+  private waitingBytes = 0;
+  private readonly maxPending: number;
+  private readonly maxWaitingBytes: number;
+  private readonly inputs = new Pointers(1024);
+  private readonly outputs = new Pointers(1024);
+
+  constructor(runtime: Runtime, options: RecorderOptions = {}) {
+    this.runtime = runtime;
+    this.maxPending = options.maxPending ?? 20_000;
+    this.maxWaitingBytes = options.maxWaitingBytes ?? 2 ** 30;
+    this.sessions = new SessionCache(runtime, this.operations, this.constants, options.maxSessions ?? 256);
+  }
+
+  /** Appends a node with one output. */
+  add(
+    op: string,
+    inputs: readonly Operand[],
+    attributes: Attributes | null,
+    shape: number[],
+    dtype: ElementType,
+  ): Value {
+    const value = new Value(shape, dtype);
+    this.push(op, inputs, attributes, [value]);
+    return value;
+  }
+
+  /** Appends a node that computes `outputs`. */
+  push(op: string, inputs: readonly Operand[], attributes: Attributes | null, outputs: Value[]): void {
+    const id = this.operations.intern(op, attributes);
+    const node: Node = { op: id, inputs, outputs, kernel: this.kernel, site: this.site, live: false };
+    for (let i = 0; i < outputs.length; i++) outputs[i]!.node = node;
+    this.pending.push(node);
+  }
+
+  /** Runs what is pending when the limits are reached. Called after each kernel, when its results are referred to. */
+  limit(): void {
+    if (this.observer) return;
+    if (this.pending.length >= this.maxPending || this.waitingBytes > this.maxWaitingBytes) this.flush();
+  }
+
+  get pendingNodes(): number {
+    return this.pending.length;
+  }
+
+  /** Runs all that is pending. Never throws for a failing node: its values carry the error. */
+  flush(): void {
+    const pending = this.pending;
+    if (pending.length === 0) return;
+    this.pending = [];
+    const nodes = liveNodes(pending);
+    try {
+      if (nodes.length > 0) this.execute(nodes);
+    } catch {
+      this.isolate(nodes);
+    } finally {
+      for (const node of pending) for (const output of node.outputs) output.node = null;
+      this.releaseWaiting();
+    }
+  }
+
+  private execute(nodes: readonly Node[]): void {
+    const graph = describeGraph(nodes);
+    const compiled = this.sessions.obtain(graph);
+    this.run(graph, compiled);
+    this.flushes++;
+    this.nodes += nodes.length;
+    this.observer?.flushed({ graph, compiled });
+  }
+
+  private run(graph: Graph, compiled: Compiled): void {
+    const { inputs, outputs, runtime } = this;
+    const uploaded: number[] = [];
+    let count = 0;
+    inputs.reset(graph.leaves.length + graph.scalars.length);
+    for (const leaf of graph.leaves) inputs.set(count++, this.pointerOf(leaf));
+    graph.scalars.forEach((value, i) => {
+      if (!compiled.dynamic[i]) return;
+      const pointer = this.uploadScalar(value);
+      uploaded.push(pointer);
+      inputs.set(count++, pointer);
+    });
+    outputs.reset(graph.outputs.length);
+    try {
+      runtime.run(compiled.session, inputs, outputs);
+    } finally {
+      for (const pointer of uploaded) runtime.releaseValue(pointer);
+    }
+    graph.outputs.forEach((value, i) => {
+      this.fill(value, outputs.get(i));
+    });
+  }
+
+  private uploadScalar(value: Value): number {
+    return this.runtime.createValue(value.dtype, value.shape, arrayOf(value.dtype as TensorType, [value.scalar!]));
+  }
+
+  private pointerOf(leaf: Value): number {
+    if (leaf.pointer !== 0) return leaf.pointer;
+    if (sizeOf(leaf.shape) === 0)
+      this.fill(leaf, this.runtime.createValue(leaf.dtype, leaf.shape, new Float32Array(0)));
+    if (leaf.pointer === 0) throw new Error(`engine onnx: a ${leaf.dtype}[${leaf.shape}] was used after it was freed`);
+    return leaf.pointer;
+  }
+
+  /** Gives a value its data; the value owns the pointer from now on. */
+  fill(value: Value, pointer: number): void {
+    value.pointer = pointer;
+    value.node = null;
+    this.bytes += value.bytes;
+  }
+
+  /** Runs the nodes one at a time and puts an error on each that fails and on all that depend on it. */
+  private isolate(nodes: readonly Node[]): void {
+    const made: Value[] = [];
+    for (const node of nodes) {
+      const error = this.inheritedError(node) ?? this.tryAlone(node);
+      for (const output of node.outputs) {
+        output.error = error;
+        output.node = null;
+        made.push(output);
+      }
+    }
+    for (const value of made) if (value.refs <= 0 && value.holds <= 0) this.free(value);
+  }
+
+  private inheritedError(node: Node): Error | null {
+    for (const input of node.inputs) if (input.kind === 'value' && input.error) return input.error;
+    return null;
+  }
+
+  private tryAlone(node: Node): Error | null {
+    try {
+      const graph = describeGraph([node], true);
+      const compiled = this.sessions.compile(graph, new Uint8Array(graph.scalars.length));
+      try {
+        this.run(graph, compiled);
+      } finally {
+        this.sessions.release(compiled);
+      }
+      return null;
+    } catch (cause) {
+      return this.describeFailure(node, cause as Error);
+    }
+  }
+
+  private describeFailure(node: Node, cause: Error): Error {
+    const describe = (x: Operand): string => (x.kind === 'absent' ? '-' : `${x.dtype}[${x.shape}]`);
+    const { name } = this.operations.get(node.op);
+    const called = node.site ? `, called at ${callSite(node.site)}` : '';
+    const inputs = node.inputs.map(describe).join(', ');
+    return new Error(`${node.kernel} failed in ${name}(${inputs})${called}: ${cause.message}`, { cause });
+  }
+
+  /** The data of a value, running what is pending if need be. */
+  read(value: Value): TensorArray {
+    if (value.node) {
+      this.observer?.refused('it reads a value');
+      this.flush();
+    }
+    if (value.error) throw value.error;
+    const dtype = value.dtype as TensorType;
+    if (value.scalar !== undefined) return arrayOf(dtype, [value.scalar]);
+    if (sizeOf(value.shape) === 0) return arrayOf(dtype, 0);
+    return this.runtime.readValue(this.pointerOf(value), dtype, value.shape);
+  }
+
+  /** Puts host data into a value: one element stays on the host, more is uploaded. */
+  write(value: Value, data: ArrayLike<number | boolean> | null): void {
+    const size = sizeOf(value.shape);
+    const dtype = value.dtype as TensorType;
+    if (size === 1) value.scalar = arrayOf(dtype, data ?? 1)[0]!;
+    else if (size > 0) this.fill(value, this.runtime.createValue(dtype, value.shape, arrayOf(dtype, data ?? size)));
+  }
+
+  /** Uploads a one-element host value, so that it enters graphs by pointer. */
+  materialize(value: Value): void {
+    if (value.scalar === undefined) return;
+    const pointer = this.uploadScalar(value);
+    value.scalar = undefined;
+    this.fill(value, pointer);
+  }
+
+  /** Releases the data of a value that no tensor refers to, after pending nodes have used it. */
+  discard(value: Value): void {
+    if (value.pointer === 0) return;
+    if (this.pending.length === 0) return this.free(value);
+    this.waiting.push(value);
+    this.waitingBytes += value.bytes;
+  }
+
+  private releaseWaiting(): void {
+    for (const value of this.waiting) if (value.refs <= 0) this.free(value);
+    this.waiting.length = 0;
+    this.waitingBytes = 0;
+  }
+
+  /** Releases the data of a value now, unless a plan holds it. */
+  free(value: Value): void {
+    if (value.pointer === 0 || value.holds > 0) return;
+    this.runtime.releaseValue(value.pointer);
+    value.pointer = 0;
+    this.bytes -= value.bytes;
+  }
+}

@@ -1,0 +1,21 @@
+/** Where user code called a kernel: the first stack frame outside TensorFlow.js and this folder. */
+
+const deep = 40;
+
+/** A stack of the caller, deep enough to pass through TensorFlow.js. */
+export function captureSite(): Error {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = deep;
+  const site = new Error('call site');
+  Error.stackTraceLimit = limit;
+  return site;
+}
+
+const inside = /[\\/](@tensorflow|engine)[\\/]|\(native\)|node:internal|<anonymous>\)$/;
+
+/** The line of user code in a captured stack, or the kernel's own line when all frames are internal. */
+export function callSite(site: Error): string {
+  const frames = (site.stack ?? '').split('\n').slice(1);
+  const frame = frames.find((line) => !inside.test(line)) ?? frames[0] ?? 'an unknown line';
+  return frame.trim().replace(/^at /, '');
+}
