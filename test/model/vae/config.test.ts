@@ -61,7 +61,7 @@ test('in every topology each layer takes what the one before gives', () => {
       temperal_downsample: fc.array(fc.boolean(), { minLength: dim_mult.length - 1, maxLength: dim_mult.length - 1 }),
     }),
   );
-  fc.assert(
+  void fc.assert(
     fc.property(topology, (fields) => {
       const config = vaeConfig(fields);
       for (const layers of [encoderLayers(config), decoderLayers(config)]) {

@@ -1,0 +1,1 @@
+export { type TableTextEncoder, type TableTextOptions, tableTextEncoder } from './table.ts';
