@@ -1,0 +1,1 @@
+export { centroids, type DigitMotion, digitColour, digitMotion, STILL_BELOW } from './measures.ts';

@@ -1,0 +1,118 @@
+import { random } from '../../nn/random.ts';
+import { normalCdf, normalQuantile } from './normal.ts';
+
+/** An estimate with its interval; stored with every figure. */
+export interface Interval {
+  estimate: number;
+  low: number;
+  high: number;
+  /** Confidence level, 0.95 unless said otherwise. */
+  level: number;
+  kind: 'percentile' | 'bca' | 'wilson';
+}
+
+/** Dials of the bootstrap. */
+export interface BootstrapOptions {
+  /** Draws: 2000 for figures (default), 10000 for tables. */
+  resamples?: number;
+  /** Default 0.95. */
+  level?: number;
+  /** Default 0. */
+  seed?: number | string;
+  /** `bca` corrects bias and skew and is the default below 30 prompts; `percentile` above. */
+  kind?: 'percentile' | 'bca';
+}
+
+/** Scores of one metric: a row per prompt, an entry per seed. */
+export type Scores = readonly (readonly number[])[];
+
+const FEW_PROMPTS = 30;
+
+/** Mean over prompts of the mean over seeds. */
+export function promptMean(scores: Scores): number {
+  return mean(scores.map(mean));
+}
+
+/**
+ * Interval of a statistic of scores by resampling prompts with replacement and, inside each, seeds with replacement.
+ * @throws without a prompt or with a prompt without seeds.
+ * Source: Efron and Tibshirani 1993, chapters 13 and 14.
+ */
+export function bootstrap(
+  scores: Scores,
+  options: BootstrapOptions = {},
+  statistic: (scores: Scores) => number = promptMean,
+): Interval {
+  checkScores(scores);
+  const {
+    resamples = 2000,
+    level = 0.95,
+    seed = 0,
+    kind = scores.length < FEW_PROMPTS ? 'bca' : 'percentile',
+  } = options;
+  const draws = resample(scores, resamples, seed)
+    .map(statistic)
+    .sort((a, b) => a - b);
+  const estimate = statistic(scores);
+  const tails: [number, number] = [(1 - level) / 2, (1 + level) / 2];
+  const [low, high] = kind === 'bca' ? corrected(tails, draws, estimate, jackknife(scores, statistic)) : tails;
+  return { estimate, low: percentile(draws, low), high: percentile(draws, high), level, kind };
+}
+
+/** `count` nested resamples of the scores. */
+export function resample(scores: Scores, count: number, seed: number | string): Scores[] {
+  const root = random.key(seed).stream('bootstrap');
+  const seeds = scores.reduce((total, row) => Math.max(total, row.length), 0);
+  return Array.from({ length: count }, (_, draw) => {
+    const u = root.stream(draw).uniform([scores.length * (1 + seeds)]).data;
+    return scores.map((_, i) => {
+      const row = scores[Math.floor(u[i * (1 + seeds)]! * scores.length)]!;
+      return row.map((_, j) => row[Math.floor(u[i * (1 + seeds) + 1 + j]! * row.length)]!);
+    });
+  });
+}
+
+/** Linear interpolation between order statistics at p (n - 1). `sorted` ascends. */
+export function percentile(sorted: readonly number[], p: number): number {
+  const at = p * (sorted.length - 1);
+  const below = Math.floor(at);
+  const low = sorted[below]!;
+  return low + (at - below) * ((sorted[below + 1] ?? low) - low);
+}
+
+function jackknife(scores: Scores, statistic: (scores: Scores) => number): number[] {
+  if (scores.length === 1) return [statistic(scores)];
+  return scores.map((_, i) => statistic(scores.filter((_, j) => j !== i)));
+}
+
+/** Percentile levels with bias z0 and acceleration a: Phi(z0 + (z0 + z) / (1 - a (z0 + z))). */
+function corrected(
+  tails: [number, number],
+  draws: readonly number[],
+  estimate: number,
+  left: number[],
+): [number, number] {
+  const below =
+    draws.filter((value) => value < estimate).length + draws.filter((value) => value === estimate).length / 2;
+  const share = Math.min(Math.max(below / draws.length, 0.5 / draws.length), 1 - 0.5 / draws.length);
+  const bias = normalQuantile(share);
+  const centre = mean(left);
+  const cubes = left.reduce((sum, value) => sum + (centre - value) ** 3, 0);
+  const squares = left.reduce((sum, value) => sum + (centre - value) ** 2, 0);
+  const acceleration = squares === 0 ? 0 : cubes / (6 * squares ** 1.5);
+  const moved = (tail: number): number => {
+    const z = bias + normalQuantile(tail);
+    return normalCdf(bias + z / (1 - acceleration * z));
+  };
+  return [moved(tails[0]), moved(tails[1])];
+}
+
+function checkScores(scores: Scores): void {
+  if (scores.length === 0) throw new RangeError('scores is empty; want a row per prompt');
+  const bare = scores.findIndex((row) => row.length === 0);
+  if (bare >= 0) throw new RangeError(`scores of prompt ${bare} are empty; want an entry per seed`);
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
