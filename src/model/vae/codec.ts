@@ -4,13 +4,12 @@
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_.encode`, `WanVAE_.decode`).
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import { type Weights, withoutGradient } from '../../nn/index.ts';
 import type { LayerTap } from './apply.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
 import { latentShape, type VaeConfig, vaeStrides } from './config.ts';
 import { checkLatents, checkVideo, denormalise, normalise } from './latents.ts';
 import { decoderLayers, encoderLayers } from './layers.ts';
-import { withoutGradient } from './without-gradient.ts';
 
 /** Options of a pass through encoder or decoder. */
 export interface VaeOptions {
