@@ -15,11 +15,8 @@ export interface ConvertedCode {
   sideOutputs?: { path: string; data: string }[];
 }
 
-/** Two source maps, emitted JavaScript -> module JavaScript -> the cell, each as JSON. */
-export type SourceMaps = [string, string];
-
 export type ToUser =
-  | { type: 'execute'; parent: string; cell: string; converted: ConvertedCode; maps: SourceMaps | null }
+  | { type: 'execute'; parent: string; cell: string; converted: ConvertedCode; maps: string[] }
   | { type: 'interrupt'; acknowledged: Int32Array }
   | { type: 'comm'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
   | { type: 'exit' };

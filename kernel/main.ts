@@ -29,7 +29,8 @@ function main(connectionFile: string | undefined): void {
     process.exit(2);
   }
   installModuleFallback(manifest.name, library);
-  const workerData: ServerThreadData = { connectionFile, version: manifest.version, prelude: prelude() };
+  const location = { name: manifest.name, root, types: library.replace(/\.js$/, '.d.ts') };
+  const workerData: ServerThreadData = { connectionFile, version: manifest.version, location, prelude: prelude() };
   const server = new Worker(join(here, 'server', 'thread.js'), { workerData, stdout: true, stderr: true });
   forwardLogs(server);
   const session = new UserSession((message: ToServer) => server.postMessage(message));

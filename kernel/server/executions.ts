@@ -1,5 +1,5 @@
 /** The queue of cells: one at a time, in order, each with its busy and idle. */
-import type { ConvertedCode, ErrorReport, ExecutionResult, MimeData, SourceMaps } from '../bridge.ts';
+import type { ConvertedCode, ErrorReport, ExecutionResult, MimeData } from '../bridge.ts';
 import type { Channels } from '../protocol/channels.ts';
 import type { Json, Message } from '../protocol/wire.ts';
 import type { History } from './history.ts';
@@ -10,7 +10,7 @@ export type RunInUserThread = (
   parent: string,
   cell: string,
   converted: ConvertedCode,
-  maps: SourceMaps | null,
+  maps: string[],
 ) => Promise<ExecutionResult>;
 
 interface Options {

@@ -1,12 +1,25 @@
 /** TypeScript for the notebook: tslab's converter (type check, redeclaration, completion, hover) with source maps. */
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { TraceMap } from '@jridgewell/trace-mapping';
 import type { Converter, ConvertResult, Diagnostic } from 'tslab/dist/converter.js';
-import type { ConvertedCode, ErrorReport, SourceMaps } from '../bridge.ts';
+import type { ConvertedCode, ErrorReport } from '../bridge.ts';
+import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
+import { guardAwaits } from './guard.ts';
 import { isTopLevelForAwait, type TypeScript } from './syntax.ts';
 
 export interface ConvertedCell {
   converted: ConvertedCode;
-  maps: SourceMaps | null;
+  /** Source maps as JSON, from the code that runs back to the cell, in the order of looking up. */
+  maps: string[];
+}
+
+/** Where imports that the notebook's own folder cannot resolve are looked up. */
+export interface PackageLocation {
+  name: string;
+  root: string;
+  /** The package's declaration file. */
+  types: string;
 }
 
 export interface Completion {
@@ -53,10 +66,10 @@ export class Language {
   /** Declarations of all cells so far: the scope of the next one. */
   #declarations = '';
 
-  constructor() {
+  constructor(location: PackageLocation) {
     const require = createRequire(import.meta.url);
     const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));
-    this.#capture = captureSourceMaps(fromTslab);
+    this.#capture = wrapCompiler(fromTslab, location);
     this.typescript = fromTslab('@tslab/typescript-for-tslab') as TypeScript;
     this.version = this.typescript.version;
     const { createConverter } = require('tslab/dist/converter.js') as typeof import('tslab/dist/converter.js');
@@ -68,12 +81,16 @@ export class Language {
 
   /** Type checks and converts a cell. Throws DiagnosticsError. */
   convert(code: string, cell: string): ConvertedCell {
-    this.#capture.maps = null;
+    this.#capture.maps = [];
     const result = this.#converter.convert(this.#declarations, code);
     if (result.diagnostics.length > 0) throw new DiagnosticsError(report(result.diagnostics, code, cell));
     const { diagnostics: _, ...converted } = result;
     if (!converted.hasToplevelAwait && isTopLevelForAwait(this.typescript, code)) converted.hasToplevelAwait = true;
-    return { converted: withoutUndefined(converted), maps: this.#capture.maps };
+    const maps = this.#capture.maps;
+    const place = (line: number, column: number): string => placeInCell(maps, cell, line, column);
+    const guarded = converted.output === undefined ? null : guardAwaits(this.typescript, converted.output, place);
+    if (guarded) converted.output = guarded.code;
+    return { converted: withoutUndefined(converted), maps: guarded && maps.length > 0 ? [guarded.map, ...maps] : maps };
   }
 
   /** Makes a cell's declarations visible to later ones: called once it has run. */
@@ -107,22 +124,23 @@ export class Language {
 }
 
 interface MapCapture {
-  maps: SourceMaps | null;
+  maps: string[];
 }
 
 /**
- * tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps. Its compiler is
- * wrapped before the converter loads it, so that both stages write their maps and the converter stays unmodified.
+ * tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps, and it resolves
+ * imports from the notebook's folder only. Its compiler is wrapped before the converter loads it, so that both stages
+ * write their maps and this package is found from everywhere, while the converter stays unmodified.
  */
-function captureSourceMaps(require: NodeJS.Require): MapCapture {
-  const capture: MapCapture = { maps: null };
+function wrapCompiler(require: NodeJS.Require, location: PackageLocation): MapCapture {
+  const capture: MapCapture = { maps: [] };
   const id = require.resolve('@tslab/typescript-for-tslab');
   const original = require(id) as TypeScript;
   const wrapped: Record<string, unknown> = { ...original };
   wrapped['createWatchCompilerHost'] = (files: unknown, options: object, ...rest: unknown[]): unknown =>
     (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
       files,
-      { ...options, inlineSourceMap: true },
+      { ...options, inlineSourceMap: true, ...pathOptions(location) },
       ...rest,
     );
   wrapped['transpileModule'] = (code: string, options: { compilerOptions?: object }): unknown => {
@@ -133,12 +151,29 @@ function captureSourceMaps(require: NodeJS.Require): MapCapture {
     });
     output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '');
     const cellMap = inline?.[1] ? Buffer.from(inline[1], 'base64').toString() : null;
-    capture.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : null;
+    capture.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : [];
     return output;
   };
   const cached = require.cache[id];
   if (cached) cached.exports = wrapped;
   return capture;
+}
+
+/** A place in the cell as stack frames name it; `#` tells it apart from places that are still to be mapped. */
+function placeInCell(maps: readonly string[], cell: string, line: number, column: number): string {
+  const found = tracePosition(
+    maps.map((map) => new TraceMap(map)),
+    { line, column },
+  );
+  return found ? `${cell}#${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
+}
+
+function pathOptions({ name, root, types }: PackageLocation): object {
+  const packages = join(root, 'node_modules');
+  return {
+    baseUrl: process.cwd(),
+    paths: { [name]: [types], '*': ['*', join(packages, '*'), join(packages, '@types', '*')] },
+  };
 }
 
 function report(diagnostics: readonly Diagnostic[], code: string, cell: string): ErrorReport {

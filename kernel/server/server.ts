@@ -6,7 +6,7 @@ import { type Json, type Message, PROTOCOL_VERSION } from '../protocol/wire.ts';
 import { Executions } from './executions.ts';
 import { History } from './history.ts';
 import { Interrupter } from './interrupt.ts';
-import { Language } from './language.ts';
+import { Language, type PackageLocation } from './language.ts';
 import { Stdin } from './stdin.ts';
 import { completeness } from './syntax.ts';
 
@@ -16,6 +16,7 @@ const REMEMBERED_REQUESTS = 1000;
 export interface ServerOptions {
   connection: ConnectionInfo;
   version: string;
+  location: PackageLocation;
   /** Code that brings the library's namespaces into every session. */
   prelude: string;
   post(message: ToUser): void;
@@ -26,7 +27,7 @@ type Handler = (request: Message, channel: RouterName) => Json | Promise<Json | 
 export class Server {
   readonly #options: ServerOptions;
   readonly #channels: Channels;
-  readonly #language = new Language();
+  readonly #language: Language;
   readonly #history = new History();
   readonly #executions: Executions;
   readonly #interrupter: Interrupter;
@@ -54,6 +55,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#channels = new Channels(options.connection);
+    this.#language = new Language(options.location);
     this.#interrupter = new Interrupter(options.post);
     this.#stdin = new Stdin(this.#channels);
     this.#executions = new Executions(this.#channels, this.#language, this.#history, (parent, cell, converted, maps) =>

@@ -2,20 +2,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ToServer } from '../bridge.ts';
 import { readConnectionFile } from '../protocol/channels.ts';
+import type { PackageLocation } from './language.ts';
 import { Server } from './server.ts';
 
 /** What the user thread starts this one with. */
 export interface ServerThreadData {
   connectionFile: string;
   version: string;
+  location: PackageLocation;
   prelude: string;
 }
 
 if (parentPort) {
   const port = parentPort;
-  const { connectionFile, version, prelude } = workerData as ServerThreadData;
+  const { connectionFile, version, location, prelude } = workerData as ServerThreadData;
   const connection = readConnectionFile(connectionFile);
-  const server = new Server({ connection, version, prelude, post: (message) => port.postMessage(message) });
+  const server = new Server({ connection, version, location, prelude, post: (message) => port.postMessage(message) });
   port.on('message', (message: ToServer) => server.receive(message));
   await server.start();
 }

@@ -1,16 +1,16 @@
 /** Errors as the notebook shows them: only user frames, in the cell's own lines and columns. */
 import { inspect } from 'node:util';
-import { GREATEST_LOWER_BOUND, originalPositionFor, TraceMap } from '@jridgewell/trace-mapping';
-import type { ErrorReport, SourceMaps } from '../bridge.ts';
+import { TraceMap } from '@jridgewell/trace-mapping';
+import type { ErrorReport } from '../bridge.ts';
+import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
 
 /** Columns that the executor's wrapper takes on the first line of synchronous and asynchronous cells. */
 const SYNC_PREFIX = '(function(exports, require) { '.length;
 const ASYNC_PREFIX = '(async function(exports, require) { '.length;
-/** Lines that tslab's converter puts before the cell. */
-const CONVERTER_LINES = 1;
-
 const HIDDEN_FRAME = /tslab\/dist\/|node:vm|node:internal|node:async_hooks|[\\/]kernel[\\/]user[\\/]|__tslab__/;
 const NOISE_LINE = /^evalmachine|^\s*\^+\s*$|^\s+at (async )?(cell-\d+|expression|prelude)\.ts$/;
+/** Places that the server has mapped already (see server/guard.ts). */
+const MAPPED_POSITION = /((?:cell-\d+|expression|prelude)\.ts)#/g;
 const CELL_POSITION = /((?:cell-\d+|expression|prelude)\.ts):(\d+):(\d+)/g;
 
 /** Raised in the place of whatever an interrupt ended. */
@@ -27,7 +27,7 @@ export class ErrorReporter {
   readonly #cells = new Map<string, { prefix: number; maps: TraceMap[] }>();
 
   /** Remembers how a cell's JavaScript maps to its source. */
-  addCell(cell: string, isAsync: boolean, maps: SourceMaps): void {
+  addCell(cell: string, isAsync: boolean, maps: string[]): void {
     const prefix = isAsync ? ASYNC_PREFIX : SYNC_PREFIX;
     this.#cells.set(cell, { prefix, maps: maps.map((map) => new TraceMap(map)) });
   }
@@ -49,19 +49,16 @@ export class ErrorReporter {
     return stack
       .split('\n')
       .filter((line) => !HIDDEN_FRAME.test(line) && !NOISE_LINE.test(line))
-      .map((line) => line.replace(CELL_POSITION, (_, cell: string, row, column) => this.#locate(cell, +row, +column)));
+      .map((line) => line.replace(CELL_POSITION, (_, cell: string, row, column) => this.#locate(cell, +row, +column)))
+      .map((line) => line.replace(MAPPED_POSITION, '$1:'));
   }
 
   #locate(cell: string, row: number, column: number): string {
     const known = this.#cells.get(cell);
     if (!known) return `${cell}:${row}:${column}`;
-    let position = { line: row, column: Math.max(0, column - 1 - (row === 1 ? known.prefix : 0)) };
-    for (const map of known.maps) {
-      const found = originalPositionFor(map, { ...position, bias: GREATEST_LOWER_BOUND });
-      if (found.line === null) return cell;
-      position = { line: found.line, column: found.column };
-    }
-    return `${cell}:${position.line - CONVERTER_LINES}:${position.column + 1}`;
+    const start = { line: row, column: Math.max(0, column - 1 - (row === 1 ? known.prefix : 0)) };
+    const found = tracePosition(known.maps, start);
+    return found ? `${cell}:${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import type { Json } from '../protocol/wire.ts';
 import { Comms } from './comms.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
+import { installGuards } from './guard.ts';
 import { toMimeBundle } from './mime.ts';
 import type { Session } from './notebook.ts';
 import { Streams } from './streams.ts';
@@ -58,6 +59,7 @@ export class UserSession implements Session {
   /** Takes over the process's output and its last-resort error handlers. */
   install(): void {
     this.#streams.install();
+    installGuards(() => this.#signal);
     process.on('SIGINT', () => this.#interruptRunning());
     const report = (kind: string) => (error: unknown) =>
       this.#streams.write('stderr', `${kind}: ${this.#errors.report(error).traceback.join('\n')}\n`);
@@ -110,7 +112,7 @@ export class UserSession implements Session {
     this.#parent = parent;
     this.#converted = { ...converted, diagnostics: [] };
     if (this.#converted.output !== undefined) this.#converted.output += `\n//# sourceURL=${cell}`;
-    if (maps) this.#errors.addCell(cell, converted.hasToplevelAwait === true, maps);
+    if (maps.length > 0) this.#errors.addCell(cell, converted.hasToplevelAwait === true, maps);
     const result = await this.#run();
     this.#streams.flush();
     this.#post({ type: 'done', parent, result });

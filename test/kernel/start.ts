@@ -1,0 +1,30 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { KernelClient } from '../../kernel/client/client.ts';
+import type { Json, Message } from '../../kernel/protocol/wire.ts';
+
+const main = fileURLToPath(new URL('../../dist/kernel/main.js', import.meta.url));
+
+/** Starts the built kernel as a Jupyter server would. */
+export async function startKernel(cwd: string): Promise<KernelClient> {
+  if (!existsSync(main)) throw new Error(`${main} is missing: run "npm run build" first`);
+  return KernelClient.start({ argv: [process.execPath, main, '{connection_file}'], cwd });
+}
+
+export function ofType(messages: readonly Message[], type: string): Json[] {
+  return messages.filter((message) => message.header.msg_type === type).map((message) => message.content);
+}
+
+/** All stream text of one name, joined. */
+export function text(messages: readonly Message[], name = 'stdout'): string {
+  return ofType(messages, 'stream')
+    .filter((content) => content['name'] === name)
+    .map((content) => content['text'])
+    .join('');
+}
+
+/** text/plain of the only execute_result. */
+export function result(messages: readonly Message[]): unknown {
+  const [content] = ofType(messages, 'execute_result');
+  return (content?.['data'] as Json | undefined)?.['text/plain'];
+}
