@@ -100,8 +100,13 @@ export class KernelClient {
     });
   }
 
-  /** Runs code and waits for both its reply and its idle status. */
-  execute(code: string, options: Json = {}, timeoutMs = 60_000): Promise<Execution> {
+  /** Runs code and waits for both its reply and its idle status; `onPublished` hears iopub messages as they come. */
+  execute(
+    code: string,
+    options: Json = {},
+    timeoutMs = 60_000,
+    onPublished?: (message: Message) => void,
+  ): Promise<Execution> {
     return this.#collect(timeoutMs, 'execute_request', (resolve) => {
       const content = {
         code,
@@ -117,7 +122,10 @@ export class KernelClient {
       let idle = false;
       return (message, from) => {
         if (message.parent['msg_id'] !== id) return;
-        if (from === 'iopub') published.push(message);
+        if (from === 'iopub') {
+          published.push(message);
+          onPublished?.(message);
+        }
         if (from === 'iopub' && message.content['execution_state'] === 'idle') idle = true;
         if (from === 'shell') reply = message.content;
         if (reply && idle) resolve({ reply, published });

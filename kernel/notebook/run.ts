@@ -1,0 +1,77 @@
+/** Executes a notebook without any Python. */
+import type { KernelClient } from '../client/client.ts';
+import type { Json } from '../protocol/wire.ts';
+import { type Cell, cellText, hasTag, type Notebook, type Output, OutputArea } from './document.ts';
+
+export interface RunOptions {
+  /** Longest time for one cell; the cell is interrupted then. Default: no limit. */
+  timeoutMs?: number;
+  /** Go on after a cell that failed. Cells tagged `raises-exception` may always fail. */
+  allowErrors?: boolean;
+  /** Called before each code cell and with each of its stream texts. */
+  onCell?: (index: number, total: number) => void;
+  onText?: (text: string) => void;
+}
+
+export interface RunResult {
+  notebook: Notebook;
+  /** The first error that stopped the run. */
+  error: { cell: number; ename: string; evalue: string; traceback: string[] } | null;
+}
+
+/** Longest setTimeout that Node takes. */
+const NO_LIMIT_MS = 2 ** 31 - 1;
+
+/** Runs all code cells in order and returns the notebook with its outputs; the kernel is left running. */
+export async function runNotebook(
+  notebook: Notebook,
+  kernel: KernelClient,
+  options: RunOptions = {},
+): Promise<RunResult> {
+  const displays = new Map<string, Output[]>();
+  const cells = notebook.cells.map((cell) => ({
+    ...cell,
+    ...(cell.cell_type === 'code' && { outputs: [], execution_count: null }),
+  }));
+  const run = { ...notebook, cells };
+  const code = cells.map((cell, index) => ({ cell, index })).filter(({ cell }) => cell.cell_type === 'code');
+  for (const [position, { cell, index }] of code.entries()) {
+    options.onCell?.(position + 1, code.length);
+    const reply = await runCell(cell, kernel, displays, options);
+    const failed = reply['status'] !== 'ok' && !hasTag(cell, 'raises-exception') && !options.allowErrors;
+    if (failed) return { notebook: run, error: { cell: index, ...errorOf(reply) } };
+  }
+  return { notebook: run, error: null };
+}
+
+async function runCell(
+  cell: Cell,
+  kernel: KernelClient,
+  displays: Map<string, Output[]>,
+  options: RunOptions,
+): Promise<Json> {
+  const area = new OutputArea(displays);
+  const { timeoutMs, onText } = options;
+  cell.outputs = area.outputs;
+  const source = cellText(cell);
+  if (source.trim() === '') return { status: 'ok' };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => void interrupt(kernel), timeoutMs);
+  const started = new Date().toISOString();
+  const { reply } = await kernel.execute(source, { stop_on_error: true }, NO_LIMIT_MS, (message) => {
+    area.apply(message);
+    if (message.header.msg_type === 'stream') onText?.(String(message.content['text']));
+  });
+  clearTimeout(timer);
+  cell.execution_count = typeof reply['execution_count'] === 'number' ? reply['execution_count'] : null;
+  cell.metadata = { ...cell.metadata, execution: { started, ended: new Date().toISOString() } };
+  return reply;
+}
+
+async function interrupt(kernel: KernelClient): Promise<void> {
+  await kernel.request('control', 'interrupt_request', {});
+}
+
+function errorOf(reply: Json): { ename: string; evalue: string; traceback: string[] } {
+  const traceback = Array.isArray(reply['traceback']) ? reply['traceback'].map(String) : [];
+  return { ename: String(reply['ename']), evalue: String(reply['evalue']), traceback };
+}
