@@ -1,8 +1,15 @@
+export { type ContextNoise, cleanContext, type RolloutOptions } from './block.ts';
+export * from './causal-student.ts';
 export * from './euler.ts';
 export * from './few-step.ts';
 export * from './guidance.ts';
 export * from './multistep.ts';
 export * from './noise-table.ts';
 export * from './parameterisation.ts';
+export * from './rollout.ts';
 export * from './schedule.ts';
+export * from './self-rollout.ts';
 export type { Sampler, SamplerOptions, SamplerStep, Velocity } from './solver.ts';
+export * from './trajectory.ts';
+export * from './trajectory-sampling.ts';
+export * from './trajectory-store.ts';

@@ -1,0 +1,69 @@
+import { type Tensor, tf } from '../engine/tf.ts';
+import type { BlockNoise, BlockOptions, CausalStudent } from './causal-student.ts';
+import { fewStep } from './few-step.ts';
+import { addNoise } from './parameterisation.ts';
+import type { Schedule } from './schedule.ts';
+import type { SamplerStep } from './solver.ts';
+
+/** How a finished block enters the cache. */
+export interface ContextNoise {
+  /** Timestep at which the network sees the block. */
+  t: number;
+  /**
+   * Noise level to which the block is re-noised first: 0 in inference. Self-Forcing's training rollout uses the
+   * table's entry for t, which for t = 0 is small but not 0.
+   */
+  sigma: number;
+}
+
+/** What every rollout needs beside the student and its initial noise. */
+export interface RolloutOptions extends BlockOptions {
+  /** Denoising steps, see `denoisingSteps`. */
+  schedule: Schedule;
+  /** Fresh noise; `step` counts the denoising steps, the context pass asks for step = number of steps. */
+  renoise: BlockNoise;
+  /** Default: clean context at timestep 0. */
+  context?: ContextNoise;
+  /** Stops before the next block with the signal's reason. */
+  signal?: AbortSignal;
+  onStep?: (step: SamplerStep & { block: number }) => void;
+}
+
+/** Clean context at timestep 0. */
+export const cleanContext: ContextNoise = { t: 0, sigma: 0 };
+
+/** Few-step sampling of one block: x [B, f, H, W, C] at the first `steps` levels of the schedule (default all) to its x0. */
+export function generateBlock<Cache>(
+  student: CausalStudent<Cache>,
+  block: { index: number; x: Tensor; cache: Cache },
+  { schedule, renoise, onStep }: RolloutOptions,
+  steps: number = schedule.timesteps.length,
+): Tensor {
+  const { index, x, cache } = block;
+  return fewStep((sample, t) => student.velocity(sample, t, cache), x, firstSteps(schedule, steps), {
+    noise: (step, shape) => renoise(index, step, shape),
+    ...(onStep && { onStep: (step) => onStep({ ...step, block: index }) }),
+  });
+}
+
+/** The first `count` steps of a few-step schedule, after which x0 is taken. */
+function firstSteps({ sigmas, timesteps }: Schedule, count: number): Schedule {
+  const kept = new Float64Array(count + 1);
+  kept.set(sigmas.subarray(0, count));
+  return { sigmas: kept, timesteps: timesteps.subarray(0, count) };
+}
+
+/** Context pass: the cache with block `index` appended, re-noised first if the context asks for it. */
+export function rememberBlock<Cache>(
+  student: CausalStudent<Cache>,
+  block: { index: number; x0: Tensor; cache: Cache },
+  { schedule, renoise, context = cleanContext }: RolloutOptions,
+): Cache {
+  const { index, x0, cache } = block;
+  const { t, sigma } = context;
+  if (sigma === 0) return student.remember(x0, t, cache);
+  const seen = tf.tidy(() => addNoise(x0, renoise(index, schedule.timesteps.length, x0.shape), sigma));
+  const next = student.remember(seen, t, cache);
+  seen.dispose();
+  return next;
+}
