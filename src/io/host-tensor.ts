@@ -5,7 +5,31 @@
  * Half precisions are kept as raw 16-bit patterns (`Uint16Array`), 8-bit floats and booleans as bytes.
  */
 
-const arrays = {
+/** Element type of a {@link HostTensor}. */
+export type HostDType =
+  | 'float64'
+  | 'float32'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint64'
+  | 'uint32'
+  | 'uint16'
+  | 'uint8'
+  | 'bool'
+  | 'float8_e4m3'
+  | 'float8_e5m2';
+
+interface HostArray {
+  readonly name: string;
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): HostData;
+}
+
+const arrays: Readonly<Record<HostDType, HostArray>> = {
   float64: Float64Array,
   float32: Float32Array,
   float16: Uint16Array,
@@ -21,10 +45,7 @@ const arrays = {
   bool: Uint8Array,
   float8_e4m3: Uint8Array,
   float8_e5m2: Uint8Array,
-} as const;
-
-/** Element type of a {@link HostTensor}. */
-export type HostDType = keyof typeof arrays;
+};
 
 /** The typed arrays that hold the elements of a {@link HostTensor}. */
 export type HostData =

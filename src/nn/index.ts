@@ -1,3 +1,4 @@
+export * from './gradient.ts';
 export * from './host.ts';
 export * from './init.ts';
 export * from './random.ts';

@@ -1,0 +1,3 @@
+export * from './text/index.ts';
+export * as vae from './vae/index.ts';
+export * from './wan/index.ts';

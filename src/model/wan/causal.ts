@@ -1,0 +1,130 @@
+/**
+ * The causal student in training: all frames in one pass, each block with its own noise level, nothing of later
+ * blocks visible. Same weights and names as the bidirectional transformer.
+ * Source: Self-Forcing wan/modules/causal_model.py (`CausalWanModel._forward_train`).
+ */
+import { attention } from '../../engine/ops/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import { toTensor, type Weights } from '../../nn/index.ts';
+import type { Attend, LayerTap } from './block.ts';
+import type { WanConfig } from './config.ts';
+import { embedPatches } from './embedding.ts';
+import { runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
+import { tokenGrid, unpatchify } from './patches.ts';
+import { type Rope, ropeOf } from './rope.ts';
+import { textSource } from './text-cache.ts';
+import { type Timesteps, timestepEmbedding } from './timestep.ts';
+import {
+  attendByBlocks,
+  causalVisibility,
+  teacherForcingVisibility,
+  type Visibility,
+  visibilityMask,
+} from './visibility.ts';
+
+/** Options of the causal training passes. */
+export interface WanCausalOptions {
+  /**
+   * How the mask is applied: one masked attention (`mask`, fastest for few tokens), or one attention for each block
+   * without hidden work and without a mask in memory (`blocks`). By default chosen by the number of tokens.
+   */
+  attention?: 'mask' | 'blocks';
+  /** Sees intermediate outputs by name. */
+  onLayer?: LayerTap;
+}
+
+/** Up to this many tokens one masked attention is cheaper than several small ones. */
+const MASK_TOKENS = 4096;
+
+/**
+ * Velocity of every frame under the block-causal mask of the configuration (`num_frame_per_block`,
+ * `local_attn_size`, `independent_first_frame`).
+ *
+ * @param input x [B, F, H, W, in_dim], t one value, [B], or [B, F] per token frame, context [B, n, text_dim]
+ * @returns [B, F, H, W, out_dim]
+ */
+export function wanCausalForward(
+  weights: Weights,
+  config: WanConfig,
+  { x, t, context }: WanInput,
+  options: WanCausalOptions = {},
+): Tensor {
+  const grid = tokenGrid(config, x);
+  return tf.tidy(() => {
+    const time = timeOf(weights, config, t, x.shape[0]!, grid[0]);
+    const attend = attendWithin(causalVisibility(config, grid[0]), grid[1] * grid[2], options.attention);
+    const hidden = runBlocks(weights, config, {
+      tokens: embedPatches(weights, config, x),
+      time,
+      rope: ropeOf(config, grid),
+      attend: () => attend,
+      text: textSource(weights, config, context),
+      onLayer: options.onLayer,
+    });
+    return unpatchify(config, runHead(weights, config, hidden, time.e), grid);
+  });
+}
+
+/** Input of {@link wanTeacherForcing}: beside the noisy frames the clean ones that they continue. */
+export interface WanTeacherForcingInput extends WanInput {
+  /** Clean latents [B, F, H, W, in_dim]. */
+  cleanX: Tensor;
+  /** Timesteps of the clean frames, as `t`; default 0. */
+  cleanT?: Timesteps;
+}
+
+/**
+ * Velocity of noisy frames whose past is clean: [clean | noisy] tokens with the same positions in one pass.
+ *
+ * @returns [B, F, H, W, out_dim], the noisy half
+ * @throws RangeError for `independent_first_frame` or `local_attn_size`, which the reference leaves undefined.
+ */
+export function wanTeacherForcing(
+  weights: Weights,
+  config: WanConfig,
+  { x, t, context, cleanX, cleanT = 0 }: WanTeacherForcingInput,
+  options: WanCausalOptions = {},
+): Tensor {
+  const grid = tokenGrid(config, x);
+  const visibility = teacherForcingVisibility(config, grid[0]);
+  return tf.tidy(() => {
+    const both = joinTimes(cleanT, t, config.freq_dim);
+    const halves = [cleanX, x].map((latents) => embedPatches(weights, config, latents));
+    const time = timeOf(weights, config, both, x.shape[0]!, both.shape[1]!);
+    const attend = attendWithin(visibility, grid[1] * grid[2], options.attention);
+    const hidden = runBlocks(weights, config, {
+      tokens: tf.concat(halves, 1),
+      time,
+      rope: twice(ropeOf(config, grid)),
+      attend: () => attend,
+      text: textSource(weights, config, context),
+      onLayer: options.onLayer,
+    });
+    return unpatchify(config, runHead(weights, config, secondHalf(hidden), secondHalf(time.e)), grid);
+  });
+}
+
+function attendWithin(visibility: readonly Visibility[], frameTokens: number, how?: 'mask' | 'blocks'): Attend {
+  const last = visibility.at(-1)!.queries.end;
+  const method = how ?? (last * frameTokens <= MASK_TOKENS ? 'mask' : 'blocks');
+  if (method === 'blocks') return attendByBlocks(visibility, frameTokens);
+  const mask = toTensor(visibilityMask(visibility, frameTokens));
+  return (q, { k, v }) => attention(q, k, v, { mask });
+}
+
+/** Sinusoids [B, 2T, freq_dim] of clean and noisy tokens; both sides widened to the same B and T. */
+function joinTimes(clean: Timesteps, noisy: Timesteps, width: number): Tensor {
+  const halves = [clean, noisy].map((t) => timestepEmbedding(t, width));
+  const extent = (axis: number) => Math.max(...halves.map((half) => half.shape[axis]!));
+  const wide = halves.map((half) => tf.tile(half, [extent(0) / half.shape[0]!, extent(1) / half.shape[1]!, 1]));
+  return tf.concat(wide, 1);
+}
+
+function twice({ cos, sin }: Rope): Rope {
+  return { cos: tf.concat([cos, cos], 0), sin: tf.concat([sin, sin], 0) };
+}
+
+/** Second half of axis 1. */
+function secondHalf(x: Tensor): Tensor {
+  return tf.split(x, 2, 1)[1]!;
+}

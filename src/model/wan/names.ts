@@ -1,0 +1,78 @@
+import { checkShapes, type WeightSource, Weights, type WeightsOptions } from '../../nn/index.ts';
+import type { WanConfig } from './config.ts';
+import { wanShapes } from './shapes.ts';
+
+/** Replacements from official to diffusers names, in order; `norm2` and `norm3` change places. */
+const replacements: readonly (readonly [RegExp, string])[] = [
+  [/^time_embedding\.0/, 'condition_embedder.time_embedder.linear_1'],
+  [/^time_embedding\.2/, 'condition_embedder.time_embedder.linear_2'],
+  [/^text_embedding\.0/, 'condition_embedder.text_embedder.linear_1'],
+  [/^text_embedding\.2/, 'condition_embedder.text_embedder.linear_2'],
+  [/^time_projection\.1/, 'condition_embedder.time_proj'],
+  [/^head\.head/, 'proj_out'],
+  [/^head\.modulation/, 'scale_shift_table'],
+  [/modulation$/, 'scale_shift_table'],
+  [/\.ffn\.0\./, '.ffn.net.0.proj.'],
+  [/\.ffn\.2\./, '.ffn.net.2.'],
+  [/\.norm3\./, '.norm2.'],
+  [/\.self_attn\./, '.attn1.'],
+  [/\.cross_attn\./, '.attn2.'],
+  [/\.(q|k|v)\.(weight|bias)$/, '.to_$1.$2'],
+  [/\.o\.(weight|bias)$/, '.to_out.0.$1'],
+];
+
+/** Wrappers that training frameworks leave in the names of a checkpoint. */
+const wrappers = /_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.|_orig_mod\./g;
+
+/** Parts that adversarial critics add to the transformer; they are no part of it. */
+const critics = /^(_cls_pred_branch|_register_tokens|_gan_ca_blocks)\b/;
+
+/** Name of an official weight in diffusers' `WanTransformer3DModel`. */
+export function diffusersName(official: string): string {
+  return replacements.reduce((name, [from, to]) => name.replace(from, to), official);
+}
+
+/**
+ * Official name of a weight in any published checkpoint: official, diffusers, or Self-Forcing's `model.` with the
+ * wrappers of its training framework. Names that are none of these come back as they are.
+ */
+export function officialNames(config: WanConfig): (name: string) => string {
+  const translated = new Map([...wanShapes(config).keys()].map((name) => [diffusersName(name), name]));
+  return (name) => {
+    const plain = name.replace(wrappers, '').replace(/^model\./, '');
+    return translated.get(plain) ?? plain;
+  };
+}
+
+/**
+ * Weights of a Wan transformer from the tensors of a checkpoint under any of its published namings.
+ *
+ * Entries may come one after the other (`file.entries()`), so that a large file is never held twice.
+ *
+ * @throws Error listing the missing, surplus and misshapen weights by their official names.
+ * @example await loadWan(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
+ */
+export async function loadWan(
+  config: WanConfig,
+  entries: Iterable<readonly [string, WeightSource]> | AsyncIterable<readonly [string, WeightSource]>,
+  options: WeightsOptions = {},
+): Promise<Weights> {
+  const weights = await Weights.stream(renamed(entries, officialNames(config)), options);
+  try {
+    checkShapes(weights.shapes(), wanShapes(config), 'the tensors of the checkpoint');
+  } catch (error) {
+    weights.dispose();
+    throw error;
+  }
+  return weights;
+}
+
+async function* renamed(
+  entries: Iterable<readonly [string, WeightSource]> | AsyncIterable<readonly [string, WeightSource]>,
+  rename: (name: string) => string,
+): AsyncGenerator<[string, WeightSource]> {
+  for await (const [name, source] of entries) {
+    const official = rename(name);
+    if (!critics.test(official)) yield [official, source];
+  }
+}

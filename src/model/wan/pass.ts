@@ -1,0 +1,81 @@
+/** What every pass through the transformer shares, whatever its tokens see of each other. */
+import { layerNorm, modulate } from '../../engine/ops/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { type Attend, type KeyValue, type LayerTap, wanBlock } from './block.ts';
+import type { WanConfig } from './config.ts';
+import { dense, embedTime, type TimeModulation } from './embedding.ts';
+import type { Rope } from './rope.ts';
+import type { WanContext } from './text-cache.ts';
+import { type Timesteps, timestepEmbedding } from './timestep.ts';
+
+/** Input of a pass: noisy latents, their noise level, the text. */
+export interface WanInput {
+  /** Noisy latents [B, F, H, W, in_dim]. */
+  x: Tensor;
+  /** Timesteps in 0..1000. */
+  t: Timesteps;
+  /** Text embeddings [B, n <= text_len, text_dim], or a cache made of them. */
+  context: WanContext;
+}
+
+/** Everything that a pass through the blocks needs, tokens embedded. */
+export interface Pass {
+  /** Tokens [B, L, D]. */
+  tokens: Tensor;
+  time: TimeModulation;
+  rope: Rope;
+  /** How the tokens of a layer attend. */
+  attend: (layer: number) => Attend;
+  text: (layer: number) => KeyValue;
+  /** Sees outputs by name: `blocks.0.self_attn`, `blocks.0`, `head`, ... */
+  onLayer?: LayerTap | undefined;
+}
+
+/**
+ * Modulation for the tokens of `frames` token frames.
+ *
+ * @throws RangeError if the timesteps fit neither the batch nor the frames.
+ */
+export function timeOf(
+  weights: Weights,
+  config: WanConfig,
+  t: Timesteps,
+  batch: number,
+  frames: number,
+): TimeModulation {
+  const sinusoids = timestepEmbedding(t, config.freq_dim);
+  const [rows, columns] = sinusoids.shape as [number, number];
+  if ((rows !== 1 && rows !== batch) || (columns !== 1 && columns !== frames)) {
+    throw new RangeError(
+      `t: wanted one value, [B] or [B, F] with B ${batch} and F ${frames}, received [${rows}, ${columns}]`,
+    );
+  }
+  return embedTime(weights, config, sinusoids);
+}
+
+/** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
+export function runBlocks(weights: Weights, config: WanConfig, pass: Pass): Tensor {
+  const { tokens, time, rope, onLayer } = pass;
+  const [batch, length] = tokens.shape as [number, number];
+  const times = time.e.shape[1]!;
+  let x = tf.reshape(tokens, [batch, times, length / times, config.dim]); // [B, L, D] -> [B, T, S, D]
+  for (let layer = 0; layer < config.num_layers; layer++) {
+    const name = `blocks.${layer}`;
+    const tap: LayerTap = (part, output) => onLayer?.(`${name}.${part}`, output);
+    const [attend, text] = [pass.attend(layer), pass.text(layer)];
+    x = wanBlock(weights.at(name), x, { config, e0: time.e0, rope, attend, text, tap });
+    onLayer?.(name, x);
+  }
+  return x;
+}
+
+/** Residual stream [B, T, S, D] to predictions [B, L, pt ph pw C_out]. */
+export function runHead(weights: Weights, config: WanConfig, x: Tensor, e: Tensor): Tensor {
+  const [batch, times, size] = x.shape as [number, number, number];
+  const rows = tf.reshape(e, [e.shape[0]!, times, 1, config.dim]);
+  const modulation = tf.add(weights.get('head.modulation'), rows); // [1, 2, D] + [B, T, 1, D]
+  const [shift, scale] = tf.split(modulation, 2, 2) as [Tensor, Tensor]; // 2 of [B, T, 1, D]
+  const y = dense(weights, 'head.head', modulate(layerNorm(x, null, null, config.eps), shift, scale));
+  return tf.reshape(y, [batch, times * size, y.shape[3]!]); // [B, T, S, P] -> [B, L, P]
+}

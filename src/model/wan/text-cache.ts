@@ -1,0 +1,42 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { type KeyValue, textKeyValue } from './block.ts';
+import type { WanConfig } from './config.ts';
+import { embedText } from './embedding.ts';
+
+/** Keys and values of a text for every layer's cross-attention; computed once for a prompt, used by all passes. */
+export interface CrossAttnCache {
+  readonly layers: readonly KeyValue[];
+}
+
+/** Text for a pass: embeddings [B, n <= text_len, text_dim], or their keys and values computed before. */
+export type WanContext = Tensor | CrossAttnCache;
+
+/**
+ * Computes the keys and values of a text once, for sampling with fixed weights. The caller disposes it with
+ * {@link disposeCrossAttnCache}. A pass that is differentiated should be given the embeddings instead: through a
+ * cache made outside of the gradient, the text layers would learn nothing.
+ *
+ * @param context [B, n <= text_len, text_dim]
+ */
+export function createCrossAttnCache(weights: Weights, config: WanConfig, context: Tensor): CrossAttnCache {
+  const layers = tf.tidy(() => {
+    const text = embedText(weights, config, context);
+    return Array.from({ length: config.num_layers }, (_, i) =>
+      textKeyValue(weights.at(`blocks.${i}.cross_attn`), text, config),
+    );
+  });
+  return { layers };
+}
+
+/** Releases a cache. */
+export function disposeCrossAttnCache(cache: CrossAttnCache): void {
+  for (const { k, v } of cache.layers) tf.dispose([k, v]);
+}
+
+/** Keys and values of the text by layer, computed or taken from a cache. */
+export function textSource(weights: Weights, config: WanConfig, context: WanContext): (layer: number) => KeyValue {
+  if (!(context instanceof tf.Tensor)) return (layer) => context.layers[layer]!;
+  const text = embedText(weights, config, context);
+  return (layer) => textKeyValue(weights.at(`blocks.${layer}.cross_attn`), text, config);
+}

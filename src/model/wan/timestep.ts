@@ -1,0 +1,79 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
+
+/**
+ * Timesteps in 0..1000: one number for all samples, one for each sample [B], or one for each sample and token frame
+ * [B][F]; as numbers or as a tensor of rank 1 or 2. A tensor of rank 3 is taken for a finished sinusoidal embedding
+ * [B, 1 or F, freq_dim], as made by {@link timestepEmbedding}. Use tensors inside `engine.compile`, where a number
+ * would be frozen into the compiled step.
+ */
+export type Timesteps = number | readonly number[] | readonly (readonly number[])[] | Tensor;
+
+/**
+ * Sinusoidal embedding of one timestep in float64: cosines of t 10000^(-2i/width), i < width/2, then the sines.
+ *
+ * @param width an even number, `freq_dim` of the configuration
+ */
+export function sinusoid(t: number, width: number): Float64Array {
+  const half = width / 2;
+  return Float64Array.from({ length: width }, (_, i) => {
+    const angle = t * 10000 ** (-(i % half) / half);
+    return i < half ? Math.cos(angle) : Math.sin(angle);
+  });
+}
+
+/**
+ * Sinusoidal embedding of timesteps, accurate to float32.
+ *
+ * @returns [1, 1, width] for one number, [B, 1, width] for one for each sample, [B, F, width] for one for each frame
+ */
+export function timestepEmbedding(t: Timesteps, width: number): Tensor {
+  if (t instanceof tf.Tensor) return t.rank === 3 ? wantWidth(t, width) : embedTensor(t, width);
+  const rows = hostRows(t);
+  const frames = rows[0]?.length ?? 0;
+  if (frames === 0 || rows.some((row) => row.length !== frames)) {
+    throw new RangeError(`t: wanted rows of one length, received lengths ${rows.map((row) => row.length).join(', ')}`);
+  }
+  const values = Float32Array.from(rows.flat().flatMap((value) => Array.from(sinusoid(value, width))));
+  return tf.tensor3d(values, [rows.length, frames, width]);
+}
+
+function hostRows(t: number | readonly number[] | readonly (readonly number[])[]): (readonly number[])[] {
+  if (typeof t === 'number') return [[t]];
+  return t.map((row) => (typeof row === 'number' ? [row] : row));
+}
+
+function wantWidth(embedding: Tensor, width: number): Tensor {
+  if (embedding.shape[2] === width) return embedding;
+  throw new RangeError(`t: an embedding of shape [${embedding.shape}] was given, wanted [B, F, ${width}]`);
+}
+
+/**
+ * The embedding computed on the engine. A float32 angle of up to 1000 would lose 5 digits, so whole timesteps are
+ * looked up in a table made in float64, and the rest |r| <= 1/2 is added by the angle sum formulas.
+ */
+function embedTensor(t: Tensor, width: number): Tensor {
+  if (t.rank < 1 || t.rank > 2) throw new RangeError(`t: wanted a tensor [B] or [B, F], received shape [${t.shape}]`);
+  const half = width / 2;
+  const column = tf.reshape(t, [t.shape[0]!, t.shape[1] ?? 1, 1]); // [B] or [B, F] -> [B, F, 1]
+  const whole = tf.clipByValue(tf.round(column), 0, 1000);
+  const table = Float32Array.from({ length: 1001 * width }, tableEntry(width));
+  const found = tf.gather(tf.tensor2d(table, [1001, width]), tf.cast(tf.squeeze(whole, [2]), 'int32'));
+  const [cosWhole, sinWhole] = tf.split(found, 2, 2) as [Tensor, Tensor]; // [B, F, width] -> 2 of [B, F, width/2]
+  const frequencies = Float32Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
+  const rest = tf.mul(tf.sub(column, whole), tf.tensor1d(frequencies));
+  const [cosRest, sinRest] = [tf.cos(rest), tf.sin(rest)];
+  const cos = tf.sub(tf.mul(cosWhole, cosRest), tf.mul(sinWhole, sinRest));
+  const sin = tf.add(tf.mul(sinWhole, cosRest), tf.mul(cosWhole, sinRest));
+  return tf.concat([cos, sin], 2);
+}
+
+/** Entry of the table of sinusoids of 0, 1, ..., row by row. */
+function tableEntry(width: number): (_: unknown, index: number) => number {
+  const half = width / 2;
+  const frequencies = Float64Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
+  return (_, index) => {
+    const i = index % width;
+    const angle = Math.floor(index / width) * frequencies[i % half]!;
+    return i < half ? Math.cos(angle) : Math.sin(angle);
+  };
+}
