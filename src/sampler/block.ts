@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../engine/tf.ts';
-import type { BlockNoise, BlockOptions, CausalStudent } from './causal-student.ts';
+import type { BlockNoise, CausalStudent } from './causal-student.ts';
 import { fewStep } from './few-step.ts';
 import { addNoise } from './parameterisation.ts';
 import type { Schedule } from './schedule.ts';
@@ -17,7 +17,7 @@ export interface ContextNoise {
 }
 
 /** What every rollout needs beside the student and its initial noise. */
-export interface RolloutOptions extends BlockOptions {
+export interface RolloutOptions {
   /** Denoising steps, see `denoisingSteps`. */
   schedule: Schedule;
   /** Fresh noise; `step` counts the denoising steps, the context pass asks for step = number of steps. */

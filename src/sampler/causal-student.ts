@@ -7,13 +7,16 @@ import { type Key, toTensor } from '../nn/index.ts';
  * through one call never reaches another.
  */
 export interface CausalStudent<Cache> {
-  /** A cache without frames. */
-  emptyCache(): Cache;
+  /** How the frames of its videos fall into blocks. */
+  readonly blocks: BlockOptions;
+  /** A cache without frames, for videos of the size of `video` [B, F, H, W, C]. */
+  emptyCache(video: Tensor): Cache;
   /**
    * Velocity of the next block `x` [B, f, H, W, C], all frames at timestep t, attending to the cache and to itself.
-   * Differentiable in x and the weights; the cache counts as a constant.
+   * The cache counts as a constant. With `gradient` the result is differentiable in x and in all weights; without it
+   * the student may reuse what it computed before, such as the keys and values of the text.
    */
-  velocity(x: Tensor, t: number, cache: Cache): Tensor;
+  velocity(x: Tensor, t: number, cache: Cache, options?: { gradient?: boolean }): Tensor;
   /** Context pass: a cache that also holds the block `x0` as seen at timestep t. Takes over `cache`. */
   remember(x0: Tensor, t: number, cache: Cache): Cache;
   /** Frees the tensors of a cache. */

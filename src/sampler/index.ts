@@ -13,3 +13,4 @@ export type { Sampler, SamplerOptions, SamplerStep, Velocity } from './solver.ts
 export * from './trajectory.ts';
 export * from './trajectory-sampling.ts';
 export * from './trajectory-store.ts';
+export * from './wan-student.ts';

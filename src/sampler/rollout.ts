@@ -28,9 +28,9 @@ export async function* rollout<Cache>(
   options: SamplingOptions,
 ): AsyncGenerator<RolloutBlock, void> {
   const given = options.prefix?.shape[1] ?? 0;
-  const ranges = blockRanges(given + noise.shape[1]!, options);
+  const ranges = blockRanges(given + noise.shape[1]!, student.blocks);
   checkPrefix(ranges, given);
-  let cache = student.emptyCache();
+  let cache = student.emptyCache(noise);
   try {
     for (const range of ranges) {
       options.signal?.throwIfAborted();

@@ -32,7 +32,7 @@ export interface SelfRollout<Cache> {
  * Source: Self-Forcing pipeline/self_forcing_training.py, with a cache that is really detached.
  *
  * @example
- * const state = await selfRollout(student, noise, { schedule, framesPerBlock: 3, renoise, exitStep: 2 });
+ * const state = await selfRollout(student, noise, { schedule, renoise, exitStep: 2 });
  * const { value, grads } = tf.variableGrads(() => loss(lastBlock(student, state)));
  * state.release();
  */
@@ -41,10 +41,10 @@ export async function selfRollout<Cache>(
   noise: Tensor,
   options: SelfRolloutOptions,
 ): Promise<SelfRollout<Cache>> {
-  const ranges = blockRanges(noise.shape[1]!, options);
+  const ranges = blockRanges(noise.shape[1]!, student.blocks);
   const exits = exitSteps(options, ranges.length);
   const blocks: Tensor[] = [];
-  let cache = student.emptyCache();
+  let cache = student.emptyCache(noise);
   try {
     for (const { index, ...range } of ranges.slice(0, -1)) {
       options.signal?.throwIfAborted();
@@ -87,7 +87,7 @@ function sampleAtStep<Cache>(
 /** The network call that a self-rollout left out: x0 [B, f, H, W, C] of the last block, with gradient. */
 export function lastBlock<Cache>(student: CausalStudent<Cache>, state: SelfRollout<Cache>): Tensor {
   const { x, t, sigma, cache } = state;
-  return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache), sigma));
+  return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache, { gradient: true }), sigma));
 }
 
 function exitSteps({ exitStep, schedule }: SelfRolloutOptions, blocks: number): number[] {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   addNoise,
@@ -66,8 +67,7 @@ interface SolverFile {
 const data = fixture('schedulers');
 
 beforeAll(async () => {
-  tf.env().set('IS_TEST', true);
-  await tf.setBackend('cpu');
+  await engine.use('cpu');
 });
 
 const tables = data.json<TableFile>('self_forcing.json');
@@ -147,7 +147,11 @@ const solvers: Record<string, [Sampler, (options: GridOptions) => Schedule]> = {
   diffusers_unipc: [uniPC, uniPCDiffusersSchedule],
 };
 
-describe('solvers', () => {
+describe.each(['cpu', 'onnx'] as const)('solvers on %s', (name) => {
+  beforeAll(async () => {
+    await engine.use(name);
+  });
+
   const { x_init, x_shape, K, runs } = data.json<SolverFile>('solvers.json');
   const last = x_shape.at(-1)!;
   const roll = (x: Tensor): Tensor => {
@@ -175,6 +179,6 @@ describe('solvers', () => {
     tf.tidy(() => {
       sample(velocity, tf.tensor(x_init, x_shape), schedule, { onStep: ({ next }) => states.push(...next.dataSync()) });
     });
-    await expectParity(`schedulers ${solver}`, states, expected.trajectory.flat(), { atol: 1e-5 });
+    await expectParity(`schedulers ${solver} [${name}]`, states, expected.trajectory.flat(), { atol: 1e-5 });
   });
 });

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   denoisingSteps,
@@ -68,8 +69,7 @@ function gaussianEnd(x: number, sigma: number): number {
 }
 
 beforeAll(async () => {
-  tf.env().set('IS_TEST', true);
-  await tf.setBackend('cpu');
+  await engine.use('cpu');
 });
 
 function final(row: Row, velocity: Velocity, start: number[], options: GridOptions): Float32Array {

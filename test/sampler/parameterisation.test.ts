@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import {
   addNoise,
@@ -14,8 +15,7 @@ import {
 } from '../../src/sampler/index.ts';
 
 beforeAll(async () => {
-  tf.env().set('IS_TEST', true);
-  await tf.setBackend('cpu');
+  await engine.use('cpu');
 });
 
 const x0 = () => tf.tensor([0.3, -1.2, 2], [1, 3, 1, 1, 1]);

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/random.ts';
 import {
@@ -14,12 +15,11 @@ import {
 import { counting, labelledNoise, toyStudent } from './toy-student.ts';
 
 beforeAll(async () => {
-  tf.env().set('IS_TEST', true);
-  await tf.setBackend('cpu');
+  await engine.use('cpu');
 });
 
 const schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 });
-const options = { schedule, framesPerBlock: 2, renoise: labelledNoise };
+const options = { schedule, renoise: labelledNoise };
 
 /** The rollout of the toy written out by hand. */
 function byHand(noise: number[][], gain: number, contextSigma: number = 0, exits: number[] = []): number[][] {

@@ -20,6 +20,7 @@ export function toyStudent(gain: Tensor): CausalStudent<ToyCache> & { calls: Toy
   const calls: ToyCall[] = [];
   return {
     calls,
+    blocks: { framesPerBlock: 2 },
     emptyCache: () => ({ mean: tf.scalar(0), frames: 0 }),
     velocity: (x, t, { mean, frames }) => {
       calls.push({ kind: 'velocity', t, frames: x.shape[1]!, cached: frames });

@@ -2,6 +2,7 @@ import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { toFloat32 } from '../../src/io/index.ts';
 import { random } from '../../src/nn/random.ts';
@@ -21,8 +22,7 @@ import {
 
 let folder: string;
 beforeAll(async () => {
-  tf.env().set('IS_TEST', true);
-  await tf.setBackend('cpu');
+  await engine.use('cpu');
 });
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'trajectories-'));
