@@ -1,0 +1,111 @@
+/** The two containers of PyTorch files: the ZIP archive of today, and the plain sequence of pickles before 1.6. */
+import type { FileHandle } from 'node:fs/promises';
+import { bytesPerElement } from './host-tensor.ts';
+import { unpickle } from './pickle.ts';
+import type { PickleValue } from './pickle-value.ts';
+import { readRange } from './pth-bytes.ts';
+import { PthError } from './pth-error.ts';
+import { PthHost } from './pth-host.ts';
+import type { PthStorage } from './pth-tensor.ts';
+import { readZipDirectory, type ZipRecord, zipRecordStart } from './pth-zip.ts';
+
+/** The saved object, and where the elements of its storages begin. */
+export interface PthArchive {
+  readonly value: PickleValue;
+  /** Position of a storage's first byte. */
+  locate(file: FileHandle, storage: PthStorage): Promise<number>;
+}
+
+/** Largest pickle that is read; it holds names and shapes, not elements. */
+const maxPickle = 2 ** 28;
+
+/** Opens whichever container the leading bytes announce. */
+export async function openArchive(file: FileHandle): Promise<PthArchive> {
+  const { size } = await file.stat();
+  const magic = await readRange(file, 0, Math.min(size, 2));
+  return magic[0] === 0x50 && magic[1] === 0x4b ? openZip(file, size) : openLegacy(file, size);
+}
+
+async function openZip(file: FileHandle, fileSize: number): Promise<PthArchive> {
+  const records = await readZipDirectory(file, fileSize);
+  const main = [...records.keys()].find((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (main === undefined) throw new PthError('the ZIP file holds no data.pkl, so it is not from torch.save');
+  const folder = main.slice(0, main.indexOf('/') + 1);
+  const content = async (name: string, limit: number): Promise<Uint8Array> => {
+    const record = records.get(name)!;
+    if (record.size > limit) throw new PthError(`record "${name}" has ${record.size} bytes, more than ${limit}`);
+    return readRange(file, await zipRecordStart(file, record, fileSize), record.size);
+  };
+  const order = `${folder}byteorder`;
+  if (records.has(order) && Buffer.from(await content(order, 16)).toString() !== 'little') {
+    throw new PthError('the file is big-endian; save it again on a little-endian machine');
+  }
+  const host = new PthHost();
+  const { value } = unpickle(await content(main, maxPickle), host);
+  const record = (storage: PthStorage): ZipRecord => checkedRecord(records, `${folder}data/${storage.key}`, storage);
+  for (const storage of host.storages.values()) record(storage);
+  return { value, locate: (open, storage) => zipRecordStart(open, record(storage), fileSize) };
+}
+
+function checkedRecord(records: ReadonlyMap<string, ZipRecord>, name: string, storage: PthStorage): ZipRecord {
+  const record = records.get(name);
+  const bytes = storage.elements * bytesPerElement(storage.dtype);
+  if (record === undefined) throw new PthError(`storage record "${name}" is missing`);
+  if (record.size !== bytes) {
+    throw new PthError(
+      `storage record "${name}" has ${record.size} bytes; ${storage.elements} ${storage.dtype} need ${bytes}`,
+    );
+  }
+  return record;
+}
+
+const legacyMagic = 0x1950a86a20f9469cfc6cn;
+const legacyVersion = 1001;
+
+/** Pickles of magic number, version, machine, object and storage keys, then each storage behind its 64-bit length. */
+async function openLegacy(file: FileHandle, fileSize: number): Promise<PthArchive> {
+  const bytes = await readRange(file, 0, Math.min(fileSize, maxPickle));
+  const host = new PthHost();
+  let position = 0;
+  const next = (): PickleValue => {
+    const { value, end } = unpickle(bytes, host, position);
+    position = end;
+    return value;
+  };
+  if (next() !== legacyMagic) throw new PthError('the file is neither a ZIP archive nor an older PyTorch file');
+  const version = next();
+  if (version !== legacyVersion) throw new PthError(`version ${String(version)} of the older format is not known`);
+  const machine = next();
+  if (!(machine instanceof Map) || machine.get('little_endian') !== true) {
+    throw new PthError('the file is big-endian; save it again on a little-endian machine');
+  }
+  const value = next();
+  const starts = await legacyStarts(file, fileSize, host, next(), () => position);
+  return { value, locate: async (_, storage) => starts.get(storage.key)! };
+}
+
+async function legacyStarts(
+  file: FileHandle,
+  fileSize: number,
+  { storages }: PthHost,
+  keys: PickleValue,
+  begin: () => number,
+): Promise<Map<string, number>> {
+  const starts = new Map<string, number>();
+  let position = begin();
+  for (const key of Array.isArray(keys) ? keys : []) {
+    const storage = storages.get(String(key));
+    if (storage === undefined) throw new PthError(`storage "${String(key)}" belongs to no tensor`);
+    const announced = Buffer.from((await readRange(file, position, 8)).buffer).readBigInt64LE(0);
+    const end = position + 8 + storage.elements * bytesPerElement(storage.dtype);
+    if (announced !== BigInt(storage.elements) || end > fileSize) {
+      throw new PthError(
+        `storage "${storage.key}" of ${storage.elements} elements announces ${announced} or leaves the file`,
+      );
+    }
+    starts.set(storage.key, position + 8);
+    position = end;
+  }
+  for (const key of storages.keys()) if (!starts.has(key)) throw new PthError(`storage "${key}" is missing`);
+  return starts;
+}
