@@ -1,0 +1,161 @@
+/** Native kernels of the onnx engine against the reference compositions on cpu: values, then gradients. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { random } from './by-hand.ts';
+
+const { attention, conv2d, conv3d, gelu, layerNorm, linear, modulate, rmsNorm, rotary, silu } = engine;
+
+type Operation = (...inputs: Tensor[]) => Tensor;
+
+interface Case {
+  name: string;
+  shapes: number[][];
+  run: Operation;
+}
+
+const mask = (rows: number, columns: number): Tensor =>
+  tf.tensor(
+    Array.from({ length: rows * columns }, (_, i) => (i % columns <= i / columns ? 1 : 0)),
+    [rows, columns],
+    'int32',
+  );
+const angles = (tokens: number, half: number): Tensor => tf.mul(random([tokens, half], 99), 3);
+const pads = (...p: number[]) =>
+  [p.slice(0, 2), p.slice(2, 4), p.slice(4)] as [[number, number], [number, number], [number, number]];
+
+const cases: Case[] = [
+  { name: 'linear', shapes: [[2, 5, 7], [3, 7], [3]], run: (x, w, b) => linear(x!, w!, b!) },
+  { name: 'linear without bias, one row', shapes: [[7], [3, 7]], run: (x, w) => linear(x!, w!, null) },
+  { name: 'layerNorm', shapes: [[2, 5, 7], [7], [7]], run: (x, w, b) => layerNorm(x!, w!, b!, 1e-6) },
+  { name: 'layerNorm without weights', shapes: [[2, 5, 7]], run: (x) => layerNorm(x!, null, null, 1e-6) },
+  { name: 'layerNorm with weight alone', shapes: [[6, 8], [8]], run: (x, w) => layerNorm(x!, w!, null, 1e-5) },
+  { name: 'rmsNorm', shapes: [[2, 5, 7], [7]], run: (x, w) => rmsNorm(x!, w!, 1e-6) },
+  { name: 'rmsNorm without weight', shapes: [[3, 4, 2, 6]], run: (x) => rmsNorm(x!, null, 1e-6) },
+  {
+    name: 'modulate per frame',
+    shapes: [
+      [2, 3, 4, 5],
+      [2, 3, 1, 5],
+      [2, 3, 1, 5],
+    ],
+    run: (x, a, b) => modulate(x!, a!, b!),
+  },
+  { name: 'modulate per width', shapes: [[2, 4, 5], [5], [1, 1, 5]], run: (x, a, b) => modulate(x!, a!, b!) },
+  { name: 'gelu tanh', shapes: [[3, 17]], run: (x) => gelu(tf.mul(x!, 4), 'tanh') },
+  { name: 'gelu erf', shapes: [[3, 17]], run: (x) => gelu(tf.mul(x!, 4), 'erf') },
+  { name: 'silu', shapes: [[3, 17]], run: (x) => silu(tf.mul(x!, 4)) },
+  { name: 'rotary', shapes: [[2, 5, 3, 8]], run: (x) => rotary(x!, tf.cos(angles(5, 4)), tf.sin(angles(5, 4))) },
+  {
+    name: 'attention',
+    shapes: [
+      [2, 5, 3, 8],
+      [2, 5, 3, 8],
+      [2, 5, 3, 8],
+    ],
+    run: (q, k, v) => attention(q!, k!, v!),
+  },
+  {
+    name: 'attention across, causal mask',
+    shapes: [
+      [2, 4, 1, 6],
+      [2, 7, 1, 6],
+      [2, 7, 1, 6],
+    ],
+    run: (q, k, v) => attention(q!, k!, v!, { mask: mask(4, 7), scale: 0.7 }),
+  },
+  {
+    name: 'attention with a mask per sample and a bias',
+    shapes: [
+      [2, 4, 3, 5],
+      [2, 6, 3, 5],
+      [2, 6, 3, 5],
+      [3, 4, 6],
+    ],
+    run: (q, k, v, bias) => attention(q!, k!, v!, { mask: tf.reshape(mask(2, 6), [2, 1, 1, 6]), bias: bias! }),
+  },
+  { name: 'conv2d', shapes: [[2, 6, 5, 3], [4, 3, 3, 3], [4]], run: (x, w, b) => conv2d(x!, w!, b!, { padding: 1 }) },
+  {
+    name: 'conv2d with stride and asymmetric padding',
+    shapes: [
+      [2, 7, 6, 3],
+      [5, 3, 3, 2],
+    ],
+    run: (x, w) => conv2d(x!, w!, null, { stride: 2, padding: [0, 1, 1, 0] }),
+  },
+  {
+    name: 'conv2d with dilation',
+    shapes: [
+      [1, 7, 8, 2],
+      [3, 2, 3, 3],
+    ],
+    run: (x, w) => conv2d(x!, w!, null, { dilation: 2, padding: [2, 1, 2, 2] }),
+  },
+  {
+    name: 'conv2d in groups',
+    shapes: [[2, 5, 4, 6], [4, 3, 3, 3], [4]],
+    run: (x, w, b) => conv2d(x!, w!, b!, { groups: 2, padding: 1, stride: 2 }),
+  },
+  { name: 'conv2d 1x1', shapes: [[2, 3, 4, 8], [16, 8, 1, 1], [16]], run: (x, w, b) => conv2d(x!, w!, b!) },
+  ...[16, 32].map((c) => ({
+    name: `conv2d of ${c} channels`,
+    shapes: [[16, 6, 5, c], [48 - c, c, 3, 3], [48 - c]],
+    run: ((x, w, b) => conv2d(x!, w!, b!, { padding: 1 })) as Operation,
+  })),
+  {
+    name: 'conv3d causal',
+    shapes: [[2, 4, 5, 4, 3], [5, 3, 3, 3, 3], [5]],
+    run: (x, w, b) => conv3d(x!, w!, b!, { padding: pads(2, 0, 1, 1, 1, 1) }),
+  },
+  {
+    name: 'conv3d causal of 16 channels',
+    shapes: [[2, 3, 5, 4, 16], [32, 16, 3, 3, 3], [32]],
+    run: (x, w, b) => conv3d(x!, w!, b!, { padding: pads(2, 0, 1, 1, 1, 1) }),
+  },
+  {
+    name: 'conv3d strided',
+    shapes: [[1, 5, 6, 4, 3], [4, 3, 3, 2, 2], [4]],
+    run: (x, w, b) => conv3d(x!, w!, b!, { stride: [2, 2, 2], padding: pads(1, 0, 0, 0, 0, 0) }),
+  },
+  {
+    name: 'conv3d patches',
+    shapes: [[2, 2, 4, 6, 3], [7, 3, 1, 2, 2], [7]],
+    run: (x, w, b) => conv3d(x!, w!, b!, { stride: [1, 2, 2] }),
+  },
+];
+
+/** Value and gradients of Σ op · probe, read to the host. */
+function evaluate({ shapes, run }: Case): {
+  shape: number[];
+  value: ArrayLike<number>;
+  gradients: ArrayLike<number>[];
+} {
+  return tf.tidy(() => {
+    const inputs = shapes.map((shape, i) => random(shape, i + 1));
+    const value = run(...inputs);
+    const probe = random(value.shape, 77);
+    const gradients = tf.grads((...t: Tensor[]) => tf.sum(tf.mul(run(...t), probe)))(inputs);
+    return { shape: value.shape, value: value.dataSync(), gradients: gradients.map((t) => t.dataSync()) };
+  });
+}
+
+const expected = new Map<string, ReturnType<typeof evaluate>>();
+
+beforeAll(async () => {
+  await engine.use('cpu');
+  for (const one of cases) expected.set(one.name, evaluate(one));
+  await engine.use('onnx');
+});
+afterAll(() => engine.use('cpu'));
+
+test.each(cases)('$name', (one) => {
+  const wanted = expected.get(one.name)!;
+  const tensors = tf.memory().numTensors;
+  const received = evaluate(one);
+  expect(received.shape).toEqual(wanted.shape);
+  expect(received.value).toBeAllClose(wanted.value, { atol: 1e-5, rtol: 1e-5 });
+  received.gradients.forEach((gradient, i) => {
+    expect(gradient, `gradient ${i}`).toBeAllClose(wanted.gradients[i]!, { atol: 1e-5, rtol: 1e-5 });
+  });
+  expect(tf.memory().numTensors).toBe(tensors);
+});
