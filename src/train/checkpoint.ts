@@ -108,10 +108,19 @@ export async function checkpointSteps(folder: string): Promise<number[]> {
   return steps.sort((a, b) => b - a);
 }
 
-/** Delete what killed writers left aside and all checkpoints but the `keep` newest. */
+/** Delete all checkpoints but the `keep` newest. */
 export async function pruneCheckpoints(folder: string, keep: number): Promise<void> {
   const old = (await checkpointSteps(folder)).slice(keep);
   for (const step of old) await removeWhole(join(folder, checkpointName(step)));
+}
+
+/** Rename the (damaged) checkpoints after `step` to `damaged-step-N`, so that they no longer count. */
+export async function setAsideAfter(folder: string, step: number): Promise<void> {
+  for (const later of (await checkpointSteps(folder)).filter((other) => other > step)) {
+    const aside = join(folder, `damaged-${checkpointName(later)}`);
+    await rm(aside, { recursive: true, force: true });
+    await rename(join(folder, checkpointName(later)), aside);
+  }
 }
 
 /** Delete what killed writers left aside. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { Weights } from '../../src/nn/index.ts';
 import * as adamw from '../../src/train/adamw.ts';
@@ -18,7 +19,7 @@ interface Run {
 }
 
 const { config, tensors } = fixture('adamw-ema');
-await tf.ready();
+await use('cpu');
 const steps = config['steps'] as number;
 
 test.each(config['runs'] as Run[])('AdamW, clipping and EMA follow PyTorch: $name', async (run) => {

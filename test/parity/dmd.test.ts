@@ -1,4 +1,5 @@
 import { describe, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
 import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/dmd.ts';
@@ -14,6 +15,7 @@ interface Config {
   ode_steps: number[];
 }
 
+await use('cpu');
 const data = fixture('dmd');
 const config = data.json<Config>('config.json');
 const stored = await data.tensors();

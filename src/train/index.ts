@@ -1,0 +1,29 @@
+export * as adamw from './adamw.ts';
+export {
+  CheckpointError,
+  type CheckpointTensors,
+  checkpointSteps,
+  type Manifest,
+  newestCheckpoint,
+  readCheckpointFile,
+  verifyCheckpoint,
+  writeCheckpoint,
+} from './checkpoint.ts';
+export { type Clip, clipByGlobalNorm, globalNorm, measureClip } from './clip.ts';
+export * from './dmd.ts';
+export * as ema from './ema.ts';
+export * from './flow-matching.ts';
+export { type Gradients, gradientsOf, type Objective } from './gradients.ts';
+export type { EncodeText, Forward, LatentBatch, Network, Source } from './ingredients.ts';
+export { type Average, Learner, type LearnerOptions } from './learner.ts';
+export * from './ode-loss.ts';
+export { type Json, RunFolder, type RunFolderOptions } from './run-folder.ts';
+export * from './schedule.ts';
+export { type RunOptions, runStage, type Stage, type TrainStep } from './stage.ts';
+export * from './stages/distil.ts';
+export * from './stages/ode.ts';
+export * from './stages/reward.ts';
+export * from './stages/teacher.ts';
+export * from './stages/vae.ts';
+export * from './supervised-rollout.ts';
+export { makeUpdate, type Update, type UpdateOptions, type UpdateResult } from './update.ts';

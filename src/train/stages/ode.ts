@@ -1,0 +1,84 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { HostFloats } from '../../nn/index.ts';
+import { type BlockOptions, blockRanges, velocityToX0 } from '../../sampler/index.ts';
+import { spread } from '../flow-matching.ts';
+import type { Objective } from '../gradients.ts';
+import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
+import { type Average, Learner, type LearnerOptions } from '../learner.ts';
+import { drawBlockIndices, odeLoss, pickStates } from '../ode-loss.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
+import { makeUpdate } from '../update.ts';
+
+/** Trajectories of the teacher's ODE from noise to clip. */
+export interface TrajectoryBatch {
+  /** States `[B, M, F, H, W, C]`, the last one clean. */
+  states: HostFloats;
+  /** Noise level of each of the M states; the last is 0. */
+  sigmas: ArrayLike<number>;
+  prompts: readonly string[];
+}
+
+/** What phase 1, ODE regression, takes. */
+export interface OdeOptions extends RunOptions, LearnerOptions, BlockOptions {
+  /** The causal student with its masked forward: each block sees itself and those before it. */
+  student: Network;
+  average?: Average;
+  data: Source<TrajectoryBatch>;
+  encodeText: EncodeText;
+  /** Trajectories per step. */
+  batch: number;
+  /** Whether blocks may also be clean context, which does not count in the loss (CausVid's list). @defaultValue false */
+  includeClean?: boolean;
+}
+
+/**
+ * Phase 1: regress the causal student onto the teacher's trajectories. Each block of each clip enters at a state drawn
+ * on its own, `x_i = x_i^{(m_i)}`, `t_i = 1000·σ_{m_i}`, in one masked causal pass; the loss is the squared error of
+ * the clean estimate over noisy frames. Changes the student's weights in place. Source: CausVid, section 4.1;
+ * Reward-Forcing, phase 1.
+ */
+export function ode(options: OdeOptions): AsyncGenerator<TrainStep, void, void> {
+  return runStage(() => prepare(options), options);
+}
+
+function prepare(options: OdeOptions): Stage {
+  const { student: network, average = null, batch, includeClean = false } = options;
+  const learner = new Learner('student', network.weights, options, average);
+  const update = makeUpdate(learner, (states: Tensor, indices: Tensor, sigma: Tensor, context: Tensor): Objective => {
+    const x = pickStates(states, tf.cast(indices, 'int32'));
+    const t = tf.mul(sigma, 1000); // [B, F]
+    const estimate = velocityToX0(x, network.forward(network.weights, { x, t, context }), spread(sigma, x));
+    return { loss: odeLoss(estimate, lastState(states), t) };
+  });
+  const step: Stage['step'] = async (_, key) => {
+    const { states, sigmas, prompts } = await options.data(key.stream('data'), batch);
+    checkTrajectories(states, sigmas);
+    const blocks = blockRanges(states.shape[2] as number, options).map(({ frames }) => frames);
+    const entries = includeClean ? sigmas.length : sigmas.length - 1;
+    const rows = drawBlockIndices(key.stream('index'), { batch, blocks, entries });
+    const sources = {
+      states,
+      indices: tf.tensor2d(rows),
+      sigma: tf.tensor2d(rows.map((row) => row.map((index) => sigmas[index] as number))),
+      context: options.encodeText(prompts),
+    };
+    return [await withTensors(sources, (t) => update(t.states, t.indices, t.sigma, t.context))];
+  };
+  const { framesPerBlock, independentFirstFrame = false } = options;
+  const config = { ...learnerConfig(options, average), batch, includeClean, framesPerBlock, independentFirstFrame };
+  return { name: 'ode', config, learners: [learner], step, dispose: update.dispose };
+}
+
+/** The clean end of trajectories `[B, M, F, ...]` → `[B, F, ...]`. */
+function lastState(states: Tensor): Tensor {
+  return tf.squeeze(tf.slice(states, [0, (states.shape[1] as number) - 1], [-1, 1]), [1]);
+}
+
+function checkTrajectories(states: HostFloats, sigmas: ArrayLike<number>): void {
+  const count = states.shape[1];
+  if (states.shape.length === 6 && count === sigmas.length && sigmas[sigmas.length - 1] === 0) return;
+  throw new RangeError(
+    `trajectories: states of shape [${states.shape}] with sigmas [${Array.from(sigmas)}]; give [B, M, F, H, W, C] with ` +
+      'one sigma for each of the M states, the last one 0 (clean)',
+  );
+}

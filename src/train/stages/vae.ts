@@ -1,0 +1,107 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
+import { decode, encodePosterior, latentShape, type VaeConfig } from '../../model/vae/index.ts';
+import { type HostFloats, toTensor, type Weights } from '../../nn/index.ts';
+import type { Objective } from '../gradients.ts';
+import { learnerConfig, type Source, withTensors } from '../ingredients.ts';
+import { type Average, Learner, type LearnerOptions } from '../learner.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
+import { makeUpdate } from '../update.ts';
+
+/** What training a video autoencoder takes. */
+export interface VaeTrainOptions extends RunOptions, LearnerOptions {
+  vae: { weights: Weights; config: VaeConfig };
+  average?: Average;
+  /** Clips `[B, F, H, W, 3]` in [-1, 1]. */
+  data: Source<HostFloats>;
+  /** Clips per step. */
+  batch: number;
+  /** Error of the reconstruction. @defaultValue 'l1' */
+  loss?: 'l1' | 'l2';
+  /** Weight of the divergence from the unit normal; 0 trains a plain autoencoder. @defaultValue 1e-6 */
+  klWeight?: number;
+}
+
+/**
+ * Train a video autoencoder on clips: `mean|x̂ - x|` (or its square) plus `klWeight · KL(q(z|x) ‖ N(0, 1))`, with
+ * latents drawn from the posterior. Changes the weights in place. Afterwards measure `latentStatistics` and put them
+ * into the configuration.
+ */
+export function vae(options: VaeTrainOptions): AsyncGenerator<TrainStep, void, void> {
+  return runStage(() => prepare(options), options);
+}
+
+function prepare(options: VaeTrainOptions): Stage {
+  const { average = null, batch, loss: kind = 'l1', klWeight = 1e-6 } = options;
+  const { weights } = options.vae;
+  const plain = withoutStatistics(options.vae.config);
+  const learner = new Learner('vae', weights, options, average);
+  const update = makeUpdate(learner, (video: Tensor, noise: Tensor): Objective => {
+    const { mean, logVariance } = encodePosterior(weights, plain, video);
+    const bounded = tf.clipByValue(logVariance, -30, 20);
+    const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
+    const error = tf.sub(decode(weights, plain, latents, { clamp: false }), video);
+    const reconstruction = tf.mean(kind === 'l1' ? tf.abs(error) : tf.square(error));
+    if (klWeight === 0) return { loss: reconstruction };
+    const kl = divergence(mean, bounded);
+    return { loss: tf.add(reconstruction, tf.mul(kl, klWeight)), values: { reconstruction, kl } };
+  });
+  const step: Stage['step'] = async (_, key) => {
+    const video = await options.data(key.stream('data'), batch);
+    const noise = key.stream('noise').normal(latentsOf(plain, video.shape));
+    return [await withTensors({ video, noise }, (t) => update(t.video, t.noise))];
+  };
+  const config = { ...learnerConfig(options, average), batch, loss: kind, klWeight };
+  return { name: 'vae', config, learners: [learner], step, dispose: update.dispose };
+}
+
+/** Shape of the latents of a video `[B, F, H, W, 3]`. */
+function latentsOf(config: VaeConfig, [batch = 0, frames = 0, height = 0, width = 0]: readonly number[]): number[] {
+  const latent = latentShape(config, { frames, height, width });
+  return [batch, latent.frames, latent.height, latent.width, latent.channels];
+}
+
+/** The same network with latents that are not normalised. */
+function withoutStatistics(config: VaeConfig): VaeConfig {
+  const channels = config.z_dim;
+  return { ...config, latents_mean: Array(channels).fill(0), latents_std: Array(channels).fill(1) };
+}
+
+/** `½·mean(μ² + σ² - 1 - ln σ²)` over all latent elements. */
+function divergence(mean: Tensor, logVariance: Tensor): Tensor {
+  const terms = tf.sub(tf.add(tf.square(mean), tf.exp(logVariance)), tf.add(logVariance, 1));
+  return tf.mul(tf.mean(terms), 0.5);
+}
+
+/**
+ * Mean and standard deviation of each latent channel over all clips `[B, F, H, W, 3]`, for `latents_mean` and
+ * `latents_std` of the configuration.
+ */
+export async function latentStatistics(
+  { weights, config }: VaeTrainOptions['vae'],
+  clips: Iterable<HostFloats> | AsyncIterable<HostFloats>,
+): Promise<{ mean: number[]; std: number[] }> {
+  const channels = config.z_dim;
+  const sums = { count: 0, first: new Float64Array(channels), second: new Float64Array(channels) };
+  for await (const clip of clips) {
+    const mean = tf.tidy(() => encodePosterior(weights, withoutStatistics(config), toTensor(clip)).mean);
+    accumulate(sums, await mean.data<'float32'>(), channels);
+    mean.dispose();
+  }
+  const mean = Array.from(sums.first, (sum) => sum / sums.count);
+  const std = Array.from(sums.second, (sum, i) => Math.sqrt(sum / sums.count - (mean[i] as number) ** 2));
+  return { mean, std };
+}
+
+interface Sums {
+  count: number;
+  first: Float64Array;
+  second: Float64Array;
+}
+
+function accumulate(sums: Sums, values: Float32Array, channels: number): void {
+  sums.count += values.length / channels;
+  for (const [i, value] of values.entries()) {
+    sums.first[i % channels]! += value;
+    sums.second[i % channels]! += value * value;
+  }
+}

@@ -1,0 +1,86 @@
+import { type Compiled, compile, current } from '../engine/index.ts';
+import { type Tensor, tf } from '../engine/tf.ts';
+import { gradientsOf, type Objective } from './gradients.ts';
+import type { Learner } from './learner.ts';
+
+/** The numbers of one update, read back together. */
+export interface UpdateResult {
+  loss: number;
+  /** Total 2-norm of the gradients before clipping. */
+  gradNorm: number;
+  /** 1 if the gradients were scaled down, else 0. */
+  clipped: number;
+  /** Further values that the objective reported. */
+  values: Record<string, number>;
+}
+
+/** One update of a learner on a batch, whose tensors stay the caller's. */
+export interface Update<Batch extends readonly unknown[]> {
+  (...batch: Batch): Promise<UpdateResult>;
+  /** Release the compiled graphs. */
+  dispose(): void;
+}
+
+/** How an update runs. */
+export interface UpdateOptions {
+  /** Record the whole step once and replay it; turn it off for objectives that no plan can hold. @defaultValue true */
+  compiled?: boolean;
+}
+
+/**
+ * Make the update of a learner: objective, gradients, clipping, AdamW and average in one graph with one value read.
+ * Whatever changes between calls must come in through the batch as tensors, since the graph is recorded and replayed.
+ * The update throws when the loss or the norm is not finite.
+ */
+export function makeUpdate<Batch extends readonly unknown[]>(
+  learner: Learner,
+  objective: (...batch: Batch) => Objective,
+  { compiled = true }: UpdateOptions = {},
+): Update<Batch> {
+  let names: string[] = [];
+  const graph = (numbers: Tensor, ...batch: Batch): Tensor =>
+    tf.tidy(() => {
+      const { loss, values, gradients } = gradientsOf(learner.weights, () => objective(...batch));
+      const { norm, clipped } = learner.apply(gradients, numbers);
+      names = Object.keys(values);
+      const row = tf.stack([loss, norm, clipped, ...Object.values(values)].map((value) => value.asScalar()));
+      tf.dispose({ ...values });
+      return row;
+    });
+  const run = compiled ? compiledIfPossible(graph) : graph;
+  const update = async (...batch: Batch): Promise<UpdateResult> => {
+    const numbers = tf.tensor1d(learner.next());
+    const row = run(numbers, ...batch);
+    const read = await row.data<'float32'>();
+    tf.dispose([numbers, row]);
+    return checked(learner, toResult(names, read));
+  };
+  return Object.assign(update, { dispose: () => disposeCompiled(run) });
+}
+
+/** The function, compiled for the engine in use; as it is where a program works on plain TensorFlow.js. */
+export function compiledIfPossible<A extends readonly unknown[], R>(
+  graph: (...args: A) => R,
+): ((...args: A) => R) | Compiled<A, R> {
+  return current() === null ? graph : compile(graph);
+}
+
+/** Release the plans of a function that `compiledIfPossible` made. */
+export function disposeCompiled(run: object): void {
+  if ('dispose' in run) (run as { dispose(): void }).dispose();
+}
+
+function toResult(
+  names: readonly string[],
+  [loss = 0, gradNorm = 0, clipped = 0, ...rest]: Float32Array,
+): UpdateResult {
+  return { loss, gradNorm, clipped, values: Object.fromEntries(names.map((name, i) => [name, rest[i] ?? 0])) };
+}
+
+function checked(learner: Learner, result: UpdateResult): UpdateResult {
+  if (Number.isFinite(result.loss) && Number.isFinite(result.gradNorm)) return result;
+  throw new Error(
+    `${learner.name}: loss ${result.loss}, gradient norm ${result.gradNorm} at update ${learner.step}: training has ` +
+      'diverged; continue from the last checkpoint with a lower learning rate or a smaller clip',
+  );
+}
