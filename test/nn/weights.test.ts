@@ -1,13 +1,12 @@
 import { beforeAll, expect, test } from 'vitest';
+import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { hostTensor } from '../../src/io/index.ts';
 import { checkShapes, parameterCount, Weights } from '../../src/nn/index.ts';
 
 const host = (shape: number[], ...values: number[]) => hostTensor('float32', shape, new Float32Array(values));
 
-beforeAll(() => {
-  tf.env().set('IS_TEST', true);
-});
+beforeAll(() => engine.use('cpu'));
 
 function example(): Weights {
   return Weights.from([
@@ -53,7 +52,10 @@ test('weights own their memory and no more', () => {
 });
 
 test('weights made inside a tidy scope outlive it', () => {
-  const weights = tf.tidy(() => Weights.from([['a', tf.ones([2])]]));
+  let weights = Weights.from([]);
+  tf.tidy(() => {
+    weights = Weights.from([['a', tf.ones([2])]]);
+  });
   expect(Array.from(weights.get('a').dataSync())).toEqual([1, 1]);
   weights.dispose();
 });

@@ -148,7 +148,9 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
   ] as const)('cache %s, block by block', (part, source, config) =>
     within(async (weights) => {
       const total = frames(`${source}.x`);
-      const text = tf.tidy(() => createCrossAttnCache(weights, config, cases.tensor(`${source}.context`)));
+      const context = cases.tensor(`${source}.context`);
+      const text = createCrossAttnCache(weights, config, context);
+      context.dispose();
       const size = config.num_frame_per_block;
       let cache = createCache(config, frameTokens(`${source}.x`));
       const blocks: Tensor[] = [];
