@@ -14,7 +14,7 @@ export function random(shape: number[], seed: number): Tensor {
 
 /** Inner product of two tensors in double precision. */
 export function sum(a: Tensor, b: Tensor): number {
-  const [x, y] = [a.dataSync(), b.dataSync()];
+  const [x, y] = [Array.from(a.dataSync()), Array.from(b.dataSync())];
   return x.reduce((total, value, i) => total + value * (y[i] as number), 0);
 }
 

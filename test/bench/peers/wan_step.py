@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-torch.set_num_threads(2)
-
 
 class RMSNorm(nn.Module):
     def __init__(self, dim, eps):
@@ -81,40 +79,45 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, *, dim, ffn, heads, layers, frames, tokens, channels, text, textLength, sdpa=False, eps=1e-6):
+    def __init__(self, *, dim, ffn, freq, heads, layers, frames, tokens, channels, text, sdpa=False, eps=1e-6):
         super().__init__()
-        self.dim, self.frames = dim, frames
+        self.dim, self.frames, self.freq, self.eps = dim, frames, freq, eps
         self.patch = nn.Linear(channels, dim)
         self.text = nn.Sequential(nn.Linear(text, dim), nn.GELU("tanh"), nn.Linear(dim, dim))
-        self.time = nn.Sequential(nn.Linear(256, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.time = nn.Sequential(nn.Linear(freq, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.project = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.blocks = nn.ModuleList(Block(dim, ffn, heads, eps, sdpa) for _ in range(layers))
+        self.modulation = nn.Parameter(torch.randn(1, 1, 2, dim) / dim**0.5)
         self.head = nn.Linear(dim, channels)
         half = dim // heads // 2
         angles = torch.arange(frames * tokens)[:, None] * 10000.0 ** (-torch.arange(half) / half)
         self.rope = angles.cos(), angles.sin()
 
     def forward(self, x, t, context):
-        rate = torch.exp(torch.arange(128) * (-math.log(10000) / 128))
-        angle = t[..., None] * rate
-        e = self.project(self.time(torch.cat([angle.cos(), angle.sin()], -1))).unflatten(-1, (6, self.dim))
+        half = self.freq // 2
+        angle = t[..., None] * torch.exp(torch.arange(half) * (-math.log(10000) / half))
+        e = self.time(torch.cat([angle.cos(), angle.sin()], -1))  # [B, F, D]
+        e0 = self.project(e).unflatten(-1, (6, self.dim))
         h, context = self.patch(x), self.text(context)
         for block in self.blocks:
-            h = block(h, e, context, self.rope)
-        return self.head(F.layer_norm(h, (self.dim,)))
+            h = block(h, e0, context, self.rope)
+        shift, scale = (self.modulation + e[:, :, None]).unsqueeze(3).unbind(2)  # 2 x [B, F, 1, D]
+        h = F.layer_norm(h, (self.dim,), eps=self.eps).unflatten(1, (self.frames, -1))
+        return self.head((h * (1 + scale) + shift).flatten(1, 2))
 
 
 class Run:
     def __init__(self, size):
         torch.manual_seed(0)
-        batch = size.pop("batch")
+        batch, length = size.pop("batch"), size.pop("textLength")
+        torch.set_num_threads(size.pop("threads"))
         self.model = Model(**size)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
         frames, tokens = size["frames"], size["tokens"]
         self.x = torch.randn(batch, frames * tokens, size["channels"])
         self.target = torch.randn_like(self.x)
         self.t = torch.rand(batch, frames) * 1000
-        self.context = torch.randn(batch, size["textLength"], size["text"])
+        self.context = torch.randn(batch, length, size["text"])
 
     def step(self):
         start = time.perf_counter()

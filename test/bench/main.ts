@@ -1,0 +1,42 @@
+/**
+ * Benchmarks: `npm run bench -- engine [--large] [--threads 2] [--rounds 5] [--json FILE]`. They run from the sources
+ * through tsx. Each prints a table and, with --json, writes what it measured. Close other programs first.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+/** What a benchmark is told. */
+export interface BenchOptions {
+  threads: number;
+  rounds: number;
+  /** Include the sizes that take minutes. */
+  large: boolean;
+}
+
+/** A benchmark returns its rows: one for each size. */
+export type Bench = (options: BenchOptions) => Promise<Record<string, unknown>[]>;
+
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  engine: async () => (await import('./engine.ts')).benchEngine,
+};
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      threads: { type: 'string', default: '2' },
+      rounds: { type: 'string', default: '5' },
+      large: { type: 'boolean', default: false },
+      json: { type: 'string' },
+    },
+  });
+  const [name = 'engine'] = positionals;
+  const load = benches[name];
+  if (!load) throw new Error(`no benchmark '${name}'; there are: ${Object.keys(benches).join(', ')}`);
+  const options = { threads: Number(values.threads), rounds: Number(values.rounds), large: values.large };
+  const rows = await (await load())(options);
+  console.table(rows);
+  if (values.json) writeFileSync(values.json, `${JSON.stringify({ name, ...options, rows }, null, 2)}\n`);
+}
+
+await main();
