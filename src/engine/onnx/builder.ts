@@ -4,7 +4,7 @@
  */
 import type { Attributes } from './proto.ts';
 import type { Recorder } from './recorder.ts';
-import { absent, type Constant, type ElementType, type Operand, sameShape, sizeOf, Value } from './value.ts';
+import { absent, type Constant, type ElementType, type Operand, onnxCode, sameShape, sizeOf, Value } from './value.ts';
 
 /** What may stand for a value in element-wise helpers: a number becomes a constant of the other operand's dtype. */
 export type Term = Value | Constant | number;
@@ -126,7 +126,7 @@ export class GraphBuilder {
   /** Converts as ONNX does: float to int truncates, non-zero is true. The same value when the dtype is the same. */
   cast(x: Value, dtype: ElementType): Value {
     if (x.dtype === dtype) return x;
-    return this.node('Cast', [x], { to: castCode[dtype] }, x.shape, dtype);
+    return this.node('Cast', [x], { to: onnxCode[dtype] }, x.shape, dtype);
   }
 
   /** The same value when the shape is the same. */
@@ -236,8 +236,6 @@ export class GraphBuilder {
     return this.node('Gemm', c ? [a, b, c] : [a, b], attributes, shape, a.dtype);
   }
 }
-
-const castCode: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 
 /** The shape of an element-wise result. Throws when two dimensions differ and neither is 1. */
 export function broadcastShape(a: number[], b: number[]): number[] {

@@ -80,7 +80,10 @@ class Writer {
 
   private varint(value: number): void {
     this.reserve(10);
-    if (value < 0) return this.negative(value);
+    if (value < 0) {
+      this.negative(value);
+      return;
+    }
     let rest = value;
     while (rest > 127) {
       this.bytes[this.at++] = (rest % 128) | 128;
@@ -141,8 +144,8 @@ class Writer {
 function rawData(dtype: ElementType, data: ArrayLike<number>): Uint8Array {
   if (dtype === 'bool') return Uint8Array.from(data);
   if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(Array.from(data), BigInt).buffer);
-  const values = dtype === 'float32' ? Float32Array.from(data) : Int32Array.from(data);
-  return new Uint8Array(values.buffer);
+  const Kind = dtype === 'float32' ? Float32Array : dtype === 'float64' ? Float64Array : Int32Array;
+  return new Uint8Array(Kind.from(data).buffer);
 }
 
 function writeAttribute(w: Writer, name: string, value: Attributes[string]): void {

@@ -106,10 +106,12 @@ export class Recorder {
     return this.pending.length;
   }
 
-  /** Runs all that is pending. Never throws for a failing node: its values carry the error. */
-  flush(): void {
+  /**
+   * Runs all that is pending. Never throws for a failing node: its values carry the error. `beforeRelease` is called
+   * when all is computed and nothing that was disposed of meanwhile is freed yet.
+   */
+  flush(beforeRelease?: () => void): void {
     const pending = this.pending;
-    if (pending.length === 0) return;
     this.pending = [];
     const nodes = liveNodes(pending);
     try {
@@ -118,6 +120,10 @@ export class Recorder {
       this.isolate(nodes);
     } finally {
       for (const node of pending) for (const output of node.outputs) output.node = null;
+    }
+    try {
+      beforeRelease?.();
+    } finally {
       this.releaseWaiting();
     }
   }
@@ -154,11 +160,13 @@ export class Recorder {
     });
   }
 
-  private uploadScalar(value: Value): number {
+  /** A new ONNX Runtime value with the content of a one-element host value; the caller releases it. */
+  uploadScalar(value: Value): number {
     return this.runtime.createValue(value.dtype, value.shape, arrayOf(value.dtype as TensorType, [value.scalar!]));
   }
 
-  private pointerOf(leaf: Value): number {
+  /** The data of a computed value. Throws when it was freed. */
+  pointerOf(leaf: Value): number {
     if (leaf.pointer !== 0) return leaf.pointer;
     if (sizeOf(leaf.shape) === 0)
       this.fill(leaf, this.runtime.createValue(leaf.dtype, leaf.shape, new Float32Array(0)));
@@ -247,9 +255,12 @@ export class Recorder {
   /** Releases the data of a value that no tensor refers to, after pending nodes have used it. */
   discard(value: Value): void {
     if (value.pointer === 0) return;
-    if (this.pending.length === 0) return this.free(value);
-    this.waiting.push(value);
-    this.waitingBytes += value.bytes;
+    if (this.pending.length === 0) {
+      this.free(value);
+    } else {
+      this.waiting.push(value);
+      this.waitingBytes += value.bytes;
+    }
   }
 
   private releaseWaiting(): void {

@@ -3,17 +3,29 @@
  * will compute it), computed (a pointer to an ONNX Runtime value), or a host scalar not uploaded yet.
  */
 
-/** Element types a graph may carry; int64 never leaves a graph (indices inside kernels). */
-export type ElementType = 'float32' | 'int32' | 'bool' | 'int64';
+/** Element types a graph may carry; int64 (indices) and float64 (exact integer division) never leave a graph. */
+export type ElementType = 'float32' | 'int32' | 'bool' | 'int64' | 'float64';
 
 /** Element types a tensor may have. */
-export type TensorType = Exclude<ElementType, 'int64'>;
+export type TensorType = Exclude<ElementType, 'int64' | 'float64'>;
 
 /** Element type codes of the ONNX format. */
-export const onnxCode: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+export const onnxCode: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+};
 
 /** Bytes of one element. */
-export const elementBytes: Readonly<Record<ElementType, number>> = { float32: 4, int32: 4, int64: 8, bool: 1 };
+export const elementBytes: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float64: 8,
+};
 
 export type TensorArray = Float32Array | Int32Array | Uint8Array;
 

@@ -1,6 +1,21 @@
 import type { KernelDefinition } from '../define.ts';
 import { binaryKernels } from './binary.ts';
+import { createKernels } from './create.ts';
+import { gatherKernels } from './gather.ts';
+import { matmulKernels } from './matmul.ts';
+import { normKernels } from './norm.ts';
+import { reduceKernels } from './reduce.ts';
+import { shapeKernels } from './shape.ts';
 import { unaryKernels } from './unary.ts';
 
-/** Kernels of TensorFlow.js that run natively. */
-export const kernels: readonly KernelDefinition[] = [...unaryKernels, ...binaryKernels];
+/** Kernels of TensorFlow.js that run natively, a list per file. */
+export const kernels: readonly KernelDefinition[] = [
+  ...unaryKernels,
+  ...binaryKernels,
+  ...reduceKernels,
+  ...matmulKernels,
+  ...shapeKernels,
+  ...gatherKernels,
+  ...createKernels,
+  ...normKernels,
+];

@@ -1,0 +1,74 @@
+/**
+ * What an engine owes: it makes itself the TensorFlow.js backend, runs what it may have put off, replays a function
+ * when it can, and says what it did. It knows tensors, kernels and memory; it must not know models, samplers,
+ * rewards or training. One folder per engine; nothing is loaded before `use` asks for it.
+ */
+import type { TensorContainer } from '@tensorflow/tfjs';
+
+/** Engines by name. */
+export type EngineName = 'onnx' | 'cpu';
+
+/** Options of `use`. Threads and spinning are fixed by the first use in a process. */
+export interface EngineOptions {
+  /** Threads to compute on. Default: what the machine offers, at most 16. Results are the same at the same number. */
+  threads?: number;
+  /** Workers spin while they wait: faster steps, a busy core. Default true. */
+  spin?: boolean;
+  /** Recorded operations that force a run. Default 20,000. */
+  maxPending?: number;
+  /** Compiled graphs kept. Default 256. */
+  maxSessions?: number;
+}
+
+/** What an engine is and what it has done so far. */
+export interface EngineReport {
+  readonly name: EngineName;
+  /** Where it computes, for example `cpu (linux x64)`. */
+  readonly device: string;
+  readonly threads: number;
+  /** Arithmetic of float tensors. */
+  readonly precision: 'float32';
+  readonly versions: Readonly<Record<string, string>>;
+  /** Bytes of tensor data held now. */
+  readonly memoryBytes: number;
+  /** Graphs compiled, and the time that took. */
+  readonly compiles: number;
+  readonly compileMs: number;
+  /** Graphs run, operations recorded and not run yet. */
+  readonly runs: number;
+  readonly pending: number;
+  /** Kernels that the engine lacks and that ran on the reference engine instead, with their number of calls. */
+  readonly fallbacks: Readonly<Record<string, number>>;
+}
+
+/** Tensors, arrays and objects of them, or nothing. */
+export type Result = TensorContainer;
+
+/** A function that computes on tensors. */
+export type TensorFunction<A extends readonly unknown[], R> = (...args: A) => R;
+
+/** How a compiled function has run so far. */
+export interface CompileStatus {
+  /** Calls that replayed a plan, and calls that ran the function. */
+  readonly replayed: number;
+  readonly recorded: number;
+  readonly plans: number;
+  /** Why the last call that ran the function made no plan; null when it did or when nothing stands against it yet. */
+  readonly reason: string | null;
+}
+
+/** A function made by `compile`. */
+export interface Compiled<A extends readonly unknown[], R> {
+  (...args: A): R;
+  status(): CompileStatus;
+  /** Drops the plans and the memory that they hold. */
+  dispose(): void;
+}
+
+/** A started engine. */
+export interface Engine {
+  readonly name: EngineName;
+  flush(): void;
+  report(): EngineReport;
+  compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R>;
+}

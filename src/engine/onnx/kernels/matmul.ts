@@ -1,0 +1,62 @@
+/** Matrix products. */
+import type { GraphBuilder } from '../builder.ts';
+import { defineKernel, type KernelDefinition } from '../define.ts';
+import type { Value } from '../value.ts';
+
+interface MatMulAttributes {
+  transposeA: boolean;
+  transposeB: boolean;
+}
+
+function swapLast(x: Value, g: GraphBuilder): Value {
+  const axes = x.shape.map((_, i) => i);
+  const rank = axes.length;
+  return g.transpose(x, [...axes.slice(0, -2), rank - 1, rank - 2]);
+}
+
+function checkInner(a: Value, b: Value, transA: boolean, transB: boolean): void {
+  const left = a.shape.at(transA ? -2 : -1);
+  const right = b.shape.at(transB ? -1 : -2);
+  if (left === right) return;
+  throw new Error(`matMul: inner dimensions ${left} and ${right} differ for shapes [${a.shape}] and [${b.shape}]`);
+}
+
+/** op(a) op(b) over the last two axes [.., M, K] [.., K, N] -> [.., M, N], batch axes broadcasting. */
+const batchMatMul = defineKernel<{ a: Value; b: Value }, MatMulAttributes>('BatchMatMul', ({ inputs, attrs }, g) => {
+  const { a, b } = inputs;
+  const { transposeA: transA, transposeB: transB } = attrs;
+  checkInner(a, b, transA, transB);
+  if (a.dtype !== 'float32') return g.matmul(transA ? swapLast(a, g) : a, transB ? swapLast(b, g) : b);
+  const isPlain = a.shape.length === 2 && b.shape.length === 2 && (transA || transB);
+  return isPlain ? g.gemm(a, b, null, { transA, transB }) : g.matmul(a, b, { transA, transB });
+});
+
+/** Letters of an equation with the size that the operands give them. */
+function letterSizes(terms: readonly string[], operands: readonly Value[]): Map<string, number> {
+  const sizes = new Map<string, number>();
+  terms.forEach((term, i) => {
+    const { shape } = operands[i]!;
+    if (term.length !== shape.length) throw new Error(`einsum: '${term}' does not fit shape [${shape}]`);
+    [...term].forEach((letter, axis) => {
+      const known = sizes.get(letter) ?? shape[axis]!;
+      if (known !== shape[axis]) throw new Error(`einsum: '${letter}' is both ${known} and ${shape[axis]}`);
+      sizes.set(letter, known);
+    });
+  });
+  return sizes;
+}
+
+const einsum = defineKernel<Value[], { equation: string }>('Einsum', ({ inputs, attrs }, g) => {
+  const equation = attrs.equation.replace(/\s/g, '');
+  const [left = '', right = ''] = equation.split('->');
+  const terms = left.split(',');
+  const sizes = letterSizes(terms, inputs);
+  const shape = [...right].map((letter) => {
+    const size = sizes.get(letter);
+    if (size === undefined) throw new Error(`einsum: '${letter}' of the result is in no operand of '${equation}'`);
+    return size;
+  });
+  return g.node('Einsum', inputs, { equation }, shape, inputs[0]!.dtype);
+});
+
+export const matmulKernels: readonly KernelDefinition[] = [batchMatMul, einsum];

@@ -1,0 +1,95 @@
+/** Reductions, running sums, arg-max and top-k. */
+import type { GraphBuilder } from '../builder.ts';
+import { defineKernel, type KernelDefinition } from '../define.ts';
+import type { ElementType, Value } from '../value.ts';
+import { toAxes } from './axes.ts';
+
+interface X {
+  x: Value;
+}
+
+interface ReduceAttributes {
+  /** Some kernels of TensorFlow.js call the axes this, others `reductionIndices`. */
+  axis?: number | number[];
+  reductionIndices?: number | number[];
+  keepDims?: boolean;
+}
+
+function reduced(op: string, x: Value, attrs: ReduceAttributes, g: GraphBuilder): Value {
+  return g.reduce(op, x, toAxes(attrs.axis ?? attrs.reductionIndices, x.shape), attrs.keepDims ?? false);
+}
+
+/** bool counts as int32. */
+function asNumber(x: Value, g: GraphBuilder): Value {
+  return x.dtype === 'bool' ? g.cast(x, 'int32') : x;
+}
+
+/** Integers stay exact integers; bool is summed and multiplied as int32. */
+function numberReduction(name: string, op: string): KernelDefinition {
+  return defineKernel<X, ReduceAttributes>(name, ({ inputs: { x }, attrs }, g) =>
+    reduced(op, asNumber(x, g), attrs, g),
+  );
+}
+
+/** The result keeps the dtype, bool included. */
+function keptReduction(name: string, op: string): KernelDefinition {
+  return defineKernel<X, ReduceAttributes>(name, ({ inputs: { x }, attrs }, g) =>
+    g.cast(reduced(op, asNumber(x, g), attrs, g), x.dtype),
+  );
+}
+
+function boolReduction(name: string, op: string): KernelDefinition {
+  return defineKernel<X, ReduceAttributes>(name, ({ inputs: { x }, attrs }, g) =>
+    g.cast(reduced(op, g.cast(g.cast(x, 'bool'), 'int32'), attrs, g), 'bool'),
+  );
+}
+
+const mean = defineKernel<X, ReduceAttributes>('Mean', ({ inputs: { x }, attrs }, g) =>
+  reduced('ReduceMean', g.cast(x, 'float32'), attrs, g),
+);
+
+function argReduction(name: string): KernelDefinition {
+  return defineKernel<X, { axis: number }>(name, ({ inputs: { x }, attrs }, g) => {
+    const [axis = 0] = toAxes(attrs.axis, x.shape);
+    const shape = x.shape.filter((_, i) => i !== axis);
+    return g.cast(g.node(name, [asNumber(x, g)], { axis, keepdims: 0 }, shape, 'int64'), 'int32');
+  });
+}
+
+interface CumulativeAttributes {
+  axis: number;
+  exclusive: boolean;
+  reverse: boolean;
+}
+
+const cumsum = defineKernel<X, CumulativeAttributes>('Cumsum', ({ inputs: { x }, attrs }, g) => {
+  const [axis = 0] = toAxes(attrs.axis, x.shape);
+  const values = asNumber(x, g);
+  const direction = { exclusive: attrs.exclusive ? 1 : 0, reverse: attrs.reverse ? 1 : 0 };
+  return g.node('CumSum', [values, g.scalar(axis, 'int64')], direction, x.shape, values.dtype);
+});
+
+/** The k largest of the last axis, in descending order, and their positions. */
+const topK = defineKernel<X, { k: number; sorted: boolean }>('TopK', ({ inputs: { x }, attrs: { k, sorted } }, g) => {
+  const shape = [...x.shape.slice(0, -1), k];
+  const outputs: [number[], ElementType][] = [
+    [shape, x.dtype],
+    [shape, 'int64'],
+  ];
+  const [values, indices] = g.nodes('TopK', [x, g.int64([k])], { axis: -1, sorted: sorted ? 1 : 0 }, outputs);
+  return [values!, g.cast(indices!, 'int32')];
+});
+
+export const reduceKernels: readonly KernelDefinition[] = [
+  numberReduction('Sum', 'ReduceSum'),
+  numberReduction('Prod', 'ReduceProd'),
+  keptReduction('Max', 'ReduceMax'),
+  keptReduction('Min', 'ReduceMin'),
+  boolReduction('All', 'ReduceMin'),
+  boolReduction('Any', 'ReduceMax'),
+  mean,
+  argReduction('ArgMax'),
+  argReduction('ArgMin'),
+  cumsum,
+  topK,
+];

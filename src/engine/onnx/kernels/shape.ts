@@ -1,0 +1,184 @@
+/** Kernels that move elements without computing: reshape, transpose, slice, join, split, repeat, pad. */
+import { tf } from '../../tf.ts';
+import type { GraphBuilder } from '../builder.ts';
+import { defineKernel, type KernelDefinition } from '../define.ts';
+import { sizeOf, type Value } from '../value.ts';
+import { toAxes } from './axes.ts';
+
+interface X {
+  x: Value;
+}
+
+const reshape = defineKernel<X, { shape: number[] }>('Reshape', ({ inputs: { x }, attrs }, g) => {
+  const shape = tf.util.inferFromImplicitShape(attrs.shape, sizeOf(x.shape));
+  if (sizeOf(shape) !== sizeOf(x.shape)) throw new Error(`reshape: [${x.shape}] does not fit [${shape}]`);
+  return g.reshape(x, shape);
+});
+
+const expandDims = defineKernel<{ input: Value }, { dim: number }>('ExpandDims', ({ inputs, attrs: { dim } }, g) => {
+  const shape = inputs.input.shape.slice();
+  shape.splice(dim < 0 ? shape.length + 1 + dim : dim, 0, 1);
+  return g.reshape(inputs.input, shape);
+});
+
+const transpose = defineKernel<X, { perm: number[] }>('Transpose', ({ inputs: { x }, attrs: { perm } }, g) =>
+  g.transpose(x, perm),
+);
+
+interface SliceAttributes {
+  begin: number | number[];
+  size: number | number[];
+}
+
+const slice = defineKernel<X, SliceAttributes>('Slice', ({ inputs: { x }, attrs }, g) => {
+  const [begin, size] = tf.slice_util.parseSliceParams(x as never, attrs.begin, attrs.size) as [number[], number[]];
+  tf.slice_util.assertParamsValid(x as never, begin, size);
+  return g.slice(x, begin, size);
+});
+
+interface StridedSliceAttributes {
+  begin: number[];
+  end: number[];
+  strides: number[];
+  beginMask: number;
+  endMask: number;
+  ellipsisMask: number;
+  newAxisMask: number;
+  shrinkAxisMask: number;
+}
+
+const stridedSlice = defineKernel<X, StridedSliceAttributes>('StridedSlice', ({ inputs: { x }, attrs: a }, g) => {
+  const info = tf.slice_util.sliceInfo(
+    x.shape,
+    a.begin,
+    a.end,
+    a.strides,
+    a.beginMask,
+    a.endMask,
+    a.ellipsisMask,
+    a.newAxisMask,
+    a.shrinkAxisMask,
+  );
+  const taken = takeStrided(x, info.begin, info.strides, info.finalShapeSparse, g);
+  return g.reshape(taken, info.finalShape);
+});
+
+/** size[i] elements from begin[i] in steps of strides[i], on every axis. */
+function takeStrided(x: Value, begin: number[], strides: number[], size: number[], g: GraphBuilder): Value {
+  const last = begin.map((start, i) => start + size[i]! * strides[i]!);
+  const beforeFirst = -1_000_000_000;
+  const ends = last.map((end, i) => (strides[i]! < 0 && end < 0 ? beforeFirst : end));
+  const axes = begin.map((_, i) => i);
+  const inputs = [x, g.int64(begin), g.int64(ends), g.int64(axes), g.int64(strides)];
+  return g.node('Slice', inputs, null, size, x.dtype);
+}
+
+const concat = defineKernel<Value[], { axis: number }>('Concat', ({ inputs, attrs }, g) => {
+  const [axis = 0] = toAxes(attrs.axis, inputs[0]!.shape);
+  const filled = inputs.filter((x) => sizeOf(x.shape) > 0);
+  return filled.length > 0 ? g.concat(filled, axis) : g.concat(inputs, axis);
+});
+
+const pack = defineKernel<Value[], { axis: number }>('Pack', ({ inputs, attrs }, g) => {
+  const { shape } = inputs[0]!;
+  const axis = attrs.axis < 0 ? attrs.axis + shape.length + 1 : attrs.axis;
+  const row = [...shape.slice(0, axis), 1, ...shape.slice(axis)];
+  const rows = inputs.map((x) => {
+    if (x.shape.join() !== shape.join()) throw new Error(`stack: shapes [${shape}] and [${x.shape}] differ`);
+    return g.reshape(x, row);
+  });
+  return g.concat(rows, axis);
+});
+
+const unpack = defineKernel<{ value: Value }, { axis: number }>('Unpack', ({ inputs: { value }, attrs }, g) => {
+  const [axis = 0] = toAxes(attrs.axis, value.shape);
+  const shape = value.shape.filter((_, i) => i !== axis);
+  return g.split(value, value.shape[axis]!, axis).map((part) => g.reshape(part, shape));
+});
+
+interface SplitAttributes {
+  numOrSizeSplits: number | number[];
+  axis: number;
+}
+
+const split = defineKernel<X, SplitAttributes>('SplitV', ({ inputs: { x }, attrs }, g) => {
+  const [axis = 0] = toAxes(attrs.axis, x.shape);
+  const sizes = tf.backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits, axis);
+  return g.splitSizes(x, sizes, axis);
+});
+
+/** Repeating axes of size 1 is a broadcast, which is faster than a tile. */
+const tile = defineKernel<X, { reps: number[] }>('Tile', ({ inputs: { x }, attrs: { reps } }, g) => {
+  const shape = x.shape.map((size, i) => size * reps[i]!);
+  if (x.shape.every((size, i) => size === 1 || reps[i] === 1)) return g.expand(x, shape);
+  return g.node('Tile', [x, g.int64(reps)], null, shape, x.dtype);
+});
+
+interface PadAttributes {
+  paddings: [number, number][];
+  constantValue: number;
+}
+
+const pad = defineKernel<X, PadAttributes>('PadV2', ({ inputs: { x }, attrs }, g) =>
+  g.pad(x, attrs.paddings, attrs.constantValue),
+);
+
+/** Source positions of a mirrored axis: `reflect` leaves the edge out, `symmetric` repeats it. */
+function mirrored(size: number, [before, after]: [number, number], mode: string): number[] {
+  const edge = mode === 'reflect' ? 0 : 1;
+  return Array.from({ length: before + size + after }, (_, i) => {
+    const at = i - before;
+    if (at < 0) return -at - edge;
+    return at < size ? at : 2 * (size - 1) - at + edge;
+  });
+}
+
+interface MirrorPadAttributes {
+  paddings: [number, number][];
+  mode: 'reflect' | 'symmetric';
+}
+
+const mirrorPad = defineKernel<X, MirrorPadAttributes>('MirrorPad', ({ inputs: { x }, attrs }, g) => {
+  let padded = x;
+  attrs.paddings.forEach((paddings, axis) => {
+    if (paddings[0] + paddings[1] === 0) return;
+    const positions = mirrored(x.shape[axis]!, paddings, attrs.mode);
+    const shape = padded.shape.map((size, i) => (i === axis ? positions.length : size));
+    padded = g.node('Gather', [padded, g.int64(positions)], { axis }, shape, x.dtype);
+  });
+  return padded;
+});
+
+const reverse = defineKernel<X, { dims: number | number[] }>('Reverse', ({ inputs: { x }, attrs }, g) => {
+  const axes = toAxes(attrs.dims, x.shape);
+  return axes.length === 0 ? x : g.reverse(x, axes);
+});
+
+/** [B, H, W, C r r] -> [B, H r, W r, C]: each group of r x r channels becomes a block of pixels. */
+const depthToSpace = defineKernel<X, { blockSize: number; dataFormat: string }>(
+  'DepthToSpace',
+  ({ inputs: { x }, attrs: { blockSize: r, dataFormat } }, g) => {
+    if (dataFormat !== 'NHWC') throw new Error(`depthToSpace: data format ${dataFormat}; use NHWC`);
+    const [b, h, w, depth] = x.shape as [number, number, number, number];
+    const c = depth / (r * r);
+    const blocks = g.reshape(x, [b, h, w, r, r, c]);
+    return g.reshape(g.transpose(blocks, [0, 1, 3, 2, 4, 5]), [b, h * r, w * r, c]);
+  },
+);
+
+export const shapeKernels: readonly KernelDefinition[] = [
+  reshape,
+  expandDims,
+  transpose,
+  slice,
+  stridedSlice,
+  concat,
+  pack,
+  unpack,
+  split,
+  tile,
+  pad,
+  mirrorPad,
+  reverse,
+  depthToSpace,
+];

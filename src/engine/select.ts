@@ -1,0 +1,108 @@
+/** Choosing an engine and asking it things. Choosing is a call: importing this library computes nothing. */
+import type {
+  Compiled,
+  CompileStatus,
+  Engine,
+  EngineName,
+  EngineOptions,
+  EngineReport,
+  TensorFunction,
+} from './engine.ts';
+import { registerGradients } from './gradients.ts';
+
+/** An engine that `use` can start. */
+export interface EngineEntry {
+  readonly name: EngineName;
+  readonly description: string;
+}
+
+const starters: Readonly<Record<EngineName, (options: EngineOptions) => Promise<Engine>>> = {
+  onnx: async (options) => (await import('./onnx/engine.ts')).startOnnx(options),
+  cpu: async () => (await import('./cpu/engine.ts')).startCpu(),
+};
+
+const descriptions: Readonly<Record<EngineName, string>> = {
+  onnx: 'records operations and runs whole steps on ONNX Runtime; the default',
+  cpu: "TensorFlow.js's own interpreter: slow, the reference in tests",
+};
+
+let active: Engine | undefined;
+
+function isEngineName(name: string): name is EngineName {
+  return Object.hasOwn(starters, name);
+}
+
+/** What `auto` means: the environment variable REWARD_FORCING_ENGINE, or onnx. */
+function resolveName(name: string): EngineName {
+  const fromEnvironment = process.env['REWARD_FORCING_ENGINE'];
+  const wanted = name === 'auto' ? fromEnvironment || 'onnx' : name;
+  if (isEngineName(wanted)) return wanted;
+  const source = name === 'auto' ? 'REWARD_FORCING_ENGINE' : 'engine.use';
+  throw new Error(`${source}: unknown engine '${wanted}'; use one of ${Object.keys(starters).join(', ')}, auto`);
+}
+
+/**
+ * Starts an engine and makes it the one that tensors are computed on. `auto` takes REWARD_FORCING_ENGINE if set,
+ * else onnx. Tensors made before stay where they are and move over when an operation of the new engine uses them.
+ * Throws with the command that helps when something is missing.
+ */
+export async function use(name: EngineName | 'auto', options: EngineOptions = {}): Promise<EngineReport> {
+  const engine = await starters[resolveName(name)](options);
+  registerGradients();
+  active = engine;
+  return engine.report();
+}
+
+/** The engines there are. */
+export function list(): EngineEntry[] {
+  return Object.entries(descriptions).map(([name, description]) => ({ name: name as EngineName, description }));
+}
+
+/** Name of the engine in use; null before the first `use`. */
+export function current(): EngineName | null {
+  return active?.name ?? null;
+}
+
+function started(caller: string): Engine {
+  if (active) return active;
+  throw new Error(`engine.${caller}: no engine is in use; call await engine.use('auto') first`);
+}
+
+/** What the engine in use is and has done. Throws before the first `use`. */
+export function report(): EngineReport {
+  return started('report').report();
+}
+
+/** Computes what the engine has put off. Call it once a round in long loops that read nothing, and before timing. */
+export function flush(): void {
+  active?.flush();
+}
+
+/**
+ * The function, recorded once and replayed: later calls with arguments of the same shapes skip JavaScript and
+ * TensorFlow.js and run the recorded graph at once. Arguments and results are tensors or arrays and objects of them;
+ * variables may be read and assigned inside. Temporary tensors are disposed of as by `tf.tidy`.
+ *
+ * Two calls that record the same graph with the same numbers make a plan, so a number that differs between calls (a
+ * learning rate, a timestep, a random array) keeps the function recorded: pass it as a tensor. A number that is equal
+ * in two calls is taken for a constant, as are tensors from outside that are neither arguments nor variables.
+ * Numbers, booleans and texts among the arguments are constants of a plan of their own. A function that reads values
+ * or keeps tensors that it does not return is never replayed; `status().reason` says so. Do not call it inside
+ * `tf.grad`: compile the whole step.
+ */
+export function compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R> {
+  const perEngine = new Map<EngineName, Compiled<A, R>>();
+  const forCurrent = (): Compiled<A, R> => {
+    const engine = started('compile');
+    const known = perEngine.get(engine.name) ?? engine.compile(fn);
+    perEngine.set(engine.name, known);
+    return known;
+  };
+  return Object.assign((...args: A): R => forCurrent()(...args), {
+    status: (): CompileStatus => forCurrent().status(),
+    dispose: (): void => {
+      for (const compiled of perEngine.values()) compiled.dispose();
+      perEngine.clear();
+    },
+  });
+}
