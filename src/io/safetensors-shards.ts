@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { openSafetensors, type SafetensorsFile } from './safetensors.ts';
+import { SafetensorsError } from './safetensors-header.ts';
+
+/**
+ * Opens a checkpoint that is split over several safetensors files, by its `*.safetensors.index.json`, as one file.
+ *
+ * @throws SafetensorsError if the index is broken, points out of its folder, or names a tensor that its file lacks.
+ * @example await openShards('diffusion_pytorch_model.safetensors.index.json')
+ */
+export async function openShards(path: string): Promise<SafetensorsFile> {
+  const { places, metadata } = parseIndex(path, await readFile(path, 'utf8'));
+  const shards = new Map<string, SafetensorsFile>();
+  for (const shard of new Set(places.values())) shards.set(shard, await openSafetensors(join(dirname(path), shard)));
+  const shardOf = (name: string): SafetensorsFile => {
+    const shard = places.get(name);
+    if (shard === undefined) throw new SafetensorsError(`${path}: no tensor "${name}" among ${places.size}`);
+    return shards.get(shard)!;
+  };
+  for (const name of places.keys()) shardOf(name).info(name);
+  return {
+    path,
+    metadata,
+    names: () => [...places.keys()],
+    has: (name) => places.has(name),
+    info: (name) => shardOf(name).info(name),
+    read: (name) => shardOf(name).read(name),
+    async *entries() {
+      for (const [shard, file] of shards) {
+        for await (const entry of file.entries()) if (places.get(entry[0]) === shard) yield entry;
+      }
+    },
+  };
+}
+
+function parseIndex(path: string, text: string): { places: Map<string, string>; metadata: Map<string, string> } {
+  const refuse = (why: string): never => {
+    throw new SafetensorsError(`${path}: ${why}`);
+  };
+  const index = parseJson(text) ?? refuse('the index is not a JSON object');
+  const { weight_map: map, metadata } = index;
+  if (typeof map !== 'object' || map === null) return refuse('the index has no "weight_map"');
+  for (const [name, file] of Object.entries(map)) {
+    const isPlain = typeof file === 'string' && /^[^/\\]+\.safetensors$/.test(file);
+    if (!isPlain)
+      refuse(`tensor "${name}" lies in ${JSON.stringify(file)}, wanted a .safetensors file beside the index`);
+  }
+  const notes = Object.entries(metadata ?? {}).map(([key, value]): [string, string] => [key, String(value)]);
+  return { places: new Map(Object.entries(map)), metadata: new Map(notes) };
+}
+
+function parseJson(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
