@@ -1,0 +1,22 @@
+export {
+  accuracyWithTies,
+  type CalibrationBin,
+  calibration,
+  type JudgedPair,
+  kendall,
+  pairwiseAccuracy,
+  spearman,
+} from './agreement.ts';
+export { blurred, type Damage, damaged } from './damage.ts';
+export { bradleyTerry, centring, type PreferenceLoss, preferenceLoss, rankingLoss } from './losses.ts';
+export {
+  PAIR_KINDS,
+  PAIR_SHARES,
+  type PairKind,
+  type PairSide,
+  type PreferenceBatch,
+  type PreferencePair,
+  preferenceBatch,
+  preferencePair,
+} from './pairs.ts';
+export { type PreferenceReport, type ValidateOptions, validatePreferences } from './validate.ts';

@@ -1,0 +1,132 @@
+import { digits } from '../../dataset/index.ts';
+import type { Key } from '../../nn/index.ts';
+import { type Damage, damaged } from './damage.ts';
+
+/** What the two sides of a pair differ in. */
+export type PairKind = 'caption digit' | 'caption colour' | 'image digit' | 'image colour' | 'quality';
+
+/** How often each kind of pair is drawn. */
+export const PAIR_SHARES: Readonly<Record<PairKind, number>> = {
+  'caption digit': 0.25,
+  'caption colour': 0.15,
+  'image digit': 0.25,
+  'image colour': 0.15,
+  quality: 0.2,
+};
+
+export const PAIR_KINDS: readonly PairKind[] = Object.keys(PAIR_SHARES) as PairKind[];
+
+/** A picture under a caption. */
+export interface PairSide {
+  /** [32, 32, 3] in [0, 1] */
+  picture: Float32Array;
+  caption: string;
+}
+
+/** One preference: everyone would choose `better`. */
+export interface PreferencePair {
+  kind: PairKind;
+  better: PairSide;
+  worse: PairSide;
+  /** What the better picture shows. */
+  label: digits.Label;
+}
+
+const PIXELS = digits.SIZE * digits.SIZE * 3;
+
+/**
+ * One pair, drawn from `key` alone. Caption kinds show the same picture under a caption with another digit or colour;
+ * image kinds show another digit or colour elsewhere under the same caption; `quality` shows the same content elsewhere,
+ * blurred and noisy. Every picture has mild damage.
+ */
+export function preferencePair(key: Key, split: digits.Split = 'train'): PreferencePair {
+  const kind = chooseKind(key.stream('kind').uniform([1]).data[0]!);
+  const label = key.stream('label').choice(digits.labels());
+  const picture = draw(label, split, mild(key.stream('better')), key.stream('better'));
+  const caption = digits.caption(label);
+  const other = changed(label, kind, key.stream('other'));
+  const better = { picture, caption };
+  if (kind === 'caption digit' || kind === 'caption colour') {
+    return { kind, label, better, worse: { picture, caption: digits.caption(other) } };
+  }
+  const worseKey = key.stream('worse');
+  const damage = kind === 'quality' ? heavy(worseKey) : mild(worseKey);
+  return { kind, label, better, worse: { picture: draw(other, split, damage, worseKey), caption } };
+}
+
+function chooseKind(u: number): PairKind {
+  let left = u;
+  for (const kind of PAIR_KINDS) {
+    left -= PAIR_SHARES[kind];
+    if (left < 0) return kind;
+  }
+  return 'quality';
+}
+
+function changed(label: digits.Label, kind: PairKind, key: Key): digits.Label {
+  if (kind.endsWith('digit')) {
+    return { ...label, digit: (label.digit + key.integer(1, digits.NUMBERS.length)) % digits.NUMBERS.length };
+  }
+  if (!kind.endsWith('colour')) return label;
+  return { ...label, colour: key.choice(digits.COLOUR_NAMES.filter((name) => name !== label.colour)) };
+}
+
+/** A random handwriting of the label at a random place, damaged. */
+function draw({ digit, colour }: digits.Label, split: digits.Split, damage: Damage, key: Key): Float32Array {
+  const count = digits.exemplarCount(digit, split);
+  const place = (axis: string): number => key.stream(axis).integer(0, digits.SIZE - digits.EXEMPLAR_SIZE + 1);
+  const glyph = digits.exemplar(digit, key.stream('exemplar').integer(0, count), split);
+  const clean = new Float32Array(PIXELS);
+  digits.paint(clean, glyph, colour, place('x'), place('y'));
+  return damaged(clean, digits.SIZE, damage, key.stream('grain'));
+}
+
+function mild(key: Key): Damage {
+  return { blur: uniform(key.stream('blur'), 0, 0.6), noise: uniform(key.stream('noise'), 0, 0.1) };
+}
+
+function heavy(key: Key): Damage {
+  const { blur, noise } = mild(key);
+  const extra = key.stream('heavy');
+  return {
+    blur: blur + uniform(extra.stream('blur'), 0.4, 1.2),
+    noise: noise + uniform(extra.stream('noise'), 0.05, 0.2),
+  };
+}
+
+function uniform(key: Key, low: number, high: number): number {
+  return key.uniform([1], low, high).data[0]!;
+}
+
+/** Pairs stacked for training; rows 0 to B-1 are the better sides, rows B to 2B-1 the worse ones. */
+export interface PreferenceBatch {
+  /** [2B, 32, 32, 3] */
+  pictures: Float32Array;
+  /** [2B, length] */
+  tokens: Int32Array;
+  /** Digit of the better picture, [B]. */
+  digits: Int32Array;
+  /** Colour index of the better picture, [B]. */
+  colours: Int32Array;
+  kinds: PairKind[];
+}
+
+/** `size` pairs drawn from `key`. */
+export function preferenceBatch(
+  key: Key,
+  size: number,
+  textLength: number,
+  split: digits.Split = 'train',
+): PreferenceBatch {
+  const pairs = Array.from({ length: size }, (_, i) => preferencePair(key.stream(i), split));
+  const sides = [...pairs.map((pair) => pair.better), ...pairs.map((pair) => pair.worse)];
+  const pictures = new Float32Array(sides.length * PIXELS);
+  for (const [i, side] of sides.entries()) pictures.set(side.picture, i * PIXELS);
+  return {
+    pictures,
+    tokens: Int32Array.from(sides.flatMap((side) => digits.tokenize(side.caption, textLength))),
+    digits: Int32Array.from(pairs, ({ label }) => label.digit),
+    colours: Int32Array.from(pairs, ({ label }) => digits.COLOUR_NAMES.indexOf(label.colour)),
+    kinds: pairs.map(({ kind }) => kind),
+  };
+}

@@ -1,0 +1,216 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { digits } from '../../src/dataset/index.ts';
+import * as engine from '../../src/engine/index.ts';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { random, toTensor } from '../../src/nn/index.ts';
+import {
+  createReward,
+  frameSelect,
+  initSmallReward,
+  type Reward,
+  SECOND_JUDGE,
+  SMALL_REWARD,
+  type SmallRewardConfig,
+  smallReward,
+  standardised,
+  weighted,
+} from '../../src/reward/index.ts';
+
+/** Fresh weights have almost flat scores: `scale` raises them to where finite differences can be read. */
+const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
+const small = (config = TINY, seed = 1): Reward => {
+  const weights = initSmallReward(config, random.key(seed));
+  return smallReward(weights, { config, scale: { mean: 0, std: 0.02 } });
+};
+const brightness = (): Reward =>
+  createReward({
+    info: { id: 'brightness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
+    textInputs: 0,
+    encode: () => [],
+    compute: (frames) => tf.mean(frames, [1, 2, 3]),
+    dispose: () => {},
+  });
+
+/** One suite for every reward: a new one adds a row. */
+const rows: [string, () => Reward][] = [
+  ['small', () => small(SMALL_REWARD)],
+  ['second judge', () => small({ ...TINY, stem: 4 }, 2)],
+  ['brightness', brightness],
+  [
+    'weighted sum',
+    () =>
+      weighted([
+        { reward: small(), weight: 0.5 },
+        { reward: brightness(), weight: 2 },
+      ]),
+  ],
+  ['standardised', () => standardised(small(), { mean: 0.1, std: 2 })],
+  ['last frame', () => frameSelect(small(), 'last')],
+  ['frame 1', () => frameSelect(small(), 1)],
+  ['random frame', () => frameSelect(small(), 'random', { key: random.key(5) })],
+  ['all frames', () => frameSelect(small(), 'all')],
+  [
+    'weighted clip rewards',
+    () =>
+      weighted([
+        { reward: frameSelect(small(), 'random', { key: random.key(5) }), weight: 1 },
+        { reward: frameSelect(small({ ...TINY, stem: 4 }), 'all'), weight: 1 },
+      ]),
+  ],
+];
+
+const FRAMES = 3;
+const SIZE = digits.SIZE;
+
+beforeAll(async () => {
+  await engine.use('onnx');
+});
+
+/** Noisy frames of digits, kept off the bounds so that steps in both directions are legal. */
+function input(kind: 'frame' | 'clip', count: number): { frames: Tensor; prompts: string[] } {
+  const { data, captions } = digits.batch(0, count, { seed: 11 });
+  const kept = kind === 'clip' ? FRAMES : 1;
+  const length = SIZE * SIZE * 3;
+  const noise = random.key(3).normal([count * kept * length]).data;
+  const values = Float32Array.from({ length: count * kept * length }, (_, i) => {
+    const item = Math.floor(i / (kept * length));
+    const pixel = data[item * digits.FRAMES * length + (i % (kept * length))]!;
+    return Math.min(0.95, Math.max(0.05, 0.1 + 0.75 * pixel + 0.05 * noise[i]!));
+  });
+  const shape = kind === 'clip' ? [count, kept, SIZE, SIZE, 3] : [count, SIZE, SIZE, 3];
+  return { frames: tf.tensor(values, shape), prompts: captions };
+}
+
+describe.each(rows)('the contract, %s', (_, make) => {
+  test('scores are finite float32 [B], the same each time, the same alone as in a batch', async () => {
+    const reward = make();
+    const { frames, prompts } = input(reward.info.kind, 3);
+    const scores = reward.score(frames, prompts);
+    expect(scores.shape).toEqual([3]);
+    expect(scores.dtype).toBe('float32');
+    const together = await scores.data();
+    expect(together.every(Number.isFinite)).toBe(true);
+    expect(await reward.score(frames, prompts).data()).toEqual(together);
+    const alone = prompts.map((prompt, i) => {
+      const one = tf.slice(frames, [i, ...frames.shape.slice(1).map(() => 0)], [1, ...frames.shape.slice(1)]);
+      return reward.score(one, [prompt]).dataSync()[0]!;
+    });
+    if (!reward.info.id.includes('@random')) expect(alone).toBeAllClose(together, { atol: 1e-4, rtol: 1e-4 });
+    reward.dispose();
+  });
+
+  test('values outside [0, 1], NaN, wrong shapes and counts are refused', () => {
+    const reward = make();
+    const { frames, prompts } = input(reward.info.kind, 2);
+    expect(() => reward.score(tf.add(frames, 1), prompts)).toThrow('[0, 1]');
+    expect(() => reward.score(tf.sub(frames, 1), prompts)).toThrow('[0, 1]');
+    const { shape } = frames;
+    const broken = frames.dataSync().slice();
+    broken[17] = Number.NaN;
+    expect(() => reward.score(tf.tensor(broken, shape), prompts)).toThrow('finite');
+    expect(() => reward.score(frames, prompts.slice(1))).toThrow('1 prompts for 2 inputs');
+    expect(() => reward.score(tf.reshape(frames, [2, -1]), prompts)).toThrow('frames have shape');
+    reward.dispose();
+  });
+
+  test('the gradient agrees with central differences on eight pixels', async () => {
+    const reward = make();
+    if (!reward.info.differentiable) return;
+    const { frames, prompts } = input(reward.info.kind, 2);
+    const text = reward.encode(prompts);
+    const total = (x: Tensor): Tensor => tf.sum(reward.compute(x, text));
+    const gradient = (await tf.grad(total)(frames).data()) as Float32Array;
+    const values = (await frames.data()) as Float32Array;
+    const largest = [...gradient.keys()].sort((i, j) => Math.abs(gradient[j]!) - Math.abs(gradient[i]!)).slice(0, 200);
+    for (const pick of random.key(9).integers(0, largest.length, 8)) {
+      const at = largest[pick]!;
+      const moved = (by: number): number => {
+        const copy = values.slice();
+        copy[at]! += by;
+        return tf.tidy(() => total(tf.tensor(copy, frames.shape)).dataSync()[0]!);
+      };
+      const [eps, high] = [5e-3, moved(5e-3)];
+      const slope = (high - moved(-eps)) / (2 * eps);
+      const rounding = (Math.abs(high) * 2 ** -22) / eps;
+      expect(Math.abs(slope - gradient[at]!)).toBeLessThan(0.02 * Math.abs(gradient[at]!) + rounding);
+    }
+    reward.dispose();
+  });
+
+  test('twenty ascent steps raise every score', async () => {
+    const reward = make();
+    if (!reward.info.differentiable) return;
+    const { frames, prompts } = input(reward.info.kind, 2);
+    const text = reward.encode(prompts);
+    const climb = tf.grad((x: Tensor) => tf.sum(reward.compute(x, text)));
+    const before = await reward.compute(frames, text).data();
+    let x = frames;
+    for (let i = 0; i < 20; i++) x = tf.tidy(() => tf.clipByValue(tf.add(x, tf.mul(tf.sign(climb(x)), 0.01)), 0, 1));
+    const after = await reward.compute(x, text).data();
+    for (const [i, score] of after.entries()) expect(score).toBeGreaterThan(before[i]!);
+    reward.dispose();
+  });
+
+  test('scoring leaves no tensor behind', () => {
+    const reward = make();
+    const { frames, prompts } = input(reward.info.kind, 2);
+    reward.score(frames, prompts).dispose();
+    const count = tf.memory().numTensors;
+    reward.score(frames, prompts).dispose();
+    expect(tf.memory().numTensors).toBe(count);
+    reward.dispose();
+  });
+});
+
+test('a reward without gradient is a constant of the graph', async () => {
+  const blind = createReward({
+    info: { id: 'blind', kind: 'frame', differentiable: false, higherIsBetter: true, inputSize: null },
+    textInputs: 0,
+    encode: () => [],
+    compute: (frames) => tf.mean(frames, [1, 2, 3]),
+    dispose: () => {},
+  });
+  const { frames } = input('frame', 1);
+  const gradient = tf.grad((x: Tensor) => tf.add(tf.sum(blind.compute(x, [])), tf.sum(tf.mul(x, 2))))(frames);
+  expect([...(await gradient.data())].every((value) => value === 2)).toBe(true);
+});
+
+test('frame choices see the frames they name', async () => {
+  const steps = tf.tidy(() => tf.mul(tf.ones([2, 4, 8, 8, 3]), tf.tensor([0, 0.1, 0.2, 0.9], [1, 4, 1, 1, 1])));
+  const seen = async (...choice: [Parameters<typeof frameSelect>[1], Parameters<typeof frameSelect>[2]?]) => [
+    ...(await frameSelect(brightness(), ...choice)
+      .score(steps, ['', ''])
+      .data()),
+  ];
+  expect(await seen('last')).toBeAllClose([0.9, 0.9], { atol: 1e-6 });
+  expect(await seen('first')).toBeAllClose([0, 0], { atol: 1e-6 });
+  expect(await seen('middle')).toBeAllClose([0.2, 0.2], { atol: 1e-6 });
+  expect(await seen(-3)).toBeAllClose([0.1, 0.1], { atol: 1e-6 });
+  expect(await seen('all')).toBeAllClose([0.3, 0.3], { atol: 1e-6 });
+  const drawn = new Set<number>();
+  for (let seed = 0; seed < 40; seed++) {
+    for (const value of await seen('random', { key: random.key(seed) })) drawn.add(Math.round(10 * value));
+  }
+  expect(drawn).toEqual(new Set([0, 1, 2, 9]));
+  await expect(seen(4)).rejects.toThrow('frame 4 of a clip of 4');
+  expect(() => frameSelect(brightness(), 'random')).toThrow('{ key }');
+  expect(() => frameSelect(frameSelect(brightness(), 'last'), 'last')).toThrow('want a frame reward');
+});
+
+test('weights that do not fit are refused by name', () => {
+  const weights = initSmallReward(SECOND_JUDGE, random.key(1));
+  expect(() => smallReward(weights, { config: SMALL_REWARD })).toThrow('vision.stem.0.weight');
+});
+
+test('standardised brings a reference set to mean 0 and deviation 1', async () => {
+  const { measureScale } = await import('../../src/reward/index.ts');
+  const levels = [0.1, 0.4, 0.7];
+  const reference = levels.map((level) => ({
+    frames: toTensor({ dtype: 'float32', shape: [1, 4, 4, 3], data: new Float32Array(48).fill(level) }),
+    prompts: [''],
+  }));
+  const scaled = standardised(brightness(), await measureScale(brightness(), reference));
+  const scores = reference.map(({ frames }) => scaled.score(frames, ['']).dataSync()[0]!);
+  expect(scores).toBeAllClose([-1.224745, 0, 1.224745], { atol: 1e-4 });
+  expect(scaled.info.mean).toBeCloseTo(0.4, 5);
+});

@@ -1,0 +1,134 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { digits } from '../../src/dataset/index.ts';
+import * as engine from '../../src/engine/index.ts';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { parameterCount, random } from '../../src/nn/index.ts';
+import {
+  accuracyWithTies,
+  bradleyTerry,
+  calibration,
+  kendall,
+  PAIR_SHARES,
+  type PairKind,
+  pairwiseAccuracy,
+  preferenceBatch,
+  preferencePair,
+  rankingLoss,
+  SMALL_REWARD,
+  smallRewardShapes,
+  spearman,
+} from '../../src/reward/index.ts';
+
+beforeAll(async () => {
+  await engine.use('onnx');
+});
+
+test('the small reward has 312,977 parameters', () => {
+  expect(parameterCount(smallRewardShapes(SMALL_REWARD))).toBe(312_977);
+});
+
+describe('pairs', () => {
+  const pairs = Array.from({ length: 400 }, (_, i) => preferencePair(random.key(1).stream(i)));
+
+  test('differ in exactly what their kind says', () => {
+    for (const { kind, better, worse, label } of pairs) {
+      const claimed = digits.parseCaption(worse.caption);
+      expect(digits.parseCaption(better.caption)).toEqual(label);
+      const samePicture = better.picture === worse.picture;
+      expect(samePicture).toBe(kind.startsWith('caption'));
+      if (kind === 'caption digit') expect(claimed).toEqual({ ...label, digit: claimed.digit });
+      if (kind === 'caption colour') expect(claimed).toEqual({ ...label, colour: claimed.colour });
+      expect(worse.caption === better.caption).toBe(!samePicture);
+    }
+  });
+
+  test('come in the stated shares', () => {
+    for (const [kind, share] of Object.entries(PAIR_SHARES)) {
+      const seen = pairs.filter((pair) => pair.kind === (kind as PairKind)).length / pairs.length;
+      expect(Math.abs(seen - share)).toBeLessThan(0.07);
+    }
+  });
+
+  test('pictures lie in [0, 1]; the worse side of a quality pair is less sharp', () => {
+    let lost = 0;
+    let count = 0;
+    for (const { kind, better, worse } of pairs) {
+      expect(Math.min(...worse.picture)).toBeGreaterThanOrEqual(0);
+      expect(Math.max(...worse.picture)).toBeLessThanOrEqual(1);
+      if (kind !== 'quality') continue;
+      count++;
+      if (Math.max(...worse.picture) < Math.max(...better.picture)) lost++;
+    }
+    expect(lost / count).toBeGreaterThan(0.6);
+  });
+
+  test('the same key gives the same batch; splits draw other handwriting', () => {
+    const draw = (split: digits.Split) => preferenceBatch(random.key(4), 4, 12, split);
+    expect(draw('train')).toEqual(draw('train'));
+    expect(draw('test').pictures).not.toEqual(draw('train').pictures);
+    const { pictures, tokens, kinds, digits: shown } = draw('train');
+    expect([pictures.length, tokens.length, kinds.length, shown.length]).toEqual([8 * 32 * 32 * 3, 8 * 12, 4, 4]);
+  });
+});
+
+describe('losses', () => {
+  const loss = (d: number) => bradleyTerry(tf.tensor1d([d]), tf.tensor1d([0])).dataSync()[0]!;
+  const slope = (d: number) =>
+    tf
+      .grad((x: Tensor) => bradleyTerry(x, tf.tensor1d([0])))(tf.tensor1d([d]))
+      .dataSync()[0]!;
+
+  test.each([
+    [0, Math.LN2, -0.5],
+    [1, 0.313262, -0.268941],
+    [2, 0.126928, -0.119203],
+    [-1, 1.313262, -0.731059],
+  ])('Bradley-Terry at margin %f', (d, value, gradient) => {
+    expect(loss(d)).toBeCloseTo(value, 5);
+    if (d !== 0) expect(slope(d)).toBeCloseTo(gradient, 5);
+  });
+
+  test('stays finite for large margins', () => {
+    expect(loss(200)).toBeCloseTo(0, 6);
+    expect(loss(-200)).toBeCloseTo(200, 3);
+  });
+
+  test('a ranking of three is the mean of its pairs, ties dropped', () => {
+    const value = rankingLoss(tf.tensor1d([2, 1, 0]), [1, 2, 3]).dataSync()[0]!;
+    expect(value).toBeCloseTo((2 * 0.313262 + 0.126928) / 3, 5);
+    const tied = rankingLoss(tf.tensor1d([2, 1, 0]), [1, 2, 2]).dataSync()[0]!;
+    expect(tied).toBeCloseTo((0.313262 + 0.126928) / 2, 5);
+    expect(() => rankingLoss(tf.tensor1d([1, 2]), [1, 1])).toThrow('equal ranks');
+  });
+});
+
+describe('agreement', () => {
+  const pair = (first: number, second: number, preferred: 1 | -1 | 0) => ({ first, second, preferred });
+
+  test('pairwise accuracy leaves ties out and counts equal scores as wrong', () => {
+    expect(pairwiseAccuracy([pair(2, 1, 1), pair(1, 2, 1), pair(1, 1, 1), pair(5, 1, 0)])).toBeCloseTo(1 / 3);
+    expect(() => pairwiseAccuracy([pair(1, 2, 0)])).toThrow('without a tie');
+  });
+
+  test('accuracy with ties finds the best threshold', () => {
+    const pairs = [pair(0.1, 0, 0), pair(0, 0.2, 0), pair(1, 0, 1), pair(0, 1, -1), pair(0.15, 0, -1)];
+    expect(accuracyWithTies(pairs)).toEqual({ accuracy: 0.8, threshold: 0.2 });
+    expect(accuracyWithTies([pair(1, 0, 1), pair(2, 0, 1)])).toEqual({ accuracy: 1, threshold: -1 });
+  });
+
+  test('rank correlations', () => {
+    expect(spearman([1, 2, 3, 4], [10, 20, 30, 40])).toBeCloseTo(1);
+    expect(spearman([1, 2, 3, 4], [4, 3, 2, 1])).toBeCloseTo(-1);
+    expect(kendall([1, 2, 3], [1, 3, 2])).toBeCloseTo(1 / 3);
+    expect(kendall([1, 2, 2, 3], [1, 2, 3, 4])).toBeCloseTo(5 / Math.sqrt(5 * 6));
+    expect(spearman([1, 1, 1], [1, 2, 3])).toBe(0);
+    expect(() => spearman([1], [1])).toThrow('two or more');
+  });
+
+  test('calibration compares likelihood with outcome', () => {
+    const sure = Array.from({ length: 10 }, (_, i) => pair(3, 0, i < 9 ? 1 : -1));
+    const [bin] = calibration(sure);
+    expect(bin).toMatchObject({ count: 10, observed: 0.9 });
+    expect(bin?.predicted).toBeCloseTo(0.9526, 3);
+  });
+});
