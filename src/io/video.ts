@@ -1,0 +1,146 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import sharp from 'sharp';
+import { writeAtomic } from './atomic.ts';
+import type { Clip } from './clip.ts';
+import { enlargement, frameImage, type RgbImage } from './image.ts';
+import type { Provenance } from './image-text.ts';
+import { FfmpegError, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
+
+/** Codecs that clips are written with. */
+export type VideoCodec = 'h264' | 'webp';
+
+/** How a clip is encoded. */
+export interface VideoOptions {
+  /** `auto` (default): H.264 where an ffmpeg with x264 is found, else animated WebP. */
+  codec?: VideoCodec | 'auto';
+  /** Whole factor by which pixels are repeated; default: small frames up to about 256 pixels. */
+  enlarge?: number;
+  /** 0 (smallest) to 100 (best), default 85. */
+  quality?: number;
+  provenance?: Provenance;
+}
+
+/** An encoded clip; `codec` says which one was used. */
+export interface EncodedVideo {
+  bytes: Uint8Array;
+  codec: VideoCodec;
+  mime: 'video/mp4' | 'image/webp';
+  height: number;
+  width: number;
+  frames: number;
+  fps: number;
+}
+
+/** What encodes clips on this machine: an ffmpeg, or the built-in animated WebP. */
+export async function resolveEncoder(): Promise<{ kind: 'ffmpeg'; path: string } | { kind: 'webp' }> {
+  const path = await findFfmpeg();
+  return path === null ? { kind: 'webp' } : { kind: 'ffmpeg', path };
+}
+
+/**
+ * Encodes a clip: H.264 in MP4 (yuv420p, BT.709, plays in every browser), or animated WebP, which needs no ffmpeg.
+ *
+ * @throws FfmpegError if H.264 is asked for and no ffmpeg can do it.
+ */
+export async function encodeVideo(clip: Clip, options: VideoOptions = {}): Promise<EncodedVideo> {
+  const { codec = 'auto', enlarge = enlargement(clip), quality = 85, provenance = {} } = options;
+  if (!Number.isInteger(enlarge) || enlarge < 1) {
+    throw new RangeError(`enlarge: wanted a whole factor >= 1, received ${enlarge}`);
+  }
+  const job: Job = { clip, enlarge, quality, comment: JSON.stringify(provenance) };
+  if (codec === 'webp') return encodeWebp(job);
+  const ffmpeg = await findFfmpeg();
+  if (codec === 'h264') {
+    if (ffmpeg) return encodeH264(job, ffmpeg);
+    throw new FfmpegError(
+      'H.264 needs ffmpeg, and none was found in FFMPEG_BIN, ffmpeg-static or PATH: install one ' +
+        '(`apt install ffmpeg`, `brew install ffmpeg`, `npm rebuild ffmpeg-static --ignore-scripts=false`), or use codec "webp"',
+    );
+  }
+  if (!ffmpeg) return encodeWebp(job);
+  return encodeH264(job, ffmpeg).catch((error: unknown) => {
+    if (error instanceof FfmpegError) return encodeWebp(job);
+    throw error;
+  });
+}
+
+interface Job {
+  clip: Clip;
+  enlarge: number;
+  quality: number;
+  comment: string;
+}
+
+async function encodeH264({ clip, enlarge, quality, comment }: Job, ffmpeg: string): Promise<EncodedVideo> {
+  const { frames, fps } = clip;
+  const { height, width } = even(frameImage(clip, 0, enlarge));
+  const folder = await mkdtemp(join(tmpdir(), 'clip-'));
+  const path = join(folder, 'clip.mp4');
+  try {
+    const input = [
+      '-f',
+      'rawvideo',
+      '-pix_fmt',
+      'rgb24',
+      '-s',
+      `${width}x${height}`,
+      '-r',
+      String(fps),
+      '-i',
+      'pipe:0',
+    ];
+    const colour = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-pix_fmt', 'yuv420p'];
+    const filter = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv'];
+    const rate = ['-c:v', 'libx264', '-crf', String(Math.round(38 - 0.25 * quality)), '-an'];
+    const about = ['-metadata', `comment=${comment}`, '-movflags', '+faststart', path];
+    await runFfmpeg(ffmpeg, [...input, ...filter, ...rate, ...colour, ...about], pixels(clip, enlarge));
+    return { bytes: await readFile(path), codec: 'h264', mime: 'video/mp4', height, width, frames, fps };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function* pixels(clip: Clip, enlarge: number): Generator<Uint8Array> {
+  for (let index = 0; index < clip.frames; index++) yield even(frameImage(clip, index, enlarge)).data;
+}
+
+/** yuv420p wants even sizes: an odd last row or column is repeated. */
+function even(image: RgbImage): RgbImage {
+  const [height, width] = [image.height + (image.height & 1), image.width + (image.width & 1)];
+  if (height === image.height && width === image.width) return image;
+  const data = new Uint8Array(height * width * 3);
+  for (let y = 0; y < height; y++) {
+    const start = Math.min(y, image.height - 1) * image.width * 3;
+    const row = image.data.subarray(start, start + image.width * 3);
+    data.set(row, y * width * 3);
+    if (width > image.width) data.set(row.subarray(-3), (y * width + image.width) * 3);
+  }
+  return { data, height, width };
+}
+
+async function encodeWebp({ clip, enlarge, quality, comment }: Job): Promise<EncodedVideo> {
+  const { frames, fps } = clip;
+  const images = Array.from({ length: frames }, (_, index) => frameImage(clip, index, enlarge));
+  const { height, width } = images[0]!;
+  const raw = { width, height: height * frames, channels: 3 as const, pageHeight: height };
+  const bytes = await sharp(Buffer.concat(images.map(({ data }) => data)), { raw })
+    .webp({ quality, lossless: enlarge > 1, loop: 0, delay: Array<number>(frames).fill(Math.round(1000 / fps)) })
+    .withExif({ IFD0: { ImageDescription: comment } })
+    .toBuffer();
+  return { bytes, codec: 'webp', mime: 'image/webp', height, width, frames, fps };
+}
+
+/** Writes a clip as its extension says, .mp4 (H.264) or .webp; returns what was written. */
+export async function writeVideo(
+  path: string,
+  clip: Clip,
+  options: Omit<VideoOptions, 'codec'> = {},
+): Promise<EncodedVideo> {
+  const codec = ({ '.mp4': 'h264', '.webp': 'webp' } as const)[extname(path).toLowerCase()];
+  if (!codec) throw new RangeError(`path: videos are written as .mp4 or .webp, received "${path}"`);
+  const encoded = await encodeVideo(clip, { ...options, codec });
+  await writeAtomic(path, encoded.bytes);
+  return encoded;
+}

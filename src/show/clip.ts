@@ -1,0 +1,66 @@
+import type { Clip } from '../io/clip.ts';
+import type { Provenance } from '../io/image-text.ts';
+import { encodeVideo, type VideoCodec } from '../io/video.ts';
+import { dataUri, escapeText, type Figure, figure } from './figure.ts';
+import { type Clips, frames, titled } from './frames.ts';
+import { ink, sans } from './theme.ts';
+
+/** Options of `clip`. */
+export interface ClipOptions {
+  title?: string;
+  /** `auto` (default): H.264 where ffmpeg is found, else animated WebP. */
+  codec?: VideoCodec | 'auto';
+  /** Whether the videos start by themselves (default), muted and over and over. */
+  autoplay?: boolean;
+  provenance?: Provenance;
+}
+
+/**
+ * Videos side by side, playing in a loop; where nothing moves (PNG, terminals) the first, middle and last frames.
+ *
+ * @example clip({ teacher: teacherClip, student: studentClip })
+ */
+export function clip(clips: Clips, options: ClipOptions = {}): Figure {
+  const rows = titled(clips);
+  if (rows.length === 0) throw new RangeError('clips: none given; give a clip, or an object of clips by title');
+  const { title, provenance = {} } = options;
+  const sizes = rows.map(([name, { frames: count, fps }]) => `${name || 'clip'}, ${count} frames at ${round(fps)} fps`);
+  return figure({
+    text: [title, sizes.join('; ')].filter(Boolean).join(': '),
+    png: () => frames(clips, { count: 3, width: 360, provenance, ...(title !== undefined && { title }) }).toPng(),
+    html: async () => {
+      const players = await Promise.all(rows.map(([name, each]) => player(name, each, options)));
+      return grid(title, players);
+    },
+    rich: true,
+    provenance,
+  });
+}
+
+function round(value: number): number {
+  return Math.round(100 * value) / 100;
+}
+
+function grid(title: string | undefined, players: readonly string[]): string {
+  const heading = title ? `<div style="font-weight:600;margin-bottom:6px">${escapeText(title)}</div>` : '';
+  const row = `<div style="display:flex;flex-wrap:wrap;gap:12px">${players.join('')}</div>`;
+  return `<div style="font-family:${escapeText(sans)};color:${ink.text}">${heading}${row}</div>`;
+}
+
+async function player(
+  name: string,
+  source: Clip,
+  { codec = 'auto', autoplay = true, provenance = {} }: ClipOptions,
+): Promise<string> {
+  const video = await encodeVideo(source, { codec, provenance });
+  const uri = dataUri(video.bytes, video.mime);
+  const style = 'display:block;max-width:100%;height:auto;border-radius:4px';
+  const size = `width="${video.width}" height="${video.height}" style="${style}"`;
+  const play = autoplay ? 'autoplay muted loop playsinline controls' : 'muted loop playsinline controls';
+  const isVideo = video.mime === 'video/mp4';
+  const body = isVideo
+    ? `<video src="${uri}" ${size} ${play}></video>`
+    : `<img src="${uri}" ${size} alt="${escapeText(name || 'animated clip')}">`;
+  const caption = name ? `<figcaption style="margin-top:4px;font-size:13px">${escapeText(name)}</figcaption>` : '';
+  return `<figure style="margin:0;max-width:${video.width}px" data-codec="${video.codec}">${body}${caption}</figure>`;
+}

@@ -1,0 +1,87 @@
+import { extname } from 'node:path';
+import { writeAtomic } from '../io/atomic.ts';
+import { addPngText, type Provenance } from '../io/image-text.ts';
+
+/** Forms of one output by MIME type; a front end shows the richest that it knows. */
+export type MimeBundle = Record<string, unknown>;
+
+/** The method by which a notebook kernel asks a value for its MIME bundle (the contract of Deno's Jupyter kernel). */
+export const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display') as never;
+
+/** Something to look at: in a notebook, as a file, in a report. */
+export interface Figure {
+  /** One line of text, for terminals and as alternative text. */
+  toText(): string;
+  toPng(): Promise<Uint8Array>;
+  /** A fragment of HTML that refers to nothing outside of itself. */
+  toHtml(): Promise<string>;
+  /** Writes a .png or .html file. */
+  save(path: string): Promise<void>;
+  [jupyterDisplay](): Promise<MimeBundle>;
+}
+
+/** How a figure is drawn; each form is made when asked for, once. */
+export interface FigureSource {
+  text: string;
+  png: () => Promise<Uint8Array>;
+  /** Default: the PNG as an image, at half its pixels. */
+  html?: () => Promise<string>;
+  /** Further forms of the notebook bundle. */
+  extra?: () => MimeBundle;
+  /** Whether the bundle carries the HTML, for moving pictures and tables. */
+  rich?: boolean;
+  /** Stored in the PNG as text chunks. */
+  provenance?: Provenance;
+}
+
+/** Makes a figure of its source. */
+export function figure({ text, png, html, extra, rich = false, provenance = {} }: FigureSource): Figure {
+  const drawn = once(async () => addPngText(await png(), { Software: 'reward-forcing', ...provenance }));
+  const written = once(html ?? (async () => imageTag(await drawn(), text)));
+  return {
+    toText: () => text,
+    toPng: drawn,
+    toHtml: written,
+    save: async (path) => {
+      const format = extname(path).toLowerCase();
+      if (format === '.png') return writeAtomic(path, await drawn());
+      if (format === '.html') return writeAtomic(path, page(text, await written()));
+      throw new RangeError(`path: figures are saved as .png or .html, received "${path}"`);
+    },
+    [jupyterDisplay]: async () => ({
+      ...extra?.(),
+      ...(rich && { 'text/html': await written() }),
+      'image/png': Buffer.from(await drawn()).toString('base64'),
+      'text/plain': text,
+    }),
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** Text for HTML and SVG. */
+export function escapeText(text: string): string {
+  const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+  return text.replace(/[&<>"']/g, (character) => names[character]!);
+}
+
+/** Bytes as a data URI. */
+export function dataUri(bytes: Uint8Array, mime: string): string {
+  return `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`;
+}
+
+/** A PNG drawn at twice its size, as an image of its own size. */
+export function imageTag(png: Uint8Array, alt: string): string {
+  const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
+  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeText(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
+}
+
+function page(title: string, body: string): string {
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeText(title)}</title><body>${body}</body></html>\n`;
+}

@@ -1,0 +1,11 @@
+export { resolveEncoder } from '../io/video.ts';
+export * from './clip.ts';
+export { type CurveOptions, curve } from './curve.ts';
+export { type Figure, jupyterDisplay, type MimeBundle } from './figure.ts';
+export * from './flow.ts';
+export * from './flow-colours.ts';
+export { type Clips, type FramesOptions, frames } from './frames.ts';
+export * from './report.ts';
+export * from './score.ts';
+export { type Line, type Series, smooth } from './series.ts';
+export * from './table.ts';

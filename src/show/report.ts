@@ -1,0 +1,126 @@
+import { writeAtomic } from '../io/atomic.ts';
+import type { Provenance } from '../io/image-text.ts';
+import { escapeText, type Figure, jupyterDisplay, type MimeBundle } from './figure.ts';
+import { reportStyle } from './report-style.ts';
+
+/** A figure with the words under it. */
+export interface CaptionedFigure {
+  figure: Figure;
+  caption?: string;
+}
+
+/** A part of a report. */
+export interface ReportSection {
+  title: string;
+  /** Paragraphs, split at empty lines; `backticks` set code. */
+  text?: string;
+  figures?: readonly (Figure | CaptionedFigure)[];
+}
+
+/** What a report says. */
+export interface ReportContent {
+  title: string;
+  /** One or two sentences with the result. */
+  summary?: string;
+  sections: readonly ReportSection[];
+  /** How it was made: seed, commit, checkpoint, command, date. */
+  provenance?: Provenance;
+}
+
+/** A finished report. */
+export interface Report {
+  /** The whole page; it asks nothing of the network. */
+  toHtml(): Promise<string>;
+  /** Writes the page; the path ends in .html. */
+  save(path: string): Promise<void>;
+  [jupyterDisplay](): Promise<MimeBundle>;
+}
+
+/**
+ * A report as one HTML file: sections of text and figures, moving clips included, all within the file.
+ *
+ * @example
+ * const page = report({ title: 'Reward forcing', sections: [{ title: 'Reward', figures: [curve({ reward })] }] });
+ * await page.save('report.html');
+ */
+export function report(content: ReportContent): Report {
+  let written: Promise<string> | undefined;
+  const toHtml = (): Promise<string> => {
+    written ??= writeReport(content);
+    return written;
+  };
+  return {
+    toHtml,
+    save: async (path) => {
+      if (!path.toLowerCase().endsWith('.html'))
+        throw new RangeError(`path: reports are saved as .html, received "${path}"`);
+      await writeAtomic(path, await toHtml());
+    },
+    [jupyterDisplay]: async () => {
+      const frame = `<iframe srcdoc="${escapeText(await toHtml())}" style="width:100%;height:640px;border:1px solid #d8dde2" title="${escapeText(content.title)}"></iframe>`;
+      return { 'text/html': frame, 'text/plain': `${content.title}: ${content.sections.length} sections` };
+    },
+  };
+}
+
+/** Nothing but what the file itself carries may load. */
+const policy = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'";
+
+async function writeReport({ title, summary, sections, provenance = {} }: ReportContent): Promise<string> {
+  const parts: string[] = [];
+  for (const [index, section] of sections.entries()) parts.push(await writeSection(section, index));
+  const links = sections.map((section, index) => `<li><a href="#s${index + 1}">${escapeText(section.title)}</a></li>`);
+  const contents = sections.length > 2 ? `<nav aria-label="Contents"><ol>${links.join('')}</ol></nav>` : '';
+  return [
+    '<!doctype html>',
+    '<html lang="en">',
+    '<head>',
+    '<meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+    '<meta name="generator" content="reward-forcing">',
+    `<title>${escapeText(title)}</title>`,
+    `<style>${reportStyle}</style>`,
+    '</head>',
+    '<body>',
+    `<header><h1>${escapeText(title)}</h1>${summary ? `<div class="summary">${paragraphs(summary)}</div>` : ''}</header>`,
+    contents,
+    `<main>${parts.join('\n')}</main>`,
+    footer(provenance),
+    '</body>',
+    '</html>',
+    '',
+  ].join('\n');
+}
+
+async function writeSection({ title, text, figures = [] }: ReportSection, index: number): Promise<string> {
+  const drawn: string[] = [];
+  for (const entry of figures) drawn.push(await writeFigure('figure' in entry ? entry : { figure: entry }));
+  const body = `${text ? paragraphs(text) : ''}${drawn.join('\n')}`;
+  return `<section id="s${index + 1}"><h2>${escapeText(title)}</h2>${body}</section>`;
+}
+
+async function writeFigure({ figure, caption }: CaptionedFigure): Promise<string> {
+  const words = caption ? `<figcaption>${inline(caption)}</figcaption>` : '';
+  const label = escapeText(figure.toText().split('\n')[0] ?? '');
+  return `<figure class="figure"><div class="scroll" role="group" aria-label="${label}">${await figure.toHtml()}</div>${words}</figure>`;
+}
+
+function paragraphs(text: string): string {
+  return text
+    .trim()
+    .split(/\n\s*\n/)
+    .map((paragraph) => `<p>${inline(paragraph)}</p>`)
+    .join('');
+}
+
+function inline(text: string): string {
+  return escapeText(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+}
+
+function footer(provenance: Provenance): string {
+  const entries = Object.entries(provenance);
+  if (entries.length === 0) return '';
+  const rows = entries.map(([name, value]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(String(value))}</dd>`);
+  return `<footer><h2>How this was made</h2><dl>${rows.join('')}</dl></footer>`;
+}

@@ -1,0 +1,54 @@
+/** Points of one line; a band from `low` to `high` is shaded. */
+export interface Line {
+  x: ArrayLike<number>;
+  y: ArrayLike<number>;
+  low?: ArrayLike<number>;
+  high?: ArrayLike<number>;
+}
+
+/** Lines by name: full ones, or values alone, whose x are 0, 1, 2, ... */
+export type Series = Readonly<Record<string, ArrayLike<number> | Line>>;
+
+/** A checked line. */
+export interface NamedLine {
+  name: string;
+  x: number[];
+  y: number[];
+  low: number[] | null;
+  high: number[] | null;
+}
+
+/** Lines in one form; lengths must agree. */
+export function readSeries(series: Series): NamedLine[] {
+  const lines = Object.entries(series).map(([name, values]) => readLine(name, values));
+  if (lines.length === 0) throw new RangeError('series: none given; give an object of values by name');
+  return lines;
+}
+
+function readLine(name: string, values: ArrayLike<number> | Line): NamedLine {
+  const given: Line = 'y' in values ? values : { x: Array.from(values, (_, i) => i), y: values };
+  const { x, y, low, high } = given;
+  if (x.length !== y.length) {
+    throw new RangeError(`series "${name}": x has ${x.length} values and y ${y.length}; they must be as many`);
+  }
+  if ((low && low.length !== y.length) || (high && high.length !== y.length) || !low !== !high) {
+    throw new RangeError(`series "${name}": a band needs low and high, with ${y.length} values each as y has`);
+  }
+  const list = (numbers: ArrayLike<number> | undefined): number[] | null => (numbers ? Array.from(numbers) : null);
+  return { name, x: Array.from(x), y: Array.from(y), low: list(low), high: list(high) };
+}
+
+/**
+ * Running mean with weight `smoothing` on the past, corrected for its start: s_i = smoothing s_{i-1} + (1 - smoothing) y_i,
+ * divided by 1 - smoothing^(i+1). Values that are not finite are passed over.
+ */
+export function smooth(values: readonly number[], smoothing: number): number[] {
+  let [sum, weight] = [0, 0];
+  return values.map((value) => {
+    if (Number.isFinite(value)) {
+      sum = smoothing * sum + (1 - smoothing) * value;
+      weight = smoothing * weight + (1 - smoothing);
+    }
+    return weight > 0 ? sum / weight : Number.NaN;
+  });
+}
