@@ -1,7 +1,16 @@
 /** Parity of the umT5 encoder with Wan2.1's and with transformers' names. */
-import { beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type Umt5Config, umt5Encode, umt5OfficialName, umt5Shapes } from '../../src/model/text/index.ts';
+import { openSafetensors } from '../../src/io/index.ts';
+import {
+  type Umt5Config,
+  umt5Encode,
+  umt5EncodeFrom,
+  umt5OfficialName,
+  umt5Shapes,
+} from '../../src/model/text/index.ts';
+import { zeroPadding } from '../../src/model/text/prompt-encoder.ts';
 import { relativeBucket } from '../../src/model/text/umt5.ts';
 import { checkShapes, shapesOf, Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -9,17 +18,16 @@ import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 const files = fixture('umt5');
 const config = files.config as unknown as Umt5Config;
 const gradients = { atol: 1e-5, rtol: 1e-4 };
-let weights: Weights;
+let stored: FixtureTensors;
 let data: FixtureTensors;
-let tokens: { ids: Tensor; mask: Tensor };
 
 beforeAll(async () => {
-  await tf.setBackend('cpu');
-  const stored = await files.tensors('weights.safetensors');
-  checkShapes(shapesOf(stored.all), umt5Shapes(config));
-  weights = Weights.from(stored.all);
+  stored = await files.tensors('weights.safetensors');
   data = await files.tensors();
-  tokens = { ids: data.tensor('ids'), mask: data.tensor('mask') };
+});
+
+test('names and shapes are those of the checkpoint', () => {
+  expect(() => checkShapes(shapesOf(stored.all), umt5Shapes(config))).not.toThrow();
 });
 
 test('buckets of relative positions', () => {
@@ -28,36 +36,68 @@ test('buckets of relative positions', () => {
   expect(buckets).toEqual(data.list('bucket_table'));
 });
 
-test('output and inner values', async () => {
-  const seen = new Map<string, Tensor>();
-  const out = umt5Encode(weights, config, tokens, (name, y) => void seen.set(name, tf.keep(y.clone())));
-  await expectParity('umt5 output', out, data.host('out'));
-  await expectParity('umt5 position bias', seen.get('blocks.0.pos_embedding')!, data.host('mid.block0.pos_bias'));
-  await expectParity('umt5 attention', seen.get('blocks.0.attn')!, data.host('mid.block0.attn.out'));
-  await expectParity('umt5 feed-forward', seen.get('blocks.0.ffn')!, data.host('mid.block0.ffn.out'));
-  for (let i = 0; i < config.num_layers; i++) {
-    await expectParity(`umt5 block ${i}`, seen.get(`blocks.${i}`)!, data.host(`mid.block${i}.out`));
-  }
-});
+describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
+  let weights: Weights;
+  let tokens: { ids: Tensor; mask: Tensor };
 
-test('gradients', async () => {
-  const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
-  const variables = names.map((name) => weights.get(name));
-  const probe = data.tensor('probe');
-  const scalar = () => tf.sum(tf.mul(umt5Encode(weights, config, tokens), probe)).asScalar();
-  const { value, grads } = tf.variableGrads(scalar, variables);
-  await expectParity('umt5 scalar', value, data.values('scalar'), { atol: 1e-3, rtol: 1e-4 });
-  for (const [i, name] of names.entries()) {
-    await expectParity('umt5 gradient', grads[variables[i]!.name]!, data.host(`grad.w.${name}`), gradients);
-  }
-});
+  beforeAll(async () => {
+    await use(engine);
+    weights = Weights.from(stored.all);
+    tokens = { ids: data.tensor('ids'), mask: data.tensor('mask') };
+  });
 
-test('weights under transformers names give the same output', async () => {
-  const stored = await files.tensors('weights_hf.safetensors');
-  const renamed = [...stored.all].map(([name, tensor]) => [umt5OfficialName(name), tensor] as const);
-  const kept = renamed.filter((entry): entry is [string, (typeof entry)[1]] => entry[0] !== null);
-  checkShapes(shapesOf(new Map(kept)), umt5Shapes(config));
-  const other = Weights.from(kept);
-  await expectParity('umt5 from transformers', umt5Encode(other, config, tokens), data.host('out_hf'));
-  other.dispose();
+  afterAll(() => weights.dispose());
+
+  test('output and inner values', async () => {
+    const seen = new Map<string, Tensor>();
+    const out = umt5Encode(weights, config, tokens, (name, y) => void seen.set(name, tf.keep(y.clone())));
+    await expectParity(`umt5 output, ${engine}`, out, data.host('out'));
+    const zeroed = zeroPadding(out, tokens.mask);
+    await expectParity(`umt5 zeroed padding, ${engine}`, zeroed, data.host('out_zeroed_padding'));
+    await expectParity(
+      `umt5 position bias, ${engine}`,
+      seen.get('blocks.0.pos_embedding')!,
+      data.host('mid.block0.pos_bias'),
+    );
+    await expectParity(`umt5 attention, ${engine}`, seen.get('blocks.0.attn')!, data.host('mid.block0.attn.out'));
+    await expectParity(`umt5 feed-forward, ${engine}`, seen.get('blocks.0.ffn')!, data.host('mid.block0.ffn.out'));
+    for (let i = 0; i < config.num_layers; i++) {
+      await expectParity(`umt5 block ${i}, ${engine}`, seen.get(`blocks.${i}`)!, data.host(`mid.block${i}.out`));
+    }
+  });
+
+  test('gradients', async () => {
+    const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
+    const variables = names.map((name) => weights.get(name));
+    const probe = data.tensor('probe');
+    const scalar = () => tf.sum(tf.mul(umt5Encode(weights, config, tokens), probe)).asScalar();
+    const { value, grads } = tf.variableGrads(scalar, variables);
+    await expectParity(`umt5 scalar, ${engine}`, value, data.values('scalar'), { atol: 1e-3, rtol: 1e-4 });
+    for (const [i, name] of names.entries()) {
+      await expectParity(
+        `umt5 gradient, ${engine}`,
+        grads[variables[i]!.name]!,
+        data.host(`grad.w.${name}`),
+        gradients,
+      );
+    }
+  });
+
+  test('weights under transformers names give the same output', async () => {
+    const stored = await files.tensors('weights_hf.safetensors');
+    const renamed = [...stored.all].map(([name, tensor]) => [umt5OfficialName(name), tensor] as const);
+    const kept = renamed.filter((entry): entry is [string, (typeof entry)[1]] => entry[0] !== null);
+    checkShapes(shapesOf(new Map(kept)), umt5Shapes(config));
+    const other = Weights.from(kept);
+    await expectParity(`umt5 from transformers, ${engine}`, umt5Encode(other, config, tokens), data.host('out_hf'));
+    other.dispose();
+  });
+
+  test('weights read block by block from a file give the same output', async () => {
+    const file = await openSafetensors(files.path('weights.safetensors'));
+    const before = tf.memory().numTensors;
+    const out = await umt5EncodeFrom(file, config, tokens);
+    expect(tf.memory().numTensors).toBe(before + 1);
+    await expectParity(`umt5 from a file, ${engine}`, out, data.host('out'));
+  });
 });

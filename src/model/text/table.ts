@@ -1,6 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { normal, Weights } from '../../nn/index.ts';
 import type { Key } from '../../nn/random.ts';
+import type { PromptEncoder } from './prompt-encoder.ts';
 
 /** What the table encoder of the small scale is made from. */
 export interface TableTextOptions {
@@ -14,14 +15,10 @@ export interface TableTextOptions {
   readonly key: Key;
 }
 
-/** A fixed table with one row per word, in the place of a text encoder. */
-export interface TableTextEncoder {
+/** A fixed table with one row per word, in the place of a text encoder; an empty caption gives zero rows. */
+export interface TableTextEncoder extends PromptEncoder {
   /** `token_embedding.weight` [vocabulary, textDim]. Owned by the encoder: `weights.dispose()` releases it. */
   readonly weights: Weights;
-  readonly textDim: number;
-  readonly textLen: number;
-  /** Context rows [B, textLen, textDim] of captions; an empty caption gives zero rows, as {@link unconditional}. */
-  encode(captions: readonly string[]): Tensor;
   /** The context that stands for no caption: zeros [B, textLen, textDim]. */
   unconditional(batch: number): Tensor;
 }

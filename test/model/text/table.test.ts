@@ -1,5 +1,6 @@
 /** The small scale's text encoder: one fixed row per word, zero rows for padding. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import { type TableTextEncoder, tableTextEncoder } from '../../../src/model/text/index.ts';
 import { random } from '../../../src/nn/random.ts';
@@ -9,7 +10,7 @@ const make = (seed = 1) => tableTextEncoder({ vocabulary, textDim: 6, textLen: 4
 let text: TableTextEncoder;
 
 beforeAll(async () => {
-  await tf.setBackend('cpu');
+  await use('cpu');
   text = make();
 });
 
