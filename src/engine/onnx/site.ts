@@ -1,4 +1,5 @@
 /** Where user code called a kernel: the first stack frame outside TensorFlow.js and this folder. */
+import { fileURLToPath } from 'node:url';
 
 const deep = 40;
 
@@ -11,11 +12,17 @@ export function captureSite(): Error {
   return site;
 }
 
-const inside = /[\\/](@tensorflow|engine)[\\/]|\(native\)|node:internal|<anonymous>\)$/;
+const engineFolder = new URL('..', import.meta.url);
+const internals = [engineFolder.href, fileURLToPath(engineFolder), '(native)', 'node:internal', '<anonymous>)'];
+const tensorflow = /[\\/(](@tensorflow|tfjs-[a-z]+)[\\/]/;
+
+function isInternal(frame: string): boolean {
+  return tensorflow.test(frame) || internals.some((part) => frame.includes(part));
+}
 
 /** The line of user code in a captured stack, or the kernel's own line when all frames are internal. */
 export function callSite(site: Error): string {
   const frames = (site.stack ?? '').split('\n').slice(1);
-  const frame = frames.find((line) => !inside.test(line)) ?? frames[0] ?? 'an unknown line';
+  const frame = frames.find((line) => !isInternal(line)) ?? frames[0] ?? 'an unknown line';
   return frame.trim().replace(/^at /, '');
 }

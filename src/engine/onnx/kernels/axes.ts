@@ -1,7 +1,7 @@
 /** Axes as the kernels of TensorFlow.js give them: one, several, negative, or none for all. */
-export function toAxes(axis: number | readonly number[] | undefined, shape: readonly number[]): number[] {
+export function toAxes(axis: number | readonly number[] | null | undefined, shape: readonly number[]): number[] {
   const rank = shape.length;
-  if (axis === undefined) return shape.map((_, i) => i);
+  if (axis === undefined || axis === null) return shape.map((_, i) => i);
   const list = typeof axis === 'number' ? [axis] : axis;
   return list.map((i) => {
     if (i < -rank || i >= rank) throw new Error(`axis ${i} is outside [-${rank}, ${rank}) for shape [${shape}]`);

@@ -59,7 +59,8 @@ const stridedSlice = defineKernel<X, StridedSliceAttributes>('StridedSlice', ({ 
     a.newAxisMask,
     a.shrinkAxisMask,
   );
-  const taken = takeStrided(x, info.begin, info.strides, info.finalShapeSparse, g);
+  const size = tf.slice_util.computeOutShape(info.begin, info.end, info.strides);
+  const taken = takeStrided(x, info.begin, info.strides, size, g);
   return g.reshape(taken, info.finalShape);
 });
 
@@ -73,8 +74,18 @@ function takeStrided(x: Value, begin: number[], strides: number[], size: number[
   return g.node('Slice', inputs, null, size, x.dtype);
 }
 
+/** Parts must agree on every axis but `axis`. */
+function checkParts(parts: readonly Value[], axis: number): void {
+  const { shape } = parts[0]!;
+  for (const part of parts) {
+    const fits = part.shape.length === shape.length && part.shape.every((size, i) => i === axis || size === shape[i]);
+    if (!fits) throw new Error(`concat: shapes [${shape}] and [${part.shape}] differ outside axis ${axis}`);
+  }
+}
+
 const concat = defineKernel<Value[], { axis: number }>('Concat', ({ inputs, attrs }, g) => {
   const [axis = 0] = toAxes(attrs.axis, inputs[0]!.shape);
+  checkParts(inputs, axis);
   const filled = inputs.filter((x) => sizeOf(x.shape) > 0);
   return filled.length > 0 ? g.concat(filled, axis) : g.concat(inputs, axis);
 });
