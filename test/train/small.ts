@@ -69,6 +69,7 @@ export function latents(key: Key, count: number): { latents: HostFloats; prompts
 /** A frame reward that likes red. */
 export const redness: Reward = createReward({
   info: { id: 'redness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
+  textInputs: 1,
   encode: (texts) => [tf.zeros([texts.length])],
   compute: (frames): Tensor => tf.mean(tf.sub(tf.slice(frames, [0, 0, 0, 0], [-1, -1, -1, 1]), frames), [1, 2, 3]),
   dispose: () => undefined,

@@ -1,0 +1,138 @@
+import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
+import { tf } from '../../src/engine/tf.ts';
+import type { Stage } from '../../src/train/index.ts';
+import { runStage } from '../../src/train/index.ts';
+import { collect, logOf, stages, temporaryFolder, valuesOf } from './small.ts';
+
+const teacher = stages['teacher']!;
+
+beforeAll(async () => {
+  await use('cpu');
+});
+
+describe('a run', () => {
+  test('stops between two steps when it is aborted, and goes on from there', async () => {
+    const [whole, stopped, resumed] = [teacher(), teacher(), teacher()];
+    await collect(whole.run({ steps: 5, seed: 1 }));
+    const folder = await temporaryFolder();
+    const abort = new AbortController();
+    const steps: number[] = [];
+    for await (const { step } of stopped.run({ steps: 5, seed: 1, folder, signal: abort.signal })) {
+      steps.push(step);
+      if (step === 2) abort.abort();
+    }
+    expect(steps).toEqual([1, 2]);
+    expect(await readdir(join(folder, 'checkpoints'))).toContain('step-2');
+    await collect(resumed.run({ steps: 5, seed: 1, folder }));
+    expect(await valuesOf(resumed.trained)).toEqual(await valuesOf(whole.trained));
+  });
+
+  test('that the caller breaks off has a checkpoint of its last step', async () => {
+    const folder = await temporaryFolder();
+    for await (const { step } of teacher().run({ steps: 5, seed: 1, folder })) if (step === 3) break;
+    expect(await readdir(join(folder, 'checkpoints'))).toContain('step-3');
+  });
+
+  test('saves at intervals and keeps the newest', async () => {
+    const folder = await temporaryFolder();
+    await collect(teacher().run({ steps: 7, seed: 1, folder, saveEvery: 2, keepLast: 3 }));
+    expect((await readdir(join(folder, 'checkpoints'))).sort()).toEqual(['latest', 'step-4', 'step-6', 'step-7']);
+  });
+
+  test('that is done trains no further', async () => {
+    const folder = await temporaryFolder();
+    await collect(teacher().run({ steps: 2, seed: 1, folder }));
+    const again = teacher();
+    expect(await collect(again.run({ steps: 2, seed: 1, folder }))).toEqual([]);
+  });
+
+  test('logs reproducible numbers and the time apart from them', async () => {
+    const folder = await temporaryFolder();
+    const steps = await collect(stages['reward']!().run({ steps: 2, seed: 1, folder }));
+    const { stepMs, ...first } = steps[0]!;
+    expect((await logOf(folder))[0]).toEqual(first);
+    expect((await logOf(folder, 'timings'))[0]).toEqual({ step: 1, stepMs });
+    expect(first.values['reward']).toBeCloseTo(-first.loss, 6);
+  });
+
+  test('other seeds give other weights, the same seed the same', async () => {
+    const runs = [1, 2, 1].map((seed) => ({ seed, ...teacher() }));
+    for (const { run, seed } of runs) await collect(run({ steps: 2, seed }));
+    const [a, b, c] = await Promise.all(runs.map(({ trained }) => valuesOf(trained)));
+    expect(a).toEqual(c);
+    expect(a).not.toEqual(b);
+  });
+
+  test('refuses a folder of other settings and says which', async () => {
+    const folder = await temporaryFolder();
+    await collect(teacher().run({ steps: 1, seed: 1, folder }));
+    await expect(collect(teacher().run({ steps: 2, seed: 2, folder }))).rejects.toThrow(
+      /other settings \(seed: 1 there, 2 here\): use them, or another folder/,
+    );
+    await expect(collect(stages['ode']!().run({ steps: 2, seed: 1, folder }))).rejects.toThrow(
+      /stage: "teacher" there/,
+    );
+  });
+
+  test('says so when its folder cannot be written to', async () => {
+    const folder = join(await temporaryFolder(), 'file');
+    await writeFile(folder, 'in the way');
+    const before = tf.memory().numTensors;
+    const prepared = teacher();
+    await expect(collect(prepared.run({ steps: 1, seed: 1, folder: join(folder, 'run') }))).rejects.toThrow(
+      /cannot write to the run folder .*: a part of the path is a file; give another folder/,
+    );
+    prepared.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('goes back to the checkpoint before a damaged one and ends with the same bits', async () => {
+    const [whole, first, second] = [teacher(), teacher(), teacher()];
+    await collect(whole.run({ steps: 6, seed: 1 }));
+    const folder = await temporaryFolder();
+    await collect(first.run({ steps: 4, seed: 1, folder, saveEvery: 2 }));
+    await truncate(join(folder, 'checkpoints/step-4/teacher.safetensors'), 100);
+    const warnings: string[] = [];
+    const onWarning = (message: string): number => warnings.push(message);
+    const steps = await collect(second.run({ steps: 6, seed: 1, folder, saveEvery: 2, keepLast: 1, onWarning }));
+    expect(steps.map(({ step }) => step)).toEqual([3, 4, 5, 6]);
+    expect(warnings).toHaveLength(1);
+    expect(await valuesOf(second.trained)).toEqual(await valuesOf(whole.trained));
+    expect((await logOf(folder)).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect((await readdir(join(folder, 'checkpoints'))).sort()).toEqual(['damaged-step-4', 'latest', 'step-6']);
+  });
+
+  test('drops log lines that a killed run wrote after its last checkpoint', async () => {
+    const folder = await temporaryFolder();
+    await collect(teacher().run({ steps: 2, seed: 1, folder }));
+    await writeFile(join(folder, 'metrics.jsonl'), '{"step":3,"loss":1}\n{"step":4,"lo', { flag: 'a' });
+    await collect(teacher().run({ steps: 3, seed: 1, folder }));
+    const lines = await logOf(folder);
+    expect(lines.map(({ step }) => step)).toEqual([1, 2, 3]);
+    expect(lines[2]?.['loss']).not.toBe(1);
+  });
+
+  test('that fails in a step saves nothing of it and releases what it held', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(folder, { recursive: true });
+    let released = false;
+    const failing = (): Stage => ({
+      name: 'failing',
+      config: {},
+      learners: [],
+      step: async (step) => {
+        if (step === 3) throw new Error('broken');
+        return [{ loss: 1, gradNorm: 1, clipped: 0, values: {} }];
+      },
+      dispose: () => {
+        released = true;
+      },
+    });
+    await expect(collect(runStage(failing, { steps: 5, seed: 1, folder, saveEvery: 2 }))).rejects.toThrow('broken');
+    expect(await readdir(join(folder, 'checkpoints'))).toEqual(['latest', 'step-2']);
+    expect(released).toBe(true);
+  });
+});
