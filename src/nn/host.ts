@@ -2,7 +2,7 @@ import { type Tensor, tf } from '../engine/tf.ts';
 import { type HostTensor, hostTensor, toFloat32 } from '../io/index.ts';
 
 /**
- * A tensor on the current engine from host data, outside of any tidy scope's care only if kept.
+ * A tensor on the current engine from host data.
  *
  * Floats of every width become float32; int32, int16, int8 and uint8 become int32; bool stays bool.
  *

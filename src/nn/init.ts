@@ -18,12 +18,6 @@ export const xavierUniform: Initializer = (key, shape) => {
   return key.uniform(shape, -bound, bound);
 };
 
-/** Uniform in +-1 / sqrt(fan in): PyTorch's default for linear and convolution layers. */
-export const kaimingUniform: Initializer = (key, shape) => {
-  const bound = 1 / Math.sqrt(fans(shape).fanIn);
-  return key.uniform(shape, -bound, bound);
-};
-
 /** Normal of mean 0 and the given standard deviation. */
 export function normal(std: number): Initializer {
   return (key, shape) => key.normal(shape, 0, std);

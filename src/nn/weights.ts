@@ -43,9 +43,11 @@ export class Weights {
   static from(entries: Iterable<readonly [string, WeightSource]>, options: WeightsOptions = {}): Weights {
     const model = serial++;
     const variables = new Map<string, Variable>();
-    for (const [name, source] of entries) {
-      if (variables.has(name)) throw new Error(`weight "${name}" is given twice`);
-      variables.set(name, makeVariable(source, `weights${model}/${name}`, options.trainable ?? true));
+    try {
+      for (const entry of entries) addVariable(variables, entry, model, options);
+    } catch (error) {
+      tf.dispose([...variables.values()]);
+      throw error;
     }
     return new Weights(variables, '');
   }
@@ -55,12 +57,15 @@ export class Weights {
     entries: AsyncIterable<readonly [string, WeightSource]>,
     options: WeightsOptions = {},
   ): Promise<Weights> {
-    const parts = new Map<string, Variable>();
-    for await (const entry of entries) {
-      if (parts.has(entry[0])) throw new Error(`weight "${entry[0]}" is given twice`);
-      parts.set(entry[0], Weights.from([entry], options).get(entry[0]));
+    const model = serial++;
+    const variables = new Map<string, Variable>();
+    try {
+      for await (const entry of entries) addVariable(variables, entry, model, options);
+    } catch (error) {
+      tf.dispose([...variables.values()]);
+      throw error;
     }
-    return new Weights(parts, '');
+    return new Weights(variables, '');
   }
 
   /**
@@ -145,9 +150,16 @@ export function shapesOf(tensors: ReadonlyMap<string, { shape: readonly number[]
   return new Map([...tensors].map(([name, { shape }]) => [name, shape]));
 }
 
-/** A variable that shares no handle with its source: a tensor given stays the caller's. */
-function makeVariable(source: WeightSource, name: string, trainable: boolean): Variable {
-  return tf.tidy(() => tf.variable(ownTensor(source), trainable, name));
+/** Adds a variable that shares no handle with its source; TensorFlow.js wants its name unique in the process. */
+function addVariable(
+  variables: Map<string, Variable>,
+  [name, source]: readonly [string, WeightSource],
+  model: number,
+  { trainable = true }: WeightsOptions,
+): void {
+  if (variables.has(name)) throw new Error(`weight "${name}" is given twice`);
+  const variable = tf.tidy(() => tf.variable(ownTensor(source), trainable, `weights${model}/${name}`));
+  variables.set(name, variable);
 }
 
 function ownTensor(source: WeightSource): Tensor {

@@ -101,7 +101,9 @@ test('a name given twice is refused', () => {
     ['a', host([], 1)],
     ['a', host([], 2)],
   ] as const;
+  const before = tf.memory().numTensors;
   expect(() => Weights.from(twice)).toThrow('"a" is given twice');
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 test('a long list of differences is cut short', () => {
@@ -118,4 +120,18 @@ test('gradients come back under the names of the variables', () => {
   ] as never);
   expect(Array.from(grads[weights.get('blocks.0.q.bias').name]!.dataSync())).toEqual([6, 8]);
   weights.dispose();
+});
+
+test('entries may come one after the other; a source that fails leaves nothing', async () => {
+  async function* arriving(fails: boolean) {
+    yield ['a', host([1], 1)] as const;
+    if (fails) throw new Error('cut off');
+    yield ['b', host([1], 2)] as const;
+  }
+  const before = tf.memory().numTensors;
+  const weights = await Weights.stream(arriving(false));
+  expect(weights.names()).toEqual(['a', 'b']);
+  weights.dispose();
+  await expect(Weights.stream(arriving(true))).rejects.toThrow('cut off');
+  expect(tf.memory().numTensors).toBe(before);
 });

@@ -48,6 +48,9 @@ export function wanCachedForward(
   const grid = tokenGrid(config, x);
   const frameTokens = grid[1] * grid[2];
   const startFrame = options.startFrame ?? cache.globalEnd / frameTokens;
+  if (!Number.isInteger(startFrame) || startFrame < 0) {
+    throw new RangeError(`startFrame: wanted a whole frame of ${frameTokens} tokens, received ${startFrame}`);
+  }
   const plan = planCache(cache, startFrame * frameTokens, grid[0] * frameTokens, config.sink_size * frameTokens);
   const { velocity, layers } = tf.tidy(() => {
     const time = timeOf(weights, config, t, x.shape[0]!, grid[0]);
@@ -57,7 +60,7 @@ export function wanCachedForward(
       time,
       rope: ropeOf(config, grid, startFrame),
       attend: (layer) => (q, own) => attention(q, ...recorded(seen, cache.layers[layer], own, plan)),
-      text: textSource(weights, config, context),
+      text: textSource(weights, config, context, x.shape[0]!),
       onLayer: options.onLayer,
     });
     const y = runHead(weights, config, hidden, time.e);

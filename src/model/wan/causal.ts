@@ -8,12 +8,12 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { toTensor, type Weights } from '../../nn/index.ts';
 import type { Attend, LayerTap } from './block.ts';
 import type { WanConfig } from './config.ts';
-import { embedPatches } from './embedding.ts';
-import { runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
+import { embedPatches, embedTime } from './embedding.ts';
+import { runBlocks, runHead, sinusoidsOf, timeOf, type WanInput } from './pass.ts';
 import { tokenGrid, unpatchify } from './patches.ts';
 import { type Rope, ropeOf } from './rope.ts';
 import { textSource } from './text-cache.ts';
-import { type Timesteps, timestepEmbedding } from './timestep.ts';
+import type { Timesteps } from './timestep.ts';
 import {
   attendByBlocks,
   causalVisibility,
@@ -58,7 +58,7 @@ export function wanCausalForward(
       time,
       rope: ropeOf(config, grid),
       attend: () => attend,
-      text: textSource(weights, config, context),
+      text: textSource(weights, config, context, x.shape[0]!),
       onLayer: options.onLayer,
     });
     return unpatchify(config, runHead(weights, config, hidden, time.e), grid);
@@ -87,17 +87,20 @@ export function wanTeacherForcing(
 ): Tensor {
   const grid = tokenGrid(config, x);
   const visibility = teacherForcingVisibility(config, grid[0]);
+  if (String(cleanX.shape) !== String(x.shape)) {
+    throw new RangeError(`cleanX: wanted the shape of x, [${x.shape}], received [${cleanX.shape}]`);
+  }
   return tf.tidy(() => {
-    const both = joinTimes(cleanT, t, config.freq_dim);
+    const times = [cleanT, t].map((half) => sinusoidsOf(config, half, x.shape[0]!, grid[0]));
     const halves = [cleanX, x].map((latents) => embedPatches(weights, config, latents));
-    const time = timeOf(weights, config, both, x.shape[0]!, both.shape[1]!);
+    const time = embedTime(weights, config, joinTimes(times));
     const attend = attendWithin(visibility, grid[1] * grid[2], options.attention);
     const hidden = runBlocks(weights, config, {
       tokens: tf.concat(halves, 1),
       time,
       rope: twice(ropeOf(config, grid)),
       attend: () => attend,
-      text: textSource(weights, config, context),
+      text: textSource(weights, config, context, x.shape[0]!),
       onLayer: options.onLayer,
     });
     return unpatchify(config, runHead(weights, config, secondHalf(hidden), secondHalf(time.e)), grid);
@@ -112,9 +115,8 @@ function attendWithin(visibility: readonly Visibility[], frameTokens: number, ho
   return (q, { k, v }) => attention(q, k, v, { mask });
 }
 
-/** Sinusoids [B, 2T, freq_dim] of clean and noisy tokens; both sides widened to the same B and T. */
-function joinTimes(clean: Timesteps, noisy: Timesteps, width: number): Tensor {
-  const halves = [clean, noisy].map((t) => timestepEmbedding(t, width));
+/** Sinusoids [B, 2T, freq_dim] of clean and noisy tokens; both sides are widened to the same B and T. */
+function joinTimes(halves: Tensor[]): Tensor {
   const extent = (axis: number) => Math.max(...halves.map((half) => half.shape[axis]!));
   const wide = halves.map((half) => tf.tile(half, [extent(0) / half.shape[0]!, extent(1) / half.shape[1]!, 1]));
   return tf.concat(wide, 1);

@@ -50,7 +50,7 @@ export function wanForward(
         () =>
         (q, { k, v }) =>
           attention(q, k, v, { mask }),
-      text: textSource(weights, config, context),
+      text: textSource(weights, config, context, x.shape[0]!),
       onLayer,
     };
     const y = runHead(weights, config, runBlocks(weights, config, pass), time.e);

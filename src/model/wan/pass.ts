@@ -33,10 +33,19 @@ export interface Pass {
 }
 
 /**
- * Modulation for the tokens of `frames` token frames.
+ * Sinusoids [1 or B, 1 or F, freq_dim] of the timesteps of a pass.
  *
  * @throws RangeError if the timesteps fit neither the batch nor the frames.
  */
+export function sinusoidsOf(config: WanConfig, t: Timesteps, batch: number, frames: number): Tensor {
+  const sinusoids = timestepEmbedding(t, config.freq_dim);
+  const [rows, columns] = sinusoids.shape as [number, number];
+  if ((rows === 1 || rows === batch) && (columns === 1 || columns === frames)) return sinusoids;
+  const wanted = `one value, [B] or [B, F] with B ${batch} and F ${frames}`;
+  throw new RangeError(`t: wanted ${wanted}, received [${rows}, ${columns}]`);
+}
+
+/** Modulation for the tokens of `frames` token frames; timesteps as for {@link sinusoidsOf}. */
 export function timeOf(
   weights: Weights,
   config: WanConfig,
@@ -44,14 +53,7 @@ export function timeOf(
   batch: number,
   frames: number,
 ): TimeModulation {
-  const sinusoids = timestepEmbedding(t, config.freq_dim);
-  const [rows, columns] = sinusoids.shape as [number, number];
-  if ((rows !== 1 && rows !== batch) || (columns !== 1 && columns !== frames)) {
-    throw new RangeError(
-      `t: wanted one value, [B] or [B, F] with B ${batch} and F ${frames}, received [${rows}, ${columns}]`,
-    );
-  }
-  return embedTime(weights, config, sinusoids);
+  return embedTime(weights, config, sinusoidsOf(config, t, batch, frames));
 }
 
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */

@@ -34,9 +34,26 @@ export function disposeCrossAttnCache(cache: CrossAttnCache): void {
   for (const { k, v } of cache.layers) tf.dispose([k, v]);
 }
 
-/** Keys and values of the text by layer, computed or taken from a cache. */
-export function textSource(weights: Weights, config: WanConfig, context: WanContext): (layer: number) => KeyValue {
-  if (!(context instanceof tf.Tensor)) return (layer) => context.layers[layer]!;
+/**
+ * Keys and values of the text by layer, computed or taken from a cache.
+ *
+ * @throws RangeError if the text is of another batch, or the cache of another model.
+ */
+export function textSource(
+  weights: Weights,
+  config: WanConfig,
+  context: WanContext,
+  batch: number,
+): (layer: number) => KeyValue {
+  const isCache = !(context instanceof tf.Tensor);
+  const rows = isCache ? context.layers[0]?.k.shape[0] : context.shape[0];
+  if (rows !== batch) throw new RangeError(`context: wanted a text for each of ${batch} samples, received ${rows}`);
+  if (isCache) return cachedSource(config, context);
   const text = embedText(weights, config, context);
   return (layer) => textKeyValue(weights.at(`blocks.${layer}.cross_attn`), text, config);
+}
+
+function cachedSource({ num_layers }: WanConfig, { layers }: CrossAttnCache): (layer: number) => KeyValue {
+  if (layers.length === num_layers) return (layer) => layers[layer]!;
+  throw new RangeError(`context: wanted a cache of ${num_layers} layers, received one of ${layers.length}`);
 }

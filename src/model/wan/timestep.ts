@@ -56,8 +56,7 @@ function embedTensor(t: Tensor, width: number): Tensor {
   const half = width / 2;
   const column = tf.reshape(t, [t.shape[0]!, t.shape[1] ?? 1, 1]); // [B] or [B, F] -> [B, F, 1]
   const whole = tf.clipByValue(tf.round(column), 0, 1000);
-  const table = Float32Array.from({ length: 1001 * width }, tableEntry(width));
-  const found = tf.gather(tf.tensor2d(table, [1001, width]), tf.cast(tf.squeeze(whole, [2]), 'int32'));
+  const found = tf.gather(tf.tensor2d(wholeSteps(width), [1001, width]), tf.cast(tf.squeeze(whole, [2]), 'int32'));
   const [cosWhole, sinWhole] = tf.split(found, 2, 2) as [Tensor, Tensor]; // [B, F, width] -> 2 of [B, F, width/2]
   const frequencies = Float32Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
   const rest = tf.mul(tf.sub(column, whole), tf.tensor1d(frequencies));
@@ -67,13 +66,14 @@ function embedTensor(t: Tensor, width: number): Tensor {
   return tf.concat([cos, sin], 2);
 }
 
-/** Entry of the table of sinusoids of 0, 1, ..., row by row. */
-function tableEntry(width: number): (_: unknown, index: number) => number {
-  const half = width / 2;
-  const frequencies = Float64Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
-  return (_, index) => {
-    const i = index % width;
-    const angle = Math.floor(index / width) * frequencies[i % half]!;
-    return i < half ? Math.cos(angle) : Math.sin(angle);
-  };
+const tables = new Map<number, Float32Array>();
+
+/** Sinusoids of the timesteps 0, 1, ..., 1000, row by row; made once for a width. */
+function wholeSteps(width: number): Float32Array {
+  const known = tables.get(width);
+  if (known !== undefined) return known;
+  const table = new Float32Array(1001 * width);
+  for (let t = 0; t <= 1000; t++) table.set(sinusoid(t, width), t * width);
+  tables.set(width, table);
+  return table;
 }

@@ -170,6 +170,15 @@ test('wrong inputs are named', () => {
   expect(() =>
     wanCachedForward(weights, config, { x, t: 1, context }, createCache(config, 6), { startFrame: 1 }),
   ).toThrow('pass the blocks in order');
+  const text = { layers: [] };
+  expect(() => wanForward(weights, config, { x, t: 1, context: text })).toThrow('a text for each of 1 samples');
+  expect(() => wanForward(weights, config, { x: tf.concat([x, x]), t: 1, context })).toThrow(
+    'of 2 samples, received 1',
+  );
+  const cleanX = frame(x, 0);
+  expect(() => wanTeacherForcing(weights, config, { x, t: 1, context, cleanX })).toThrow(
+    'cleanX: wanted the shape of x',
+  );
   const independent = { ...config, independent_first_frame: true };
   expect(() => wanTeacherForcing(weights, independent, { x, t: 1, context, cleanX: x })).toThrow(
     'independent_first_frame',
