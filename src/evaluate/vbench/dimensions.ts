@@ -15,8 +15,27 @@ export interface DimensionRule {
 const quality = (min: number, max: number, weight = 1): DimensionRule => ({ group: 'quality', min, max, weight });
 const semantic = (min: number, max: number): DimensionRule => ({ group: 'semantic', min, max, weight: 1 });
 
+/** VBench's own name of a dimension. */
+export type Dimension =
+  | 'subject_consistency'
+  | 'background_consistency'
+  | 'temporal_flickering'
+  | 'motion_smoothness'
+  | 'dynamic_degree'
+  | 'aesthetic_quality'
+  | 'imaging_quality'
+  | 'object_class'
+  | 'multiple_objects'
+  | 'human_action'
+  | 'color'
+  | 'spatial_relationship'
+  | 'scene'
+  | 'appearance_style'
+  | 'temporal_style'
+  | 'overall_consistency';
+
 /** The 16 dimensions of VBench 1 with their published normalisation. Source: VBench scripts/constant.py. */
-export const DIMENSIONS = {
+export const DIMENSIONS: Readonly<Record<Dimension, DimensionRule>> = {
   subject_consistency: quality(0.1462, 1),
   background_consistency: quality(0.2615, 1),
   temporal_flickering: quality(0.6293, 1),
@@ -33,9 +52,6 @@ export const DIMENSIONS = {
   appearance_style: semantic(0.0009, 0.2855),
   temporal_style: semantic(0, 0.364),
   overall_consistency: semantic(0, 0.364),
-} as const satisfies Record<string, DimensionRule>;
-
-/** VBench's own name of a dimension. */
-export type Dimension = keyof typeof DIMENSIONS;
+};
 
 export const DIMENSION_NAMES: readonly Dimension[] = Object.keys(DIMENSIONS) as Dimension[];

@@ -7,7 +7,6 @@ export {
   pairwiseAccuracy,
   spearman,
 } from './agreement.ts';
-export { blurred, type Damage, damaged } from './damage.ts';
 export { bradleyTerry, centring, type PreferenceLoss, preferenceLoss, rankingLoss } from './losses.ts';
 export {
   PAIR_KINDS,

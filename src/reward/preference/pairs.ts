@@ -1,6 +1,5 @@
 import { digits } from '../../dataset/index.ts';
 import type { Key } from '../../nn/index.ts';
-import { type Damage, damaged } from './damage.ts';
 
 /** What the two sides of a pair differ in. */
 export type PairKind = 'caption digit' | 'caption colour' | 'image digit' | 'image colour' | 'quality';
@@ -42,7 +41,7 @@ const PIXELS = digits.SIZE * digits.SIZE * 3;
 export function preferencePair(key: Key, split: digits.Split = 'train'): PreferencePair {
   const kind = chooseKind(key.stream('kind').uniform([1]).data[0]!);
   const label = key.stream('label').choice(digits.labels());
-  const picture = draw(label, split, mild(key.stream('better')), key.stream('better'));
+  const picture = digits.picture(label, split, digits.mildDamage(key.stream('better')), key.stream('better'));
   const caption = digits.caption(label);
   const other = changed(label, kind, key.stream('other'));
   const better = { picture, caption };
@@ -50,8 +49,8 @@ export function preferencePair(key: Key, split: digits.Split = 'train'): Prefere
     return { kind, label, better, worse: { picture, caption: digits.caption(other) } };
   }
   const worseKey = key.stream('worse');
-  const damage = kind === 'quality' ? heavy(worseKey) : mild(worseKey);
-  return { kind, label, better, worse: { picture: draw(other, split, damage, worseKey), caption } };
+  const damage = kind === 'quality' ? heavyDamage(worseKey) : digits.mildDamage(worseKey);
+  return { kind, label, better, worse: { picture: digits.picture(other, split, damage, worseKey), caption } };
 }
 
 function chooseKind(u: number): PairKind {
@@ -71,31 +70,12 @@ function changed(label: digits.Label, kind: PairKind, key: Key): digits.Label {
   return { ...label, colour: key.choice(digits.COLOUR_NAMES.filter((name) => name !== label.colour)) };
 }
 
-/** A random handwriting of the label at a random place, damaged. */
-function draw({ digit, colour }: digits.Label, split: digits.Split, damage: Damage, key: Key): Float32Array {
-  const count = digits.exemplarCount(digit, split);
-  const place = (axis: string): number => key.stream(axis).integer(0, digits.SIZE - digits.EXEMPLAR_SIZE + 1);
-  const glyph = digits.exemplar(digit, key.stream('exemplar').integer(0, count), split);
-  const clean = new Float32Array(PIXELS);
-  digits.paint(clean, glyph, colour, place('x'), place('y'));
-  return damaged(clean, digits.SIZE, damage, key.stream('grain'));
-}
-
-function mild(key: Key): Damage {
-  return { blur: uniform(key.stream('blur'), 0, 0.6), noise: uniform(key.stream('noise'), 0, 0.1) };
-}
-
-function heavy(key: Key): Damage {
-  const { blur, noise } = mild(key);
-  const extra = key.stream('heavy');
-  return {
-    blur: blur + uniform(extra.stream('blur'), 0.4, 1.2),
-    noise: noise + uniform(extra.stream('noise'), 0.05, 0.2),
+function heavyDamage(key: Key): digits.Damage {
+  const { blur, noise } = digits.mildDamage(key);
+  const extra = (name: string, low: number, high: number): number => {
+    return key.stream(`extra ${name}`).uniform([1], low, high).data[0]!;
   };
-}
-
-function uniform(key: Key, low: number, high: number): number {
-  return key.uniform([1], low, high).data[0]!;
+  return { blur: blur + extra('blur', 0.4, 1.2), noise: noise + extra('noise', 0.05, 0.2) };
 }
 
 /** Pairs stacked for training; rows 0 to B-1 are the better sides, rows B to 2B-1 the worse ones. */

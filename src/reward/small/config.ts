@@ -1,6 +1,6 @@
 import { digits } from '../../dataset/index.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { constant, fans, type Key, kaimingUniform, normal, type Shapes, Weights } from '../../nn/index.ts';
+import { constant, fans, type Key, normal, type Shapes, Weights } from '../../nn/index.ts';
 
 /** Sizes of the small reward. */
 export interface SmallRewardConfig {
@@ -127,7 +127,6 @@ function initial(name: string, shape: readonly number[], shapes: Shapes, key: Ke
   if (/cls_token|pos_embed|embeddings\.(word|position)/.test(name)) return normal(0.02)(key, shape);
   if (/norm\d?\.weight$/.test(name)) return constant(1)(key, shape);
   if (/norm\d?\.bias$/.test(name)) return constant(0)(key, shape);
-  if (name.endsWith('.weight')) return kaimingUniform(key, shape);
   const { fanIn } = fans(shapes.get(name.replace(/bias$/, 'weight')) ?? shape);
   return key.uniform(shape, -1 / Math.sqrt(fanIn), 1 / Math.sqrt(fanIn));
 }

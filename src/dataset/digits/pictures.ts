@@ -1,0 +1,43 @@
+import type { Key } from '../../nn/random.ts';
+import { type Damage, damaged } from './damage.ts';
+import { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
+import { labels } from './prompts.ts';
+import { paint, SIZE } from './render.ts';
+import type { Label } from './vocabulary.ts';
+
+/** One picture [32, 32, 3] in [0, 1] of a label: handwriting and integer place drawn from `key`, then damaged. */
+export function picture(label: Label, split: Split, damage: Damage, key: Key): Float32Array {
+  const { digit, colour } = label;
+  const place = (axis: string): number => key.stream(axis).integer(0, SIZE - EXEMPLAR_SIZE + 1);
+  const glyph = exemplar(digit, key.stream('exemplar').integer(0, exemplarCount(digit, split)), split);
+  const clean = new Float32Array(SIZE * SIZE * 3);
+  paint(clean, glyph, colour, place('x'), place('y'));
+  return damaged(clean, SIZE, damage, key.stream('grain'));
+}
+
+/** Damage that leaves a picture easy to read: blur up to 0.6 px, noise up to 0.1. */
+export function mildDamage(key: Key): Damage {
+  const upTo = (name: string, high: number): number => key.stream(name).uniform([1], 0, high).data[0]!;
+  return { blur: upTo('blur', 0.6), noise: upTo('noise', 0.1) };
+}
+
+/** Single pictures with their labels. */
+export interface PictureBatch {
+  /** [B, 32, 32, 3] in [0, 1] */
+  data: Float32Array;
+  labels: Label[];
+}
+
+/** `count` mildly damaged pictures of labels drawn evenly, all from `key`. */
+export function pictures(key: Key, count: number, split: Split = 'train'): PictureBatch {
+  const all = labels();
+  const length = SIZE * SIZE * 3;
+  const data = new Float32Array(count * length);
+  const drawn = Array.from({ length: count }, (_, i) => {
+    const own = key.stream(i);
+    const label = own.stream('label').choice(all);
+    data.set(picture(label, split, mildDamage(own), own), i * length);
+    return label;
+  });
+  return { data, labels: drawn };
+}

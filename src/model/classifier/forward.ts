@@ -1,0 +1,38 @@
+import { conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import type { ClassifierConfig } from './config.ts';
+
+/**
+ * Class logits of frames by their brightest channel, so that colour does not matter: 3x3 convolutions, each with
+ * LayerNorm over channels and GELU, then the mean over the picture, so that place does not matter, and a linear layer.
+ *
+ * @param frames - [B, H, W, 3] in [0, 1]
+ * @returns [B, classes]
+ */
+export function classifierForward(weights: Weights, { channels }: ClassifierConfig, frames: Tensor): Tensor {
+  let x: Tensor = tf.max(frames, 3, true); // [B, H, W, 1]
+  for (const i of channels.keys()) {
+    const stride = i === 0 ? 1 : 2;
+    const y = conv2d(x, weights.get(`conv.${i}.weight`), weights.get(`conv.${i}.bias`), { stride, padding: 1 });
+    x = gelu(layerNorm(y, weights.get(`norm.${i}.weight`), weights.get(`norm.${i}.bias`)));
+  }
+  const pooled = tf.mean(x, [1, 2]); // [B, h, w, D] -> [B, D]
+  return linear(pooled, weights.get('head.weight'), weights.get('head.bias'));
+}
+
+/** The most likely class of each frame [B, H, W, 3], and how likely it is. */
+export async function classify(
+  weights: Weights,
+  config: ClassifierConfig,
+  frames: Tensor,
+): Promise<{ label: number; probability: number }[]> {
+  const probabilities = tf.tidy(() => tf.softmax(classifierForward(weights, config, frames)));
+  const values = await probabilities.data<'float32'>();
+  probabilities.dispose();
+  return Array.from({ length: values.length / config.classes }, (_, i) => {
+    const row = [...values.subarray(i * config.classes, (i + 1) * config.classes)];
+    const probability = Math.max(...row);
+    return { label: row.indexOf(probability), probability };
+  });
+}
