@@ -1,18 +1,10 @@
 /** Native kernels of the onnx engine against the reference compositions on cpu: values, then gradients. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from './by-hand.ts';
+import { type Case, compareEngines } from './compare.ts';
 
 const { attention, conv2d, conv3d, gelu, layerNorm, linear, modulate, rmsNorm, rotary, silu } = engine;
-
-type Operation = (...inputs: Tensor[]) => Tensor;
-
-interface Case {
-  name: string;
-  shapes: number[][];
-  run: Operation;
-}
 
 const mask = (rows: number, columns: number): Tensor =>
   tf.tensor(
@@ -100,7 +92,7 @@ const cases: Case[] = [
   ...[16, 32].map((c) => ({
     name: `conv2d of ${c} channels`,
     shapes: [[16, 6, 5, c], [48 - c, c, 3, 3], [48 - c]],
-    run: ((x, w, b) => conv2d(x!, w!, b!, { padding: 1 })) as Operation,
+    run: ((x, w, b) => conv2d(x!, w!, b!, { padding: 1 })) as Case['run'],
   })),
   {
     name: 'conv3d causal',
@@ -124,38 +116,4 @@ const cases: Case[] = [
   },
 ];
 
-/** Value and gradients of Σ op · probe, read to the host. */
-function evaluate({ shapes, run }: Case): {
-  shape: number[];
-  value: ArrayLike<number>;
-  gradients: ArrayLike<number>[];
-} {
-  return tf.tidy(() => {
-    const inputs = shapes.map((shape, i) => random(shape, i + 1));
-    const value = run(...inputs);
-    const probe = random(value.shape, 77);
-    const gradients = tf.grads((...t: Tensor[]) => tf.sum(tf.mul(run(...t), probe)))(inputs);
-    return { shape: value.shape, value: value.dataSync(), gradients: gradients.map((t) => t.dataSync()) };
-  });
-}
-
-const expected = new Map<string, ReturnType<typeof evaluate>>();
-
-beforeAll(async () => {
-  await engine.use('cpu');
-  for (const one of cases) expected.set(one.name, evaluate(one));
-  await engine.use('onnx');
-});
-afterAll(() => engine.use('cpu'));
-
-test.each(cases)('$name', (one) => {
-  const wanted = expected.get(one.name)!;
-  const tensors = tf.memory().numTensors;
-  const received = evaluate(one);
-  expect(received.shape).toEqual(wanted.shape);
-  expect(received.value).toBeAllClose(wanted.value, { atol: 1e-5, rtol: 1e-5 });
-  received.gradients.forEach((gradient, i) => {
-    expect(gradient, `gradient ${i}`).toBeAllClose(wanted.gradients[i]!, { atol: 1e-5, rtol: 1e-5 });
-  });
-  expect(tf.memory().numTensors).toBe(tensors);
-});
+compareEngines(cases);

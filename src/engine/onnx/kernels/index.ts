@@ -1,10 +1,13 @@
 import type { KernelDefinition } from '../define.ts';
 import { binaryKernels } from './binary.ts';
+import { convKernels } from './conv.ts';
 import { createKernels } from './create.ts';
 import { gatherKernels } from './gather.ts';
 import { matmulKernels } from './matmul.ts';
 import { normKernels } from './norm.ts';
+import { poolKernels } from './pool.ts';
 import { reduceKernels } from './reduce.ts';
+import { resizeKernels } from './resize.ts';
 import { shapeKernels } from './shape.ts';
 import { unaryKernels } from './unary.ts';
 
@@ -18,4 +21,7 @@ export const kernels: readonly KernelDefinition[] = [
   ...gatherKernels,
   ...createKernels,
   ...normKernels,
+  ...convKernels,
+  ...poolKernels,
+  ...resizeKernels,
 ];
