@@ -1,4 +1,4 @@
-import { type Compiled, compile, current } from '../engine/index.ts';
+import { type Compiled, type CompileStatus, compile, current } from '../engine/index.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
 import { gradientsOf, type Objective } from './gradients.ts';
 import type { Learner } from './learner.ts';
@@ -17,6 +17,8 @@ export interface UpdateResult {
 /** One update of a learner on a batch, whose tensors stay the caller's. */
 export interface Update<Batch extends readonly unknown[]> {
   (...batch: Batch): Promise<UpdateResult>;
+  /** How often the step was recorded and replayed; null where it is not compiled. */
+  status(): CompileStatus | null;
   /** Release the compiled graphs. */
   dispose(): void;
 }
@@ -55,7 +57,8 @@ export function makeUpdate<Batch extends readonly unknown[]>(
     tf.dispose([numbers, row]);
     return checked(learner, toResult(names, read));
   };
-  return Object.assign(update, { dispose: () => disposeCompiled(run) });
+  const status = (): CompileStatus | null => ('status' in run ? (run as Compiled<never, Tensor>).status() : null);
+  return Object.assign(update, { status, dispose: () => disposeCompiled(run) });
 }
 
 /** The function, compiled for the engine in use; as it is where a program works on plain TensorFlow.js. */

@@ -19,10 +19,14 @@ interface Run {
 }
 
 const { config, tensors } = fixture('adamw-ema');
-await use('cpu');
 const steps = config['steps'] as number;
 
-test.each(config['runs'] as Run[])('AdamW, clipping and EMA follow PyTorch: $name', async (run) => {
+const cases = (['cpu', 'onnx'] as const).flatMap((engine) =>
+  (config['runs'] as Run[]).map((run) => ({ engine, run, name: run.name })),
+);
+
+test.each(cases)('AdamW, clipping and EMA follow PyTorch: $name on $engine', async ({ engine, run }) => {
+  await use(engine);
   const stored = await tensors();
   const names = stored.names('param').filter((name) => /^param\d+$/.test(name));
   const weights = Weights.from(names.map((name) => [name, stored.host(name)]));
@@ -41,21 +45,26 @@ test.each(config['runs'] as Run[])('AdamW, clipping and EMA follow PyTorch: $nam
 
     if (stored.has(`${run.name}.grad_norms`)) {
       const wanted = stored.list(`${run.name}.grad_norms`)[step - 1] as number;
-      await expectParity(`${run.name} gradient norm`, norm, [wanted], { atol: 0, rtol: 1e-5 });
+      await expectParity(`${engine} ${run.name} gradient norm`, norm, [wanted], { atol: 0, rtol: 1e-5 });
     }
     for (const name of names) {
       const start = stored.list(name);
-      await follows(`${run.name} weights`, weights.get(name), row(`${run.name}.${name}_after`, step), start);
+      await follows(`${engine} ${run.name} weights`, weights.get(name), row(`${run.name}.${name}_after`, step), start);
       if (step < run.ema_start) continue;
       const wanted = row(`${run.name}.${name.replace('param', 'ema')}_after`, step);
-      await follows(`${run.name} ema`, average.get(name), wanted, start);
+      await follows(`${engine} ${run.name} ema`, average.get(name), wanted, start);
     }
   }
   for (const name of names) {
     const bounds = { atol: 0, rtol: 1e-6 };
     const final = (kind: string) => stored.host(`${run.name}.${name.replace('param', kind)}_final`);
-    await expectParity(`${run.name} first moment`, optimizer.firstMoment.get(name), final('exp_avg'), bounds);
-    await expectParity(`${run.name} second moment`, optimizer.secondMoment.get(name), final('exp_avg_sq'), bounds);
+    await expectParity(`${engine} ${run.name} first moment`, optimizer.firstMoment.get(name), final('exp_avg'), bounds);
+    await expectParity(
+      `${engine} ${run.name} second moment`,
+      optimizer.secondMoment.get(name),
+      final('exp_avg_sq'),
+      bounds,
+    );
   }
 });
 

@@ -1,4 +1,4 @@
-import { describe, test } from 'vitest';
+import { beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
@@ -15,12 +15,16 @@ interface Config {
   ode_steps: number[];
 }
 
-await use('cpu');
 const data = fixture('dmd');
 const config = data.json<Config>('config.json');
 const stored = await data.tensors();
 
-describe('distribution matching follows Self-Forcing', () => {
+const engines = ['cpu', 'onnx'] as const;
+let engine: (typeof engines)[number] = 'cpu';
+
+describe.each(engines)('distribution matching follows Self-Forcing on %s', (name) => {
+  beforeAll(() => choose(name));
+
   test('guided score, normaliser and gradient', async () => {
     const real = guidedScore(stored.tensor('real_cond'), stored.tensor('real_uncond'), config.real_guidance_scale);
     const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale);
@@ -75,23 +79,32 @@ describe('distribution matching follows Self-Forcing', () => {
   });
 });
 
-describe('ODE regression follows CausVid', () => {
-  const states = stored.tensor('ode.latent');
-  const target = states.slice([0, config.ode_steps.length - 1], [-1, 1]).squeeze([1]);
-  const timestep = stored.tensor('ode.timestep');
+describe.each(engines)('ODE regression follows CausVid on %s', (name) => {
+  beforeAll(() => choose(name));
+
+  const target = (): Tensor =>
+    stored
+      .tensor('ode.latent')
+      .slice([0, config.ode_steps.length - 1], [-1, 1])
+      .squeeze([1]);
 
   test('states and timesteps by index', async () => {
-    await matches('ode.noisy_input', pickStates(states, stored.tensor('ode.index')));
+    await matches('ode.noisy_input', pickStates(stored.tensor('ode.latent'), stored.tensor('ode.index')));
   });
 
   test('loss over the noisy frames and its gradient', async () => {
-    const loss = (estimate: Tensor): Tensor => odeLoss(estimate, target, timestep);
+    const loss = (estimate: Tensor): Tensor => odeLoss(estimate, target(), stored.tensor('ode.timestep'));
     await matches('ode.loss', loss(stored.tensor('ode.pred')));
     await matches('ode.loss.grad_pred', tf.grad(loss)(stored.tensor('ode.pred')));
-    const perSample = odeLossPerSample(stored.tensor('ode.pred'), target);
+    const perSample = odeLossPerSample(stored.tensor('ode.pred'), target());
     await matches('ode.unnormalized_loss', perSample);
   });
 });
+
+async function choose(name: typeof engine): Promise<void> {
+  await use(name);
+  engine = name;
+}
 
 /** Self-Forcing looks every timestep up in its table: levels [B, F, 1, 1, 1]. */
 function sigmas(): Tensor {
@@ -103,5 +116,5 @@ function sigmas(): Tensor {
 /** Same values within 1e-5 of the largest; our scalars are lists of one there, and frames may be flattened. */
 async function matches(name: string, received: Tensor | number[]): Promise<void> {
   const shaped = Array.isArray(received) ? received : received.reshape(stored.shape(name));
-  await expectParity(name, shaped, stored.host(name), { atol: 0, rtol: 1e-5 });
+  await expectParity(`${engine} ${name}`, shaped, stored.host(name), { atol: 0, rtol: 1e-5 });
 }

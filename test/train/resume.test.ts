@@ -5,12 +5,14 @@ import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { collect, logOf, stages, temporaryFolder, valuesOf } from './small.ts';
 
-beforeAll(async () => {
-  await use('cpu');
-});
+const cases = (['cpu', 'onnx'] as const).flatMap((engine) => Object.keys(stages).map((name) => ({ engine, name })));
 
-describe.each(Object.keys(stages))('stage %s', (name) => {
+describe.each(cases)('stage $name on $engine', ({ engine, name }) => {
   const make = stages[name]!;
+
+  beforeAll(async () => {
+    await use(engine);
+  });
 
   test('3 steps and 3 more give the same bits as 6', async () => {
     const [whole, first, second] = [make(), make(), make()];
