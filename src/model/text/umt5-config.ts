@@ -53,32 +53,3 @@ function blockShapes({ dim, dim_attn, dim_ffn, num_heads, num_buckets }: Umt5Con
   ];
   return shapes.map(([name, shape]): [string, number[]] => [`${block}.${name}`, shape]);
 }
-
-const blockNames: Readonly<Record<string, string>> = {
-  'layer.0.SelfAttention.q': 'attn.q',
-  'layer.0.SelfAttention.k': 'attn.k',
-  'layer.0.SelfAttention.v': 'attn.v',
-  'layer.0.SelfAttention.o': 'attn.o',
-  'layer.0.SelfAttention.relative_attention_bias': 'pos_embedding.embedding',
-  'layer.0.layer_norm': 'norm1',
-  'layer.1.layer_norm': 'norm2',
-  'layer.1.DenseReluDense.wi_0': 'ffn.gate.0',
-  'layer.1.DenseReluDense.wi_1': 'ffn.fc1',
-  'layer.1.DenseReluDense.wo': 'ffn.fc2',
-};
-
-/**
- * Official name of a parameter that a transformers checkpoint (`UMT5EncoderModel`) calls `name`, or null for one
- * that repeats another (`encoder.embed_tokens.weight`).
- *
- * @throws Error for a name that such a checkpoint does not have.
- */
-export function umt5OfficialName(name: string): string | null {
-  if (name === 'shared.weight') return 'token_embedding.weight';
-  if (name === 'encoder.embed_tokens.weight') return null;
-  if (name === 'encoder.final_layer_norm.weight') return 'norm.weight';
-  const [, block, part = ''] = /^encoder\.block\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
-  const official = blockNames[part];
-  if (official === undefined) throw new Error(`"${name}" is not a parameter of a transformers UMT5EncoderModel`);
-  return `blocks.${block}.${official}.weight`;
-}

@@ -1,5 +1,5 @@
 /** What the VAE promises whatever its size: every chunking agrees, nothing looks ahead, gradients stop where told. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import {
@@ -39,9 +39,7 @@ const mixed = vaeConfig({
 });
 const flat = vaeConfig({ dim: 4, z_dim: 2, dim_mult: [1, 1], num_res_blocks: 1, temperal_downsample: [false] });
 
-beforeAll(async () => {
-  await use('cpu');
-});
+await use('cpu');
 
 function seeded(config: VaeConfig): Weights {
   return Weights.from(

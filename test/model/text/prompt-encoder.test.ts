@@ -1,0 +1,110 @@
+/** From captions to context rows with a hand-made unigram model and a small encoder. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { use } from '../../../src/engine/index.ts';
+import { tf } from '../../../src/engine/tf.ts';
+import {
+  openTokenizer,
+  type PromptTokenizer,
+  type Umt5Config,
+  umt5PromptEncoder,
+  umt5Shapes,
+} from '../../../src/model/text/index.ts';
+import { Weights } from '../../../src/nn/index.ts';
+import { hashedWeight } from '../hashed.ts';
+
+await use('cpu');
+
+const pieces = ['<pad>', '</s>', '<unk>', '▁', '▁a', '▁cat', '▁runs', 's', 't'];
+const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+const vocabulary = [...pieces, ...bytes];
+const token = (id: number) => ({
+  id,
+  content: pieces[id],
+  special: true,
+  normalized: false,
+  lstrip: false,
+  rstrip: false,
+});
+const json = {
+  added_tokens: [token(0), token(1), token(2)],
+  normalizer: null,
+  pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true },
+  post_processor: {
+    type: 'TemplateProcessing',
+    single: [{ Sequence: { id: 'A', type_id: 0 } }, { SpecialToken: { id: '</s>', type_id: 0 } }],
+    pair: [],
+    special_tokens: { '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] } },
+  },
+  decoder: null,
+  model: {
+    type: 'Unigram',
+    unk_id: 2,
+    byte_fallback: true,
+    vocab: vocabulary.map((piece, i) => [piece, i < 9 ? -1 : 0]),
+  },
+};
+
+let folder: string;
+let tokenizer: PromptTokenizer;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'tokenizer-'));
+  writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(json));
+  tokenizer = await openTokenizer(join(folder, 'tokenizer.json'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('pieces, then the end token', () => {
+  expect(tokenizer.encode('a cat runs')).toEqual([4, 5, 6, 1]);
+  expect(tokenizer.encode('')).toEqual([1]);
+});
+
+test('characters without a piece become their bytes', () => {
+  expect(tokenizer.encode('é').map((id) => vocabulary[id])).toEqual(['▁', '<0xC3>', '<0xA9>', '</s>']);
+  expect(tokenizer.encode('<unk>')).toContain(2);
+});
+
+test('batches keep the end token when cut, and mask padding', () => {
+  const { ids, mask } = tokenizer.batch(['a cat runs', 'a'], 3);
+  expect(ids.arraySync()).toEqual([
+    [4, 5, 1],
+    [4, 1, 0],
+  ]);
+  expect(mask.arraySync()).toEqual([
+    [1, 1, 1],
+    [1, 1, 0],
+  ]);
+});
+
+test('a file of another kind is refused', async () => {
+  const path = join(folder, 'bpe.json');
+  writeFileSync(path, JSON.stringify({ ...json, model: { type: 'BPE' } }));
+  await expect(openTokenizer(path)).rejects.toThrow(/model type is BPE; wanted the Unigram model/);
+});
+
+test('captions become rows, zero beyond their tokens, whatever stands beside them', () => {
+  const config: Umt5Config = {
+    vocab: 265,
+    dim: 8,
+    dim_attn: 8,
+    dim_ffn: 12,
+    num_heads: 2,
+    num_layers: 1,
+    num_buckets: 8,
+  };
+  const weights = Weights.from(
+    [...umt5Shapes(config)].map(([name, shape]) => [name, tf.tensor(hashedWeight(name, shape), [...shape])]),
+  );
+  const text = umt5PromptEncoder({ weights, config, tokenizer, textLen: 6 });
+  const before = tf.memory().numTensors;
+  const both = text.encode(['a  cat', 'a cat runs']);
+  expect(tf.memory().numTensors).toBe(before + 1);
+  expect(both.shape).toEqual([2, text.textLen, text.textDim]);
+  const [first] = both.arraySync() as number[][][];
+  expect(first!.map((row) => row.every((value) => value === 0))).toEqual([false, false, false, true, true, true]);
+  expect(both.slice([0], [1]).dataSync()).toBeAllClose(text.encode(['a cat']).dataSync(), { atol: 1e-6 });
+});
