@@ -1,4 +1,4 @@
-import { type Compiled, type CompileStatus, compile, current } from '../engine/index.ts';
+import { type CompileStatus, compile, current } from '../engine/index.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
 import { gradientsOf, type Objective } from './gradients.ts';
 import type { Learner } from './learner.ts';
@@ -49,7 +49,7 @@ export function makeUpdate<Batch extends readonly unknown[]>(
       tf.dispose({ ...values });
       return row;
     });
-  const run = compiled ? compiledIfPossible(graph) : graph;
+  const { run, status, dispose } = replayable(graph, compiled);
   const update = async (...batch: Batch): Promise<UpdateResult> => {
     const numbers = tf.tensor1d(learner.next());
     const row = run(numbers, ...batch);
@@ -57,20 +57,24 @@ export function makeUpdate<Batch extends readonly unknown[]>(
     tf.dispose([numbers, row]);
     return checked(learner, toResult(names, read));
   };
-  const status = (): CompileStatus | null => ('status' in run ? (run as Compiled<never, Tensor>).status() : null);
-  return Object.assign(update, { status, dispose: () => disposeCompiled(run) });
+  return Object.assign(update, { status, dispose });
 }
 
-/** The function, compiled for the engine in use; as it is where a program works on plain TensorFlow.js. */
-export function compiledIfPossible<A extends readonly unknown[], R>(
+/** A function of tensors that runs compiled where that is possible. */
+export interface Replayable<A extends readonly unknown[], R> {
+  run(...args: A): R;
+  status(): CompileStatus | null;
+  dispose(): void;
+}
+
+/** Compile for the engine in use; a program that works on plain TensorFlow.js gets the function as it is. */
+export function replayable<A extends readonly unknown[], R>(
   graph: (...args: A) => R,
-): ((...args: A) => R) | Compiled<A, R> {
-  return current() === null ? graph : compile(graph);
-}
-
-/** Release the plans of a function that `compiledIfPossible` made. */
-export function disposeCompiled(run: object): void {
-  if ('dispose' in run) (run as { dispose(): void }).dispose();
+  compiled: boolean = true,
+): Replayable<A, R> {
+  if (!compiled || current() === null) return { run: graph, status: () => null, dispose: () => undefined };
+  const made = compile(graph);
+  return { run: made, status: () => made.status(), dispose: () => made.dispose() };
 }
 
 function toResult(

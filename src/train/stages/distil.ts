@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 
-import { type HostFloats, type Key, toTensor, withoutGradient } from '../../nn/index.ts';
+import { type Key, toTensor, withoutGradient } from '../../nn/index.ts';
 import { addNoise, type Schedule, velocityToX0 } from '../../sampler/index.ts';
 import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../dmd.ts';
 import { flowMatchingLoss, spread } from '../flow-matching.ts';
@@ -8,7 +8,7 @@ import type { Objective } from '../gradients.ts';
 import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
 import { type Average, Learner, type LearnerOptions } from '../learner.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { compiledIfPossible, disposeCompiled, makeUpdate, type UpdateResult } from '../update.ts';
+import { makeUpdate, type Replayable, replayable, type UpdateResult } from '../update.ts';
 
 /** What distillation to a few steps takes. */
 export interface DistilOptions extends RunOptions {
@@ -133,15 +133,12 @@ function criticObjective(options: DistilOptions): (entry: Entry) => Objective {
 }
 
 /** One few-step move: the clean estimate of `x` at `sigma`, noised again to `next`. */
-type Simulator = ((x: Tensor, sigma: Tensor, context: Tensor, noise: Tensor, next: Tensor) => Tensor) & {
-  dispose(): void;
-};
+type Simulator = Replayable<[x: Tensor, sigma: Tensor, context: Tensor, noise: Tensor, next: Tensor], Tensor>;
 
 function makeSimulator({ generator }: DistilOptions): Simulator {
-  const move = (x: Tensor, sigma: Tensor, context: Tensor, noise: Tensor, next: Tensor): Tensor =>
-    tf.tidy(() => addNoise(cleanEstimate(generator, x, sigma, context), noise, spread(next, x)));
-  const run = compiledIfPossible(move);
-  return Object.assign((...args: Parameters<typeof move>) => run(...args), { dispose: () => disposeCompiled(run) });
+  return replayable((x, sigma, context, noise, next) =>
+    tf.tidy(() => addNoise(cleanEstimate(generator, x, sigma, context), noise, spread(next, x))),
+  );
 }
 
 /** Draw prompts, an exit step and the scores' noise, and bring the generator's sample to that step. */
@@ -165,20 +162,15 @@ async function drawEntry(options: DistilOptions, simulator: Simulator, key: Key)
 /** The sample that enters the exit step: noise, then a move for each earlier step. */
 function simulate(
   { sigmas }: Schedule,
-  move: Simulator,
+  { run }: Simulator,
   { exit, context, shape, key }: { exit: number; context: Tensor; shape: number[]; key: Key },
 ): Tensor {
+  const level = (step: number): Tensor => tf.fill([shape[0] as number], sigmas[step] as number);
   let x = toTensor(key.stream('start').normal(shape));
   for (let step = 0; step < exit; step++) {
-    const fresh: HostFloats = key.stream(step).normal(shape);
-    const inputs = [
-      tf.fill([shape[0] as number], sigmas[step]!),
-      toTensor(fresh),
-      tf.fill([shape[0] as number], sigmas[step + 1]!),
-    ];
-    const [sigma, noise, next] = inputs as [Tensor, Tensor, Tensor];
-    const moved = move(x, sigma, context, noise, next);
-    tf.dispose([x, ...inputs]);
+    const [noise, sigma, next] = [toTensor(key.stream(step).normal(shape)), level(step), level(step + 1)];
+    const moved = run(x, sigma, context, noise, next);
+    tf.dispose([x, noise, sigma, next]);
     x = moved;
   }
   return x;
