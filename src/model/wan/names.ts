@@ -1,4 +1,5 @@
-import { checkShapes, type WeightSource, Weights, type WeightsOptions } from '../../nn/index.ts';
+import type { Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked } from '../load.ts';
 import type { WanConfig } from './config.ts';
 import { wanShapes } from './shapes.ts';
 
@@ -52,27 +53,8 @@ export function officialNames(config: WanConfig): (name: string) => string {
  * @throws Error listing the missing, surplus and misshapen weights by their official names.
  * @example await loadWan(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
  */
-export async function loadWan(
-  config: WanConfig,
-  entries: Iterable<readonly [string, WeightSource]> | AsyncIterable<readonly [string, WeightSource]>,
-  options: WeightsOptions = {},
-): Promise<Weights> {
-  const weights = await Weights.stream(renamed(entries, officialNames(config)), options);
-  try {
-    checkShapes(weights.shapes(), wanShapes(config), 'the tensors of the checkpoint');
-  } catch (error) {
-    weights.dispose();
-    throw error;
-  }
-  return weights;
-}
-
-async function* renamed(
-  entries: Iterable<readonly [string, WeightSource]> | AsyncIterable<readonly [string, WeightSource]>,
-  rename: (name: string) => string,
-): AsyncGenerator<[string, WeightSource]> {
-  for await (const [name, source] of entries) {
-    const official = rename(name);
-    if (!critics.test(official)) yield [official, source];
-  }
+export function loadWan(config: WanConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
+  const official = officialNames(config);
+  const rename = (name: string) => (critics.test(official(name)) ? null : official(name));
+  return loadChecked(wanShapes(config), entries, rename, options);
 }
