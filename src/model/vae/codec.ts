@@ -80,11 +80,22 @@ export function decode(weights: Weights, config: VaeConfig, latents: Tensor, opt
       const z = denormalise(config, latents.slice([0, from], [-1, to - from]));
       return walk(z, chunkLengths(to - from, perChunk), run, { from: state, keep: to < total });
     };
-    const constant = total - Math.min(options.gradientLatents ?? total, total);
+    const constant = constantLatents(total, options.gradientLatents);
+    if (constant === total)
+      return bounded(
+        withoutGradient(() => part(0, total, null).output),
+        options,
+      );
     if (constant === 0) return bounded(part(0, total, null).output, options);
     const past = withoutGradient(() => part(0, constant, null));
     return bounded(tf.concat([past.output, part(constant, total, past.state).output], 1), options);
   });
+}
+
+/** How many latents at the start are constants of the gradient. */
+function constantLatents(total: number, gradientLatents: number = total): number {
+  if (Number.isInteger(gradientLatents) && gradientLatents >= 0) return Math.max(0, total - gradientLatents);
+  throw new RangeError(`gradientLatents is ${gradientLatents}; it must be a whole number from 0`);
 }
 
 /** Pixels bounded to [−1, 1] unless told otherwise. */

@@ -118,6 +118,18 @@ describe('causality and truncation', () => {
     expect(part(full.grad, 0, 1).some((g) => g !== 0)).toBe(true);
   });
 
+  test('no gradient at all, or more than there are latents', () => {
+    const sum = (gradientLatents: number) => (x: Tensor) =>
+      decode(weights, small, x, { gradientLatents }).sum().asScalar();
+    expect(
+      tf
+        .valueAndGrad((x: Tensor) => tf.add(sum(0)(x), x.sum()).asScalar())(z)
+        .grad.dataSync(),
+    ).toEqual(tf.onesLike(z).dataSync());
+    expect(sum(99)(z).dataSync()).toEqual(sum(3)(z).dataSync());
+    expect(() => sum(-1)(z)).toThrow(/gradientLatents is -1/);
+  });
+
   test('the posterior holds the mean that encode normalises, and a log-variance', () => {
     const video = input('video', [1, 5, 8, 8, 3]);
     const { mean, logVariance } = encodePosterior(weights, small, video);
