@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import {
+  causalBlocks,
   causalVisibility,
   createCache,
   createCrossAttnCache,
@@ -151,14 +152,13 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const context = cases.tensor(`${source}.context`);
       const text = createCrossAttnCache(weights, config, context);
       context.dispose();
-      const size = config.num_frame_per_block;
       let cache = createCache(config, frameTokens(`${source}.x`));
       const blocks: Tensor[] = [];
-      for (let start = 0; start < total; start += size) {
+      for (const { start, end } of causalBlocks(config, total)) {
         const before: KvCache = cache;
         const velocity = tf.tidy(() => {
-          const x = tf.slice(toOurs(cases.tensor(`${source}.x`)), [0, start, 0, 0, 0], [-1, size, -1, -1, -1]);
-          const t = rows(`${source}.t`).map((row) => row.slice(start, start + size));
+          const x = tf.slice(toOurs(cases.tensor(`${source}.x`)), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
+          const t = rows(`${source}.t`).map((row) => row.slice(start, end));
           const result = wanCachedForward(weights, config, { x, t, context: text }, before);
           cache = keepCache(result.cache);
           return result.velocity;
@@ -184,16 +184,15 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
     within(async (weights) => {
       const config = configs.s;
       const [passes] = cases.shape('s.x') as [number];
-      const size = config.num_frame_per_block;
       const ends = cases.list('s.end_indices');
       let cache = createCache(config, frameTokens('s.x'));
       const outs: Tensor[][] = Array.from({ length: passes }, () => []);
-      for (let start = 0; start < frames('s.x'); start += size) {
+      for (const [block, { start, end }] of causalBlocks(config, frames('s.x')).entries()) {
         for (const [pass, t] of cases.list('s.t').entries()) {
           const before = cache;
           const velocity = tf.tidy(() => {
             const all = tf.squeeze(tf.slice(cases.tensor('s.x'), [pass, 0, 0, 0, 0, 0], [1, -1, -1, -1, -1, -1]), [0]);
-            const x = tf.slice(toOurs(all), [0, start, 0, 0, 0], [-1, size, -1, -1, -1]);
+            const x = tf.slice(toOurs(all), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
             const input = { x, t, context: cases.tensor('s.context') };
             const result = wanCachedForward(weights, config, input, before, { startFrame: start });
             cache = keepCache(result.cache);
@@ -202,7 +201,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
           disposeCache(before);
           outs[pass]!.push(velocity);
         }
-        expect([cache.globalEnd, cache.localEnd]).toEqual(ends.slice((2 * start) / size, (2 * start) / size + 2));
+        expect([cache.globalEnd, cache.localEnd]).toEqual(ends.slice(2 * block, 2 * block + 2));
       }
       const out = tf.tidy(() => tf.stack(outs.map((blocks) => toTheirs(tf.concat(blocks, 1)))));
       await expectParity(`wan-causal s.out [${name}]`, out, cases.host('s.out'));
