@@ -31,13 +31,17 @@ describe('pairs', () => {
   const pairs = Array.from({ length: 400 }, (_, i) => preferencePair(random.key(1).stream(i)));
 
   test('differ in exactly what their kind says', () => {
-    for (const { kind, better, worse, label } of pairs) {
+    for (const { kind, better, worse } of pairs) {
+      const label = better.shown;
       const claimed = digits.parseCaption(worse.caption);
       expect(digits.parseCaption(better.caption)).toEqual(label);
       const samePicture = better.picture === worse.picture;
       expect(samePicture).toBe(kind.startsWith('caption'));
       if (kind === 'caption digit') expect(claimed).toEqual({ ...label, digit: claimed.digit });
       if (kind === 'caption colour') expect(claimed).toEqual({ ...label, colour: claimed.colour });
+      if (kind === 'image digit') expect(worse.shown).toEqual({ ...label, digit: worse.shown.digit });
+      if (kind === 'image colour') expect(worse.shown).toEqual({ ...label, colour: worse.shown.colour });
+      expect(worse.shown === label).toBe(samePicture || kind === 'quality');
       expect(worse.caption === better.caption).toBe(!samePicture);
     }
   });
@@ -67,7 +71,7 @@ describe('pairs', () => {
     expect(draw('train')).toEqual(draw('train'));
     expect(draw('test').pictures).not.toEqual(draw('train').pictures);
     const { pictures, tokens, kinds, digits: shown } = draw('train');
-    expect([pictures.length, tokens.length, kinds.length, shown.length]).toEqual([8 * 32 * 32 * 3, 8 * 12, 4, 4]);
+    expect([pictures.length, tokens.length, kinds.length, shown.length]).toEqual([8 * 32 * 32 * 3, 8 * 12, 4, 8]);
   });
 });
 

@@ -104,7 +104,7 @@ function draw(index: number, options: ClipOptions): Draw {
     throw new RangeError(`exemplars is ${exemplars}; want a positive integer`);
   }
   const key = random.key(seed).stream('digits').stream(split).stream(index);
-  const label = given ?? key.stream('label').choice(pool(prompts ?? (split === 'train' ? 'seen' : 'all')));
+  const label = given ?? key.stream('label').choice(labels(prompts ?? (split === 'train' ? 'seen' : 'all')));
   const count = Math.min(exemplars ?? Number.POSITIVE_INFINITY, exemplarCount(label.digit, split));
   const [dx, dy] = velocity(label);
   const start: [number, number] = [place(key.stream('x'), dx), place(key.stream('y'), dy)];
@@ -115,12 +115,4 @@ function draw(index: number, options: ClipOptions): Draw {
 function place(key: Key, step: number): number {
   const travel = step * (FRAMES - 1);
   return key.integer(Math.max(0, -travel), SIZE - EXEMPLAR_SIZE - Math.max(0, travel) + 1);
-}
-
-const pools = new Map<PromptSet, Label[]>();
-
-function pool(set: PromptSet): Label[] {
-  const known = pools.get(set) ?? labels(set);
-  pools.set(set, known);
-  return known;
 }

@@ -30,12 +30,11 @@ export interface PictureBatch {
 
 /** `count` mildly damaged pictures of labels drawn evenly, all from `key`. */
 export function pictures(key: Key, count: number, split: Split = 'train'): PictureBatch {
-  const all = labels();
   const length = SIZE * SIZE * 3;
   const data = new Float32Array(count * length);
   const drawn = Array.from({ length: count }, (_, i) => {
     const own = key.stream(i);
-    const label = own.stream('label').choice(all);
+    const label = own.stream('label').choice(labels());
     data.set(picture(label, split, mildDamage(own), own), i * length);
     return label;
   });

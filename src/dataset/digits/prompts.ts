@@ -10,14 +10,22 @@ export function isHeldOut({ digit, colour, direction, speed }: Label): boolean {
   return (digit + offset) % NUMBERS.length === 0;
 }
 
+const known = new Map<PromptSet, readonly Label[]>();
+
 /** Labels of a set in a fixed order: digit slowest, then colour, direction, speed. */
-export function labels(set: PromptSet = 'all'): Label[] {
-  const all = NUMBERS.flatMap((_, digit) =>
+export function labels(set: PromptSet = 'all'): readonly Label[] {
+  const list =
+    known.get(set) ?? allLabels().filter((label) => set === 'all' || isHeldOut(label) === (set === 'held-out'));
+  known.set(set, list);
+  return list;
+}
+
+function allLabels(): Label[] {
+  return NUMBERS.flatMap((_, digit) =>
     COLOUR_NAMES.flatMap((colour) =>
       DIRECTION_NAMES.flatMap((direction) => SPEED_NAMES.map((speed) => ({ digit, colour, direction, speed }))),
     ),
   );
-  return set === 'all' ? all : all.filter((label) => isHeldOut(label) === (set === 'held-out'));
 }
 
 /**

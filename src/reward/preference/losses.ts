@@ -48,13 +48,13 @@ export interface PreferenceLoss {
 
 /**
  * Loss of the small reward: Bradley-Terry plus `attributeWeight` times the cross-entropies of the digit and colour of
- * the better pictures. Without the second part only picture quality is learnt; it stands in for the pre-training that
+ * all pictures. Without the second part only picture quality is learnt; it stands in for the pre-training that
  * a large reward starts from.
  *
  * @param pictures - [2B, H, W, 3], better sides first
  * @param tokens - int32 [2B, L]
- * @param digit - int32 [B]
- * @param colour - int32 [B]
+ * @param digit - int32 [2B], what each picture shows
+ * @param colour - int32 [2B]
  */
 export function preferenceLoss(
   weights: Weights,
@@ -66,8 +66,7 @@ export function preferenceLoss(
   const scores = scoreCaptions(weights, config, batch.tokens, image);
   const [better, worse] = tf.split(scores, 2) as [Tensor, Tensor];
   const preference = bradleyTerry(better, worse);
-  const [shown] = tf.split(image, 2) as [Tensor, Tensor];
-  const { digit, colour } = attributeLogits(weights, shown);
+  const { digit, colour } = attributeLogits(weights, image);
   const entropies = tf.add(softmaxCrossEntropy(digit, batch.digit), softmaxCrossEntropy(colour, batch.colour));
   const attributes = tf.mean(entropies);
   const accuracy = tf.mean(tf.cast(tf.greater(better, worse), 'float32'));

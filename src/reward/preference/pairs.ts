@@ -19,6 +19,8 @@ export const PAIR_KINDS: readonly PairKind[] = Object.keys(PAIR_SHARES) as PairK
 export interface PairSide {
   /** [32, 32, 3] in [0, 1] */
   picture: Float32Array;
+  /** What the picture shows. */
+  shown: digits.Label;
   caption: string;
 }
 
@@ -27,8 +29,6 @@ export interface PreferencePair {
   kind: PairKind;
   better: PairSide;
   worse: PairSide;
-  /** What the better picture shows. */
-  label: digits.Label;
 }
 
 const PIXELS = digits.SIZE * digits.SIZE * 3;
@@ -44,13 +44,14 @@ export function preferencePair(key: Key, split: digits.Split = 'train'): Prefere
   const picture = digits.picture(label, split, digits.mildDamage(key.stream('better')), key.stream('better'));
   const caption = digits.caption(label);
   const other = changed(label, kind, key.stream('other'));
-  const better = { picture, caption };
+  const better = { picture, shown: label, caption };
   if (kind === 'caption digit' || kind === 'caption colour') {
-    return { kind, label, better, worse: { picture, caption: digits.caption(other) } };
+    return { kind, better, worse: { ...better, caption: digits.caption(other) } };
   }
   const worseKey = key.stream('worse');
   const damage = kind === 'quality' ? heavyDamage(worseKey) : digits.mildDamage(worseKey);
-  return { kind, label, better, worse: { picture: digits.picture(other, split, damage, worseKey), caption } };
+  const worse = { picture: digits.picture(other, split, damage, worseKey), shown: other, caption };
+  return { kind, better, worse };
 }
 
 function chooseKind(u: number): PairKind {
@@ -84,9 +85,9 @@ export interface PreferenceBatch {
   pictures: Float32Array;
   /** [2B, length] */
   tokens: Int32Array;
-  /** Digit of the better picture, [B]. */
+  /** Digit of each picture, [2B]. */
   digits: Int32Array;
-  /** Colour index of the better picture, [B]. */
+  /** Colour index of each picture, [2B]. */
   colours: Int32Array;
   kinds: PairKind[];
 }
@@ -105,8 +106,8 @@ export function preferenceBatch(
   return {
     pictures,
     tokens: Int32Array.from(sides.flatMap((side) => digits.tokenize(side.caption, textLength))),
-    digits: Int32Array.from(pairs, ({ label }) => label.digit),
-    colours: Int32Array.from(pairs, ({ label }) => digits.COLOUR_NAMES.indexOf(label.colour)),
+    digits: Int32Array.from(sides, ({ shown }) => shown.digit),
+    colours: Int32Array.from(sides, ({ shown }) => digits.COLOUR_NAMES.indexOf(shown.colour)),
     kinds: pairs.map(({ kind }) => kind),
   };
 }

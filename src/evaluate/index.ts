@@ -1,0 +1,7 @@
+export * from './diagnostics/index.ts';
+export * from './digits/index.ts';
+export * from './flow/index.ts';
+export * from './motion/index.ts';
+export { roundHalfEven } from './rounding.ts';
+export * from './statistics/index.ts';
+export * from './vbench/index.ts';

@@ -1,0 +1,177 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { digits } from '../../src/dataset/index.ts';
+import * as engine from '../../src/engine/index.ts';
+import { tf } from '../../src/engine/tf.ts';
+import {
+  captionFidelity,
+  colourDistance,
+  colourMoments,
+  type HackingSignals,
+  hackingAlarms,
+  hackingSignals,
+  highFrequencyShare,
+  meanChroma,
+  type Picture,
+  promptMargin,
+  rewardCurve,
+  saturatedShare,
+} from '../../src/evaluate/index.ts';
+import { type Clip, clipFrame } from '../../src/io/clip.ts';
+import { CLASSIFIER, classifierForward, initClassifier } from '../../src/model/classifier/index.ts';
+import { random } from '../../src/nn/index.ts';
+import { createReward, type Reward } from '../../src/reward/index.ts';
+
+beforeAll(async () => {
+  await engine.use('onnx');
+});
+
+const picture = (size: number, value: (x: number, y: number, c: number) => number): Picture => ({
+  data: Float32Array.from({ length: size * size * 3 }, (_, i) => {
+    return value(Math.floor(i / 3) % size, Math.floor(i / 3 / size), i % 3);
+  }),
+  height: size,
+  width: size,
+});
+
+describe('pictures', () => {
+  test('high frequencies: none in a slow wave, all in a checkerboard, none in a flat picture', () => {
+    const wave = picture(32, (x) => 0.5 + 0.4 * Math.cos((2 * Math.PI * 2 * x) / 32));
+    const board = picture(32, (x, y) => (x + y) % 2);
+    expect(highFrequencyShare(wave)).toBeCloseTo(0, 6);
+    expect(highFrequencyShare(board)).toBeCloseTo(1, 6);
+    expect(highFrequencyShare(picture(16, () => 0.7))).toBe(0);
+    const both = picture(32, (x, y) => 0.5 + 0.2 * Math.cos((2 * Math.PI * 2 * x) / 32) + 0.1 * (-1) ** (x + y));
+    expect(highFrequencyShare(both)).toBeCloseTo(0.1 ** 2 / (0.1 ** 2 + 0.2 ** 2 / 2), 5);
+  });
+
+  test('works on sides that are no power of two and differ', () => {
+    const data = picture(20, (x, y) => (x + y) % 2).data.subarray(0, 20 * 10 * 3);
+    expect(highFrequencyShare({ data, height: 10, width: 20 })).toBeCloseTo(1, 6);
+  });
+
+  test('saturation, chroma, colour moments', () => {
+    expect(saturatedShare(picture(4, (x) => [0, 1, 0.5, 0.003][x]!))).toBe(0.75);
+    expect(meanChroma(picture(4, (_, __, c) => [0.9, 0.4, 0.2][c]!))).toBeCloseTo(0.7, 6);
+    const [red, grey] = [picture(4, (_, __, c) => (c === 0 ? 1 : 0)), picture(4, () => 0)];
+    expect(colourMoments(red).mean).toBeAllClose([1, 0, 0]);
+    expect(colourDistance(colourMoments(red), colourMoments(grey))).toBeCloseTo(1, 6);
+  });
+});
+
+/** Likes frames by the brightness of the channel that the prompt names. */
+function channelReward(): Reward {
+  return createReward({
+    info: { id: 'channel', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
+    textInputs: 1,
+    encode: (prompts) => {
+      const rows = prompts.map((prompt) => ['red', 'green', 'blue'].map((name) => (prompt.includes(name) ? 1 : 0)));
+      return [tf.tensor2d(rows)];
+    },
+    compute: (frames, text) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), text[0]!), 1),
+    dispose: () => {},
+  });
+}
+
+const named = (colour: digits.Colour, index: number) =>
+  digits.clip(index, { label: { digit: 4, colour, direction: 'left', speed: 'slowly' } });
+
+describe('rewards along clips', () => {
+  const clips = [named('red', 0), named('green', 1), named('blue', 2)];
+  const prompts = clips.map(({ caption }) => caption);
+  const videos = clips.map(({ clip }) => clip);
+
+  test('the curve has a value per frame and notices a last frame that is better alone', async () => {
+    const flat = await rewardCurve(videos, prompts, channelReward());
+    expect(flat.mean).toHaveLength(9);
+    expect(flat.lastMinusOthers).toBeCloseTo(0, 5);
+    const brighter = videos.map((clip) => {
+      const data = clip.data.slice();
+      for (const [i] of clipFrame(clip, -1).entries()) data[data.length - 1 - i] = 1;
+      return { ...clip, data };
+    });
+    expect((await rewardCurve(brighter, prompts, channelReward())).lastMinusOthers).toBeGreaterThan(0.5);
+  });
+
+  test('the prompt margin is positive where the prompt matters and zero where it does not', async () => {
+    expect(await promptMargin(videos, prompts, channelReward())).toBeGreaterThan(0.01);
+    const grey = videos.map((clip) => ({ ...clip, data: clip.data.map((_, i) => clip.data[i - (i % 3)]!) }));
+    expect(await promptMargin(grey, prompts, channelReward())).toBeCloseTo(0, 6);
+    await expect(promptMargin(videos.slice(0, 1), prompts.slice(0, 1), channelReward())).rejects.toThrow(
+      'two different',
+    );
+  });
+
+  test('signals of true clips raise no alarm; frozen, textured clips do', async () => {
+    const healthy = await hackingSignals(videos, prompts, channelReward(), channelReward());
+    expect(healthy.dynamicDegree).toBe(1);
+    expect(healthy.gradientNorm).toBeGreaterThan(0);
+    expect(hackingAlarms(healthy, healthy)).toEqual([]);
+    const hacked = videos.map(freezeAndTexture);
+    const alarms = hackingAlarms(await hackingSignals(hacked, prompts, channelReward()), healthy);
+    expect(alarms.join('; ')).toContain('fine texture');
+    expect(alarms.join('; ')).toContain('dynamic degree fell by 100.0 %');
+  });
+
+  test('a training reward that rises against the held-out one is reported', () => {
+    const base = { reward: 0, heldOut: 0, robustnessGap: 0, promptMargin: 1 } as HackingSignals;
+    const text = hackingAlarms({ ...base, reward: 1, heldOut: -0.2 }, base);
+    expect(text).toEqual(['the training reward rose while the held-out reward fell']);
+  });
+});
+
+describe('caption fidelity', () => {
+  test('true clips have colour, direction and speed right, whatever an untrained classifier says of the digit', async () => {
+    const weights = initClassifier(CLASSIFIER, random.key(1));
+    const made = Array.from({ length: 70 }, (_, index) => digits.clip(index, { split: 'test' }));
+    const report = await captionFidelity(
+      made.map(({ clip }) => clip),
+      made.map(({ label }) => label),
+      { weights },
+    );
+    expect([report.colour.estimate, report.direction.estimate, report.speed.estimate]).toEqual([1, 1, 1]);
+    expect(report.still.estimate).toBe(0);
+    expect(report.digit.estimate).toBeLessThan(0.6);
+    expect(report.all.estimate).toBeLessThanOrEqual(report.digit.estimate);
+    expect(report.clips).toHaveLength(70);
+    await expect(captionFidelity([], [], { weights })).rejects.toThrow('one label for each clip');
+    weights.dispose();
+  });
+
+  test('a still clip has neither direction nor speed right', async () => {
+    const weights = initClassifier(CLASSIFIER, random.key(1));
+    const { clip, label } = digits.clip(0, { still: true });
+    const report = await captionFidelity([clip], [label], { weights });
+    expect([report.still.estimate, report.direction.estimate, report.speed.estimate]).toEqual([1, 0, 0]);
+    weights.dispose();
+  });
+
+  test('the classifier sees neither colour nor the rest of the batch', () => {
+    const weights = initClassifier(CLASSIFIER, random.key(2));
+    const glyph = digits.exemplar(7, 3, 'train');
+    const frames = (['red', 'white', 'blue'] as const).map((colour) => {
+      const frame = new Float32Array(32 * 32 * 3);
+      digits.paint(frame, glyph, colour, 5, 9);
+      return frame;
+    });
+    const logits = (list: Float32Array[]): Float32Array =>
+      tf.tidy(() => {
+        const data = Float32Array.from(list.flatMap((frame) => [...frame]));
+        return classifierForward(weights, CLASSIFIER, tf.tensor4d(data, [list.length, 32, 32, 3])).dataSync();
+      }) as Float32Array;
+    const together = logits(frames);
+    expect(together.subarray(10, 20)).toBeAllClose(together.subarray(0, 10), { atol: 1e-5 });
+    expect(logits(frames.slice(2))).toBeAllClose(together.subarray(20), { atol: 1e-5 });
+    weights.dispose();
+  });
+});
+
+/** The first frame forever, under a fine bright pattern. */
+function freezeAndTexture(clip: Clip): Clip {
+  const size = clip.height * clip.width * 3;
+  const data = Float32Array.from(clip.data, (_, i) => {
+    const pixel = Math.floor((i % size) / 3);
+    const texture = ((pixel % clip.width) + Math.floor(pixel / clip.width)) % 2;
+    return Math.min(1, clip.data[i % size]! + 0.4 * texture);
+  });
+  return { ...clip, data };
+}
