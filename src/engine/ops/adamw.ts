@@ -1,4 +1,4 @@
-import { type Tensor, tf, type Variable } from '../tf.ts';
+import { type NamedTensorMap, type Tensor, tf, type Variable } from '../tf.ts';
 import { hasNative, runNative } from './dispatch.ts';
 
 /** One optimizer step over all weights. A number that changes between steps must be a tensor under `engine.compile`. */
@@ -21,13 +21,17 @@ export interface AdamwStep {
 }
 
 /** What every weight's update shares, as scalars. */
-interface Shared {
+interface Shared extends NamedTensorMap {
   /** 1 - lr * weightDecay */
   decay: Tensor;
   /** lr / (1 - beta1^step) */
   rate: Tensor;
   /** 1 / sqrt(1 - beta2^step) */
   rootCorrection: Tensor;
+  /** (1 - beta1) * gradScale */
+  firstShare: Tensor;
+  /** sqrt(1 - beta2) * gradScale; squared together with the gradient */
+  secondShare: Tensor;
 }
 
 /**
@@ -61,28 +65,30 @@ function update(
   m: Tensor,
   v: Tensor,
 ): [Tensor, Tensor, Tensor] {
-  const { beta1, beta2, eps, gradScale } = options;
-  const g = gradScale ? tf.mul(grad, gradScale) : grad;
+  const { beta1, beta2, eps } = options;
   if (hasNative('fused.adamw')) {
-    return runNative('fused.adamw', { param, grad: g, m, v, ...shared }, { beta1, beta2, eps }) as [
+    return runNative('fused.adamw', { param, grad, m, v, ...shared }, { beta1, beta2, eps }) as [
       Tensor,
       Tensor,
       Tensor,
     ];
   }
-  const nextM = tf.add(m, tf.mul(tf.sub(g, m), 1 - beta1));
-  const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(g), 1 - beta2));
-  const denominator = tf.add(tf.mul(tf.sqrt(nextV), shared.rootCorrection), eps);
-  const p = tf.sub(tf.mul(param, shared.decay), tf.div(tf.mul(nextM, shared.rate), denominator));
-  return [p, nextM, nextV];
+  const { decay, rate, rootCorrection, firstShare, secondShare } = shared;
+  const nextM = tf.add(tf.mul(m, beta1), tf.mul(grad, firstShare));
+  const nextV = tf.add(tf.mul(v, beta2), tf.square(tf.mul(grad, secondShare)));
+  const denominator = tf.add(tf.mul(tf.sqrt(nextV), rootCorrection), eps);
+  return [tf.sub(tf.mul(param, decay), tf.div(tf.mul(nextM, rate), denominator)), nextM, nextV];
 }
 
-function sharedScalars({ lr, weightDecay, step, beta1, beta2 }: AdamwStep): Shared {
+function sharedScalars({ lr, weightDecay, step, beta1, beta2, gradScale }: AdamwStep): Shared {
   const count = tf.cast(step, 'float32');
+  const scale = gradScale ?? 1;
   return {
     decay: tf.sub(1, tf.mul(lr, weightDecay)),
     rate: tf.div(lr, correction(beta1, count)),
     rootCorrection: tf.rsqrt(correction(beta2, count)),
+    firstShare: tf.mul(scale, 1 - beta1),
+    secondShare: tf.mul(scale, Math.sqrt(1 - beta2)),
   };
 }
 

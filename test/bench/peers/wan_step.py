@@ -1,7 +1,7 @@
 """One training step of a Wan-shaped diffusion transformer in PyTorch eager, as a peer of the onnx engine.
 
 Reads one JSON object a line from standard input and answers each with one line:
-{"setup": {...sizes}} builds the model; {"steps": n} runs n steps and answers {"ms": [...], "loss": x}.
+{"setup": {...sizes}} builds the model; {"steps": n} runs n steps and answers {"ms": [...], "cpuMs": [...], "loss": x}.
 The process waits on its input in between, so that two peers can be timed in turn.
 """
 
@@ -120,13 +120,13 @@ class Run:
         self.context = torch.randn(batch, length, size["text"])
 
     def step(self):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         loss = (self.model(self.x, self.t, self.context) - self.target).square().mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         value = loss.item()
-        return (time.perf_counter() - start) * 1e3, value
+        return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3, value
 
 
 def main():
@@ -138,7 +138,8 @@ def main():
             answer = {"parameters": sum(p.numel() for p in run.model.parameters()), "torch": torch.__version__}
         else:
             results = [run.step() for _ in range(message["steps"])]
-            answer = {"ms": [ms for ms, _ in results], "loss": results[-1][1]}
+            wall, cpu, losses = zip(*results)
+            answer = {"ms": wall, "cpuMs": cpu, "loss": losses[-1]}
         print(json.dumps(answer), flush=True)
 
 

@@ -3,17 +3,17 @@ import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
 import type { Value } from '../value.ts';
 
+/** A weight with its gradient and moments, and the scalars that all weights share: see ops/adamw.ts. */
 interface AdamwInputs {
   param: Value;
   grad: Value;
   m: Value;
   v: Value;
-  /** 1 - lr * weightDecay */
   decay: Value;
-  /** lr / (1 - beta1ᵗ) */
   rate: Value;
-  /** 1 / sqrt(1 - beta2ᵗ) */
   rootCorrection: Value;
+  firstShare: Value;
+  secondShare: Value;
 }
 interface AdamwAttributes {
   beta1: number;
@@ -22,9 +22,11 @@ interface AdamwAttributes {
 }
 
 function update(inputs: AdamwInputs, { beta1, beta2, eps }: AdamwAttributes, g: GraphBuilder): Value[] {
-  const { param, grad, m, v, decay, rate, rootCorrection } = inputs;
-  const nextM = beta1 === 0 ? grad : g.add(g.mul(m, beta1), g.mul(grad, 1 - beta1));
-  const nextV = g.add(g.mul(v, beta2), g.mul(g.mul(grad, grad), 1 - beta2));
+  const { param, grad, m, v, decay, rate, rootCorrection, firstShare, secondShare } = inputs;
+  const first = g.mul(grad, firstShare);
+  const root = g.mul(grad, secondShare);
+  const nextM = beta1 === 0 ? first : g.add(g.mul(m, beta1), first);
+  const nextV = g.add(g.mul(v, beta2), g.mul(root, root));
   const denominator = g.add(g.mul(g.map('Sqrt', nextV), rootCorrection), eps);
   return [g.sub(g.mul(param, decay), g.div(g.mul(nextM, rate), denominator)), nextM, nextV];
 }
