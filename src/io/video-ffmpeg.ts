@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 /** A run of ffmpeg that failed, with the end of what it said. */
 export class FfmpegError extends Error {
@@ -19,12 +22,20 @@ export async function findFfmpeg(environment: NodeJS.ProcessEnv = process.env): 
     if (await isProgram(named)) return named;
     throw new FfmpegError(`FFMPEG_BIN is "${named}", which is no program: set it to an ffmpeg, or unset it`);
   }
-  const { default: bundled } = await import('ffmpeg-static');
   const name = process.platform === 'win32' ? 'ffmpeg.exe' : 'ffmpeg';
   const places = path.split(delimiter).filter((folder) => folder !== '');
-  const candidates = [bundled as unknown as string | null, ...places.map((folder) => join(folder, name))];
-  for (const candidate of candidates) if (candidate && (await isProgram(candidate))) return candidate;
+  const candidates = [...bundledFolder(), ...places].map((folder) => join(folder, name));
+  for (const candidate of candidates) if (await isProgram(candidate)) return candidate;
   return null;
+}
+
+/** Where ffmpeg-static puts its binary; the package itself is not run, as it would read the environment once for all. */
+function bundledFolder(): string[] {
+  try {
+    return [dirname(createRequire(import.meta.url).resolve('ffmpeg-static/package.json'))];
+  } catch {
+    return [];
+  }
 }
 
 async function isProgram(path: string): Promise<boolean> {
@@ -48,14 +59,9 @@ export async function runFfmpeg(
     child.on('error', reject);
     child.on('close', resolve);
   });
-  // A closed pipe shows in the exit status too, with a better reason.
-  child.stdin.on('error', () => undefined);
-  for (const chunk of input) {
-    if (!child.stdin.write(chunk))
-      await Promise.race([new Promise((resume) => child.stdin.once('drain', resume)), ended]);
-  }
-  child.stdin.end();
-  const status = await ended;
+  // A pipe that ffmpeg closes early shows in its exit status, with a better reason.
+  const fed = pipeline(Readable.from(input), child.stdin).catch(() => undefined);
+  const [status] = await Promise.all([ended, fed]);
   const text = Buffer.concat(messages).toString();
   if (status !== 0)
     throw new FfmpegError(`${program} ended with ${status}: ${text.trim().split('\n').slice(-4).join('; ')}`);

@@ -1,4 +1,4 @@
-import type { CurveData } from './curve.ts';
+import { type CurveData, sparse } from './curve-data.ts';
 import type { NamedLine } from './series.ts';
 import { fitText, ink, sans, seriesColour, svgDocument, svgText, textWidth } from './theme.ts';
 
@@ -11,6 +11,17 @@ interface Point {
 }
 
 const margin = 12;
+/** Name of a reference line: above it at the right end, legible over other lines. */
+const referenceLabel = {
+  frameAnchor: 'right',
+  textAnchor: 'end',
+  dy: -8,
+  fill: ink.muted,
+  stroke: '#ffffff',
+  strokeWidth: 4,
+} as const;
+const margins = { marginLeft: 56, marginRight: 18, marginTop: 22, marginBottom: 40 };
+const logScale = { type: 'log', ticks: 5, tickFormat: '~g' } as const;
 
 /** Draws curves as an SVG document: title, legend, then the chart by Observable Plot on a DOM without a browser. */
 export async function drawCurve(data: CurveData): Promise<string> {
@@ -50,28 +61,34 @@ async function drawChart({ lines, raw, options }: CurveData, width: number, heig
   const isLog = (axis: 'x' | 'y'): boolean => log === axis || log === 'both';
   const shown = (line: NamedLine): Point[] => points(line, isLog('x'), isLog('y'));
   const style = (index: number, strokeWidth: number, strokeOpacity: number = 1) => ({
-    ...{ x: 'x', y: 'y', stroke: seriesColour(index), strokeWidth, strokeOpacity, strokeLinejoin: 'round' as const },
+    x: 'x',
+    y: 'y',
+    stroke: seriesColour(index),
+    strokeWidth,
+    strokeOpacity,
+    strokeLinejoin: 'round' as const,
   });
   const chart = Plot.plot({
-    ...{ document, width, height, marginLeft: 56, marginRight: 18, marginTop: 22, marginBottom: 40 },
+    document,
+    width,
+    height,
+    ...margins,
     style: { fontSize: '12px', fontFamily: sans, color: ink.text },
-    x: { label: xLabel, ...(isLog('x') && { type: 'log' as const }), tickSpacing: 90, nice: false },
-    y: { label: yLabel, ...(isLog('y') && { type: 'log' as const }), tickSpacing: 45, nice: true, grid: true },
+    x: { label: xLabel, ...(isLog('x') && logScale), tickSpacing: 90, nice: false },
+    y: { label: yLabel, ...(isLog('y') && logScale), tickSpacing: 45, nice: true, grid: true },
     marks: [
       ...lines.map((line, i) =>
         line.low
           ? Plot.areaY(shown(line), { x: 'x', y1: 'low', y2: 'high', fill: seriesColour(i), fillOpacity: 0.15 })
           : null,
       ),
-      ...raw.map((line, i) => Plot.line(shown(line), style(i, 1, 0.25))),
+      ...raw.map((line, i) => line && Plot.line(shown(line), style(i, 1, 0.25))),
       ...lines.map((line, i) => Plot.line(shown(line), style(i, 2))),
       ...lines.map((line, i) =>
-        line.y.length <= 30 ? Plot.dot(shown(line), { x: 'x', y: 'y', r: 3, fill: seriesColour(i) }) : null,
+        line.y.length <= sparse ? Plot.dot(shown(line), { x: 'x', y: 'y', r: 3, fill: seriesColour(i) }) : null,
       ),
       Plot.ruleY(Object.values(references), { stroke: ink.muted, strokeDasharray: '5 4' }),
-      Plot.text(Object.entries(references), {
-        ...{ y: '1', text: '0', frameAnchor: 'right' as const, textAnchor: 'end' as const, dy: -7, fill: ink.muted },
-      }),
+      Plot.text(Object.entries(references), { ...referenceLabel, y: '1', text: '0' }),
     ],
   } as unknown as Parameters<typeof Plot.plot>[0]);
   return (chart as unknown as { outerHTML: string }).outerHTML;

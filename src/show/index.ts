@@ -1,6 +1,7 @@
 export { resolveEncoder } from '../io/video.ts';
 export * from './clip.ts';
-export { type CurveOptions, curve } from './curve.ts';
+export { curve } from './curve.ts';
+export type { CurveOptions } from './curve-data.ts';
 export { type Figure, jupyterDisplay, type MimeBundle } from './figure.ts';
 export * from './flow.ts';
 export * from './flow-colours.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
-import { tf } from '../../src/engine/tf.ts';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   addNoise,
   fewStep,
@@ -8,6 +8,7 @@ import {
   guided,
   noiseToX0,
   perFrame,
+  type Sigma,
   velocityTarget,
   velocityToNoise,
   velocityToX0,
@@ -18,21 +19,21 @@ beforeAll(async () => {
   await engine.use('cpu');
 });
 
-const x0 = () => tf.tensor([0.3, -1.2, 2], [1, 3, 1, 1, 1]);
-const noise = () => tf.tensor([1.1, 0.4, -0.7], [1, 3, 1, 1, 1]);
+const x0 = (): Tensor => tf.tensor([0.3, -1.2, 2], [1, 3, 1, 1, 1]);
+const noise = (): Tensor => tf.tensor([1.1, 0.4, -0.7], [1, 3, 1, 1, 1]);
 
-test.each([['one level', () => 0.7] as const, ['a level a frame', () => perFrame([[0.2, 0.7, 0.95]])] as const])(
-  'x0, noise and velocity convert into each other: %s',
-  (_, level) => {
-    const sigma = level();
-    const x = addNoise(x0(), noise(), sigma);
-    const v = velocityTarget(x0(), noise());
-    expect(velocityToX0(x, v, sigma).dataSync()).toBeAllClose(x0().dataSync(), { atol: 1e-6 });
-    expect(velocityToNoise(x, v, sigma).dataSync()).toBeAllClose(noise().dataSync(), { atol: 1e-6 });
-    expect(x0ToVelocity(x, x0(), sigma).dataSync()).toBeAllClose(v.dataSync(), { atol: 1e-5 });
-    expect(noiseToX0(x, noise(), sigma).dataSync()).toBeAllClose(x0().dataSync(), { atol: 2e-5 });
-  },
-);
+test.each([
+  ['one level', (): Sigma => 0.7] as const,
+  ['a level a frame', (): Sigma => perFrame([[0.2, 0.7, 0.95]])] as const,
+])('x0, noise and velocity convert into each other: %s', (_, level) => {
+  const sigma = level();
+  const x = addNoise(x0(), noise(), sigma);
+  const v = velocityTarget(x0(), noise());
+  expect(velocityToX0(x, v, sigma).dataSync()).toBeAllClose(x0().dataSync(), { atol: 1e-6 });
+  expect(velocityToNoise(x, v, sigma).dataSync()).toBeAllClose(noise().dataSync(), { atol: 1e-6 });
+  expect(x0ToVelocity(x, x0(), sigma).dataSync()).toBeAllClose(v.dataSync(), { atol: 1e-5 });
+  expect(noiseToX0(x, noise(), sigma).dataSync()).toBeAllClose(x0().dataSync(), { atol: 2e-5 });
+});
 
 test('the ends are exact: only noise at 1, only the sample at 0', () => {
   expect(addNoise(x0(), noise(), 1).dataSync()).toEqual(noise().dataSync());

@@ -135,6 +135,22 @@ describe('sampleTrajectories', () => {
     expect((await whole.read('t0')).states.shape).toEqual([5, 2, 1, 1, 3]);
   });
 
+  test('batches change neither the noise nor the files', async () => {
+    const single = await openTrajectories(join(folder, 'single'));
+    for await (const _ of sampleTrajectories(jobs, settings(single)));
+    const pairs = await openTrajectories(join(folder, 'pairs'));
+    const prompts: string[][] = [];
+    let disposed = 0;
+    const teacher = (batch: readonly string[]) => {
+      prompts.push([...batch]);
+      return Object.assign((...args: Parameters<Velocity>) => straight(...args), { dispose: () => void disposed++ });
+    };
+    for await (const _ of sampleTrajectories(jobs, { ...settings(pairs), teacher, batch: 2 }));
+    expect(prompts).toEqual([['p0', 'p1'], ['p2']]);
+    expect(disposed).toBe(2);
+    for (const { id } of jobs) expect((await pairs.read(id)).states).toEqual((await single.read(id)).states);
+  });
+
   test('keeps no tensor and stops at an abort', async () => {
     const store = await openTrajectories(folder);
     const before = tf.memory().numTensors;

@@ -1,0 +1,75 @@
+import { type CurveData, sparse } from './curve-data.ts';
+import type { NamedLine } from './series.ts';
+import { ink, sans, seriesColour } from './theme.ts';
+
+const referenceLine = {
+  type: 'line',
+  xref: 'paper',
+  x0: 0,
+  x1: 1,
+  line: { color: ink.muted, dash: 'dash', width: 1 },
+};
+const referenceLabel = { xref: 'paper', x: 1, xanchor: 'right', yanchor: 'bottom', showarrow: false };
+
+/** Plotly's description of the chart: data, layout, config. */
+export function plotly({ lines, raw, options }: CurveData): object {
+  const { title, xLabel, yLabel, log, width = 640, height = 360, references = {} } = options;
+  const isLog = (name: 'x' | 'y'): boolean => log === name || log === 'both';
+  const shapes = Object.values(references).map((y) => ({ ...referenceLine, y0: y, y1: y }));
+  const annotations = Object.entries(references).map(([text, y]) => ({
+    ...referenceLabel,
+    text,
+    y: isLog('y') ? Math.log10(y) : y,
+  }));
+  const layout = {
+    title: { text: title ?? '' },
+    width,
+    height,
+    shapes,
+    annotations,
+    xaxis: axis(xLabel, isLog('x')),
+    yaxis: axis(yLabel, isLog('y')),
+    font: { family: sans, color: ink.text },
+    margin: { l: 60, r: 20, t: title ? 50 : 20, b: 50 },
+    legend: { orientation: 'h', y: -0.2 },
+    plot_bgcolor: '#ffffff',
+    paper_bgcolor: '#ffffff',
+  };
+  return {
+    data: [...raw.flatMap(rawTrace), ...lines.flatMap(traces)],
+    layout,
+    config: { responsive: true, displaylogo: false },
+  };
+}
+
+function axis(label: string | undefined, isLog: boolean): object {
+  return { title: { text: label ?? '' }, type: isLog ? 'log' : 'linear', gridcolor: ink.faint, zeroline: false };
+}
+
+function rawTrace(raw: NamedLine | null, index: number): object[] {
+  if (!raw) return [];
+  const line = { color: seriesColour(index), width: 1 };
+  const { x, y } = raw;
+  return [
+    { type: 'scatter', mode: 'lines', x, y: finite(y), line, opacity: 0.25, showlegend: false, hoverinfo: 'skip' },
+  ];
+}
+
+function traces({ name, x, y, low, high }: NamedLine, index: number): object[] {
+  const color = seriesColour(index);
+  const edge = { type: 'scatter', mode: 'lines', x, line: { width: 0, color }, showlegend: false, hoverinfo: 'skip' };
+  const band =
+    low && high
+      ? [
+          { ...edge, y: finite(low) },
+          { ...edge, y: finite(high), fill: 'tonexty', fillcolor: `${color}26` },
+        ]
+      : [];
+  const mode = y.length <= sparse ? 'lines+markers' : 'lines';
+  return [...band, { type: 'scatter', mode, name, x, y: finite(y), line: { color, width: 2 } }];
+}
+
+/** JSON knows no NaN: gaps are null. */
+function finite(values: readonly number[]): (number | null)[] {
+  return values.map((value) => (Number.isFinite(value) ? value : null));
+}
