@@ -1,26 +1,30 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-
 import { type Key, toTensor, withoutGradient } from '../../nn/index.ts';
-import { addNoise, type Schedule, velocityToX0 } from '../../sampler/index.ts';
-import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../dmd.ts';
-import { flowMatchingLoss, spread } from '../flow-matching.ts';
-import type { Objective } from '../gradients.ts';
+import { addNoise, type Schedule } from '../../sampler/index.ts';
+import { dmdLoss } from '../dmd.ts';
+import { spread } from '../flow-matching.ts';
 import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
 import { type Average, Learner, type LearnerOptions } from '../learner.ts';
+import {
+  cleanEstimate,
+  criticLoss,
+  drawView,
+  matchingDirection,
+  type ScoreOptions,
+  type ScoreView,
+  scoreConfig,
+} from '../scores.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
 import { makeUpdate, type Replayable, replayable, type UpdateResult } from '../update.ts';
 
 /** What distillation to a few steps takes. */
-export interface DistilOptions extends RunOptions {
+export interface DistilOptions extends RunOptions, ScoreOptions {
   /** The few-step network that is trained; starts from the teacher's weights. */
   generator: Network;
   generatorLearner: LearnerOptions;
-  average?: Average;
-  /** Fake score: learns the distribution of the generator's clips; starts from the teacher's weights. */
-  critic: Network;
   criticLearner: LearnerOptions;
-  /** Real score, frozen. */
-  teacher: Network;
+  /** Weights that follow the generator as a moving average, made by `ema.init`. */
+  average?: Average;
   prompts: Source<readonly string[]>;
   encodeText: EncodeText;
   /** Clips per step. */
@@ -29,15 +33,7 @@ export interface DistilOptions extends RunOptions {
   latentShape: readonly number[];
   /** The generator's denoising steps, see `denoisingSteps`. */
   schedule: Schedule;
-  /** Extra guidance of the real score, `cond + w·(cond - uncond)`: a usual scale of `1 + w`. @defaultValue 3 */
-  realGuidance?: number;
-  /** The same for the fake score. @defaultValue 0 */
-  fakeGuidance?: number;
-  /** Prompt that stands for none. @defaultValue '' */
-  unconditionalPrompt?: string;
-  /** Shift of the noise levels at which the scores are compared. @defaultValue 5 */
-  shift?: number;
-  /** Critic updates per generator update. @defaultValue 5 */
+  /** Steps (critic updates) per generator update. @defaultValue 5 */
   generatorEvery?: number;
 }
 
@@ -52,90 +48,66 @@ export function distil(options: DistilOptions): AsyncGenerator<TrainStep, void, 
   return runStage(() => prepare(options), options);
 }
 
+/** A batch for either update; all tensors, so that the recorded step serves every exit step. */
+interface Entry extends ScoreView {
+  /** The generator's sample `[B, F, H, W, C]` on entering its exit step, and that step's noise level `[B]`. */
+  x: Tensor;
+  sigma: Tensor;
+}
+
 function prepare(options: DistilOptions): Stage {
   const { average = null, generatorEvery = 5 } = options;
   const generator = new Learner('generator', options.generator.weights, options.generatorLearner, average);
   const critic = new Learner('critic', options.critic.weights, options.criticLearner);
-  const simulator = makeSimulator(options);
-  const updates = {
-    generator: makeUpdate(generator, generatorObjective(options)),
-    critic: makeUpdate(critic, criticObjective(options)),
-  };
+  const simulator = makeSimulator(options.generator);
+  const updateGenerator = makeUpdate(generator, (entry: Entry) => {
+    const x0 = cleanEstimate(options.generator, entry.x, entry.sigma, entry.context);
+    const direction = matchingDirection(options, x0, entry);
+    return { loss: dmdLoss(x0, direction), values: { dmdGradient: tf.mean(tf.abs(direction)) } };
+  });
+  const updateCritic = makeUpdate(critic, (entry: Entry) => {
+    const x0 = withoutGradient(() => cleanEstimate(options.generator, entry.x, entry.sigma, entry.context));
+    return { loss: criticLoss(options.critic, x0, entry) };
+  });
   const step: Stage['step'] = async (index, key) => {
-    const results: UpdateResult[] = [];
+    const generated: UpdateResult[] = [];
     if ((index - 1) % generatorEvery === 0) {
       const entry = await drawEntry(options, simulator, key.stream('generator'));
-      const { loss, gradNorm, clipped, values } = await withTensors(entry, (t) => updates.generator(t));
-      const named = { ...values, generatorLoss: loss, generatorGradNorm: gradNorm };
-      results.push({ loss, gradNorm, clipped, values: named });
+      generated.push(asGenerator(await withTensors(entry, (t) => updateGenerator(t))));
     }
     const entry = await drawEntry(options, simulator, key.stream('critic'));
-    return [await withTensors(entry, (t) => updates.critic(t)), ...results];
+    return [await withTensors(entry, (t) => updateCritic(t)), ...generated];
   };
   const dispose = (): void => {
-    for (const made of [simulator, updates.generator, updates.critic]) made.dispose();
+    for (const made of [simulator, updateGenerator, updateCritic]) made.dispose();
   };
   return { name: 'distil', config: configOf(options), learners: [generator, critic], step, dispose };
 }
 
+/** The generator's numbers under names of their own, beside the critic's. */
+export function asGenerator({ loss, gradNorm, clipped, values }: UpdateResult): UpdateResult {
+  return { loss, gradNorm, clipped, values: { ...values, generatorLoss: loss, generatorGradNorm: gradNorm } };
+}
+
 function configOf(options: DistilOptions): Stage['config'] {
-  const { batch, latentShape, schedule, realGuidance = 3, fakeGuidance = 0, shift = 5, generatorEvery = 5 } = options;
+  const { batch, latentShape, schedule, generatorEvery = 5 } = options;
   const generator = learnerConfig(options.generatorLearner, options.average);
   const critic = learnerConfig(options.criticLearner);
-  const sigmas = [...schedule.sigmas];
-  return { generator, critic, batch, latentShape, sigmas, realGuidance, fakeGuidance, shift, generatorEvery };
-}
-
-/** A batch for either update; all tensors, so that the recorded step serves every exit step. */
-interface Entry {
-  /** The generator's sample `[B, F, H, W, C]` on entering its exit step, with that step's noise level `[B]`. */
-  x: Tensor;
-  sigma: Tensor;
-  /** Text states `[B, L, D]` with and without the prompt. */
-  context: Tensor;
-  unconditional: Tensor;
-  /** Noise `[B, F, H, W, C]` and level `[B]` at which the scores see the clip. */
-  noise: Tensor;
-  level: Tensor;
-}
-
-/** Clean estimate of a network at noise levels `sigma` `[B]`. */
-function cleanEstimate(network: Network, x: Tensor, sigma: Tensor, context: Tensor): Tensor {
-  const velocity = network.forward(network.weights, { x, t: tf.mul(sigma, 1000), context });
-  return velocityToX0(x, velocity, spread(sigma, x));
-}
-
-function generatorObjective(options: DistilOptions): (entry: Entry) => Objective {
-  return ({ x, sigma, context, unconditional, noise, level }) => {
-    const x0 = cleanEstimate(options.generator, x, sigma, context);
-    const gradient = withoutGradient(() => {
-      const noised = addNoise(x0, noise, spread(level, x0));
-      const score = (network: Network, scale: number): Tensor => {
-        const conditional = cleanEstimate(network, noised, level, context);
-        if (scale === 0) return conditional;
-        return guidedScore(conditional, cleanEstimate(network, noised, level, unconditional), scale);
-      };
-      const fake = score(options.critic, options.fakeGuidance ?? 0);
-      return dmdGradient(x0, fake, score(options.teacher, options.realGuidance ?? 3)).gradient;
-    });
-    return { loss: dmdLoss(x0, gradient), values: { dmdGradient: tf.mean(tf.abs(gradient)) } };
-  };
-}
-
-function criticObjective(options: DistilOptions): (entry: Entry) => Objective {
-  return ({ x, sigma, context, noise, level }) => {
-    const x0 = withoutGradient(() => cleanEstimate(options.generator, x, sigma, context));
-    const noised = addNoise(x0, noise, spread(level, x0));
-    const { weights, forward } = options.critic;
-    const velocity = forward(weights, { x: noised, t: tf.mul(level, 1000), context });
-    return { loss: flowMatchingLoss(velocity, x0, noise) };
+  return {
+    generator,
+    critic,
+    ...scoreConfig(options),
+    batch,
+    latentShape,
+    sigmas: [...schedule.sigmas],
+    generatorEvery,
   };
 }
 
 /** One few-step move: the clean estimate of `x` at `sigma`, noised again to `next`. */
 type Simulator = Replayable<[x: Tensor, sigma: Tensor, context: Tensor, noise: Tensor, next: Tensor], Tensor>;
 
-function makeSimulator({ generator }: DistilOptions): Simulator {
+function makeSimulator(generator: Network): Simulator {
   return replayable((x, sigma, context, noise, next) =>
     tf.tidy(() => addNoise(cleanEstimate(generator, x, sigma, context), noise, spread(next, x))),
   );
@@ -143,20 +115,13 @@ function makeSimulator({ generator }: DistilOptions): Simulator {
 
 /** Draw prompts, an exit step and the scores' noise, and bring the generator's sample to that step. */
 async function drawEntry(options: DistilOptions, simulator: Simulator, key: Key): Promise<Entry> {
-  const { batch, schedule, latentShape, shift = 5 } = options;
+  const { batch, schedule, latentShape } = options;
   const prompts = await options.prompts(key.stream('prompts'), batch);
-  const context = options.encodeText(prompts);
-  const exit = key.stream('exit').integer(0, schedule.timesteps.length);
   const shape = [batch, ...latentShape];
-  const raw = key.stream('level').integers(0, 1000, batch);
-  return {
-    x: simulate(schedule, simulator, { exit, context, shape, key: key.stream('rollout') }),
-    sigma: tf.fill([batch], schedule.sigmas[exit] as number),
-    context,
-    unconditional: options.encodeText(prompts.map(() => options.unconditionalPrompt ?? '')),
-    noise: toTensor(key.stream('noise').normal(shape)),
-    level: tf.tensor1d(Array.from(raw, (u) => dmdTimestep(u, { shift }) / 1000)),
-  };
+  const view = drawView(options, { key: key.stream('view'), prompts, shape });
+  const exit = key.stream('exit').integer(0, schedule.timesteps.length);
+  const x = simulate(schedule, simulator, { exit, context: view.context, shape, key: key.stream('rollout') });
+  return { ...view, x, sigma: tf.fill([batch], schedule.sigmas[exit] as number) };
 }
 
 /** The sample that enters the exit step: noise, then a move for each earlier step. */
