@@ -1,5 +1,6 @@
 export * from './diagnostics/index.ts';
 export * from './digits/index.ts';
+export * from './distance/index.ts';
 export * from './flow/index.ts';
 export * from './motion/index.ts';
 export { roundHalfEven } from './rounding.ts';

@@ -1,0 +1,75 @@
+import { mapEigenvalues, multiply, symmetricEigen } from './eigen.ts';
+
+/** Mean and covariance of a set of features. */
+export interface Moments {
+  /** [D] */
+  mean: Float64Array;
+  /** [D, D], with n - 1 in the denominator */
+  covariance: Float64Array;
+}
+
+/** Moments of features, one row of D numbers per clip. Throws with fewer than two rows. */
+export function moments(features: readonly ArrayLike<number>[]): Moments {
+  const [first] = features;
+  if (first === undefined || features.length < 2) {
+    throw new RangeError(`moments got ${features.length} rows of features; want two or more`);
+  }
+  const width = first.length;
+  const mean = new Float64Array(width);
+  for (const row of features) for (let i = 0; i < width; i++) mean[i]! += row[i]! / features.length;
+  const covariance = new Float64Array(width * width);
+  for (const row of features) {
+    for (let i = 0; i < width; i++) {
+      const factor = (row[i]! - mean[i]!) / (features.length - 1);
+      for (let j = 0; j < width; j++) covariance[i * width + j]! += factor * (row[j]! - mean[j]!);
+    }
+  }
+  return { mean, covariance };
+}
+
+/**
+ * Frechet distance of two normal distributions: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^.5 S2 S1^.5)^.5), by symmetric
+ * eigendecompositions with eigenvalues clipped at 0. Its bias falls as 1/n: compare only sets of one size n > D, beside
+ * the distance of two halves of the real set. Say which encoder the features are of; "FVD" means I3D.
+ */
+export function frechetDistance(a: Moments, b: Moments): number {
+  const n = a.mean.length;
+  if (b.mean.length !== n) throw new RangeError(`features have ${n} and ${b.mean.length} values; want equal lengths`);
+  const root = mapEigenvalues(symmetricEigen(a.covariance, n), (value) => Math.sqrt(Math.max(0, value)));
+  const middle = multiply(multiply(root, b.covariance, n), root, n);
+  const symmetric = middle.map((value, i) => (value + middle[(i % n) * n + Math.floor(i / n)]!) / 2);
+  const cross = symmetricEigen(symmetric, n).values.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0);
+  let distance = -2 * cross;
+  for (let i = 0; i < n; i++) {
+    distance += (a.mean[i]! - b.mean[i]!) ** 2 + a.covariance[i * (n + 1)]! + b.covariance[i * (n + 1)]!;
+  }
+  return distance;
+}
+
+/**
+ * Unbiased squared kernel distance of two sets of features with the kernel (x.y / D + 1)^3; negative values are legal.
+ * Source: Binkowski et al. 2018.
+ */
+export function kernelDistance(a: readonly ArrayLike<number>[], b: readonly ArrayLike<number>[]): number {
+  if (a.length < 2 || b.length < 2)
+    throw new RangeError('kernelDistance wants two rows of features or more on each side');
+  return within(a) + within(b) - 2 * between(a, b);
+}
+
+function kernel(x: ArrayLike<number>, y: ArrayLike<number>): number {
+  let dot = 0;
+  for (let i = 0; i < x.length; i++) dot += x[i]! * y[i]!;
+  return (dot / x.length + 1) ** 3;
+}
+
+function within(rows: readonly ArrayLike<number>[]): number {
+  let sum = 0;
+  for (const [i, x] of rows.entries()) for (const y of rows.slice(i + 1)) sum += 2 * kernel(x, y);
+  return sum / (rows.length * (rows.length - 1));
+}
+
+function between(a: readonly ArrayLike<number>[], b: readonly ArrayLike<number>[]): number {
+  let sum = 0;
+  for (const x of a) for (const y of b) sum += kernel(x, y);
+  return sum / (a.length * b.length);
+}

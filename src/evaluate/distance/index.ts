@@ -1,0 +1,1 @@
+export { frechetDistance, kernelDistance, type Moments, moments } from './frechet.ts';
