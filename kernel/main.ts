@@ -10,7 +10,7 @@ import { bindNotebook } from './user/notebook.ts';
 import { UserSession } from './user/session.ts';
 
 /** Namespaces of the library that every notebook has without an import. */
-const NAMESPACES = ['engine', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show', 'dataset', 'tf'];
+const NAMESPACES = ['engine', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show', 'dataset', 'study', 'tf'];
 const NOTEBOOK = ['display', 'html', 'markdown', 'progress', 'input', 'clearOutput', 'kernel'];
 
 const here = dirname(fileURLToPath(import.meta.url));

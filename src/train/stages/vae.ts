@@ -19,6 +19,8 @@ export interface VaeTrainOptions extends RunOptions, LearnerOptions {
   loss?: 'l1' | 'l2';
   /** Weight of the divergence from the unit normal; 0 trains a plain autoencoder. @defaultValue 1e-6 */
   klWeight?: number;
+  /** Pixels whose brightest channel lies above `above` count `weight` times: for small things on an empty ground. */
+  pixelWeight?: { above: number; weight: number };
 }
 
 /**
@@ -31,7 +33,7 @@ export function vae(options: VaeTrainOptions): AsyncGenerator<TrainStep, void, v
 }
 
 function prepare(options: VaeTrainOptions): Stage {
-  const { average = null, batch, loss: kind = 'l1', klWeight = 1e-6 } = options;
+  const { average = null, batch, loss: kind = 'l1', klWeight = 1e-6, pixelWeight } = options;
   const { weights } = options.vae;
   const plain = withoutStatistics(options.vae.config);
   const learner = new Learner('vae', weights, options, average);
@@ -40,7 +42,8 @@ function prepare(options: VaeTrainOptions): Stage {
     const bounded = tf.clipByValue(logVariance, -30, 20);
     const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
     const error = tf.sub(decode(weights, plain, latents, { clamp: false }), video);
-    const reconstruction = tf.mean(kind === 'l1' ? tf.abs(error) : tf.square(error));
+    const deviation = kind === 'l1' ? tf.abs(error) : tf.square(error);
+    const reconstruction = tf.mean(pixelWeight ? tf.mul(deviation, weightOf(video, pixelWeight)) : deviation);
     if (klWeight === 0) return { loss: reconstruction };
     const kl = divergence(mean, bounded);
     return { loss: tf.add(reconstruction, tf.mul(kl, klWeight)), values: { reconstruction, kl } };
@@ -50,8 +53,20 @@ function prepare(options: VaeTrainOptions): Stage {
     const noise = key.stream('noise').normal(latentsOf(plain, video.shape));
     return [await withTensors({ video, noise }, (t) => update(t.video, t.noise))];
   };
-  const config = { ...learnerConfig(options, average), batch, loss: kind, klWeight };
+  const config = {
+    ...learnerConfig(options, average),
+    batch,
+    loss: kind,
+    klWeight,
+    ...(pixelWeight && { pixelWeight }),
+  };
   return { name: 'vae', config, learners: [learner], step, dispose: update.dispose };
+}
+
+/** The weight of each pixel [B, F, H, W, 1]. */
+function weightOf(video: Tensor, { above, weight }: { above: number; weight: number }): Tensor {
+  const lit = tf.cast(tf.greater(tf.max(video, 4, true), above), 'float32');
+  return tf.add(tf.mul(lit, weight - 1), 1);
 }
 
 /** Shape of the latents of a video `[B, F, H, W, 3]`. */

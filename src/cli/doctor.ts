@@ -1,0 +1,98 @@
+/** `reward-forcing doctor`: what is here, what could be had, and the one command for each. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { list, use } from '../engine/index.ts';
+import { resolveEncoder } from '../show/index.ts';
+import { packageRoot } from './package.ts';
+
+/** One line of the report. `fix` is the command that helps where something is missing. */
+export interface Finding {
+  what: string;
+  state: 'ok' | 'missing' | 'failed';
+  detail: string;
+  fix?: string;
+}
+
+/** Everything the doctor looks at. Never throws: a check that fails is a finding. */
+export async function examine(): Promise<Finding[]> {
+  const engines = await Promise.all(list().map(({ name }) => examineEngine(name)));
+  return [node(), machine(), ...engines, await video(), build(), python(), jupyter()];
+}
+
+function node(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const fits = major > 20 || (major === 20 && minor >= 19);
+  const detail = `Node.js ${process.versions.node}`;
+  return fits
+    ? { what: 'node', state: 'ok', detail }
+    : { what: 'node', state: 'failed', detail, fix: 'install Node.js 20.19 or newer' };
+}
+
+function machine(): Finding {
+  const memory = (totalmem() / 2 ** 30).toFixed(1);
+  return {
+    what: 'machine',
+    state: 'ok',
+    detail: `${cpus().length} cores, ${memory} GiB, ${process.platform} ${process.arch}`,
+  };
+}
+
+async function examineEngine(name: ReturnType<typeof list>[number]['name']): Promise<Finding> {
+  try {
+    const { device, versions } = await use(name);
+    const detail = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
+    return { what: `engine ${name}`, state: 'ok', detail: `${device}; ${detail.join(', ')}` };
+  } catch (error) {
+    return { what: `engine ${name}`, state: 'failed', detail: (error as Error).message, fix: 'npm ci' };
+  }
+}
+
+async function video(): Promise<Finding> {
+  const encoder = await resolveEncoder();
+  if (encoder.kind === 'ffmpeg') return { what: 'video', state: 'ok', detail: `ffmpeg at ${encoder.path}` };
+  const detail = 'no ffmpeg: clips are written as animated WebP';
+  return {
+    what: 'video',
+    state: 'missing',
+    detail,
+    fix: 'npm rebuild ffmpeg-static --ignore-scripts=false, or set FFMPEG_BIN',
+  };
+}
+
+function build(): Finding {
+  const main = join(packageRoot(), 'dist', 'kernel', 'main.js');
+  return existsSync(main)
+    ? { what: 'kernel', state: 'ok', detail: 'built' }
+    : { what: 'kernel', state: 'missing', detail: 'not built', fix: 'npm run build' };
+}
+
+function python(): Finding {
+  const version = run('python3', ['--version']);
+  return version === null
+    ? { what: 'python', state: 'missing', detail: 'only JupyterLab needs it', fix: 'install Python 3.10 or newer' }
+    : { what: 'python', state: 'ok', detail: version };
+}
+
+function jupyter(): Finding {
+  const specs = run('jupyter', ['kernelspec', 'list', '--json']);
+  if (specs === null) return { what: 'jupyter', state: 'missing', detail: 'no JupyterLab found', fix: 'npm run lab' };
+  const installed = Object.hasOwn((JSON.parse(specs) as { kernelspecs: object }).kernelspecs, 'reward-forcing');
+  return installed
+    ? { what: 'jupyter', state: 'ok', detail: 'the kernel is installed' }
+    : {
+        what: 'jupyter',
+        state: 'missing',
+        detail: 'the kernel is not installed',
+        fix: 'reward-forcing kernel install',
+      };
+}
+
+function run(command: string, args: string[]): string | null {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return null;
+  }
+}

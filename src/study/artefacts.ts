@@ -1,0 +1,69 @@
+/** Trained networks of the small scale as files: one safetensors each, with the configuration in its metadata. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSafetensors, writeSafetensors } from '../io/index.ts';
+import { Weights } from '../nn/index.ts';
+
+/** Names of the networks, in the order in which they are trained. */
+export const NETWORKS = [
+  'vae',
+  'teacher',
+  'distilled',
+  'ode',
+  'reward-forcing',
+  'reward',
+  'judge',
+  'classifier',
+] as const;
+export type NetworkName = (typeof NETWORKS)[number];
+
+/** Weights read back with what their file says about them. */
+export interface Artefact<Config> {
+  weights: Weights;
+  config: Config;
+  /** Further metadata: scale of a reward, stage, seed. */
+  about: Readonly<Record<string, string>>;
+  sha256: string;
+}
+
+export function artefactPath(folder: string, name: NetworkName): string {
+  return join(folder, `${name}.safetensors`);
+}
+
+export function hasArtefact(folder: string, name: NetworkName): boolean {
+  return existsSync(artefactPath(folder, name));
+}
+
+/** Writes weights with their configuration. */
+export async function saveArtefact(
+  folder: string,
+  name: NetworkName,
+  { weights, config, about = {} }: { weights: Weights; config: object; about?: Record<string, string> },
+): Promise<void> {
+  await writeSafetensors(artefactPath(folder, name), await weights.toHost(), {
+    ...about,
+    config: JSON.stringify(config),
+  });
+}
+
+/** Reads weights back. Throws with the command that makes them when they are not there. */
+export async function loadArtefact<Config>(folder: string, name: NetworkName): Promise<Artefact<Config>> {
+  const path = artefactPath(folder, name);
+  if (!existsSync(path)) {
+    throw new Error(
+      `${path} is missing: "npm run demo -- --from-scratch" trains it, the package ships one in data/study`,
+    );
+  }
+  const file = await openSafetensors(path);
+  const { config, ...about } = Object.fromEntries(file.metadata);
+  if (config === undefined)
+    throw new Error(`${path} holds no configuration in its metadata: it is not one of the small scale's networks`);
+  const weights = await Weights.stream(file.entries(), { trainable: true });
+  return { weights, config: JSON.parse(config) as Config, about, sha256: sha256(path) };
+}
+
+/** SHA-256 of a file in hexadecimal. */
+export function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}

@@ -1,0 +1,28 @@
+/** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
+export { type Artefact, loadArtefact, NETWORKS, type NetworkName, saveArtefact } from './artefacts.ts';
+export { Chain, type ChainOptions, type ChainProgress, runChain, weightsFolder } from './chain.ts';
+export {
+  type CompareOptions,
+  type Contestant,
+  compareOutcomes,
+  evaluateContestant,
+  evaluationPrompts,
+  type Outcome,
+} from './compare.ts';
+export {
+  clipLatentShape,
+  decodeClips,
+  distilledDraw,
+  generate,
+  generateAll,
+  guidedField,
+  type Net,
+  type Studio,
+  studentDraw,
+  studentSchedule,
+  teacherDraw,
+} from './generate.ts';
+export { type Judges, MEASURES, type MeasureName, type Measures, measure, scoreFrames, summarise } from './measure.ts';
+export { loadNetworks, type Networks, type StudentName } from './networks.ts';
+export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './recipe.ts';
+export { type Manifest, readManifest, shipWeights, verifyWeights } from './shipped.ts';

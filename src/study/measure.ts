@@ -1,0 +1,107 @@
+/** What generated clips are worth: caption fidelity, motion, rewards; a row per prompt, an entry per seed. */
+import { parseCaption } from '../dataset/digits/index.ts';
+import { tf } from '../engine/tf.ts';
+import {
+  bootstrap,
+  type Classifier,
+  captionFidelity,
+  clipDynamicDegree,
+  flicker,
+  type Interval,
+  type Scores,
+} from '../evaluate/index.ts';
+import { type Clip, clipFrame } from '../io/index.ts';
+import type { Reward } from '../reward/index.ts';
+
+/** Who judges. */
+export interface Judges {
+  reward: Reward;
+  /** Never trained on. */
+  judge: Reward;
+  classifier: Classifier;
+}
+
+/** Measures by name, each with its scores [prompt][seed]. */
+export type Measures = Readonly<Record<MeasureName, Scores>>;
+
+export const MEASURES = [
+  'digit',
+  'colour',
+  'direction',
+  'speed',
+  'dynamicDegree',
+  'pxPerFrame',
+  'flicker',
+  'reward',
+  'judge',
+  'rewardAllFrames',
+] as const;
+export type MeasureName = (typeof MEASURES)[number];
+
+/** Measures clips of prompts: `clips[seed][prompt]`. Shares are 0 or 1 a clip. */
+export async function measure(
+  clips: readonly (readonly Clip[])[],
+  prompts: readonly string[],
+  judges: Judges,
+): Promise<Measures> {
+  const perSeed = await Promise.all(clips.map((some) => measureOnce(some, prompts, judges)));
+  const scores = (name: MeasureName): Scores => prompts.map((_, i) => perSeed.map((seed) => seed[name][i]!));
+  return Object.fromEntries(MEASURES.map((name) => [name, scores(name)])) as unknown as Measures;
+}
+
+async function measureOnce(
+  clips: readonly Clip[],
+  prompts: readonly string[],
+  { reward, judge, classifier }: Judges,
+): Promise<Record<MeasureName, number[]>> {
+  const fidelity = await captionFidelity(clips, prompts.map(parseCaption), classifier);
+  const right = (name: 'digit' | 'colour' | 'direction' | 'speed'): number[] =>
+    fidelity.clips.map((clip) => Number(clip.right[name]));
+  return {
+    digit: right('digit'),
+    colour: right('colour'),
+    direction: right('direction'),
+    speed: right('speed'),
+    dynamicDegree: clips.map((clip) => Number(clipDynamicDegree(clip).moving)),
+    pxPerFrame: fidelity.clips.map(({ seen }) => seen.pxPerFrame),
+    flicker: clips.map(flicker),
+    reward: await scoreFrames(reward, clips, prompts, [-1]),
+    judge: await scoreFrames(judge, clips, prompts, [-1]),
+    rewardAllFrames: await scoreFrames(reward, clips, prompts, allFrames(clips)),
+  };
+}
+
+function allFrames(clips: readonly Clip[]): number[] {
+  return Array.from({ length: clips[0]?.frames ?? 0 }, (_, i) => i);
+}
+
+/** Mean score of chosen frames for each clip. */
+export async function scoreFrames(
+  reward: Reward,
+  clips: readonly Clip[],
+  prompts: readonly string[],
+  frames: readonly number[],
+): Promise<number[]> {
+  const totals = new Array<number>(clips.length).fill(0);
+  for (const frame of frames) {
+    const scores = tf.tidy(() => reward.score(stackFrames(clips, frame), [...prompts]));
+    for (const [i, value] of (await scores.data<'float32'>()).entries()) totals[i]! += value / frames.length;
+    scores.dispose();
+  }
+  return totals;
+}
+
+function stackFrames(clips: readonly Clip[], index: number): ReturnType<typeof tf.tensor4d> {
+  const [first] = clips;
+  if (!first) throw new RangeError('no clips to score: give one for each prompt');
+  const size = first.height * first.width * 3;
+  const data = new Float32Array(clips.length * size);
+  for (const [i, clip] of clips.entries()) data.set(clipFrame(clip, index), i * size);
+  return tf.tensor4d(data, [clips.length, first.height, first.width, 3]);
+}
+
+/** Estimate and 95% interval of every measure, resampling prompts. */
+export function summarise(measures: Measures, seed: number): Record<MeasureName, Interval> {
+  const entries = MEASURES.map((name) => [name, bootstrap(measures[name], { seed })] as const);
+  return Object.fromEntries(entries) as Record<MeasureName, Interval>;
+}

@@ -1,0 +1,140 @@
+/** The small-scale recipe: every size, seed and number of steps of the chain, as data that is stored with the results. */
+import { VOCABULARY } from '../dataset/digits/index.ts';
+import { type VaeConfig, vaeConfig } from '../model/vae/index.ts';
+import { type WanConfig, wanPresets } from '../model/wan/index.ts';
+import type { LearnerOptions, RateSchedule, SigmaSampling } from '../train/index.ts';
+
+/** A stage's length and optimizer. */
+export interface StageRecipe extends LearnerOptions {
+  steps: number;
+  batch: number;
+}
+
+/** Everything that decides the small-scale results. */
+export interface Recipe {
+  name: string;
+  seed: number;
+  /** Handwritten exemplars of each digit that the clips are drawn from. */
+  exemplars: number;
+  /** Labels drawn from in training; evaluation uses the same set, with clips that were never seen. */
+  text: { textDim: number; textLen: number };
+  vae: {
+    config: VaeConfig;
+    /** Side of the square windows around the digit that the autoencoder is trained on. */
+    window: number;
+    klWeight: number;
+    /** Weight of lit pixels over the black ground. */
+    litWeight: number;
+    train: StageRecipe;
+  };
+  /** Clips encoded once for the teacher. */
+  latents: number;
+  teacher: { config: WanConfig; train: StageRecipe; sampling: SigmaSampling; emaDecay: number };
+  /** How the teacher is sampled. */
+  sampling: { steps: number; shift: number; guidanceScale: number };
+  /** The student's nominal timesteps and their shift. */
+  student: { denoisingSteps: readonly number[]; shift: number };
+  distil: {
+    generator: StageRecipe;
+    critic: LearnerOptions;
+    generatorEvery: number;
+    guidance: number;
+    emaDecay: number;
+  };
+  trajectories: { count: number; steps: number };
+  ode: StageRecipe & { emaDecay: number };
+  reward: { preferenceSteps: number; classifierSteps: number; train: StageRecipe; emaDecay: number };
+  evaluation: { prompts: number; seeds: number };
+}
+
+const textDim = 64;
+const textLen = 8;
+
+function warmedUp(lr: number, steps: number, from: number): RateSchedule {
+  return {
+    lr,
+    warmup: Math.min(200, Math.ceil(steps / 10)),
+    decay: { kind: 'linear', from: Math.floor(steps * from), to: steps, final: 0.02 },
+  };
+}
+
+/** The published small-scale run. */
+export const studyRecipe: Recipe = {
+  name: 'study',
+  seed: 7,
+  exemplars: 20,
+  text: { textDim, textLen },
+  vae: {
+    config: vaeConfig({ dim: 8, z_dim: 8, dim_mult: [1, 2, 4], num_res_blocks: 1, temperal_downsample: [true, true] }),
+    window: 20,
+    klWeight: 1e-4,
+    litWeight: 5,
+    train: { steps: 2000, batch: 16, lr: warmedUp(3e-3, 2000, 0.3), betas: [0.9, 0.99], weightDecay: 0, clip: 1 },
+  },
+  latents: 24_000,
+  teacher: {
+    config: { ...wanPresets.study, text_dim: textDim, text_len: textLen },
+    train: { steps: 6000, batch: 64, lr: warmedUp(1.5e-3, 6000, 0.5), betas: [0.9, 0.99], weightDecay: 0, clip: 1 },
+    sampling: { kind: 'uniform' },
+    emaDecay: 0.999,
+  },
+  sampling: { steps: 48, shift: 2, guidanceScale: 3 },
+  student: { denoisingSteps: [1000, 750, 500, 250], shift: 2 },
+  distil: {
+    generator: { steps: 300, batch: 32, lr: 1e-4, betas: [0, 0.999], clip: 10 },
+    critic: { lr: 2e-4, betas: [0, 0.999], clip: 10 },
+    generatorEvery: 5,
+    guidance: 3,
+    emaDecay: 0.99,
+  },
+  trajectories: { count: 1400, steps: 48 },
+  ode: { steps: 1500, batch: 32, lr: warmedUp(3e-4, 1500, 0.5), betas: [0, 0.999], clip: 10, emaDecay: 0.99 },
+  reward: {
+    preferenceSteps: 600,
+    classifierSteps: 600,
+    train: { steps: 200, batch: 16, lr: 5e-5, betas: [0, 0.999], clip: 10 },
+    emaDecay: 0.95,
+  },
+  evaluation: { prompts: 64, seeds: 2 },
+};
+
+/** The whole chain at sizes that take seconds: for tests of the machinery, not for results. */
+export const smokeRecipe: Recipe = {
+  ...studyRecipe,
+  name: 'smoke',
+  exemplars: 2,
+  vae: {
+    ...studyRecipe.vae,
+    config: vaeConfig({ dim: 4, z_dim: 4, dim_mult: [1, 2, 2], num_res_blocks: 1, temperal_downsample: [true, true] }),
+    train: { ...studyRecipe.vae.train, steps: 2, batch: 2 },
+  },
+  latents: 8,
+  teacher: {
+    ...studyRecipe.teacher,
+    config: {
+      ...studyRecipe.teacher.config,
+      dim: 32,
+      ffn_dim: 64,
+      freq_dim: 32,
+      num_heads: 2,
+      num_layers: 1,
+      in_dim: 4,
+      out_dim: 4,
+    },
+    train: { ...studyRecipe.teacher.train, steps: 2, batch: 4 },
+  },
+  sampling: { ...studyRecipe.sampling, steps: 4 },
+  distil: { ...studyRecipe.distil, generator: { ...studyRecipe.distil.generator, steps: 2, batch: 2 } },
+  trajectories: { count: 4, steps: 4 },
+  ode: { ...studyRecipe.ode, steps: 2, batch: 2 },
+  reward: {
+    ...studyRecipe.reward,
+    preferenceSteps: 2,
+    classifierSteps: 2,
+    train: { ...studyRecipe.reward.train, steps: 2, batch: 2 },
+  },
+  evaluation: { prompts: 4, seeds: 1 },
+};
+
+/** Words that captions may use, in the order of the text table's rows. */
+export const vocabulary: readonly string[] = VOCABULARY;
