@@ -22,7 +22,7 @@ export function plotly({ lines, raw, options }: CurveData): object {
     y: isLog('y') ? Math.log10(y) : y,
   }));
   const layout = {
-    title: { text: title ?? '' },
+    title: { text: title ?? '', x: 0.02, xanchor: 'left' },
     width,
     height,
     shapes,
@@ -30,8 +30,8 @@ export function plotly({ lines, raw, options }: CurveData): object {
     xaxis: axis(xLabel, isLog('x')),
     yaxis: axis(yLabel, isLog('y')),
     font: { family: sans, color: ink.text },
-    margin: { l: 60, r: 20, t: title ? 50 : 20, b: 50 },
-    legend: { orientation: 'h', y: -0.2 },
+    margin: { l: 60, r: 20, t: (title ? 44 : 10) + (lines.length > 1 ? 30 : 10), b: 50 },
+    legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom', traceorder: 'normal' },
     plot_bgcolor: '#ffffff',
     paper_bgcolor: '#ffffff',
   };

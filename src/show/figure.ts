@@ -77,7 +77,7 @@ export function dataUri(bytes: Uint8Array, mime: string): string {
 }
 
 /** A PNG drawn at twice its size, as an image of its own size. */
-export function imageTag(png: Uint8Array, alt: string): string {
+function imageTag(png: Uint8Array, alt: string): string {
   const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
   return `<img src="${dataUri(png, 'image/png')}" alt="${escapeText(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
 }

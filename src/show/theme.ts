@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { escapeText } from './figure.ts';
 
 /** Colours of series, apart in hue and lightness (Okabe and Ito's palette, darkened yellow). */
-export const seriesColours: readonly string[] = [
+const seriesColours: readonly string[] = [
   '#0072b2',
   '#d55e00',
   '#009e73',
