@@ -4,8 +4,9 @@
  */
 import type { DataType, KernelBackend } from '@tensorflow/tfjs';
 import { tf } from '../tf.ts';
+import { type CpuBackend, cpuBackend, isHosted } from './host.ts';
 import type { Recorder } from './recorder.ts';
-import { sameShape, type TensorType, Value } from './value.ts';
+import { sameShape, type TensorArray, type TensorType, Value } from './value.ts';
 
 type BackendValues = Parameters<KernelBackend['write']>[0];
 
@@ -24,9 +25,13 @@ export function tensorType(dtype: DataType): TensorType {
 
 export class OnnxBackend extends tf.KernelBackend {
   readonly recorder: Recorder;
+  /** Keeps text and complex numbers, and computes kernels that this engine lacks. */
+  readonly host: CpuBackend = cpuBackend();
   private count = 0;
   /** Data that was created on another backend keeps its foreign id; here is its value. */
   private readonly adopted = new WeakMap<object, Value>();
+  /** Ids of data that the cpu backend keeps. */
+  private readonly hosted = new WeakSet<object>();
   /** Values whose data has moved to another backend. */
   private readonly departed = new WeakSet<Value>();
 
@@ -60,6 +65,16 @@ export class OnnxBackend extends tf.KernelBackend {
     return this.adopted.get(dataId);
   }
 
+  /** The data of a tensor, in its own shape. */
+  readTensor(tensor: TensorHandle): TensorArray {
+    return this.recorder.read(this.valueFor(tensor));
+  }
+
+  /** Marks data as kept by the cpu backend. */
+  keepOnHost(dataId: object): void {
+    this.hosted.add(dataId);
+  }
+
   /** A tensor for a kernel's result: one more reference to its value. */
   handle(value: Value): TensorHandle {
     if (value.refs++ === 0) this.count++;
@@ -67,13 +82,25 @@ export class OnnxBackend extends tf.KernelBackend {
   }
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
+    if (isHosted(dtype)) return this.writeToHost(values, shape, dtype);
     const value = new Value(shape.slice(), tensorType(dtype));
     this.recorder.write(value, values as ArrayLike<number>);
     this.handle(value);
     return value;
   }
 
+  private writeToHost(values: BackendValues, shape: number[], dtype: DataType): object {
+    const dataId = this.host.write(values, shape, dtype);
+    this.keepOnHost(dataId);
+    return dataId;
+  }
+
   override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
+    if (isHosted(dtype)) {
+      this.host.move(dataId, values, shape, dtype, refCount);
+      this.keepOnHost(dataId);
+      return;
+    }
     const value = new Value(shape.slice(), tensorType(dtype));
     this.recorder.write(value, values as ArrayLike<number>);
     value.refs = refCount;
@@ -81,15 +108,17 @@ export class OnnxBackend extends tf.KernelBackend {
     this.adopted.set(dataId, value);
   }
 
-  override readSync(dataId: object): Float32Array | Int32Array | Uint8Array {
+  override readSync(dataId: object): BackendValues {
+    if (this.hosted.has(dataId)) return this.host.readSync(dataId);
     return this.recorder.read(this.resolve(dataId));
   }
 
-  override async read(dataId: object): Promise<Float32Array | Int32Array | Uint8Array> {
+  override async read(dataId: object): Promise<BackendValues> {
     return this.readSync(dataId);
   }
 
   override disposeData(dataId: object, force = false): boolean {
+    if (this.hosted.has(dataId)) return this.disposeHosted(dataId, force);
     const value = this.own(dataId);
     if (!value) return true;
     value.refs--;
@@ -101,21 +130,29 @@ export class OnnxBackend extends tf.KernelBackend {
     return true;
   }
 
+  private disposeHosted(dataId: object, force: boolean): boolean {
+    if (!this.host.disposeData(dataId, force)) return false;
+    this.hosted.delete(dataId);
+    return true;
+  }
+
   private forget(dataId: object, value: Value): void {
     if (dataId === value) this.departed.add(value);
     this.adopted.delete(dataId);
   }
 
   override refCount(dataId: object): number {
+    if (this.hosted.has(dataId)) return this.host.refCount(dataId);
     return this.own(dataId)?.refs ?? 0;
   }
 
   override incRef(dataId: object): void {
-    this.resolve(dataId).refs++;
+    if (this.hosted.has(dataId)) this.host.incRef(dataId);
+    else this.resolve(dataId).refs++;
   }
 
   override numDataIds(): number {
-    return this.count;
+    return this.count + this.host.numDataIds();
   }
 
   override memory(): { unreliable: boolean; numBytes: number; reasons: string[] } {

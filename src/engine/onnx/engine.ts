@@ -3,7 +3,7 @@ import type { Engine, EngineOptions, EngineReport } from '../engine.ts';
 import { tf } from '../tf.ts';
 import { OnnxBackend } from './backend.ts';
 import { compileFunction } from './compile.ts';
-import { type Fallbacks, registerFallbacks } from './fallback.ts';
+import { Fallbacks } from './host.ts';
 import { Runtime } from './ort.ts';
 import { Recorder } from './recorder.ts';
 import { backendName, registerKernels } from './register.ts';
@@ -20,8 +20,9 @@ function start(options: EngineOptions): Started {
   const recorder = new Recorder(new Runtime(options), options);
   const backend = new OnnxBackend(recorder);
   tf.registerBackend(backendName, () => backend);
-  registerKernels(backend);
-  return { backend, recorder, fallbacks: registerFallbacks(backend, backendName) };
+  const fallbacks = new Fallbacks(backend);
+  registerKernels(backend, fallbacks);
+  return { backend, recorder, fallbacks };
 }
 
 function checkUnchanged({ recorder }: Started, { threads }: EngineOptions): void {

@@ -79,8 +79,8 @@ export class Runtime {
     this.check(api.SetGlobalInterOpNumThreads(threading, 1));
     this.check(api.SetGlobalSpinControl(threading, spin ? 1 : 0));
     this.check(api.SetGlobalDenormalAsZero(threading));
-    const errorsOnly = 3;
-    this.check(api.CreateEnvWithGlobalThreadPools(errorsOnly, 'reward-forcing', threading, out));
+    const fatalOnly = 4; // errors come back as statuses and are thrown; nothing is printed
+    this.check(api.CreateEnvWithGlobalThreadPools(fatalOnly, 'reward-forcing', threading, out));
     return out[0];
   }
 

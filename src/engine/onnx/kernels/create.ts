@@ -23,9 +23,10 @@ interface RangeAttributes {
   dtype?: TensorType;
 }
 
-/** start, start + step, ... below (or above) stop. */
+/** start, start + step, ... below (or above) stop; counts down by itself when stop is below start. */
 const range = defineKernel<object, RangeAttributes>('Range', ({ attrs }, g) => {
-  const { start, stop, step, dtype = 'float32' } = attrs;
+  const { start, stop, dtype = 'float32' } = attrs;
+  const step = stop < start && attrs.step === 1 ? -1 : attrs.step;
   const count = start === stop ? 0 : Math.max(0, Math.ceil((stop - start) / step));
   const end = start + count * step;
   const limits = [start, dtype === 'int32' ? end : end - step / 2, step].map((x) => g.scalar(x, dtype));

@@ -1,4 +1,5 @@
 /** Reading and writing at positions given by data: gather, scatter, one-hot, segment sums. */
+import { tf } from '../../tf.ts';
 import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
 import { sizeOf, type TensorType, type Value } from '../value.ts';
@@ -41,6 +42,7 @@ function batchGather(x: Value, indices: Value, axis: number, batchDims: number, 
 const gatherNd = defineKernel<{ params: Value; indices: Value }>(
   'GatherNd',
   ({ inputs: { params, indices } }, g) => {
+    tf.gather_util.prepareAndValidate(params as never, indices as never);
     const depth = indices.shape.at(-1) ?? 0;
     const shape = [...indices.shape.slice(0, -1), ...params.shape.slice(depth)];
     return g.node('GatherND', [params, g.cast(indices, 'int64')], null, shape, params.dtype);
@@ -50,7 +52,10 @@ const gatherNd = defineKernel<{ params: Value; indices: Value }>(
 
 /** base with updates at indices [.., depth]; `add` sums updates of the same position. */
 function scatter(base: Value, indices: Value, updates: Value, add: boolean, g: GraphBuilder): Value {
-  const inputs = [base, g.cast(indices, 'int64'), updates];
+  const { sliceRank, numUpdates } = tf.scatter_util.calculateShapes(updates as never, indices as never, base.shape);
+  const positions = g.reshape(g.cast(indices, 'int64'), [numUpdates, sliceRank]);
+  const slices = g.reshape(updates, [numUpdates, ...base.shape.slice(sliceRank)]);
+  const inputs = [base, positions, slices];
   return g.node('ScatterND', inputs, { reduction: add ? 'add' : 'none' }, base.shape, base.dtype);
 }
 

@@ -1,4 +1,5 @@
 /** Matrix products. */
+import { tf } from '../../tf.ts';
 import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
 import type { Value } from '../value.ts';
@@ -31,31 +32,16 @@ const batchMatMul = defineKernel<{ a: Value; b: Value }, MatMulAttributes>('Batc
   return isPlain ? g.gemm(a, b, null, { transA, transB }) : g.matmul(a, b, { transA, transB });
 });
 
-/** Letters of an equation with the size that the operands give them. */
-function letterSizes(terms: readonly string[], operands: readonly Value[]): Map<string, number> {
-  const sizes = new Map<string, number>();
-  terms.forEach((term, i) => {
-    const { shape } = operands[i]!;
-    if (term.length !== shape.length) throw new Error(`einsum: '${term}' does not fit shape [${shape}]`);
-    [...term].forEach((letter, axis) => {
-      const known = sizes.get(letter) ?? shape[axis]!;
-      if (known !== shape[axis]) throw new Error(`einsum: '${letter}' is both ${known} and ${shape[axis]}`);
-      sizes.set(letter, known);
-    });
-  });
-  return sizes;
-}
-
+/** Sums products over the letters that the result leaves out, as in 'bij,bjk->bik'. */
 const einsum = defineKernel<Value[], { equation: string }>('Einsum', ({ inputs, attrs }, g) => {
-  const equation = attrs.equation.replace(/\s/g, '');
-  const [left = '', right = ''] = equation.split('->');
-  const terms = left.split(',');
-  const sizes = letterSizes(terms, inputs);
-  const shape = [...right].map((letter) => {
-    const size = sizes.get(letter);
-    if (size === undefined) throw new Error(`einsum: '${letter}' of the result is in no operand of '${equation}'`);
-    return size;
+  const { allDims, summedDims, idDims } = tf.backend_util.decodeEinsumEquation(attrs.equation, inputs.length);
+  tf.backend_util.checkEinsumDimSizes(allDims.length, idDims, inputs as never);
+  const kept = allDims.slice(0, allDims.length - summedDims.length);
+  const shape = kept.map((_, dim) => {
+    const operand = idDims.findIndex((dims) => dims.includes(dim));
+    return inputs[operand]!.shape[idDims[operand]!.indexOf(dim)]!;
   });
+  const equation = attrs.equation.replace(/\s/g, '');
   return g.node('Einsum', inputs, { equation }, shape, inputs[0]!.dtype);
 });
 

@@ -17,7 +17,8 @@ const reshape = defineKernel<X, { shape: number[] }>('Reshape', ({ inputs: { x }
 
 const expandDims = defineKernel<{ input: Value }, { dim: number }>('ExpandDims', ({ inputs, attrs: { dim } }, g) => {
   const shape = inputs.input.shape.slice();
-  shape.splice(dim < 0 ? shape.length + 1 + dim : dim, 0, 1);
+  const [axis = 0] = toAxes(dim, [...shape, 1]);
+  shape.splice(axis, 0, 1);
   return g.reshape(inputs.input, shape);
 });
 
