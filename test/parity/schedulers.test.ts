@@ -88,8 +88,8 @@ describe.each(Object.entries(tables.shifts))('Self-Forcing scheduler, shift %s',
       shape,
     );
   };
-  const sigma = column(tables.t.map((t) => table.sigmaOf(t)));
-  const sample = addNoise(tensor(tables.clean), tensor(tables.noise), sigma);
+  const sigmas = (): Tensor => column(tables.t.map((t) => table.sigmaOf(t)));
+  const samples = (): Tensor => addNoise(tensor(tables.clean), tensor(tables.noise), sigmas());
 
   test('grid and training weights', () => {
     expect([...table.sigmas], 'bit for bit').toEqual(expected.sigmas);
@@ -105,6 +105,7 @@ describe.each(Object.entries(tables.shifts))('Self-Forcing scheduler, shift %s',
   });
 
   test('noise, x0 and velocity', () => {
+    const [sample, sigma] = [samples(), sigmas()];
     expect(sample.dataSync()).toBeAllClose(expected.add_noise, { atol: 1e-6 });
     expect(velocityToX0(sample, tensor(tables.flow), sigma).dataSync()).toBeAllClose(expected.flow_to_x0, {
       atol: 1e-6,
@@ -114,6 +115,7 @@ describe.each(Object.entries(tables.shifts))('Self-Forcing scheduler, shift %s',
   });
 
   test('an Euler step to the next level, and to the end', () => {
+    const [sample, sigma] = [samples(), sigmas()];
     const rows = 3;
     const step = column(tables.t.slice(0, rows).map((t) => table.nextSigmaOf(t) - table.sigmaOf(t)));
     const start = tensor([...sample.dataSync()], rows);
