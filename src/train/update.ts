@@ -91,3 +91,8 @@ function checked(learner: Learner, result: UpdateResult): UpdateResult {
       'diverged; continue from the last checkpoint with a lower learning rate or a smaller clip',
   );
 }
+
+/** The numbers of a generator under names of their own, to stand beside its critic's. */
+export function asGenerator({ loss, gradNorm, clipped, values }: UpdateResult): UpdateResult {
+  return { loss, gradNorm, clipped, values: { ...values, generatorLoss: loss, generatorGradNorm: gradNorm } };
+}

@@ -4,7 +4,17 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { encode, initVae } from '../../src/model/vae/index.ts';
 import { random, Weights } from '../../src/nn/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
-import { type Decoder, distil, type Forward, latentStatistics, reward, teacher, vae } from '../../src/train/index.ts';
+import {
+  type BoundStudent,
+  type Decoder,
+  distil,
+  type Forward,
+  latentStatistics,
+  reward,
+  selfForcing,
+  teacher,
+  vae,
+} from '../../src/train/index.ts';
 import {
   collect,
   config,
@@ -77,6 +87,31 @@ describe('stages learn', () => {
     expect(generator.weights.get('point').dataSync()[0]).toBeCloseTo(1.5, 0);
     expect(real.weights.get('point').dataSync()[0]).toBe(1.5);
   });
+
+  test('self forcing brings every block of a causal student there', async () => {
+    const [critic, real] = [
+      { weights: pointWeights(0), forward: toPoint },
+      { weights: pointWeights(1.5), forward: toPoint },
+    ];
+    const weights = pointWeights(0);
+    const options = {
+      ...{
+        student: { weights, bind: () => pointStudent(weights) },
+        critic,
+        teacher: real,
+        prompts,
+        encodeText,
+        batch: 2,
+      },
+      studentLearner: { lr: 0.05, betas: [0, 0.999] as const, weightDecay: 0 },
+      criticLearner: { lr: 0.1, betas: [0, 0.9] as const, weightDecay: 0 },
+      ...{ latentShape: [2, 1, 1, 1] as const, schedule: denoisingSteps([1000, 500], { shift: 5 }), generatorEvery: 2 },
+    };
+    const steps = await collect(selfForcing({ ...options, steps: 120, seed: 1 }));
+    expect(weights.get('point').dataSync()[0]).toBeCloseTo(1.5, 0);
+    expect(steps[0]?.values).toHaveProperty('generatorLoss');
+    expect(steps[1]?.values).not.toHaveProperty('generatorLoss');
+  });
 });
 
 test('statistics of latents normalise them', async () => {
@@ -104,6 +139,18 @@ const toPoint: Forward = (weights, { x, t }) => {
   const sigma = tf.reshape(tf.div(t, 1000), [-1, 1, 1, 1, 1]);
   return tf.div(tf.sub(x, weights.get('point') as Tensor), sigma);
 };
+
+/** The causal student of the same point; it needs no memory of earlier blocks. */
+function pointStudent(weights: Weights): BoundStudent<null> {
+  return {
+    blocks: { framesPerBlock: 1 },
+    emptyCache: () => null,
+    velocity: (x, t) => tf.tidy(() => toPoint(weights, { x, t: tf.fill([x.shape[0]!], t), context: x })),
+    remember: () => null,
+    release: () => undefined,
+    dispose: () => undefined,
+  };
+}
 
 function pointWeights(value: number): Weights {
   return Weights.from([['point', { dtype: 'float32', shape: [1], data: Float32Array.of(value) }]]);

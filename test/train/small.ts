@@ -16,6 +16,7 @@ import {
   ode,
   type RunOptions,
   reward,
+  selfForcing,
   type TrainStep,
   teacher,
   vae,
@@ -131,6 +132,7 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
       ode({ ...options, ...learner, student, data, encodeText, batch: 2, framesPerBlock: 1 }),
     );
   },
+  'self-forcing': () => selfForced(0.5),
   reward: () => {
     const weights = wanWeights('teacher');
     const decoderWeights = initVae(vaeSizes, random.key('vae'));
@@ -145,6 +147,22 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
     );
   },
 };
+
+/** Distribution matching on self-rollouts, together with a reward. */
+function selfForced(weight: number): Prepared {
+  const [weights, critic, real] = [wanWeights('teacher'), wanWeights('teacher'), wanWeights('teacher')];
+  const decoderWeights = initVae(vaeSizes, random.key('vae'));
+  const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+  const networks = { student, critic: { weights: critic, forward }, teacher: { weights: real, forward } };
+  const learners = { studentLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
+  const data = { prompts, encodeText, batch: 2, latentShape, schedule: denoisingSteps([1000, 500], { shift: 5 }) };
+  const feedback = { decoder: vaeDecoder(decoderWeights, vaeSizes), reward: redness, weight };
+  return prepared(
+    [weights, critic],
+    (options) => selfForcing({ ...options, ...networks, ...learners, ...data, feedback, generatorEvery: 2 }),
+    [real, decoderWeights],
+  );
+}
 
 function prepared(trained: Weights[], run: Prepared['run'], others: Weights[] = []): Prepared {
   const dispose = (): void => {

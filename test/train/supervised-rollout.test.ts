@@ -55,7 +55,7 @@ test('gradient is truncated to the last block: loss and norm of the worked examp
   const options = { schedule, renoise: (_: number, __: number, shape: number[]) => tf.zeros(shape), exitStep: 0 };
   const rollouts = await supervisedRollouts(student, tf.concat(frames, 1), blocks, options);
   const { loss, gradients } = gradientsOf(weights, () => {
-    const latents = supervisedLatents(student, rollouts, blocks);
+    const latents = supervisedLatents({ student, rollouts, blocks });
     return { loss: tf.mean(tf.square(tf.slice(latents, [0, 2], [-1, 1]))) };
   });
   expect(loss.dataSync()).toBeAllClose([1.604921], { atol: 1e-4 });

@@ -15,7 +15,7 @@ import {
   scoreConfig,
 } from '../scores.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { makeUpdate, type Replayable, replayable, type UpdateResult } from '../update.ts';
+import { asGenerator, makeUpdate, type Replayable, replayable, type UpdateResult } from '../update.ts';
 
 /** What distillation to a few steps takes. */
 export interface DistilOptions extends RunOptions, ScoreOptions {
@@ -82,11 +82,6 @@ function prepare(options: DistilOptions): Stage {
     for (const made of [simulator, updateGenerator, updateCritic]) made.dispose();
   };
   return { name: 'distil', config: configOf(options), learners: [generator, critic], step, dispose };
-}
-
-/** The generator's numbers under names of their own, beside the critic's. */
-export function asGenerator({ loss, gradNorm, clipped, values }: UpdateResult): UpdateResult {
-  return { loss, gradNorm, clipped, values: { ...values, generatorLoss: loss, generatorGradNorm: gradNorm } };
 }
 
 function configOf(options: DistilOptions): Stage['config'] {
