@@ -1,6 +1,7 @@
 /** The kernels behind `conv2d` and `conv3d`. */
 import { defineKernel, type KernelDefinition } from '../define.ts';
-import { convolution, inputGradient, weightGradient } from '../kernels/convolution.ts';
+import { convolution, inputGradient } from '../kernels/convolution.ts';
+import { weightGradient } from '../kernels/convolution-gradient.ts';
 import { type ConvInputs, type Plan, planOf, triple } from '../kernels/convolution-plan.ts';
 import type { Value } from '../value.ts';
 import { asRows, columnSums } from './shape.ts';

@@ -4,7 +4,8 @@ import { tf } from '../../tf.ts';
 import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
 import type { Value } from '../value.ts';
-import { convolution, inputGradient, weightGradient } from './convolution.ts';
+import { convolution, inputGradient } from './convolution.ts';
+import { weightGradient } from './convolution-gradient.ts';
 import { type Plan, planOf, type Triple } from './convolution-plan.ts';
 
 interface Attributes2d {

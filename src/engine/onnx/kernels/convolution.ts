@@ -3,14 +3,13 @@
  * suit, else ONNX's Conv, which wants channels first.
  *
  * - dx: the convolution of dy by the mirrored weights where all strides are 1, else ConvTranspose
- * - dW: for each tap the product dyᵀ x of the rows that the tap pairs
+ * - dW: convolution-gradient.ts
  */
 import type { GraphBuilder } from '../builder.ts';
-import { asRows } from '../fused/shape.ts';
 import type { Attributes } from '../proto.ts';
 import type { Value } from '../value.ts';
 import { blockedConvolution, suitsBlocks } from './convolution-blocked.ts';
-import { type ConvInputs, isFlat, isUnitStride, mirrored, type Plan, remainder, tapsOf } from './convolution-plan.ts';
+import { type ConvInputs, isFlat, isUnitStride, mirrored, type Plan, remainder } from './convolution-plan.ts';
 
 /** A list over frames, height and width without the frame axis when the convolution is 2-D. */
 function spatial(plan: Plan, values: readonly number[]): number[] {
@@ -65,20 +64,4 @@ export function inputGradient(weight: Value, dy: Value, plan: Plan, g: GraphBuil
   const attributes = { ...stepsOf(plan), output_padding: spatial(plan, remainder(plan)) };
   const dx = g.node('ConvTranspose', operands, attributes, shape, 'float32');
   return channelsLast(g, dx, [plan.batch, ...plan.size, plan.inputs], plan);
-}
-
-/** dW [Out, In/groups, kT, kH, kW]. */
-export function weightGradient(x: Value, dy: Value, plan: Plan, g: GraphBuilder): Value {
-  const { batch, before, after, stride, groups, kernel, inputs, outputs, result } = plan;
-  const around = before.map((zeros, i): [number, number] => [zeros, after[i]!]);
-  const clip = g.pad(x, [[0, 0], ...around, [0, 0]]);
-  const rows = g.split(asRows(g, dy), groups, 1); // [M, Out/groups] each
-  const perTap = tapsOf(plan).map(({ starts, ends }) => {
-    const operands = [clip, g.int64(starts), g.int64(ends), g.int64([1, 2, 3]), g.int64(stride)];
-    const met = g.node('Slice', operands, null, [batch, ...result, inputs], 'float32');
-    const parts = g.split(asRows(g, met), groups, 1); // [M, In/groups] each
-    const products = parts.map((part, i) => g.gemm(rows[i]!, part, null, { transA: true }));
-    return g.reshape(g.concat(products, 0), [outputs, inputs / groups, 1]);
-  });
-  return g.reshape(g.concat(perTap, 2), [outputs, inputs / groups, ...kernel]);
 }
