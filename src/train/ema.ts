@@ -38,3 +38,14 @@ export function apply(
 export function update(average: Weights, weights: Weights, step: number, options: EmaOptions): void {
   apply(average, weights, coefficients(step, options));
 }
+
+/** How far the average lags behind, `‖θ' - θ‖ / ‖θ‖` over all weights: a scalar. A gap that keeps rising is an alarm. */
+export function gap(average: Weights, weights: Weights): Tensor {
+  return tf.tidy(() => {
+    const squares = weights.entries().map(([name, weight]) => {
+      return [tf.sum(tf.square(tf.sub(average.get(name), weight))), tf.sum(tf.square(weight))] as const;
+    });
+    const total = (part: 0 | 1): Tensor => tf.sqrt(tf.addN(squares.map((pair) => pair[part] as Tensor)));
+    return tf.div(total(0), total(1));
+  });
+}

@@ -2,14 +2,17 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { encode, initVae } from '../../src/model/vae/index.ts';
-import { random, Weights } from '../../src/nn/index.ts';
+import { wanCausalForward } from '../../src/model/wan/index.ts';
+import { type Key, random, Weights } from '../../src/nn/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
 import {
   type BoundStudent,
   type Decoder,
   distil,
   type Forward,
+  heldOutOdeLoss,
   latentStatistics,
+  ode,
   reward,
   selfForcing,
   teacher,
@@ -46,6 +49,16 @@ describe('stages learn', () => {
     const data = { teacher: { weights, forward }, data: latents, encodeText, batch: 4 };
     const { first, last } = await ends(teacher({ ...data, lr: 1e-2, clip: 1, steps: 60, seed: 1 }));
     expect(last).toBeLessThan(0.7 * first);
+  });
+
+  test('a causal student of straight trajectories, on held-out ones too', async () => {
+    const student = { weights: wanWeights('learn'), forward: causalForward };
+    const options = { student, data: straight, encodeText, batch: 4, framesPerBlock: 1 };
+    const heldOut = () => heldOutOdeLoss({ ...options, seed: 'held out', batches: 2 });
+    const before = await heldOut();
+    expect(await heldOut()).toBe(before);
+    await collect(ode({ ...options, lr: 1e-2, clip: 1, steps: 40, seed: 1 }));
+    expect(await heldOut()).toBeLessThan(0.7 * before);
   });
 
   test('an autoencoder of one clip', async () => {
@@ -124,6 +137,23 @@ test('statistics of latents normalise them', async () => {
   expect(centre.dataSync()).toBeAllClose([0, 0], { atol: 1e-4 });
   expect(variance.dataSync()).toBeAllClose([1, 1], { atol: 1e-3 });
 });
+
+const causalForward: Forward = (weights, input) => wanCausalForward(weights, config, input);
+
+/** Straight lines from noise to the pictures that `latents` draws. */
+function straight(key: Key, count: number) {
+  const clean = latents(key, count);
+  const noise = key.stream('noise').normal(clean.latents.shape);
+  const sigmas = [1, 0.5, 0];
+  const state = (sigma: number, from: number, to: number): number[] =>
+    Array.from(clean.latents.data.slice(from, to), (x, i) => (1 - sigma) * x + sigma * noise.data[from + i]!);
+  const size = noise.data.length / count;
+  const data = Array.from({ length: count }, (_, b) =>
+    sigmas.flatMap((sigma) => state(sigma, b * size, (b + 1) * size)),
+  );
+  const states = { dtype: 'float32' as const, shape: [count, 3, ...latentShape], data: Float32Array.from(data.flat()) };
+  return { states, sigmas, prompts: clean.prompts };
+}
 
 /** Latents shown as dim pixels, their first channel again as the third. */
 const pixels: Decoder = {

@@ -86,6 +86,7 @@ describe('optimizer', () => {
       return average.get('w').dataSync()[0];
     });
     expect(seen).toEqual([1, 2, 2.5, 3.25]);
+    expect(ema.gap(average, weights).dataSync()[0]).toBeCloseTo(0.75 / 4, 6);
     expect(() => ema.coefficients(1, { decay: 1 })).toThrow(/ema decay is 1: give a number in \[0, 1\)/);
   });
 

@@ -1,13 +1,12 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { HostFloats } from '../../nn/index.ts';
+import { type HostFloats, type Key, random, toTensor } from '../../nn/index.ts';
 import { type BlockOptions, blockRanges, velocityToX0 } from '../../sampler/index.ts';
 import { spread } from '../flow-matching.ts';
-import type { Objective } from '../gradients.ts';
 import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
 import { type Average, Learner, type LearnerOptions } from '../learner.ts';
 import { drawBlockIndices, odeLoss, pickStates } from '../ode-loss.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { makeUpdate } from '../update.ts';
+import { makeUpdate, replayable, type UpdateResult } from '../update.ts';
 
 /** Trajectories of the teacher's ODE from noise to clip. */
 export interface TrajectoryBatch {
@@ -18,17 +17,22 @@ export interface TrajectoryBatch {
   prompts: readonly string[];
 }
 
-/** What phase 1, ODE regression, takes. */
-export interface OdeOptions extends RunOptions, LearnerOptions, BlockOptions {
+/** What ODE regression is computed from. */
+export interface OdeIngredients extends BlockOptions {
   /** The causal student with its masked forward: each block sees itself and those before it. */
   student: Network;
-  average?: Average;
   data: Source<TrajectoryBatch>;
   encodeText: EncodeText;
   /** Trajectories per step. */
   batch: number;
   /** Whether blocks may also be clean context, which does not count in the loss (CausVid's list). @defaultValue false */
   includeClean?: boolean;
+}
+
+/** What phase 1, ODE regression, takes. */
+export interface OdeOptions extends RunOptions, LearnerOptions, OdeIngredients {
+  /** Weights that follow the student as a moving average, made by `ema.init`. */
+  average?: Average;
 }
 
 /**
@@ -42,31 +46,69 @@ export function ode(options: OdeOptions): AsyncGenerator<TrainStep, void, void> 
 }
 
 function prepare(options: OdeOptions): Stage {
-  const { student: network, average = null, batch, includeClean = false } = options;
-  const learner = new Learner('student', network.weights, options, average);
-  const update = makeUpdate(learner, (states: Tensor, indices: Tensor, sigma: Tensor, context: Tensor): Objective => {
-    const x = pickStates(states, tf.cast(indices, 'int32'));
-    const t = tf.mul(sigma, 1000); // [B, F]
-    const estimate = velocityToX0(x, network.forward(network.weights, { x, t, context }), spread(sigma, x));
-    return { loss: odeLoss(estimate, lastState(states), t) };
-  });
-  const step: Stage['step'] = async (_, key) => {
-    const { states, sigmas, prompts } = await options.data(key.stream('data'), batch);
-    checkTrajectories(states, sigmas);
-    const blocks = blockRanges(states.shape[2] as number, options).map(({ frames }) => frames);
-    const entries = includeClean ? sigmas.length : sigmas.length - 1;
-    const rows = drawBlockIndices(key.stream('index'), { batch, blocks, entries });
-    const sources = {
-      states,
-      indices: tf.tensor2d(rows),
-      sigma: tf.tensor2d(rows.map((row) => row.map((index) => sigmas[index] as number))),
-      context: options.encodeText(prompts),
-    };
-    return [await withTensors(sources, (t) => update(t.states, t.indices, t.sigma, t.context))];
-  };
+  const { student, average = null, batch, includeClean = false } = options;
+  const learner = new Learner('student', student.weights, options, average);
+  const update = makeUpdate(learner, (entry: Entry) => ({ loss: regression(student, entry) }));
+  const step: Stage['step'] = async (_, key) => [
+    await withTensors<Entry, UpdateResult>(await drawEntry(options, key), (entry) => update(entry)),
+  ];
   const { framesPerBlock, independentFirstFrame = false } = options;
   const config = { ...learnerConfig(options, average), batch, includeClean, framesPerBlock, independentFirstFrame };
   return { name: 'ode', config, learners: [learner], step, dispose: update.dispose };
+}
+
+/** What held-out trajectories are measured with. */
+export interface OdeValidationOptions extends OdeIngredients {
+  seed: number | string;
+  /** Batches averaged over; the same ones for the same seed. */
+  batches: number;
+}
+
+/** The regression loss on held-out trajectories, without an update: when it stops falling, phase 1 is done. */
+export async function heldOutOdeLoss(options: OdeValidationOptions): Promise<number> {
+  const key = random.key(options.seed).stream('held-out');
+  const { run, dispose } = replayable((entry: Entry) => tf.tidy(() => regression(options.student, entry)));
+  let sum = 0;
+  for (let index = 0; index < options.batches; index++) {
+    sum += await withTensors<Entry, number>(await drawEntry(options, key.stream(index)), async (entry) => {
+      const loss = run(entry);
+      const [value = Number.NaN] = await loss.data();
+      loss.dispose();
+      return value;
+    });
+  }
+  dispose();
+  return sum / options.batches;
+}
+
+/** A batch as tensors: states `[B, M, F, H, W, C]`, index and noise level of each frame `[B, F]`, text states. */
+interface Entry {
+  states: Tensor;
+  indices: Tensor;
+  sigma: Tensor;
+  context: Tensor;
+}
+
+function regression({ weights, forward }: Network, { states, indices, sigma, context }: Entry): Tensor {
+  const x = pickStates(states, indices);
+  const t = tf.mul(sigma, 1000); // [B, F]
+  const estimate = velocityToX0(x, forward(weights, { x, t, context }), spread(sigma, x));
+  return odeLoss(estimate, lastState(states), t);
+}
+
+async function drawEntry(options: OdeIngredients, key: Key): Promise<Entry> {
+  const { batch, includeClean = false } = options;
+  const { states, sigmas, prompts } = await options.data(key.stream('data'), batch);
+  checkTrajectories(states, sigmas);
+  const blocks = blockRanges(states.shape[2] as number, options).map(({ frames }) => frames);
+  const entries = includeClean ? sigmas.length : sigmas.length - 1;
+  const rows = drawBlockIndices(key.stream('index'), { batch, blocks, entries });
+  return {
+    states: toTensor(states),
+    indices: tf.tensor2d(rows, undefined, 'int32'),
+    sigma: tf.tensor2d(rows.map((row) => row.map((index) => sigmas[index] as number))),
+    context: options.encodeText(prompts),
+  };
 }
 
 /** The clean end of trajectories `[B, M, F, ...]` → `[B, F, ...]`. */
