@@ -65,10 +65,24 @@ export interface Compiled<A extends readonly unknown[], R> {
   dispose(): void;
 }
 
+/** Time of one kind of operation during a profile. */
+export interface ProfileRow {
+  readonly operation: string;
+  readonly calls: number;
+  readonly ms: number;
+}
+
+/** Where the time of a function went, the longest first. */
+export interface Profile {
+  readonly wallMs: number;
+  readonly operations: readonly ProfileRow[];
+}
+
 /** A started engine. */
 export interface Engine {
   readonly name: EngineName;
   flush(): void;
+  profile(work: () => void): Profile;
   report(): EngineReport;
   compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R>;
 }

@@ -5,7 +5,9 @@ export type {
   EngineName,
   EngineOptions,
   EngineReport,
+  Profile,
+  ProfileRow,
   TensorFunction,
 } from './engine.ts';
 export * from './ops/index.ts';
-export { compile, current, type EngineEntry, flush, list, report, use } from './select.ts';
+export { compile, current, type EngineEntry, flush, list, profile, report, use } from './select.ts';

@@ -6,6 +6,7 @@ import type {
   EngineName,
   EngineOptions,
   EngineReport,
+  Profile,
   TensorFunction,
 } from './engine.ts';
 import { registerGradients } from './gradients.ts';
@@ -76,6 +77,14 @@ export function report(): EngineReport {
 /** Computes what the engine has put off. Call it once a round in long loops that read nothing, and before timing. */
 export function flush(): void {
   active?.flush();
+}
+
+/**
+ * Runs `work` once and says where the time went, by operation. Its graphs are compiled anew for this, which counts
+ * in `wallMs`; compiled functions inside run as they are. The cpu engine gives the wall time alone.
+ */
+export function profile(work: () => void): Profile {
+  return started('profile').profile(work);
 }
 
 /**

@@ -12,8 +12,8 @@ import { Pointers } from './ort.ts';
 import { engineState, type Origin, type Outcome, Refusal, sameOutcome, Trace } from './plan.ts';
 import { type TensorType, Value } from './value.ts';
 
-/** Plans kept by one function. */
-const maxPlans = 16;
+/** Plans kept by one function: a rollout needs one for each place in its video. */
+const maxPlans = 64;
 
 /** The data that a plan was made from is gone, or it failed: record again. */
 class StalePlan extends Error {}

@@ -5,6 +5,7 @@ import { OnnxBackend } from './backend.ts';
 import { compileFunction } from './compile.ts';
 import { Fallbacks } from './host.ts';
 import { Runtime } from './ort.ts';
+import { profileWork } from './profile.ts';
 import { Recorder } from './recorder.ts';
 import { backendName, registerKernels } from './register.ts';
 
@@ -60,6 +61,7 @@ export async function startOnnx(options: EngineOptions): Promise<Engine> {
     name: 'onnx',
     flush: () => now.recorder.flush(),
     report: () => reportOf(now),
+    profile: (work) => profileWork(now.recorder, work),
     compile: (fn) => compileFunction(now.backend, fn),
   };
 }

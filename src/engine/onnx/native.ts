@@ -35,6 +35,7 @@ export interface NativeApi {
   SetSessionGraphOptimizationLevel(options: Pointer, level: number): Status;
   AddSessionConfigEntry(options: Pointer, key: string, value: string): Status;
   EnableProfiling(options: Pointer, prefix: string): Status;
+  ReleaseSessionOptions(options: Pointer): void;
   CreateSessionFromArray(env: Pointer, model: Bytes, length: number, options: Pointer, out: Out): Status;
   SessionEndProfiling(session: Pointer, allocator: Pointer, out: Out): Status;
   ReleaseSession(session: Pointer): void;
@@ -117,6 +118,7 @@ function signatures(out: OutParameter): Record<keyof typeof slots, [string, CTyp
     CreateSessionFromArray: [p, [p, 'void *', 'size_t', p, out]],
     SessionEndProfiling: [p, [p, p, out]],
     ReleaseSession: ['void', [p]],
+    ReleaseSessionOptions: ['void', [p]],
     Run: [p, [p, p, p, 'void *', 'size_t', p, 'size_t', 'void *']],
     CreateTensorAsOrtValue: [p, [p, 'void *', 'size_t', 'int', out]],
     GetTensorMutableData: [p, [p, out]],
@@ -159,7 +161,7 @@ export function loadNative(): NativeApi {
     copyIn: c.func('memcpy', 'void', [p, 'void *', 'size_t']),
     copyOut: c.func('memmove', 'void', ['void *', p, 'size_t']),
     allocate,
-    decodeString: (address: Pointer) => koffi.decode(BigInt(address), 'string') as string,
+    decodeString: (address: Pointer) => koffi.decode(BigInt(address), 'char', -1) as string,
   } as unknown as NativeApi;
   return native;
 }

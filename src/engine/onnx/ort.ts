@@ -59,6 +59,7 @@ export class Runtime {
   private readonly out: [number] = [0];
   private readonly dimensions = new BigInt64Array(16);
   private profilePrefix: string | null = null;
+  private profiled = 0;
 
   constructor(options: RuntimeOptions) {
     this.api = loadNative();
@@ -101,7 +102,9 @@ export class Runtime {
     this.check(api.AddSessionConfigEntry(options, 'session.use_env_allocators', '1'));
     this.check(api.AddSessionConfigEntry(options, 'session.disable_prepacking', '1'));
     this.check(api.AddSessionConfigEntry(options, 'session.set_denormal_as_zero', '1'));
-    if (this.profilePrefix !== null) this.check(api.EnableProfiling(options, this.profilePrefix));
+    // ONNX Runtime adds the time to the second: sessions of one second need names of their own
+    const prefix = this.profilePrefix;
+    if (prefix !== null) this.check(api.EnableProfiling(options, `${prefix}-${this.profiled++}`));
     return options;
   }
 
@@ -123,7 +126,10 @@ export class Runtime {
 
   /** Compiles a model. Throws what ONNX Runtime says when it refuses the graph. */
   createSession(model: Uint8Array, inputs: readonly string[], outputs: readonly string[]): Session {
-    this.check(this.api.CreateSessionFromArray(this.environment, model, model.length, this.sessionOptions(), this.out));
+    const options = this.sessionOptions();
+    const status = this.api.CreateSessionFromArray(this.environment, model, model.length, options, this.out);
+    this.api.ReleaseSessionOptions(options);
+    this.check(status);
     const pointer = this.out[0];
     const inputNames = this.names(inputs);
     const outputNames = this.names(outputs);

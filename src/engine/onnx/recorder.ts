@@ -51,7 +51,7 @@ export class Recorder {
   readonly runtime: Runtime;
   readonly constants: Constants = new Constants();
   readonly operations: Operations = new Operations();
-  readonly sessions: SessionCache;
+  sessions: SessionCache;
   /** Kernel being recorded and where it was called, noted on its nodes. */
   kernel = '';
   site: Error | null = null;

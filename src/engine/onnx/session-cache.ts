@@ -74,6 +74,11 @@ export class SessionCache {
     if (--compiled.users === 0) compiled.session.release();
   }
 
+  /** The sessions kept now. */
+  sessions(): Session[] {
+    return [...this.entries.values()].map(({ compiled }) => compiled.session);
+  }
+
   clear(): void {
     for (const { compiled } of this.entries.values()) this.release(compiled);
     this.entries.clear();

@@ -18,6 +18,7 @@ export const slots = {
   ReleaseStatus: 93,
   ReleaseSession: 95,
   ReleaseValue: 96,
+  ReleaseSessionOptions: 100,
   SessionEndProfiling: 110,
   CreateEnvWithGlobalThreadPools: 119,
   DisablePerSessionThreads: 120,

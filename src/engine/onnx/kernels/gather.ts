@@ -27,6 +27,7 @@ const gather = defineKernel<{ x: Value; indices: Value }, GatherAttributes>(
 
 /** x [batch, outer, n, inner], indices [batch, m]: each batch entry gathers with its own indices. */
 function batchGather(x: Value, indices: Value, axis: number, batchDims: number, g: GraphBuilder): Value {
+  tf.backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, axis, batchDims);
   const batch = sizeOf(x.shape.slice(0, batchDims));
   const outer = sizeOf(x.shape.slice(batchDims, axis));
   const inner = sizeOf(x.shape.slice(axis + 1));

@@ -60,9 +60,12 @@ const stridedSlice = defineKernel<X, StridedSliceAttributes>('StridedSlice', ({ 
     a.newAxisMask,
     a.shrinkAxisMask,
   );
-  const size = tf.slice_util.computeOutShape(info.begin, info.end, info.strides);
+  const size = tf.slice_util.computeOutShape(info.begin, info.end, info.strides).map((n) => Math.max(0, n));
   const taken = takeStrided(x, info.begin, info.strides, size, g);
-  return g.reshape(taken, info.finalShape);
+  return g.reshape(
+    taken,
+    info.finalShape.map((n) => Math.max(0, n)),
+  );
 });
 
 /** size[i] elements from begin[i] in steps of strides[i], on every axis. */
@@ -92,11 +95,13 @@ const concat = defineKernel<Value[], { axis: number }>('Concat', ({ inputs, attr
 });
 
 const pack = defineKernel<Value[], { axis: number }>('Pack', ({ inputs, attrs }, g) => {
-  const { shape } = inputs[0]!;
+  const { shape, dtype } = inputs[0]!;
   const axis = attrs.axis < 0 ? attrs.axis + shape.length + 1 : attrs.axis;
   const row = [...shape.slice(0, axis), 1, ...shape.slice(axis)];
   const rows = inputs.map((x) => {
-    if (x.shape.join() !== shape.join()) throw new Error(`stack: shapes [${shape}] and [${x.shape}] differ`);
+    if (x.shape.join() !== shape.join() || x.dtype !== dtype) {
+      throw new Error(`stack: ${dtype}[${shape}] and ${x.dtype}[${x.shape}] differ`);
+    }
     return g.reshape(x, row);
   });
   return g.concat(rows, axis);
