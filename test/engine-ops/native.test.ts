@@ -57,6 +57,16 @@ const cases: Case[] = [
     run: (q, k, v) => attention(q!, k!, v!, { mask: mask(4, 7), scale: 0.7 }),
   },
   {
+    name: 'attention with wider values and one head bias for all samples',
+    shapes: [
+      [2, 3, 2, 4],
+      [2, 5, 2, 4],
+      [2, 5, 2, 6],
+      [1, 2, 1, 5],
+    ],
+    run: (q, k, v, bias) => attention(q!, k!, v!, { bias: bias! }),
+  },
+  {
     name: 'attention with a mask per sample and a bias',
     shapes: [
       [2, 4, 3, 5],
@@ -102,6 +112,34 @@ const cases: Case[] = [
   {
     name: 'conv3d causal of 16 channels',
     shapes: [[2, 3, 5, 4, 16], [32, 16, 3, 3, 3], [32]],
+    run: (x, w, b) => conv3d(x!, w!, b!, { padding: pads(2, 0, 1, 1, 1, 1) }),
+  },
+  {
+    name: 'conv2d of channels that fill no block',
+    shapes: [[3, 6, 5, 12], [20, 12, 3, 3], [20]],
+    run: (x, w, b) => conv2d(x!, w!, b!, { padding: [1, 0, 1, 2] }),
+  },
+  {
+    name: 'conv2d of 24 channels, stride 2',
+    shapes: [[2, 7, 8, 24], [24, 24, 3, 3], [24]],
+    run: (x, w, b) => conv2d(x!, w!, b!, { stride: 2, padding: [0, 1, 0, 1] }),
+  },
+  {
+    name: 'conv2d of 16 channels, dilated',
+    shapes: [
+      [2, 8, 9, 16],
+      [16, 16, 3, 3],
+    ],
+    run: (x, w) => conv2d(x!, w!, null, { dilation: 2, padding: 2 }),
+  },
+  {
+    name: 'conv3d of 16 channels, stride 2 in time',
+    shapes: [[2, 7, 3, 4, 16], [16, 16, 3, 1, 1], [16]],
+    run: (x, w, b) => conv3d(x!, w!, b!, { stride: [2, 1, 1] }),
+  },
+  {
+    name: 'conv3d of one frame',
+    shapes: [[2, 1, 4, 4, 16], [16, 16, 3, 3, 3], [16]],
     run: (x, w, b) => conv3d(x!, w!, b!, { padding: pads(2, 0, 1, 1, 1, 1) }),
   },
   {
