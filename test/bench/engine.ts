@@ -4,13 +4,13 @@
  * peer is peers/wan_step.py, run by the Python that REWARD_FORCING_PYTHON names; without it only ours is timed. A kernel that fell
  * back to the reference engine inside the step fails the benchmark.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import { initWan, type WanConfig, wanForward, wanPresets } from '../../src/model/wan/index.ts';
 import { random } from '../../src/nn/index.ts';
 import type { BenchOptions } from './main.ts';
 import { type Peer, startPeer } from './peer.ts';
+import { peerSteps, type Steps, takeTurns, timed } from './turns.ts';
 
 /** One problem: batch and latent grid of a configuration. */
 interface Size {
@@ -30,15 +30,6 @@ const sizes: readonly Size[] = [
   { name: 'study, 144 tokens', config: study, batch: 16, frames: 9, side: 4 },
 ];
 const largeSizes: readonly Size[] = [{ name: 'wide, 576 tokens', config: wide, batch: 8, frames: 9, side: 8 }];
-
-/** Times of the steps of one side. */
-interface Times {
-  best: number;
-  median: number;
-}
-
-/** Runs steps and says how long each took. */
-type Steps = (count: number) => Promise<number[]>;
 
 /** Measures all sizes; see the head of this file. */
 export async function benchEngine({ threads, rounds, large }: BenchOptions): Promise<Record<string, unknown>[]> {
@@ -61,36 +52,11 @@ async function measure(
 ): Promise<Record<string, unknown>> {
   const ours = ourSteps(size);
   await peer?.ask({ setup: peerSetup(size, threads) });
-  const theirs: Steps = async (count) => (peer ? ((await peer.ask({ steps: count })) as { ms: number[] }).ms : []);
-  await ours.steps(4);
-  await theirs(2);
-  const [mine, other]: [number[], number[]] = [[], []];
-  for (let round = 0; round < rounds; round++) {
-    mine.push(...(await ours.steps(4)));
-    other.push(...(await theirs(4)));
-  }
+  const turns = await takeTurns(ours.steps, peerSteps(peer), rounds);
   const fallbacks = Object.keys(engine.report().fallbacks);
   if (fallbacks.length > 0) throw new Error(`kernels fell back inside the step: ${fallbacks.join(', ')}`);
   ours.dispose();
-  return row(size, summary(mine), peer ? summary(other) : null);
-}
-
-function row(size: Size, ours: Times, torch: Times | null): Record<string, unknown> {
-  const round = (x: number): number => Math.round(x * 100) / 100;
-  const own = { size: size.name, oursBestMs: round(ours.best), oursMedianMs: round(ours.median) };
-  if (!torch) return own;
-  const theirs = { torchBestMs: round(torch.best), torchMedianMs: round(torch.median) };
-  return {
-    ...own,
-    ...theirs,
-    ratioBest: round(ours.best / torch.best),
-    ratioMedian: round(ours.median / torch.median),
-  };
-}
-
-function summary(times: number[]): Times {
-  const sorted = [...times].sort((a, b) => a - b);
-  return { best: sorted[0]!, median: sorted[sorted.length >> 1]! };
+  return { size: size.name, ...turns };
 }
 
 function peerSetup({ config, batch, frames, side }: Size, threads: number): Record<string, unknown> {
@@ -117,25 +83,17 @@ function ourSteps(size: Size): { steps: Steps; dispose(): void } {
     return value;
   });
   let count = 0;
-  const step = async (): Promise<number> => {
-    const start = performance.now();
+  const step = async (): Promise<void> => {
     const number = tf.scalar(++count);
     const loss = compiled(number, ...(inputs as [Tensor, Tensor, Tensor, Tensor]));
     const value = (await loss.data())[0]!;
     if (!Number.isFinite(value)) throw new Error(`the loss became ${value} at step ${count}`);
     tf.dispose([loss, number]);
-    return performance.now() - start;
-  };
-  const steps: Steps = async (n) => {
-    await sleep(100); // lets the other side's waiting threads fall asleep
-    const times: number[] = [];
-    for (let i = 0; i < n; i++) times.push(await step());
-    return times;
   };
   const dispose = (): void => {
     compiled.dispose();
     weights.dispose();
     tf.dispose([m, v, inputs]);
   };
-  return { steps, dispose };
+  return { steps: timed(step), dispose };
 }

@@ -1,6 +1,8 @@
 /**
- * Benchmarks: `npm run bench -- engine [--large] [--threads 2] [--rounds 5] [--json FILE]`. They run from the sources
- * through tsx. Each prints a table and, with --json, writes what it measured. Close other programs first.
+ * Benchmarks: `npm run bench -- engine|conv [--large] [--threads 2] [--rounds 5] [--json FILE]`, run from the sources
+ * through tsx. Where REWARD_FORCING_PYTHON names a Python that has PyTorch, it is timed in turn with ours. Each prints a
+ * table and, with --json, writes what it measured. Close other programs first: two threads that wait for each
+ * other suffer from any third.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -18,6 +20,7 @@ export type Bench = (options: BenchOptions) => Promise<Record<string, unknown>[]
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.ts')).benchEngine,
+  conv: async () => (await import('./conv.ts')).benchConv,
 };
 
 async function main(): Promise<void> {
