@@ -20,7 +20,8 @@ const beforeFirst = -1_000_000_000;
 export class GraphBuilder {
   /** Stands for an optional input that is not given. */
   readonly absent: typeof absent = absent;
-  private readonly recorder: Recorder;
+  /** Where the nodes go; kernels need it only to ask the runtime what it can do. */
+  readonly recorder: Recorder;
 
   constructor(recorder: Recorder) {
     this.recorder = recorder;

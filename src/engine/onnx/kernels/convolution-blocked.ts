@@ -14,13 +14,14 @@ import { Recorder } from '../recorder.ts';
 import { Value } from '../value.ts';
 import type { ConvInputs, Plan } from './convolution-plan.ts';
 
+/** By builder: there is one for each started engine. */
 const blockSizes = new WeakMap<GraphBuilder, number>();
 
 /** Channels in a block, 0 where the library has no such kernels. */
 function blockSize(g: GraphBuilder): number {
   const known = blockSizes.get(g);
   if (known !== undefined) return known;
-  const asked = askBlockSize((g as unknown as { recorder: Recorder }).recorder);
+  const asked = askBlockSize(g.recorder);
   blockSizes.set(g, asked);
   return asked;
 }
