@@ -1,7 +1,7 @@
 export { batch, type ClipOptions, clip, type DigitBatch, type DigitClip, FPS, FRAMES, velocity } from './clip.ts';
 export { blurred, type Damage, damaged } from './damage.ts';
 export { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
-export { mildDamage, type PictureBatch, picture, pictures } from './pictures.ts';
+export { mildDamage, type PictureBatch, type PictureOptions, picture, pictures } from './pictures.ts';
 export { isHeldOut, labels, type PromptSet, prompts } from './prompts.ts';
 export { glyphCentroid, paint, SIZE } from './render.ts';
 export {

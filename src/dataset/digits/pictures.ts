@@ -28,15 +28,26 @@ export interface PictureBatch {
   labels: Label[];
 }
 
-/** `count` mildly damaged pictures of labels drawn evenly, all from `key`. */
-export function pictures(key: Key, count: number, split: Split = 'train'): PictureBatch {
+/** Dials of `pictures`. */
+export interface PictureOptions {
+  split?: Split;
+  /** Share of pictures with mild damage; the others are as in the clips. Default 1. */
+  damagedShare?: number;
+}
+
+/** `count` pictures of labels drawn evenly, all from `key`. */
+export function pictures(key: Key, count: number, options: PictureOptions = {}): PictureBatch {
+  const { split = 'train', damagedShare = 1 } = options;
   const length = SIZE * SIZE * 3;
   const data = new Float32Array(count * length);
   const drawn = Array.from({ length: count }, (_, i) => {
     const own = key.stream(i);
     const label = own.stream('label').choice(labels());
-    data.set(picture(label, split, mildDamage(own), own), i * length);
+    const isDamaged = own.stream('damaged').uniform([1]).data[0]! < damagedShare;
+    data.set(picture(label, split, isDamaged ? mildDamage(own) : NO_DAMAGE, own), i * length);
     return label;
   });
   return { data, labels: drawn };
 }
+
+const NO_DAMAGE: Damage = { blur: 0, noise: 0 };

@@ -7,8 +7,8 @@ export interface ClassifierConfig {
   classes: number;
 }
 
-/** 80,074 parameters, for 32x32 frames. */
-export const CLASSIFIER: ClassifierConfig = { channels: [16, 32, 64, 96], classes: 10 };
+/** 164,826 parameters, for 32x32 frames. */
+export const CLASSIFIER: ClassifierConfig = { channels: [24, 48, 96, 128], classes: 10 };
 
 /** Names and shapes of all weights, convolution [out, in, kH, kW] and linear [out, in]. */
 export function classifierShapes({ channels, classes }: ClassifierConfig): Shapes {

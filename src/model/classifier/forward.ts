@@ -4,8 +4,9 @@ import type { Weights } from '../../nn/index.ts';
 import type { ClassifierConfig } from './config.ts';
 
 /**
- * Class logits of frames by their brightest channel, so that colour does not matter: 3x3 convolutions, each
- * normalised over the whole picture and followed by GELU, then the mean over the picture, so that place does not matter, and a linear layer.
+ * Class logits of frames by their brightest channel, so that colour does not matter: 3x3 convolutions, each normalised
+ * over the whole picture and followed by GELU, then the largest value of each channel, so that place does not matter,
+ * and a linear layer.
  *
  * @param frames - [B, H, W, 3] in [0, 1]
  * @returns [B, classes]
@@ -17,7 +18,7 @@ export function classifierForward(weights: Weights, { channels }: ClassifierConf
     const y = conv2d(x, weights.get(`conv.${i}.weight`), weights.get(`conv.${i}.bias`), { stride, padding: 1 });
     x = gelu(tf.add(tf.mul(normalised(y), weights.get(`norm.${i}.weight`)), weights.get(`norm.${i}.bias`)));
   }
-  const pooled = tf.mean(x, [1, 2]); // [B, h, w, D] -> [B, D]
+  const pooled = tf.max(x, [1, 2]); // [B, h, w, D] -> [B, D]
   return linear(pooled, weights.get('head.weight'), weights.get('head.bias'));
 }
 

@@ -7,7 +7,15 @@ export {
   pairwiseAccuracy,
   spearman,
 } from './agreement.ts';
-export { bradleyTerry, centring, type PreferenceLoss, preferenceLoss, rankingLoss } from './losses.ts';
+export {
+  attributeLoss,
+  bradleyTerry,
+  centring,
+  type PreferenceLoss,
+  preferenceLoss,
+  rankingLoss,
+  type ShownPictures,
+} from './losses.ts';
 export {
   PAIR_KINDS,
   PAIR_SHARES,

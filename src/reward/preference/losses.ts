@@ -37,6 +37,16 @@ export function centring(better: Tensor, worse: Tensor): Tensor {
   return tf.mean(tf.square(tf.add(better, worse)));
 }
 
+/** Pictures with what they show. */
+export interface ShownPictures {
+  /** [B, H, W, 3] in [0, 1] */
+  pictures: Tensor;
+  /** int32 [B] */
+  digit: Tensor;
+  /** int32 [B] */
+  colour: Tensor;
+}
+
 /** Loss of one preference batch and its parts, all scalars. */
 export interface PreferenceLoss {
   loss: Tensor;
@@ -47,28 +57,35 @@ export interface PreferenceLoss {
 }
 
 /**
- * Loss of the small reward: Bradley-Terry plus `attributeWeight` times the cross-entropies of the digit and colour of
- * all pictures. Without the second part only picture quality is learnt; it stands in for the pre-training that
- * a large reward starts from.
+ * Cross-entropies of telling digit and colour from the patch tokens, added and averaged over pictures: the pre-training
+ * of the image tower.
+ */
+export function attributeLoss(weights: Weights, config: SmallRewardConfig, batch: ShownPictures): Tensor {
+  return entropies(weights, encodeFrames(weights, config, batch.pictures), batch);
+}
+
+function entropies(weights: Weights, image: Tensor, shown: Omit<ShownPictures, 'pictures'>): Tensor {
+  const { digit, colour } = attributeLogits(weights, image);
+  return tf.mean(tf.add(softmaxCrossEntropy(digit, shown.digit), softmaxCrossEntropy(colour, shown.colour)));
+}
+
+/**
+ * Loss of the small reward: Bradley-Terry plus `attributeWeight` times the attribute loss. Without the second part only
+ * picture quality is learnt; it stands in for the pre-training that a large reward starts from.
  *
- * @param pictures - [2B, H, W, 3], better sides first
- * @param tokens - int32 [2B, L]
- * @param digit - int32 [2B], what each picture shows
- * @param colour - int32 [2B]
+ * @param batch - 2B pictures, better sides first, with their captions as int32 tokens [2B, L]
  */
 export function preferenceLoss(
   weights: Weights,
   config: SmallRewardConfig,
-  batch: { pictures: Tensor; tokens: Tensor; digit: Tensor; colour: Tensor },
+  batch: ShownPictures & { tokens: Tensor },
   attributeWeight: number = 0.5,
 ): PreferenceLoss {
   const image = encodeFrames(weights, config, batch.pictures);
   const scores = scoreCaptions(weights, config, batch.tokens, image);
   const [better, worse] = tf.split(scores, 2) as [Tensor, Tensor];
   const preference = bradleyTerry(better, worse);
-  const { digit, colour } = attributeLogits(weights, image);
-  const entropies = tf.add(softmaxCrossEntropy(digit, batch.digit), softmaxCrossEntropy(colour, batch.colour));
-  const attributes = tf.mean(entropies);
+  const attributes = entropies(weights, image, batch);
   const accuracy = tf.mean(tf.cast(tf.greater(better, worse), 'float32'));
   return { loss: tf.add(preference, tf.mul(attributes, attributeWeight)), preference, attributes, accuracy };
 }
