@@ -2,7 +2,7 @@
 import { VOCABULARY } from '../dataset/digits/index.ts';
 import { type VaeConfig, vaeConfig } from '../model/vae/index.ts';
 import { type WanConfig, wanPresets } from '../model/wan/index.ts';
-import type { LearnerOptions, RateSchedule, SigmaSampling } from '../train/index.ts';
+import type { LearnerOptions, SigmaSampling } from '../train/index.ts';
 
 /** A stage's length and optimizer. */
 export interface StageRecipe extends LearnerOptions {
@@ -14,12 +14,14 @@ export interface StageRecipe extends LearnerOptions {
 export interface Recipe {
   name: string;
   seed: number;
-  /** Handwritten exemplars of each digit that the clips are drawn from. */
+  /** Handwritten exemplars of each digit that the teacher's clips are drawn from. */
   exemplars: number;
-  /** Labels drawn from in training; evaluation uses the same set, with clips that were never seen. */
+  /** Width of a word's vector and number of words. */
   text: { textDim: number; textLen: number };
   vae: {
     config: VaeConfig;
+    /** Exemplars of each digit that the autoencoder sees: more, so that it knows strokes rather than digits. */
+    exemplars: number;
     /** Side of the square windows around the digit that the autoencoder is trained on. */
     window: number;
     klWeight: number;
@@ -50,14 +52,6 @@ export interface Recipe {
 const textDim = 64;
 const textLen = 8;
 
-function warmedUp(lr: number, steps: number, from: number): RateSchedule {
-  return {
-    lr,
-    warmup: Math.min(200, Math.ceil(steps / 10)),
-    decay: { kind: 'linear', from: Math.floor(steps * from), to: steps, final: 0.02 },
-  };
-}
-
 /** The published small-scale run. */
 export const studyRecipe: Recipe = {
   name: 'study',
@@ -65,34 +59,58 @@ export const studyRecipe: Recipe = {
   exemplars: 20,
   text: { textDim, textLen },
   vae: {
-    config: vaeConfig({ dim: 8, z_dim: 8, dim_mult: [1, 2, 4], num_res_blocks: 1, temperal_downsample: [true, true] }),
+    config: vaeConfig({ dim: 8, z_dim: 16, dim_mult: [1, 2, 4], num_res_blocks: 1, temperal_downsample: [true, true] }),
+    exemplars: 100,
     window: 20,
     klWeight: 1e-4,
     litWeight: 5,
-    train: { steps: 2000, batch: 16, lr: warmedUp(3e-3, 2000, 0.3), betas: [0.9, 0.99], weightDecay: 0, clip: 1 },
+    train: {
+      steps: 3000,
+      batch: 16,
+      lr: { lr: 4e-3, warmup: 50, decay: { kind: 'linear', from: 1200, to: 3000, final: 0.02 } },
+      betas: [0.9, 0.99],
+      weightDecay: 0,
+      clip: 1,
+    },
   },
-  latents: 24_000,
+  latents: 16_000,
   teacher: {
     config: { ...wanPresets.study, text_dim: textDim, text_len: textLen },
-    train: { steps: 6000, batch: 64, lr: warmedUp(1.5e-3, 6000, 0.5), betas: [0.9, 0.99], weightDecay: 0, clip: 1 },
-    sampling: { kind: 'uniform' },
-    emaDecay: 0.999,
+    train: {
+      steps: 4000,
+      batch: 48,
+      lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 2000, to: 4000, final: 0.02 } },
+      betas: [0.9, 0.99],
+      weightDecay: 0,
+      clip: 1,
+      muon: {},
+    },
+    sampling: { kind: 'uniform', shift: 2 },
+    emaDecay: 0.998,
   },
-  sampling: { steps: 48, shift: 2, guidanceScale: 3 },
-  student: { denoisingSteps: [1000, 750, 500, 250], shift: 2 },
+  sampling: { steps: 32, shift: 3, guidanceScale: 3 },
+  student: { denoisingSteps: [1000, 750, 500, 250], shift: 3 },
   distil: {
-    generator: { steps: 300, batch: 32, lr: 1e-4, betas: [0, 0.999], clip: 10 },
+    generator: { steps: 400, batch: 32, lr: 2e-4, betas: [0, 0.999], clip: 10 },
     critic: { lr: 2e-4, betas: [0, 0.999], clip: 10 },
-    generatorEvery: 5,
+    generatorEvery: 4,
     guidance: 3,
-    emaDecay: 0.99,
+    emaDecay: 0.95,
   },
   trajectories: { count: 1400, steps: 48 },
-  ode: { steps: 1500, batch: 32, lr: warmedUp(3e-4, 1500, 0.5), betas: [0, 0.999], clip: 10, emaDecay: 0.99 },
+  ode: {
+    steps: 1000,
+    batch: 32,
+    lr: { lr: 1e-3, warmup: 50, decay: { kind: 'linear', from: 300, to: 1000, final: 0.02 } },
+    betas: [0.9, 0.99],
+    weightDecay: 0,
+    clip: 1,
+    emaDecay: 0.99,
+  },
   reward: {
     preferenceSteps: 600,
     classifierSteps: 600,
-    train: { steps: 200, batch: 16, lr: 5e-5, betas: [0, 0.999], clip: 10 },
+    train: { steps: 150, batch: 16, lr: 1e-4, betas: [0, 0.999], clip: 10 },
     emaDecay: 0.95,
   },
   evaluation: { prompts: 64, seeds: 2 },

@@ -14,7 +14,7 @@ const { FRAMES, SIZE } = digits;
 const HELD_OUT_FROM = 10_000_000;
 
 /** Videos [B, 9, W, W, 3] in [-1, 1]: square windows that hold most of the digit, at random offsets. */
-export function windowSource({ seed, exemplars, vae: { window } }: Recipe): Source<HostFloats> {
+export function windowSource({ seed, vae: { window, exemplars } }: Recipe): Source<HostFloats> {
   return (key, count) => {
     const data = new Float32Array(count * FRAMES * window * window * 3);
     const indices = key.stream('clips').integers(0, HELD_OUT_FROM, count);
@@ -48,7 +48,7 @@ export function clipBatch(
   start: number,
   count: number,
 ): { video: HostFloats; captions: string[] } {
-  const { data, shape, captions } = digits.batch(start, count, { seed, exemplars, prompts: 'all' });
+  const { data, shape, captions } = digits.batch(start, count, { seed, exemplars });
   return { video: { dtype: 'float32', shape, data: data.map((value) => 2 * value - 1) }, captions };
 }
 
@@ -105,7 +105,7 @@ function joined(parts: readonly HostTensor[]): HostTensor {
 }
 
 function captionsOf({ seed, exemplars, latents }: Recipe): string[] {
-  return Array.from({ length: latents }, (_, i) => digits.clip(i, { seed, exemplars, prompts: 'all' }).caption);
+  return Array.from({ length: latents }, (_, i) => digits.clip(i, { seed, exemplars }).caption);
 }
 
 /** Random clips of the bank. */
@@ -122,8 +122,8 @@ export function latentSource({ latents, captions }: LatentBank): Source<LatentBa
   };
 }
 
-/** Random captions of all labels. */
+/** Random captions of the training labels; one in ten labels is held out. */
 export function promptSource(): Source<readonly string[]> {
-  const all = digits.prompts('all');
+  const all = digits.prompts('seen');
   return (key, count) => Array.from(key.integers(0, all.length, count), (index) => all[index]!);
 }

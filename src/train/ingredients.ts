@@ -33,7 +33,8 @@ export interface LatentBatch {
 export function learnerConfig(options: LearnerOptions, average: Average | null = null): { [key: string]: Json } {
   const { lr, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01, clip = 10 } = options;
   const ema = average ? { decay: average.decay, start: average.start ?? 1 } : null;
-  return { lr: lr as Json, betas, eps, weightDecay, clip, ema };
+  const muon = options.muon ? { muon: { ...options.muon } } : {};
+  return { lr: lr as Json, betas, eps, weightDecay, clip, ema, ...muon };
 }
 
 /** Run `work` on tensors made of host data and of tensors handed over; all of them are released afterwards. */

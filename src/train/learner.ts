@@ -5,6 +5,7 @@ import * as adamw from './adamw.ts';
 import { type Clip, measureClip } from './clip.ts';
 import * as ema from './ema.ts';
 import type { Gradients } from './gradients.ts';
+import * as muon from './muon.ts';
 import { type RateSchedule, rateAt } from './schedule.ts';
 
 /** How one network is optimised. */
@@ -13,6 +14,8 @@ export interface LearnerOptions extends adamw.AdamWSettings {
   lr: number | RateSchedule;
   /** Bound of the gradients' total 2-norm; null for none. @defaultValue 10 */
   clip?: number | null;
+  /** Trains the hidden matrices by Muon, which needs fewer steps from scratch, and the rest by AdamW. @defaultValue null */
+  muon?: muon.MuonSettings | null;
 }
 
 /** Weights that follow the trained ones as a moving average; they belong to the caller, who made them by `ema.init`. */
@@ -55,7 +58,14 @@ export class Learner {
   apply(gradients: Gradients, numbers: Tensor): Clip {
     const clip = measureClip(gradients, this.#options.clip === undefined ? 10 : this.#options.clip);
     const [lr, step, keep, take] = tf.unstack(numbers) as [Tensor, Tensor, Tensor, Tensor];
-    adamw.apply(this.#optimizer, this.weights, gradients, { ...this.#options, lr, step, gradScale: clip.scale });
+    const { muon: settings = null } = this.#options;
+    const isHidden = (name: string): boolean => settings !== null && muon.isHidden(name, this.weights.get(name));
+    const rest = new Map([...gradients].filter(([name]) => !isHidden(name)));
+    adamw.apply(this.#optimizer, this.weights, rest, { ...this.#options, lr, step, gradScale: clip.scale });
+    if (settings) {
+      const hidden = new Map([...gradients].filter(([name]) => isHidden(name)));
+      muon.apply(this.#optimizer.firstMoment, this.weights, hidden, { ...settings, lr, gradScale: clip.scale });
+    }
     if (this.average) ema.apply(this.average.weights, this.weights, [keep, take]);
     return clip;
   }

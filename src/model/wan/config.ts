@@ -73,8 +73,8 @@ export const wanPresets: Readonly<Record<WanPreset, WanConfig>> = {
   },
   study: {
     ...published,
-    ...{ dim: 128, ffn_dim: 384, freq_dim: 64, text_dim: 64, text_len: 12, num_heads: 4, num_layers: 4 },
-    ...{ in_dim: 8, out_dim: 8, patch_size: [1, 1, 1], rope_theta: 100, num_frame_per_block: 1 },
+    ...{ dim: 192, ffn_dim: 576, freq_dim: 128, text_dim: 64, text_len: 8, num_heads: 6, num_layers: 4 },
+    ...{ rope_theta: 100, num_frame_per_block: 1 },
   },
   'wan2.1-t2v-1.3b': { ...published, dim: 1536, ffn_dim: 8960, num_heads: 12, num_layers: 30 },
   'wan2.1-t2v-14b': { ...published, dim: 5120, ffn_dim: 13824, num_heads: 40, num_layers: 40 },
