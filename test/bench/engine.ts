@@ -18,7 +18,7 @@ interface Size {
   config: WanConfig;
   batch: number;
   frames: number;
-  /** Rows and columns of a latent frame. */
+  /** Rows and columns of tokens in a frame. */
   side: number;
 }
 
@@ -60,8 +60,9 @@ async function measure(
 }
 
 function peerSetup({ config, batch, frames, side }: Size, threads: number): Record<string, unknown> {
-  const { dim, ffn_dim, freq_dim, num_heads, num_layers, in_dim, text_dim, text_len } = config;
-  const widths = { dim, ffn: ffn_dim, freq: freq_dim, heads: num_heads, layers: num_layers, channels: in_dim };
+  const { dim, ffn_dim, freq_dim, num_heads, num_layers, text_dim, text_len } = config;
+  const channels = config.in_dim * config.patch_size.reduce((cells, extent) => cells * extent, 1);
+  const widths = { dim, ffn: ffn_dim, freq: freq_dim, heads: num_heads, layers: num_layers, channels };
   return { ...widths, threads, batch, frames, tokens: side * side, text: text_dim, textLength: text_len };
 }
 
@@ -72,7 +73,8 @@ function ourSteps(size: Size): { steps: Steps; dispose(): void } {
   const params = weights.trainable();
   const zeros = (): Variable[] => params.map((p) => tf.variable(tf.zerosLike(p), false));
   const [m, v] = [zeros(), zeros()];
-  const shape = [batch, frames, side, side, config.in_dim];
+  const [time, rows, columns] = config.patch_size;
+  const shape = [batch, frames * time, side * rows, side * columns, config.in_dim];
   const data = [shape, shape, [batch, config.text_len, config.text_dim], [batch, frames]];
   const inputs = data.map((s, i) => tf.tensor(random.key(i).normal(s).data, s));
   const compiled = engine.compile((count: Tensor, x: Tensor, target: Tensor, context: Tensor, t: Tensor): Tensor => {

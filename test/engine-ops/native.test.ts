@@ -67,6 +67,15 @@ const cases: Case[] = [
     run: (q, k, v, bias) => attention(q!, k!, v!, { bias: bias! }),
   },
   {
+    name: 'attention of many tokens, whose gradient goes in parts',
+    shapes: [
+      [2, 1030, 2, 4],
+      [2, 1040, 2, 4],
+      [2, 1040, 2, 4],
+    ],
+    run: (q, k, v) => attention(q!, k!, v!, { mask: mask(1030, 1040) }),
+  },
+  {
     name: 'attention with a mask per sample and a bias',
     shapes: [
       [2, 4, 3, 5],

@@ -1,7 +1,9 @@
 /**
- * Attention. Forward is ONNX's own operator on [B, L, N*D], which takes no transposes and hands out its
- * probabilities P when asked; the gradient asks, so that they are computed once:
- * dV = Pᵀ dO, dS = P (dO Vᵀ - rowsum(dO O)), dQ = scale dS K, dK = scale dSᵀ Q.
+ * Attention. Forward is ONNX's own operator on [B, L, N*D], which takes no transposes. The gradient is
+ * dV = Pᵀ dO, dS = P (dO Vᵀ - rowsum(dO O)), dQ = scale dS K, dK = scale dSᵀ Q, in one of two ways:
+ *
+ * - few logits: the operator hands out its probabilities P, which are computed once and kept
+ * - many: a few heads at a time, P computed again, so that logits stay in the cache and none are kept
  */
 import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
@@ -55,17 +57,70 @@ function attend(inputs: AttentionInputs, scale: number, count: 1 | 4, g: GraphBu
   return [g.reshape(merged!, [batch, queries, heads, width]), ...rest];
 }
 
-function gradient(inputs: AttentionInputs & { dy: Value }, scale: number, g: GraphBuilder): Value[] {
+type GradientInputs = AttentionInputs & { dy: Value };
+
+/** [B, L, N, D] <-> [B, N, L, D] */
+function perHead(x: Value, g: GraphBuilder): Value {
+  return g.transpose(x, [0, 2, 1, 3]);
+}
+
+/** dO, and the sums of dO O along the last axis: [B, N, Lq, D] and [B, N, Lq, 1]. */
+function upstream(dy: Value, result: Value, g: GraphBuilder): [Value, Value] {
+  return [perHead(dy, g), perHead(g.reduce('ReduceSum', g.mul(dy, result), [3], true), g)];
+}
+
+function gradient(inputs: GradientInputs, scale: number, g: GraphBuilder): Value[] {
   const { q, k, v, bias, dy } = inputs;
-  const perHead = (x: Value): Value => g.transpose(x, [0, 2, 1, 3]); // [B, L, N, D] <-> [B, N, L, D]
   const [result, , , p] = attend(inputs, scale, 4, g) as [Value, Value, Value, Value];
-  const d = perHead(dy);
-  const rowSums = perHead(g.reduce('ReduceSum', g.mul(dy, result), [3], true)); // [B, N, Lq, 1]
-  const dLogits = g.mul(p, g.sub(g.matmul(d, perHead(v), { transB: true }), rowSums));
-  const dQ = perHead(g.matmul(dLogits, perHead(k), { alpha: scale }));
-  const dK = perHead(g.matmul(dLogits, perHead(q), { transA: true, alpha: scale }));
-  const dV = perHead(g.matmul(p, d, { transA: true }));
-  return bias ? [dQ, dK, dV, sumTo(g, dLogits, bias.shape)] : [dQ, dK, dV];
+  const [d, rowSums] = upstream(dy, result, g);
+  const dLogits = g.mul(p, g.sub(g.matmul(d, perHead(v, g), { transB: true }), rowSums));
+  const dQ = g.matmul(dLogits, perHead(k, g), { alpha: scale });
+  const dK = g.matmul(dLogits, perHead(q, g), { transA: true, alpha: scale });
+  const dV = g.matmul(p, d, { transA: true });
+  const gradients = [dQ, dK, dV].map((x) => perHead(x, g));
+  return bias ? [...gradients, sumTo(g, dLogits, bias.shape)] : gradients;
+}
+
+/** Logits of all heads above which the gradient goes in parts (16 MiB), and logits of a part (2 MiB). */
+const manyLogits = 1 << 22;
+const partLogits = 1 << 19;
+
+/** Parts of the B*N heads for the gradient, 1 where the whole is small or the logit term differs between heads. */
+function partsOf({ q, k, bias }: GradientInputs, term: Value | null): number {
+  const [batch, queries, heads] = q.shape as [number, number, number];
+  const each = queries * k.shape[1]!;
+  const count = batch * heads;
+  if (bias || count * each <= manyLogits) return 1;
+  if (term && term.shape[0]! * term.shape[1]! > 1) return 1;
+  let parts = Math.min(count, Math.ceil((count * each) / partLogits));
+  while (count % parts !== 0) parts++;
+  return parts;
+}
+
+/** The gradient a part of the heads at a time. `term` is [1, 1, Lq, Lk]. */
+function gradientInParts(inputs: GradientInputs, scale: number, parts: number, g: GraphBuilder): Value[] {
+  const { q, k, v, dy } = inputs;
+  const [batch, , heads] = q.shape as [number, number, number];
+  const term = logitTerm(inputs, g);
+  const added = term && g.reshape(term, term.shape.slice(1)); // [1, Lq, Lk]
+  const [d, rowSums] = upstream(dy, attend(inputs, scale, 1, g)[0]!, g);
+  const split = (x: Value): Value[] => g.split(g.reshape(x, [batch * heads, ...x.shape.slice(2)]), parts); // [B, N, L, D] -> parts of [B*N/parts, L, D]
+  const [qs, ks, vs] = [q, k, v].map((x) => split(perHead(x, g))) as [Value[], Value[], Value[]];
+  const [ds, sums] = [split(d), split(rowSums)];
+  const made = qs.map((queries, i) => {
+    const logits = g.matmul(queries, ks[i]!, { transB: true, alpha: scale });
+    const p = g.map('Softmax', added ? g.add(logits, added) : logits, { axis: -1 });
+    const dLogits = g.mul(p, g.sub(g.matmul(ds[i]!, vs[i]!, { transB: true }), sums[i]!));
+    const dQ = g.matmul(dLogits, ks[i]!, { alpha: scale });
+    return [dQ, g.matmul(dLogits, queries, { transA: true, alpha: scale }), g.matmul(p, ds[i]!, { transA: true })];
+  });
+  return [q, k, v].map((x, which) => {
+    const whole = g.concat(
+      made.map((three) => three[which]!),
+      0,
+    ); // [B*N, L, D]
+    return perHead(g.reshape(whole, [batch, heads, x.shape[1]!, x.shape[3]!]), g);
+  });
 }
 
 export const attentionKernels: readonly KernelDefinition[] = [
@@ -73,7 +128,8 @@ export const attentionKernels: readonly KernelDefinition[] = [
     'fused.attention',
     ({ inputs, attrs }, g) => attend(inputs, attrs.scale, 1, g)[0]!,
   ),
-  defineKernel<AttentionInputs & { dy: Value }, AttentionAttributes>('fused.attention.grad', ({ inputs, attrs }, g) =>
-    gradient(inputs, attrs.scale, g),
-  ),
+  defineKernel<GradientInputs, AttentionAttributes>('fused.attention.grad', ({ inputs, attrs }, g) => {
+    const parts = partsOf(inputs, logitTerm(inputs, g));
+    return parts === 1 ? gradient(inputs, attrs.scale, g) : gradientInParts(inputs, attrs.scale, parts, g);
+  }),
 ];
