@@ -7,6 +7,7 @@ import {
   createReward,
   frameSelect,
   initSmallReward,
+  motionReward,
   type Reward,
   SECOND_JUDGE,
   SMALL_REWARD,
@@ -45,6 +46,7 @@ const rows: [string, () => Reward][] = [
       ]),
   ],
   ['standardised', () => standardised(small(), { mean: 0.1, std: 2 })],
+  ['motion', motionReward],
   ['last frame', () => frameSelect(small(), 'last')],
   ['frame 1', () => frameSelect(small(), 1)],
   ['random frame', () => frameSelect(small(), 'random', { key: random.key(5) })],
@@ -145,7 +147,7 @@ describe.each(rows)('the contract, %s', (_, make) => {
     const climb = tf.grad((x: Tensor) => tf.sum(reward.compute(x, text)));
     const before = await reward.compute(frames, text).data();
     let x = frames;
-    for (let i = 0; i < 20; i++) x = tf.tidy(() => tf.clipByValue(tf.add(x, tf.mul(tf.sign(climb(x)), 0.01)), 0, 1));
+    for (let i = 0; i < 20; i++) x = tf.tidy(() => tf.clipByValue(tf.add(x, ofNorm(climb(x), 0.1)), 0, 1));
     const after = await reward.compute(x, text).data();
     for (const [i, score] of after.entries()) expect(score).toBeGreaterThan(before[i]!);
     reward.dispose();
@@ -162,6 +164,11 @@ describe.each(rows)('the contract, %s', (_, make) => {
   });
 });
 
+/** The tensor scaled to a 2-norm. */
+function ofNorm(x: Tensor, norm: number): Tensor {
+  return tf.mul(x, tf.div(norm, tf.sqrt(tf.sum(tf.square(x)))));
+}
+
 test('a reward without gradient is a constant of the graph', async () => {
   const blind = createReward({
     info: { id: 'blind', kind: 'frame', differentiable: false, higherIsBetter: true, inputSize: null },
@@ -173,6 +180,20 @@ test('a reward without gradient is a constant of the graph', async () => {
   const { frames } = input('frame', 1);
   const gradient = tf.grad((x: Tensor) => tf.add(tf.sum(blind.compute(x, [])), tf.sum(tf.mul(x, 2))))(frames);
   expect([...(await gradient.data())].every((value) => value === 2)).toBe(true);
+});
+
+test('the motion reward is 1 for the claimed motion, 0 for none, -3 for the opposite', async () => {
+  const label = { digit: 2, colour: 'white', direction: 'left', speed: 'quickly' } as const;
+  const clips = [
+    digits.clip(0, { label }),
+    digits.clip(0, { label, still: true }),
+    digits.clip(0, { label: { ...label, direction: 'right' } }),
+  ];
+  const frames = tf.stack(clips.map(({ clip }) => tf.tensor4d(clip.data, [clip.frames, SIZE, SIZE, 3])));
+  const scores = await motionReward()
+    .score(frames, new Array(3).fill(digits.caption(label)))
+    .data();
+  expect(scores).toBeAllClose([1, 0, -3], { atol: 0.02 });
 });
 
 test('frame choices see the frames they name', async () => {
