@@ -1,0 +1,202 @@
+/**
+ * The notebook kernel against tslab, ipykernel and Deno, in the same run and in turn: start, cells, completion while a
+ * cell computes, 10,000 lines of output, memory over 200 cells. ipykernel is asked for where REWARD_FORCING_PYTHON names
+ * a Python that has it, Deno where REWARD_FORCING_DENO names its program.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { KernelClient } from '../../kernel/client/client.ts';
+import type { BenchOptions } from './main.ts';
+
+/** The same work in each language. */
+interface Cells {
+  declaration(i: number): string;
+  twentyLines: string;
+  member: string;
+  busy: string;
+  lines: string;
+}
+
+interface Contestant {
+  name: string;
+  argv: string[];
+  cells: Cells;
+}
+
+interface Started extends Contestant {
+  kernel: KernelClient;
+  startMs: number;
+  declarations: number[];
+  cells20: number[];
+}
+
+const LINES = 10_000;
+const MEMORY_CELLS = 200;
+
+const typescript: Cells = {
+  declaration: (i) => `let v${i} = ${i} + 1;`,
+  twentyLines: `interface Step { time: number; loss: number; reward: number }
+class Trainer<T extends Step> {
+  private readonly steps: T[] = [];
+  push(step: T): number {
+    this.steps.push(step);
+    return this.steps.length;
+  }
+  best(): T | undefined {
+    return this.steps.reduce<T | undefined>((a, b) => (a && a.reward > b.reward ? a : b), undefined);
+  }
+}
+const trainer = new Trainer<Step>();
+for (let i = 0; i < 10; i++) {
+  const reward = Math.sin(i);
+  trainer.push({ time: i, loss: 1 / (i + 1), reward });
+}
+const byName = new Map<string, Step[]>();
+byName.set('first', [{ time: 1, loss: 2, reward: 3 }]);
+const best = trainer.best();
+const total = [...byName.values()].flat().reduce((sum, step) => sum + step.loss, 0);
+total + (best?.reward ?? 0)`,
+  member: 'trainer.',
+  busy: '{ const end = Date.now() + 1500; while (Date.now() < end); }',
+  lines: `for (let i = 0; i < ${LINES}; i++) console.log(i);`,
+};
+
+const python: Cells = {
+  declaration: (i) => `v${i} = ${i} + 1`,
+  twentyLines: `import math
+class Step:
+    def __init__(self, time, loss, reward):
+        self.time = time
+        self.loss = loss
+        self.reward = reward
+class Trainer:
+    def __init__(self):
+        self.steps = []
+    def push(self, step):
+        self.steps.append(step)
+        return len(self.steps)
+    def best(self):
+        return max(self.steps, key=lambda step: step.reward)
+trainer = Trainer()
+for i in range(10):
+    trainer.push(Step(i, 1 / (i + 1), math.sin(i)))
+by_name = {'first': [Step(1, 2, 3)]}
+total = sum(step.loss for steps in by_name.values() for step in steps)
+total + trainer.best().reward`,
+  member: 'trainer.',
+  busy: 'import time\nend = time.time() + 1.5\nwhile time.time() < end: pass',
+  lines: `for i in range(${LINES}): print(i)`,
+};
+
+/** One row for each kernel that can be had. */
+export async function benchKernel({ rounds }: BenchOptions): Promise<Record<string, unknown>[]> {
+  const started: Started[] = [];
+  for (const contestant of contestants()) started.push(await start(contestant, Math.min(rounds, 3)));
+  try {
+    for (let i = 0; i < 4 * rounds; i++) {
+      for (const one of started) one.declarations.push(await timed(() => run(one, one.cells.declaration(i))));
+    }
+    for (let i = 0; i < 2 * rounds; i++) {
+      for (const one of started) one.cells20.push(await timed(() => run(one, one.cells.twentyLines)));
+    }
+    const rows = [];
+    for (const one of started) rows.push(await measureRest(one));
+    return rows;
+  } finally {
+    for (const { kernel } of started) await kernel.stop();
+  }
+}
+
+function contestants(): Contestant[] {
+  const { REWARD_FORCING_PYTHON: pythonPath, REWARD_FORCING_DENO: deno } = process.env;
+  const file = '{connection_file}';
+  const main = fileURLToPath(new URL('../../dist/kernel/main.js', import.meta.url));
+  if (!existsSync(main)) throw new Error(`${main} is missing: run "npm run build" first`);
+  const tslab = join(dirname(createRequire(import.meta.url).resolve('tslab/package.json')), 'bin', 'tslab');
+  const found: Contestant[] = [
+    { name: 'reward-forcing', argv: [process.execPath, main, file], cells: typescript },
+    { name: 'tslab', argv: [process.execPath, tslab, 'kernel', `--config-path=${file}`], cells: typescript },
+  ];
+  if (deno) found.push({ name: 'deno', argv: [deno, 'jupyter', '--kernel', '--conn', file], cells: typescript });
+  if (pythonPath) {
+    found.push({ name: 'ipykernel', argv: [pythonPath, '-m', 'ipykernel_launcher', '-f', file], cells: python });
+  }
+  return found;
+}
+
+/** Starts a kernel several times and keeps the last; the time is the fastest from the command to the first cell's end. */
+async function start(contestant: Contestant, times: number): Promise<Started> {
+  let startMs = Number.POSITIVE_INFINITY;
+  for (let i = 1; ; i++) {
+    const from = performance.now();
+    const kernel = await KernelClient.start({ argv: contestant.argv, cwd: tmpdir() });
+    await kernel.execute('1');
+    startMs = Math.min(startMs, performance.now() - from);
+    if (i >= times) return { ...contestant, kernel, startMs, declarations: [], cells20: [] };
+    await kernel.stop();
+  }
+}
+
+async function measureRest(one: Started): Promise<Record<string, unknown>> {
+  const { kernel, cells } = one;
+  const busy = run(one, cells.busy);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const completion = await timed(() =>
+    kernel.request('shell', 'complete_request', { code: cells.member, cursor_pos: cells.member.length }),
+  );
+  await busy;
+  let output = '';
+  const lines = await timed(async () => {
+    output = await run(one, cells.lines);
+  });
+  const before = residentMegabytes(kernel.process.pid);
+  for (let i = 0; i < MEMORY_CELLS; i++) await run(one, cells.declaration(1000 + i));
+  const after = residentMegabytes(kernel.process.pid);
+  return {
+    kernel: one.name,
+    'start to first cell ms': Math.round(one.startMs),
+    'declaration ms': round(median(one.declarations)),
+    '20 lines ms': round(median(one.cells20)),
+    'completion while busy ms': round(completion),
+    '10,000 lines ms': Math.round(lines),
+    'lines in order': isInOrder(output),
+    'resident MB': before,
+    'growth over 200 cells MB': after - before,
+  };
+}
+
+/** Runs a cell and returns its standard output. */
+async function run({ kernel, name }: Started, code: string): Promise<string> {
+  const { reply, published } = await kernel.execute(code);
+  if (reply['status'] !== 'ok') throw new Error(`${name} failed on ${code}: ${JSON.stringify(reply)}`);
+  const streams = published.filter(
+    ({ header, content }) => header.msg_type === 'stream' && content['name'] === 'stdout',
+  );
+  return streams.map(({ content }) => content['text']).join('');
+}
+
+function isInOrder(output: string): boolean {
+  return output === Array.from({ length: LINES }, (_, i) => `${i}\n`).join('');
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await work();
+  return performance.now() - from;
+}
+
+function residentMegabytes(pid: number | undefined): number {
+  return Math.round(Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)]).toString()) / 1024);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
