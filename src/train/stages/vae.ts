@@ -15,8 +15,8 @@ export interface VaeTrainOptions extends RunOptions, LearnerOptions {
   data: Source<HostFloats>;
   /** Clips per step. */
   batch: number;
-  /** Error of the reconstruction. @defaultValue 'l1' */
-  loss?: 'l1' | 'l2';
+  /** Error of the reconstruction: absolute, squared, or their sum. @defaultValue 'l1' */
+  loss?: 'l1' | 'l2' | 'l1+l2';
   /** Weight of the divergence from the unit normal; 0 trains a plain autoencoder. @defaultValue 1e-6 */
   klWeight?: number;
   /** Pixels whose brightest channel lies above `above` count `weight` times: for small things on an empty ground. */
@@ -42,7 +42,7 @@ function prepare(options: VaeTrainOptions): Stage {
     const bounded = tf.clipByValue(logVariance, -30, 20);
     const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
     const error = tf.sub(decode(weights, plain, latents, { clamp: false }), video);
-    const deviation = kind === 'l1' ? tf.abs(error) : tf.square(error);
+    const deviation = deviationOf(error, kind);
     const reconstruction = tf.mean(pixelWeight ? tf.mul(deviation, weightOf(video, pixelWeight)) : deviation);
     if (klWeight === 0) return { loss: reconstruction };
     const kl = divergence(mean, bounded);
@@ -61,6 +61,11 @@ function prepare(options: VaeTrainOptions): Stage {
     ...(pixelWeight && { pixelWeight }),
   };
   return { name: 'vae', config, learners: [learner], step, dispose: update.dispose };
+}
+
+function deviationOf(error: Tensor, kind: NonNullable<VaeTrainOptions['loss']>): Tensor {
+  if (kind === 'l1+l2') return tf.add(tf.abs(error), tf.square(error));
+  return kind === 'l1' ? tf.abs(error) : tf.square(error);
 }
 
 /** The weight of each pixel [B, F, H, W, 1]. */
