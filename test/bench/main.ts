@@ -1,5 +1,5 @@
 /**
- * Benchmarks: `npm run bench -- engine|conv [--large] [--threads 2] [--rounds 5] [--json FILE]`, run from the sources
+ * Benchmarks: `npm run bench -- engine|conv|kernel [--large] [--threads 2] [--rounds 5] [--json FILE]`, run from the sources
  * through tsx. Where REWARD_FORCING_PYTHON names a Python that has PyTorch, it is timed in turn with ours. Each prints a
  * table and, with --json, writes what it measured. Close other programs first: two threads that wait for each
  * other suffer from any third.
@@ -21,6 +21,7 @@ export type Bench = (options: BenchOptions) => Promise<Record<string, unknown>[]
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.ts')).benchEngine,
   conv: async () => (await import('./conv.ts')).benchConv,
+  kernel: async () => (await import('./kernel.ts')).benchKernel,
 };
 
 async function main(): Promise<void> {
