@@ -1,8 +1,8 @@
 import type { digits } from '../../dataset/index.ts';
 import { tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/clip.ts';
-import { CLASSIFIER, type ClassifierConfig, classify } from '../../model/classifier/index.ts';
-import type { Weights } from '../../nn/index.ts';
+import { CLASSIFIER, type ClassifierConfig, classifierShapes, classify } from '../../model/classifier/index.ts';
+import { checkShapes, type Weights } from '../../nn/index.ts';
 import type { Interval } from '../statistics/bootstrap.ts';
 import { wilson } from '../statistics/compare.ts';
 import { digitColour, digitMotion } from './measures.ts';
@@ -80,6 +80,7 @@ interface Seen {
 }
 
 async function classifyMiddle(clips: readonly Clip[], { weights, config = CLASSIFIER }: Classifier): Promise<Seen[]> {
+  checkShapes(weights.shapes(), classifierShapes(config), 'the weights of the classifier');
   const seen: Seen[] = [];
   for (let start = 0; start < clips.length; start += BATCH) {
     const some = clips.slice(start, start + BATCH);
