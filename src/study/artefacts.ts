@@ -18,6 +18,13 @@ export const NETWORKS = [
 ] as const;
 export type NetworkName = (typeof NETWORKS)[number];
 
+/** Students of phase 2 under other frame supervision: trained for the comparison, kept in the run folder, not shipped. */
+export const VARIANTS = { 'reward-random': 'random', 'reward-all': 'all' } as const;
+export type VariantName = keyof typeof VARIANTS;
+
+/** Anything that `saveArtefact` writes. */
+export type ArtefactName = NetworkName | VariantName;
+
 /** Weights read back with what their file says about them. */
 export interface Artefact<Config> {
   weights: Weights;
@@ -27,18 +34,18 @@ export interface Artefact<Config> {
   sha256: string;
 }
 
-export function artefactPath(folder: string, name: NetworkName): string {
+export function artefactPath(folder: string, name: ArtefactName): string {
   return join(folder, `${name}.safetensors`);
 }
 
-export function hasArtefact(folder: string, name: NetworkName): boolean {
+export function hasArtefact(folder: string, name: ArtefactName): boolean {
   return existsSync(artefactPath(folder, name));
 }
 
 /** Writes weights with their configuration. */
 export async function saveArtefact(
   folder: string,
-  name: NetworkName,
+  name: ArtefactName,
   { weights, config, about = {} }: { weights: Weights; config: object; about?: Record<string, string> },
 ): Promise<void> {
   await writeSafetensors(artefactPath(folder, name), await weights.toHost(), {
@@ -48,7 +55,7 @@ export async function saveArtefact(
 }
 
 /** Reads weights back. Throws with the command that makes them when they are not there. */
-export async function loadArtefact<Config>(folder: string, name: NetworkName): Promise<Artefact<Config>> {
+export async function loadArtefact<Config>(folder: string, name: ArtefactName): Promise<Artefact<Config>> {
   const path = artefactPath(folder, name);
   if (!existsSync(path)) {
     throw new Error(
@@ -60,7 +67,15 @@ export async function loadArtefact<Config>(folder: string, name: NetworkName): P
   if (config === undefined)
     throw new Error(`${path} holds no configuration in its metadata: it is not one of the small scale's networks`);
   const weights = await Weights.stream(file.entries(), { trainable: true });
-  return { weights, config: JSON.parse(config) as Config, about, sha256: sha256(path) };
+  return { weights, config: parseConfig<Config>(path, config), about, sha256: sha256(path) };
+}
+
+function parseConfig<Config>(path: string, text: string): Config {
+  try {
+    return JSON.parse(text) as Config;
+  } catch (error) {
+    throw new Error(`${path} has a configuration that is not JSON (${(error as Error).message}): restore the file`);
+  }
 }
 
 /** SHA-256 of a file in hexadecimal. */

@@ -1,6 +1,15 @@
 /** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
-export { type Artefact, loadArtefact, NETWORKS, type NetworkName, saveArtefact } from './artefacts.ts';
-export { Chain, type ChainOptions, type ChainProgress, runChain, weightsFolder } from './chain.ts';
+export {
+  type Artefact,
+  type ArtefactName,
+  loadArtefact,
+  NETWORKS,
+  type NetworkName,
+  saveArtefact,
+  VARIANTS,
+  type VariantName,
+} from './artefacts.ts';
+export { Chain, type ChainOptions, type ChainProgress, runChain } from './chain.ts';
 export {
   type CompareOptions,
   type Contestant,
@@ -26,3 +35,4 @@ export { type Judges, MEASURES, type MeasureName, type Measures, measure, scoreF
 export { loadNetworks, type Networks, type StudentName } from './networks.ts';
 export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './recipe.ts';
 export { type Manifest, readManifest, shipWeights, verifyWeights } from './shipped.ts';
+export { type Progress, type Work, weightsFolder } from './workshop.ts';

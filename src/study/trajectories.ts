@@ -1,7 +1,50 @@
-/** Stored ODE trajectories as the batches that phase 1 takes. */
+/** ODE trajectories of the small teacher: sampling them into a store, and drawing from it the batches of phase 1. */
 import { toFloat32 } from '../io/index.ts';
-import type { TrajectoryStore } from '../sampler/index.ts';
+import type { WanConfig } from '../model/index.ts';
+import { random } from '../nn/index.ts';
+import { flowSchedule, sampleTrajectories, statesFor, type TrajectoryStore } from '../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../train/index.ts';
+import type { Artefact } from './artefacts.ts';
+import { clipLatentShape, guidedField, type Studio, studentSchedule } from './generate.ts';
+import type { Work } from './workshop.ts';
+
+/** Trajectories sampled together. */
+const BATCH = 16;
+
+/** What to sample and where to. */
+export interface TeacherSampling {
+  /** A trajectory each. */
+  prompts: readonly string[];
+  store: TrajectoryStore;
+  signal?: AbortSignal;
+}
+
+/** Samples the guided teacher's trajectories, keeping the states at the student's noise levels and the clean end. */
+export async function* sampleTeacher(
+  { recipe, encodeText }: Omit<Studio, 'vae'>,
+  teacher: Artefact<WanConfig>,
+  { prompts, ...place }: TeacherSampling,
+): Work {
+  const { guidanceScale } = recipe.sampling;
+  const { steps } = recipe.trajectories;
+  const { shift } = recipe.student;
+  const settings = {
+    ...place,
+    teacher: (some: readonly string[]) => guidedField(teacher, encodeText(some), guidanceScale),
+    teacherId: teacher.sha256,
+    guidanceScale,
+    key: random.key(recipe.seed),
+    shape: clipLatentShape(recipe),
+    batch: BATCH,
+    steps,
+    shift,
+    keep: statesFor(studentSchedule(recipe), flowSchedule({ steps, shift })),
+  };
+  const jobs = prompts.map((prompt, i) => ({ id: `trajectory-${i}`, prompt, seed: i }));
+  for await (const { done, total } of sampleTrajectories(jobs, settings)) {
+    yield { stage: 'trajectories', done, total, values: {} };
+  }
+}
 
 /** Random trajectories of a store, held in memory: at the small scale 1,400 of them are a few tens of megabytes. */
 export async function trajectorySource(store: TrajectoryStore): Promise<Source<TrajectoryBatch>> {

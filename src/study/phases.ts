@@ -1,0 +1,48 @@
+/** The two phases of the paper at the small scale: what they train on, apart from where they run and for how long. */
+import { type WanConfig, wanCausalForward } from '../model/index.ts';
+import type { Reward } from '../reward/index.ts';
+import { wanStudent } from '../sampler/index.ts';
+import * as train from '../train/index.ts';
+import { clipLatentShape, type Net, type Studio, studentSchedule } from './generate.ts';
+import type { StageRecipe } from './recipe.ts';
+import { promptSource } from './world.ts';
+
+/** Frames that phase 2 shows to the reward. */
+export type SupervisedFrames = 'last' | 'first' | 'middle' | 'random' | 'all';
+
+/** How a phase is run: length, optimizer, seed, where. */
+export type PhaseRun = StageRecipe & Pick<train.RunOptions, 'seed' | 'folder' | 'saveEvery' | 'signal'>;
+
+/** Phase 1: the causal student regresses onto the teacher's ODE trajectories. Changes the student's weights. */
+export function phase1(
+  studio: Studio,
+  { weights, config }: Net<WanConfig>,
+  data: train.Source<train.TrajectoryBatch>,
+  options: PhaseRun & { average?: train.Average },
+): AsyncGenerator<train.TrainStep, void> {
+  return train.ode({
+    ...options,
+    student: { weights, forward: (own, input) => wanCausalForward(own, config, input) },
+    data,
+    encodeText: studio.encodeText,
+    framesPerBlock: config.num_frame_per_block,
+  });
+}
+
+/** Phase 2: the student generates from its own context and climbs the reward. Changes the student's weights. */
+export function phase2(
+  studio: Studio & { reward: Reward },
+  { weights, config }: Net<WanConfig>,
+  options: PhaseRun & { average?: train.Average; frames?: SupervisedFrames },
+): AsyncGenerator<train.TrainStep, void> {
+  return train.reward({
+    ...options,
+    student: { weights, bind: (context) => wanStudent(weights, config, context) },
+    decoder: train.vaeDecoder(studio.vae.weights, studio.vae.config),
+    reward: studio.reward,
+    prompts: promptSource(),
+    encodeText: studio.encodeText,
+    latentShape: clipLatentShape(studio.recipe),
+    schedule: studentSchedule(studio.recipe),
+  });
+}
