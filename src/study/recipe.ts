@@ -27,7 +27,8 @@ export interface Recipe {
     klWeight: number;
     /** Weight of lit pixels over the black ground. */
     litWeight: number;
-    train: StageRecipe;
+    /** Trainings one after the other, each with its own loss. */
+    phases: readonly (StageRecipe & { loss: 'l1' | 'l2' | 'l1+l2' })[];
   };
   /** Clips encoded once for the teacher. */
   latents: number;
@@ -45,12 +46,16 @@ export interface Recipe {
   };
   trajectories: { count: number; steps: number };
   ode: StageRecipe & { emaDecay: number };
-  reward: { preferenceSteps: number; classifierSteps: number; train: StageRecipe; emaDecay: number };
+  /** The training reward, the judge that nothing is trained on, and the digit classifier, each with its own seed. */
+  judges: Record<'reward' | 'judge' | 'classifier', { seed: number; steps: number; batch: number }>;
+  reward: { train: StageRecipe; emaDecay: number };
   evaluation: { prompts: number; seeds: number };
 }
 
 const textDim = 64;
 const textLen = 8;
+
+const vaeOptimizer: Omit<LearnerOptions, 'lr'> = { betas: [0.9, 0.99], weightDecay: 0, clip: 1 };
 
 /** The published small-scale run. */
 export const studyRecipe: Recipe = {
@@ -64,14 +69,23 @@ export const studyRecipe: Recipe = {
     window: 20,
     klWeight: 1e-4,
     litWeight: 5,
-    train: {
-      steps: 3000,
-      batch: 16,
-      lr: { lr: 4e-3, warmup: 50, decay: { kind: 'linear', from: 1200, to: 3000, final: 0.02 } },
-      betas: [0.9, 0.99],
-      weightDecay: 0,
-      clip: 1,
-    },
+    phases: [
+      {
+        loss: 'l1',
+        steps: 3000,
+        batch: 16,
+        lr: { lr: 4e-3, warmup: 50, decay: { kind: 'linear', from: 1200, to: 3000, final: 0.02 } },
+        ...vaeOptimizer,
+      },
+      {
+        loss: 'l1+l2',
+        steps: 1000,
+        batch: 16,
+        lr: { lr: 4e-3, warmup: 20, decay: { kind: 'linear', from: 400, to: 1000, final: 0.02 } },
+        ...vaeOptimizer,
+        muon: {},
+      },
+    ],
   },
   latents: 16_000,
   teacher: {
@@ -107,9 +121,12 @@ export const studyRecipe: Recipe = {
     clip: 1,
     emaDecay: 0.99,
   },
+  judges: {
+    reward: { seed: 0, steps: 1600, batch: 32 },
+    judge: { seed: 1, steps: 1600, batch: 32 },
+    classifier: { seed: 0, steps: 1200, batch: 64 },
+  },
   reward: {
-    preferenceSteps: 600,
-    classifierSteps: 600,
     train: { steps: 150, batch: 16, lr: 1e-4, betas: [0, 0.999], clip: 10 },
     emaDecay: 0.95,
   },
@@ -124,7 +141,7 @@ export const smokeRecipe: Recipe = {
   vae: {
     ...studyRecipe.vae,
     config: vaeConfig({ dim: 4, z_dim: 4, dim_mult: [1, 2, 2], num_res_blocks: 1, temperal_downsample: [true, true] }),
-    train: { ...studyRecipe.vae.train, steps: 2, batch: 2 },
+    phases: studyRecipe.vae.phases.map((phase) => ({ ...phase, steps: 2, batch: 2 })),
   },
   latents: 8,
   teacher: {
@@ -145,10 +162,13 @@ export const smokeRecipe: Recipe = {
   distil: { ...studyRecipe.distil, generator: { ...studyRecipe.distil.generator, steps: 2, batch: 2 } },
   trajectories: { count: 4, steps: 4 },
   ode: { ...studyRecipe.ode, steps: 2, batch: 2 },
+  judges: {
+    reward: { seed: 0, steps: 2, batch: 2 },
+    judge: { seed: 1, steps: 2, batch: 2 },
+    classifier: { seed: 0, steps: 2, batch: 2 },
+  },
   reward: {
     ...studyRecipe.reward,
-    preferenceSteps: 2,
-    classifierSteps: 2,
     train: { ...studyRecipe.reward.train, steps: 2, batch: 2 },
   },
   evaluation: { prompts: 4, seeds: 1 },

@@ -2,7 +2,7 @@
 import { CLASSIFIER, initClassifier } from '../model/classifier/index.ts';
 import { initWan, type WanConfig, wanForward } from '../model/index.ts';
 import { initVae, type VaeConfig } from '../model/vae/index.ts';
-import type { Weights } from '../nn/index.ts';
+import { random, type Weights } from '../nn/index.ts';
 import {
   initSmallReward,
   SECOND_JUDGE,
@@ -136,23 +136,19 @@ export async function* makeOde(shop: Workshop): Work {
 
 /** The training reward or its held-out judge: same data, another seed and another stem. */
 export async function* makePreference(shop: Workshop, name: 'reward' | 'judge'): Work {
-  const { seed, reward } = shop.recipe;
+  const { seed, steps, batch } = shop.recipe.judges[name];
   const config: SmallRewardConfig = { reward: SMALL_REWARD, judge: SECOND_JUDGE }[name];
-  const weights = shop.own(initSmallReward(config, shop.key(name)));
-  yield* shop.train(name, reward.preferenceSteps, (run) =>
-    train.preference({ ...run, seed: `${seed}/${name}`, reward: { weights, config } }),
-  );
+  const weights = shop.own(initSmallReward(config, random.key(seed).stream('weights')));
+  yield* shop.train(name, steps, (run) => train.preference({ ...run, seed, batch, reward: { weights, config } }));
   const { scale, accuracy } = await validatePreferences(weights, config);
   const about = { mean: String(scale.mean), std: String(scale.std), accuracy: String(accuracy) };
   await shop.save(name, weights, config, about);
 }
 
 export async function* makeClassifier(shop: Workshop): Work {
-  const { seed, reward } = shop.recipe;
-  const weights = shop.own(initClassifier(CLASSIFIER, shop.key('classifier')));
-  yield* shop.train('classifier', reward.classifierSteps, (run) =>
-    train.classifier({ ...run, seed, classifier: { weights } }),
-  );
+  const { seed, steps, batch } = shop.recipe.judges.classifier;
+  const weights = shop.own(initClassifier(CLASSIFIER, random.key(seed).stream('weights')));
+  yield* shop.train('classifier', steps, (run) => train.classifier({ ...run, seed, batch, classifier: { weights } }));
   await shop.save('classifier', weights, CLASSIFIER);
 }
 
