@@ -1,4 +1,6 @@
+export * as blip from './blip/index.ts';
 export type { CheckpointEntries } from './load.ts';
+export * as images from './preprocess/index.ts';
 export * from './text/index.ts';
 export * as vae from './vae/index.ts';
 export * from './wan/index.ts';

@@ -1,6 +1,16 @@
 export { measureScale, type Scale, standardised, type WeightedPart, weighted } from './combine.ts';
 export { createReward, type Reward, type RewardInfo, type RewardParts } from './contract.ts';
 export { type FrameChoice, type FrameSelectOptions, frameIndex, frameSelect } from './frame-select.ts';
+export {
+  clampFrames,
+  type FrameClamp,
+  type ImageRewardFiles,
+  type ImageRewardOptions,
+  imageReward,
+  openImageReward,
+  reflLoss,
+  type TruncatedPrompt,
+} from './imagereward.ts';
 export { motionReward } from './motion.ts';
 export * from './preference/index.ts';
 export * from './small/index.ts';

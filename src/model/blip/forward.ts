@@ -1,0 +1,134 @@
+/**
+ * ImageReward: a ViT reads the image, a BERT with cross attention to it reads the prompt, an affine head scores the
+ * prompt's first state. Source: ImageReward ImageReward/models/BLIP/{vit,med}.py and ImageReward.py (`score_gard`).
+ */
+import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import {
+  affine,
+  classToken,
+  joinHeads,
+  type ModuleTap,
+  patchTokens,
+  splitHeads,
+  vitBlocks,
+  withClassToken,
+} from '../vit/index.ts';
+import type { BlipVitConfig, ImageRewardConfig, MedConfig } from './config.ts';
+import { headLayers } from './weights.ts';
+
+/** Prompts as tokens, int32 [B, L] each; mask 1 = token, 0 = padding. */
+export interface PromptTokens {
+  readonly ids: Tensor;
+  readonly mask: Tensor;
+}
+
+/**
+ * Raw scores [B] of images for prompts: `(raw - reward_mean) / reward_std` is the published reward.
+ *
+ * @param images - [B, image_size, image_size, 3], preprocessed
+ */
+export function imageRewardForward(
+  weights: Weights,
+  config: ImageRewardConfig,
+  images: Tensor,
+  prompts: PromptTokens,
+  onValue?: ModuleTap,
+): Tensor {
+  return tf.tidy(() => {
+    const vision = weights.at('blip.visual_encoder');
+    const tokens = blipImageTokens(vision, config.vit, images, below('blip.visual_encoder', onValue));
+    onValue?.('blip.visual_encoder', tokens);
+    const text = weights.at('blip.text_encoder');
+    const states = blipTextStates(text, config.med_config, prompts, tokens, below('blip.text_encoder', onValue));
+    onValue?.('blip.text_encoder', states);
+    const raw = headLayers.reduce((x, { name }) => linear(x, ...affine(weights, name)), classToken(states));
+    return tf.reshape(raw, [-1]); // [B, 1] -> [B]
+  });
+}
+
+function below(prefix: string, onValue?: ModuleTap): ModuleTap | undefined {
+  return onValue && ((name, output) => onValue(`${prefix}.${name}`, output));
+}
+
+/** Tokens of BLIP's image tower after the final norm, class token first: [B, 1 + L, D]. */
+export function blipImageTokens(weights: Weights, config: BlipVitConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+  const { image_size } = config;
+  if (images.rank !== 4 || images.shape[1] !== image_size || images.shape[2] !== image_size) {
+    throw new RangeError(`images have shape [${images.shape}]; wanted [B, ${image_size}, ${image_size}, 3]`);
+  }
+  return tf.tidy(() => {
+    const patches = patchTokens(images, ...affine(weights, 'patch_embed.proj'));
+    const x = tf.add(withClassToken(weights.get('cls_token'), patches), weights.get('pos_embed'));
+    return vitBlocks(weights, config, x, onValue);
+  });
+}
+
+/**
+ * States of the prompt's tokens, each layer of which looks at the image: [B, L, D]. Blocks are post-norm,
+ * y = norm(x + f(x)); there is no token-type embedding.
+ *
+ * @param image - [B, tokens, width] from {@link blipImageTokens}
+ */
+export function blipTextStates(
+  weights: Weights,
+  config: MedConfig,
+  { ids, mask }: PromptTokens,
+  image: Tensor,
+  onValue?: ModuleTap,
+): Tensor {
+  const [batch, length] = ids.shape as [number, number];
+  return tf.tidy(() => {
+    let x = embedTokens(weights.at('embeddings'), config, ids);
+    onValue?.('embeddings', x);
+    const keys = tf.reshape(mask, [batch, 1, 1, length]); // [B,L] -> [B,1,1,L]
+    for (let i = 0; i < config.num_hidden_layers; i++) {
+      const name = `encoder.layer.${i}`;
+      x = textLayer(weights.at(name), config, { x, keys, image }, below(name, onValue));
+      onValue?.(name, x);
+    }
+    return x;
+  });
+}
+
+function embedTokens(weights: Weights, config: MedConfig, ids: Tensor): Tensor {
+  const [, length] = ids.shape as [number, number];
+  if (length > config.max_position_embeddings) {
+    throw new RangeError(`ids have shape [${ids.shape}]; the model has ${config.max_position_embeddings} positions`);
+  }
+  const words = tf.gather(weights.get('word_embeddings.weight'), ids); // [B,L] -> [B,L,D]
+  const places = tf.slice(weights.get('position_embeddings.weight'), [0, 0], [length, config.hidden_size]);
+  return layerNorm(tf.add(words, places), ...affine(weights, 'LayerNorm'), config.layer_norm_eps);
+}
+
+interface LayerInput {
+  readonly x: Tensor;
+  /** [B, 1, 1, L], 1 = token. */
+  readonly keys: Tensor;
+  readonly image: Tensor;
+}
+
+function textLayer(weights: Weights, config: MedConfig, { x, keys, image }: LayerInput, onValue?: ModuleTap): Tensor {
+  return tf.tidy(() => {
+    const own = attend(weights.at('attention'), config, x, x, keys);
+    onValue?.('attention', own);
+    const seen = attend(weights.at('crossattention'), config, own, image, null);
+    onValue?.('crossattention', seen);
+    const wide = gelu(linear(seen, ...affine(weights, 'intermediate.dense')), 'erf');
+    return addAndNorm(weights.at('output'), config, wide, seen);
+  });
+}
+
+function attend(weights: Weights, config: MedConfig, x: Tensor, source: Tensor, mask: Tensor | null): Tensor {
+  const project = (part: string, from: Tensor): Tensor =>
+    splitHeads(linear(from, ...affine(weights, `self.${part}`)), config.num_attention_heads);
+  const mixed = attention(project('query', x), project('key', source), project('value', source), { mask });
+  return addAndNorm(weights.at('output'), config, joinHeads(mixed), x);
+}
+
+/** norm(dense(change) + x) */
+function addAndNorm(weights: Weights, { layer_norm_eps }: MedConfig, change: Tensor, x: Tensor): Tensor {
+  const sum = tf.add(linear(change, ...affine(weights, 'dense')), x);
+  return layerNorm(sum, ...affine(weights, 'LayerNorm'), layer_norm_eps);
+}

@@ -1,0 +1,76 @@
+/** Names and shapes of ImageReward's weights, and loading from its checkpoint. */
+import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { affineShapes, vitShapes } from '../vit/index.ts';
+import type { ImageRewardConfig } from './config.ts';
+
+/** Layers of the score head by their places in the checkpoint's sequence; dropout is in between. */
+export const headLayers = [
+  { name: 'mlp.layers.0', out: 1024 },
+  { name: 'mlp.layers.2', out: 128 },
+  { name: 'mlp.layers.4', out: 64 },
+  { name: 'mlp.layers.6', out: 16 },
+  { name: 'mlp.layers.7', out: 1 },
+] as const;
+
+type Entry = [string, readonly number[]];
+
+/** Shape of every weight that the score depends on, by its name in `ImageReward.pt`. */
+export function imageRewardShapes(config: ImageRewardConfig): Shapes {
+  const { vit, med_config } = config;
+  const vision = [...vitShapes(vit, vit.image_size)].map(([name, shape]): Entry => {
+    return [`blip.visual_encoder.${name}`, shape];
+  });
+  return new Map<string, readonly number[]>([...vision, ...textShapes(config), ...headShapes(med_config.hidden_size)]);
+}
+
+function textShapes({ vit, med_config }: ImageRewardConfig): Entry[] {
+  const { hidden_size, vocab_size, max_position_embeddings, num_hidden_layers } = med_config;
+  const text = 'blip.text_encoder';
+  return [
+    [`${text}.embeddings.word_embeddings.weight`, [vocab_size, hidden_size]],
+    [`${text}.embeddings.position_embeddings.weight`, [max_position_embeddings, hidden_size]],
+    ...affineShapes(`${text}.embeddings.LayerNorm`, hidden_size),
+    ...Array.from({ length: num_hidden_layers }, (_, i) => {
+      const layer = `${text}.encoder.layer.${i}`;
+      return [
+        ...attentionShapes(`${layer}.attention`, hidden_size, hidden_size),
+        ...attentionShapes(`${layer}.crossattention`, hidden_size, vit.embed_dim),
+        ...affineShapes(`${layer}.intermediate.dense`, med_config.intermediate_size, hidden_size),
+        ...affineShapes(`${layer}.output.dense`, hidden_size, med_config.intermediate_size),
+        ...affineShapes(`${layer}.output.LayerNorm`, hidden_size),
+      ];
+    }).flat(),
+  ];
+}
+
+function attentionShapes(name: string, width: number, sourceWidth: number): Entry[] {
+  return [
+    ...affineShapes(`${name}.self.query`, width, width),
+    ...affineShapes(`${name}.self.key`, width, sourceWidth),
+    ...affineShapes(`${name}.self.value`, width, sourceWidth),
+    ...affineShapes(`${name}.output.dense`, width, width),
+    ...affineShapes(`${name}.output.LayerNorm`, width),
+  ];
+}
+
+function headShapes(width: number): Entry[] {
+  return headLayers.flatMap(({ name, out }, i) => affineShapes(name, out, headLayers[i - 1]?.out ?? width));
+}
+
+/** What the checkpoint holds beside: projections of BLIP's contrastive loss and a buffer of positions. */
+const unused = /^blip\.(vision_proj|text_proj)\.|\.position_ids$/;
+
+/**
+ * Weights of ImageReward from the tensors of `ImageReward.pt`; those that the score does not use are left out.
+ *
+ * @throws Error listing the missing, surplus and misshapen weights by their official names.
+ * @example await loadImageReward(imageRewardPresets['imagereward-v1.0'], (await openPth('ImageReward.pt')).entries())
+ */
+export function loadImageReward(
+  config: ImageRewardConfig,
+  entries: CheckpointEntries,
+  options?: WeightsOptions,
+): Promise<Weights> {
+  return loadChecked(imageRewardShapes(config), entries, (name) => (unused.test(name) ? null : name), options);
+}

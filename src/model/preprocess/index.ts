@@ -1,0 +1,3 @@
+export { frameFeatures } from './frame-features.ts';
+export { type AxisPlan, type ResampleFilter, resample, resampleMatrix } from './resample.ts';
+export { framePlans, type ImageTransform, imageTransforms, preprocess, resizeFrames } from './transform.ts';

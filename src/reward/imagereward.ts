@@ -1,0 +1,137 @@
+import { type Tensor, tf } from '../engine/tf.ts';
+import { openPth } from '../io/index.ts';
+import {
+  type ImageRewardConfig,
+  imageRewardForward,
+  imageRewardPresets,
+  imageRewardShapes,
+  loadImageReward,
+  openWordPiece,
+  type WordPieceTokenizer,
+} from '../model/blip/index.ts';
+import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
+import { checkShapes, stopGradient, type Weights } from '../nn/index.ts';
+import { createReward, type Reward } from './contract.ts';
+
+/**
+ * What happens to frame values outside [0, 1]: `hard` cuts them and their gradient (the reference),
+ * `straight-through` cuts the values only, `none` leaves both.
+ */
+export type FrameClamp = 'hard' | 'straight-through' | 'none';
+
+/** A prompt that did not fit into the tokens a reward reads. */
+export interface TruncatedPrompt {
+  readonly prompt: string;
+  /** Word pieces that the reward sees. */
+  readonly kept: number;
+  /** Word pieces of the whole prompt. */
+  readonly total: number;
+}
+
+/** Dials of ImageReward; the defaults are the reference's. */
+export interface ImageRewardOptions {
+  readonly config?: ImageRewardConfig;
+  /** Tokens of a prompt, [CLS] and [SEP] included (default 35). */
+  readonly textLength?: number;
+  /** Default `hard`. */
+  readonly clamp?: FrameClamp;
+  /** Whether frames below 128 pixels are scored, far outside of what the model was trained on (default false). */
+  readonly allowTiny?: boolean;
+  /** Called for each prompt that is cut. */
+  readonly onTruncated?: (cut: TruncatedPrompt) => void;
+  readonly weightsSha256?: string;
+}
+
+const SMALLEST_SIDE = 128;
+
+/**
+ * ImageReward v1.0: how well a frame shows a prompt and how much people like it, about N(0, 1). The middle square of
+ * the frame is seen, at the tower's resolution. It owns `weights` from here on.
+ *
+ * @throws when the weights do not fit the configuration, and (from the reward) on frames below 128 pixels.
+ * Source: Xu et al. 2023, arXiv 2304.05977; ImageReward ImageReward/ImageReward.py.
+ * @example
+ * const reward = imageReward(weights, await openWordPiece('bert-base-uncased/tokenizer.json'));
+ * const scores = reward.score(frames, ['a red fox in the snow']);
+ */
+export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, options: ImageRewardOptions = {}): Reward {
+  const { config = imageRewardPresets['imagereward-v1.0'], textLength = 35, weightsSha256 } = options;
+  const { reward_mean: mean, reward_std: std } = config;
+  checkShapes(weights.shapes(), imageRewardShapes(config), 'the weights of ImageReward');
+  const transform = { ...imageTransforms.clip, size: config.vit.image_size };
+  return createReward({
+    info: {
+      id: 'imagereward',
+      kind: 'frame',
+      differentiable: true,
+      higherIsBetter: true,
+      mean,
+      std,
+      inputSize: null,
+      ...(weightsSha256 && { weightsSha256 }),
+    },
+    textInputs: 2,
+    encode: (prompts) => {
+      if (options.onTruncated) reportCuts(tokenizer, prompts, textLength, options.onTruncated);
+      const { ids, mask } = tokenizer.batch(prompts, textLength);
+      return [ids, mask];
+    },
+    compute: (frames, text) => {
+      checkSide(frames, options.allowTiny);
+      const images = preprocess(clampFrames(frames, options.clamp), transform);
+      const [ids, mask] = text as [Tensor, Tensor];
+      return tf.div(tf.sub(imageRewardForward(weights, config, images, { ids, mask }), mean), std);
+    },
+    dispose: () => weights.dispose(),
+  });
+}
+
+/** Where the files of ImageReward lie. */
+export interface ImageRewardFiles {
+  /** `ImageReward.pt` as published. */
+  readonly checkpoint: string;
+  /** `tokenizer.json` or `vocab.txt` of bert-base-uncased. */
+  readonly tokenizer: string;
+}
+
+/** {@link imageReward} from its published files; the weights are frozen. */
+export async function openImageReward(files: ImageRewardFiles, options: ImageRewardOptions = {}): Promise<Reward> {
+  const { config = imageRewardPresets['imagereward-v1.0'] } = options;
+  const tokenizer = await openWordPiece(files.tokenizer);
+  const entries = (await openPth(files.checkpoint)).entries();
+  return imageReward(await loadImageReward(config, entries, { trainable: false }), tokenizer, options);
+}
+
+/** ReFL's loss: scale * mean(max(0, target - R)), which stops pushing scores that reached the target. */
+export function reflLoss(scores: Tensor, target: number = 2, scale: number = 1e-3): Tensor {
+  return tf.tidy(() => tf.mul(tf.mean(tf.relu(tf.sub(target, scores))), scale));
+}
+
+/** Frames with values in [0, 1] by one of the rules of {@link FrameClamp}. */
+export function clampFrames(frames: Tensor, clamp: FrameClamp = 'hard'): Tensor {
+  if (clamp === 'none') return frames;
+  const cut = tf.clipByValue(frames, 0, 1);
+  return clamp === 'hard' ? cut : tf.add(frames, stopGradient(tf.sub(cut, frames)));
+}
+
+function checkSide(frames: Tensor, allowTiny: boolean = false): void {
+  const [, height, width] = frames.shape as [number, number, number, number];
+  if (allowTiny || Math.min(height, width) >= SMALLEST_SIDE) return;
+  throw new RangeError(
+    `imagereward: frames have ${height}x${width} pixels, want ${SMALLEST_SIDE} or more on the shorter side; ` +
+      'allowTiny: true scores them all the same, far outside of the training distribution',
+  );
+}
+
+function reportCuts(
+  tokenizer: WordPieceTokenizer,
+  prompts: readonly string[],
+  length: number,
+  onTruncated: (cut: TruncatedPrompt) => void,
+): void {
+  const brackets = 2;
+  for (const prompt of prompts) {
+    const total = tokenizer.encode(prompt).length - brackets;
+    if (total > length - brackets) onTruncated({ prompt, kept: length - brackets, total });
+  }
+}
