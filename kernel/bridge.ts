@@ -19,10 +19,10 @@ export type ToUser =
   | { type: 'execute'; parent: string; cell: string; converted: ConvertedCode; maps: string[] }
   | { type: 'interrupt'; acknowledged: Int32Array }
   | { type: 'comm'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
+  | { type: 'warm' }
   | { type: 'exit' };
 
 export type ToServer =
-  | { type: 'ready' }
   | { type: 'iopub'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
   | { type: 'done'; parent: string; result: ExecutionResult }
   | { type: 'comms'; open: Record<string, { target_name: string }> }

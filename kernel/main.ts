@@ -1,17 +1,19 @@
 /** Entry of the kernel process: user code runs in this thread, the protocol in a worker. */
 import { existsSync, readFileSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { ToServer } from './bridge.ts';
+import type { Prelude } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
+import type { BuiltIns } from './user/built-ins.ts';
 import { installModuleFallback } from './user/modules.ts';
-import { bindNotebook } from './user/notebook.ts';
+import { bindNotebook, notebookFunctions } from './user/notebook.ts';
 import { UserSession } from './user/session.ts';
 
 /** Namespaces of the library that every notebook has without an import. */
 const NAMESPACES = ['engine', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show', 'dataset', 'study', 'tf'];
-const NOTEBOOK = ['display', 'html', 'markdown', 'progress', 'input', 'clearOutput', 'kernel'];
 
 const here = dirname(fileURLToPath(import.meta.url));
 /** The nearest folder upwards with a package.json: the package's root from dist/ as from an installed copy. */
@@ -33,7 +35,7 @@ function main(connectionFile: string | undefined): void {
   const workerData: ServerThreadData = { connectionFile, version: manifest.version, location, prelude: prelude() };
   const server = new Worker(join(here, 'server', 'thread.js'), { workerData, stdout: true, stderr: true });
   forwardLogs(server);
-  const session = new UserSession((message: ToServer) => server.postMessage(message));
+  const session = new UserSession((message: ToServer) => server.postMessage(message), builtIns());
   bindNotebook(session);
   session.install();
   server.on('message', (message) => session.receive(message));
@@ -41,11 +43,28 @@ function main(connectionFile: string | undefined): void {
   server.on('exit', (code) => process.exit(code));
 }
 
-function prelude(): string {
-  const notebook = join(here, 'user', 'notebook.js');
-  const lines = [`import { ${NOTEBOOK.join(', ')} } from ${JSON.stringify(notebook)};`];
-  if (existsSync(library)) lines.push(`import { ${NAMESPACES.join(', ')} } from ${JSON.stringify(library)};`);
-  return lines.join('\n');
+/** Imports that give the built-in names their types. */
+function prelude(): Prelude {
+  const source = join(here, 'user', 'notebook.js');
+  return {
+    notebook: importLine(Object.keys(notebookFunctions), source),
+    library: existsSync(library) ? importLine(NAMESPACES, library) : '',
+    namespaces: NAMESPACES,
+  };
+}
+
+function importLine(names: readonly string[], source: string): string {
+  return `import { ${names.join(', ')} } from ${JSON.stringify(source)};`;
+}
+
+/** The built-in names' values. The library is loaded when a cell first reads one of its namespaces. */
+function builtIns(): BuiltIns {
+  const require = createRequire(import.meta.url);
+  const namespace = (name: string) => (): unknown => (require(library) as Record<string, unknown>)[name];
+  return {
+    ...Object.fromEntries(Object.entries(notebookFunctions).map(([name, value]) => [name, () => value])),
+    ...Object.fromEntries(NAMESPACES.map((name) => [name, namespace(name)])),
+  };
 }
 
 /** The server thread's own log goes to the process's log, not into the notebook. */

@@ -12,6 +12,9 @@ import { createHeader, type Json, type Message, parse, Signer, serialize } from 
 export type ClientChannel = 'shell' | 'control' | 'stdin';
 type Listener = (message: Message, channel: ClientChannel | 'iopub') => void;
 
+const START_LIMIT_MS = 120_000;
+const SUBSCRIPTION_WAIT_MS = 10;
+
 export interface StartOptions {
   /** Command and arguments; `{connection_file}` is replaced. */
   argv: string[];
@@ -164,18 +167,26 @@ export class KernelClient {
     }
   }
 
-  /** A first cell whose idle status arrives proves that both shell and iopub are connected. */
+  /**
+   * Waits for the answer to a first request, then asks again until its status arrives as well: only then is the
+   * subscription to iopub in place and no output can be missed.
+   */
   async #untilReady(): Promise<void> {
-    const attempt = (): Promise<Execution> => this.execute('', { silent: true, store_history: false }, 500);
-    for (;;) {
-      if (this.#exited) throw new Error(`the kernel ended with code ${this.process.exitCode} before it answered`);
-      try {
-        await attempt();
-        return;
-      } catch (error) {
-        if (!(error instanceof TimeoutError)) throw error;
-      }
+    const failed = new Promise<never>((_, reject) => {
+      const code = (): string => `the kernel ended with code ${this.process.exitCode} before it answered`;
+      this.process.once('exit', () => reject(new Error(code())));
+      this.process.once('error', reject);
+    });
+    failed.catch(() => {});
+    let isSubscribed = false;
+    const stop = this.listen((_, from) => {
+      isSubscribed ||= from === 'iopub';
+    });
+    while (!isSubscribed) {
+      await Promise.race([this.request('shell', 'kernel_info_request', {}, START_LIMIT_MS), failed]);
+      await new Promise((resolve) => setTimeout(resolve, SUBSCRIPTION_WAIT_MS));
     }
+    stop();
   }
 
   #collect<T>(timeoutMs: number, what: string, start: (resolve: (value: T) => void) => Listener): Promise<T> {

@@ -46,11 +46,6 @@ export class Executions {
     void this.#drain();
   }
 
-  /** Converts and runs code that belongs to no cell of the user: its declarations join the session. */
-  async prelude(code: string): Promise<ExecutionResult> {
-    return this.#evaluate('prelude', 'prelude.ts', code);
-  }
-
   async #drain(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;

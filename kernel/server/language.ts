@@ -1,10 +1,10 @@
 /** TypeScript for the notebook: tslab's converter (type check, redeclaration, completion, hover) with source maps. */
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { TraceMap } from '@jridgewell/trace-mapping';
 import type { Converter, ConvertResult, Diagnostic } from 'tslab/dist/converter.js';
 import type { ConvertedCode, ErrorReport } from '../bridge.ts';
 import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
+import { type CompilerWork, hasNames, type PackageLocation, wrapCompiler } from './compiler.ts';
 import { guardAwaits } from './guard.ts';
 import { isTopLevelForAwait, type TypeScript } from './syntax.ts';
 
@@ -12,14 +12,6 @@ export interface ConvertedCell {
   converted: ConvertedCode;
   /** Source maps as JSON, from the code that runs back to the cell, in the order of looking up. */
   maps: string[];
-}
-
-/** Where imports that the notebook's own folder cannot resolve are looked up. */
-export interface PackageLocation {
-  name: string;
-  root: string;
-  /** The package's declaration file. */
-  types: string;
 }
 
 export interface Completion {
@@ -57,19 +49,31 @@ export class DiagnosticsError extends Error {
   }
 }
 
+/** Imports that every session begins with. */
+export interface Prelude {
+  /** Functions that cells call without an import. */
+  notebook: string;
+  /** The library's namespaces. Their types take a second to read, so that happens when a cell first names one. */
+  library: string;
+  namespaces: readonly string[];
+}
+
 export class Language {
   readonly version: string;
   readonly typescript: TypeScript;
   readonly #converter: Converter;
   readonly #printQuickInfo: (info: unknown) => string;
-  readonly #capture: MapCapture;
+  readonly #work: CompilerWork;
   /** Declarations of all cells so far: the scope of the next one. */
   #declarations = '';
+  #pending: Prelude | null;
+  readonly #onLibrary: () => void;
 
-  constructor(location: PackageLocation) {
+  /** `onLibrary` is called when the library is about to be needed. */
+  constructor(location: PackageLocation, prelude: Prelude, onLibrary: () => void) {
     const require = createRequire(import.meta.url);
     const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));
-    this.#capture = wrapCompiler(fromTslab, location);
+    this.#work = wrapCompiler(fromTslab, location);
     this.typescript = fromTslab('@tslab/typescript-for-tslab') as TypeScript;
     this.version = this.typescript.version;
     const { createConverter } = require('tslab/dist/converter.js') as typeof import('tslab/dist/converter.js');
@@ -77,16 +81,21 @@ export class Language {
       require('tslab/dist/inspect.js') as { printQuickInfo: (info: unknown) => string }
     ).printQuickInfo;
     this.#converter = createConverter({ isJS: false, isBrowser: false });
+    this.#onLibrary = onLibrary;
+    this.#pending = prelude;
+    this.#declare(prelude.notebook);
   }
 
   /** Type checks and converts a cell. Throws DiagnosticsError. */
   convert(code: string, cell: string): ConvertedCell {
-    this.#capture.maps = [];
+    if (this.#pending?.namespaces.some((name) => code.includes(name))) this.#declareLibrary();
+    this.#work.maps = [];
+    this.#work.namesOnly = hasNames(this.typescript, code);
     const result = this.#converter.convert(this.#declarations, code);
     if (result.diagnostics.length > 0) throw new DiagnosticsError(report(result.diagnostics, code, cell));
     const { diagnostics: _, ...converted } = result;
     if (!converted.hasToplevelAwait && isTopLevelForAwait(this.typescript, code)) converted.hasToplevelAwait = true;
-    const maps = this.#capture.maps;
+    const maps = this.#work.maps;
     const place = (line: number, column: number): string => placeInCell(maps, cell, line, column);
     const guarded = converted.output === undefined ? null : guardAwaits(this.typescript, converted.output, place);
     if (guarded) converted.output = guarded.code;
@@ -99,6 +108,7 @@ export class Language {
   }
 
   complete(code: string, position: number): Completion {
+    this.#declareLibrary();
     const found = this.#converter.complete(this.#declarations, code, position);
     const kinds = new Map((found.original?.entries ?? []).map((entry) => [entry.name, entry.kind as string]));
     const matches = found.candidates.map((text) => {
@@ -110,6 +120,7 @@ export class Language {
 
   /** Type and documentation of the symbol at or just before `position`; null when there is none. */
   inspect(code: string, position: number): string | null {
+    this.#declareLibrary();
     for (const at of [position, position - 1]) {
       if (at < 0) continue;
       const info = this.#converter.inspect(this.#declarations, code, at);
@@ -121,42 +132,24 @@ export class Language {
   close(): void {
     this.#converter.close();
   }
-}
 
-interface MapCapture {
-  maps: string[];
-}
+  /** Declares the library's namespaces, unless that has been done. */
+  #declareLibrary(): void {
+    const prelude = this.#pending;
+    this.#pending = null;
+    if (!prelude?.library) return;
+    this.#onLibrary();
+    this.#declare(prelude.library);
+  }
 
-/**
- * tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps, and it resolves
- * imports from the notebook's folder only. Its compiler is wrapped before the converter loads it, so that both stages
- * write their maps and this package is found from everywhere, while the converter stays unmodified.
- */
-function wrapCompiler(require: NodeJS.Require, location: PackageLocation): MapCapture {
-  const capture: MapCapture = { maps: [] };
-  const id = require.resolve('@tslab/typescript-for-tslab');
-  const original = require(id) as TypeScript;
-  const wrapped: Record<string, unknown> = { ...original };
-  wrapped['createWatchCompilerHost'] = (files: unknown, options: object, ...rest: unknown[]): unknown =>
-    (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
-      files,
-      { ...options, inlineSourceMap: true, ...pathOptions(location) },
-      ...rest,
-    );
-  wrapped['transpileModule'] = (code: string, options: { compilerOptions?: object }): unknown => {
-    const inline = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(code ?? '');
-    const output = original.transpileModule(code, {
-      ...options,
-      compilerOptions: { ...options.compilerOptions, sourceMap: true },
-    });
-    output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '');
-    const cellMap = inline?.[1] ? Buffer.from(inline[1], 'base64').toString() : null;
-    capture.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : [];
-    return output;
-  };
-  const cached = require.cache[id];
-  if (cached) cached.exports = wrapped;
-  return capture;
+  /** Adds imports to the scope of all cells; what they import is there at run time already. */
+  #declare(imports: string): void {
+    try {
+      this.commit(this.convert(imports, 'prelude.ts').converted);
+    } catch (error) {
+      process.stderr.write(`kernel: no types for the built-in names: ${(error as Error).message}\n`);
+    }
+  }
 }
 
 /** A place in the cell as stack frames name it; `#` tells it apart from places that are still to be mapped. */
@@ -166,14 +159,6 @@ function placeInCell(maps: readonly string[], cell: string, line: number, column
     { line, column },
   );
   return found ? `${cell}#${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
-}
-
-function pathOptions({ name, root, types }: PackageLocation): object {
-  const packages = join(root, 'node_modules');
-  return {
-    baseUrl: process.cwd(),
-    paths: { [name]: [types], '*': ['*', join(packages, '*'), join(packages, '@types', '*')] },
-  };
 }
 
 function report(diagnostics: readonly Diagnostic[], code: string, cell: string): ErrorReport {

@@ -3,10 +3,11 @@ import type { ExecutionResult, ToServer, ToUser } from '../bridge.ts';
 import { Channels, type ConnectionInfo, type RouterName } from '../protocol/channels.ts';
 import { toCharacters, toUtf16 } from '../protocol/cursor.ts';
 import { type Json, type Message, PROTOCOL_VERSION } from '../protocol/wire.ts';
+import type { PackageLocation } from './compiler.ts';
 import { Executions } from './executions.ts';
 import { History } from './history.ts';
 import { Interrupter } from './interrupt.ts';
-import { Language, type PackageLocation } from './language.ts';
+import { Language, type Prelude } from './language.ts';
 import { Stdin } from './stdin.ts';
 import { completeness } from './syntax.ts';
 
@@ -17,8 +18,7 @@ export interface ServerOptions {
   connection: ConnectionInfo;
   version: string;
   location: PackageLocation;
-  /** Code that brings the library's namespaces into every session. */
-  prelude: string;
+  prelude: Prelude;
   post(message: ToUser): void;
 }
 
@@ -55,7 +55,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#channels = new Channels(options.connection);
-    this.#language = new Language(options.location);
+    this.#language = new Language(options.location, options.prelude, () => options.post({ type: 'warm' }));
     this.#interrupter = new Interrupter(options.post);
     this.#stdin = new Stdin(this.#channels);
     this.#executions = new Executions(this.#channels, this.#language, this.#history, (parent, cell, converted, maps) =>
@@ -66,8 +66,6 @@ export class Server {
   async start(): Promise<void> {
     await this.#channels.bind();
     void this.#channels.publish('status', { execution_state: 'starting' });
-    const result = await this.#executions.prelude(this.#options.prelude);
-    if (!result.ok) process.stderr.write(`kernel: the prelude failed: ${result.error.traceback.join('\n')}\n`);
     void this.#serveStdin();
     void this.#serve('control');
     void this.#serve('shell');
@@ -90,8 +88,6 @@ export class Server {
         break;
       case 'input':
         this.#stdin.ask(this.#requests.get(message.parent), message.prompt, message.password, message.answer);
-        break;
-      case 'ready':
         break;
     }
   }

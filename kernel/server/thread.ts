@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ToServer } from '../bridge.ts';
 import { readConnectionFile } from '../protocol/channels.ts';
-import type { PackageLocation } from './language.ts';
+import type { PackageLocation } from './compiler.ts';
+import type { Prelude } from './language.ts';
 import { Server } from './server.ts';
 
 /** What the user thread starts this one with. */
@@ -10,7 +11,7 @@ export interface ServerThreadData {
   connectionFile: string;
   version: string;
   location: PackageLocation;
-  prelude: string;
+  prelude: Prelude;
 }
 
 if (parentPort) {

@@ -135,3 +135,14 @@ export const kernel: { readonly signal: AbortSignal; readonly comms: Comms } = {
     return current().comms;
   },
 };
+
+/** All that a cell has without an import; the types come from the exports of the same names. */
+export const notebookFunctions: Readonly<Record<string, unknown>> = {
+  display,
+  html,
+  markdown,
+  progress,
+  input,
+  clearOutput,
+  kernel,
+};

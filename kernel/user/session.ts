@@ -11,6 +11,7 @@ import {
   type ToUser,
 } from '../bridge.ts';
 import type { Json } from '../protocol/wire.ts';
+import { type BuiltIns, provideBuiltIns } from './built-ins.ts';
 import { Comms } from './comms.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
 import { installGuards } from './guard.ts';
@@ -31,6 +32,7 @@ interface Running {
 export class UserSession implements Session {
   readonly comms: Comms;
   readonly #post: (message: ToServer) => void;
+  readonly #builtIns: BuiltIns;
   readonly #streams: Streams;
   readonly #errors = new ErrorReporter();
   readonly #executor: Executor;
@@ -42,14 +44,16 @@ export class UserSession implements Session {
   /** The request that output belongs to: the last cell's, also after it has ended (timers). */
   #parent = '';
 
-  constructor(post: (message: ToServer) => void) {
+  constructor(post: (message: ToServer) => void, builtIns: BuiltIns) {
     this.#post = post;
+    this.#builtIns = builtIns;
     this.#streams = new Streams((name, text) => this.#publish('stream', { name, text }));
     this.comms = new Comms(
       (messageType, content, metadata, buffers) => this.#publish(messageType, content, metadata, buffers),
       (open) => post({ type: 'comms', open }),
     );
     this.#executor = this.#createExecutor();
+    provideBuiltIns(this.#executor.locals, builtIns);
   }
 
   get signal(): AbortSignal {
@@ -80,6 +84,9 @@ export class UserSession implements Session {
       case 'comm':
         this.#parent = message.parent;
         this.comms.receive(message.messageType, message.content, message.metadata, message.buffers);
+        break;
+      case 'warm':
+        this.#warm();
         break;
       case 'exit':
         process.exit(0);
@@ -141,6 +148,16 @@ export class UserSession implements Session {
     }
   }
 
+  /** Reads all built-in names once, unless a cell is running. A library that fails to load shows when a cell uses it. */
+  #warm(): void {
+    if (this.#running) return;
+    try {
+      for (const get of Object.values(this.#builtIns)) get();
+    } catch {
+      // The same error comes again in the cell that reads the name.
+    }
+  }
+
   #interruptRunning(): void {
     if (!this.#running) return;
     const reason = new KeyboardInterrupt();
@@ -155,6 +172,7 @@ export class UserSession implements Session {
 
   #createExecutor(): Executor {
     const require = createRequire(import.meta.url);
+    skipMetadata(require);
     const { createExecutor } = require('tslab/dist/executor.js') as typeof import('tslab/dist/executor.js');
     const node = { convert: () => this.#converted, close: () => {} } as unknown as Converter;
     return createExecutor(
@@ -170,6 +188,12 @@ export class UserSession implements Session {
       },
     );
   }
+}
+
+/** The executor loads TypeScript to read tags in a cell's comments: the code that comes here has been read already. */
+function skipMetadata(require: NodeJS.Require): void {
+  const id = require.resolve('tslab/dist/metadata.js');
+  require.cache[id] = { id, loaded: true, exports: { getCodeMetadata: () => ({}) } } as unknown as NodeJS.Module;
 }
 
 /** SIGINT and V8's termination end synchronous code with errors of Node's own. */
