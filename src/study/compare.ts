@@ -1,11 +1,10 @@
 /** Students and teacher side by side on the same prompts, seeds and noise. */
 import * as digits from '../dataset/digits/index.ts';
-import type { Interval } from '../evaluate/index.ts';
-import { type PairedComparison, pairedDifference } from '../evaluate/index.ts';
+import { type Interval, type PairedComparison, pairedDifference } from '../evaluate/index.ts';
 import type { Clip } from '../io/index.ts';
 import type { WanConfig } from '../model/index.ts';
 import { random } from '../nn/index.ts';
-import { distilledDraw, generateAll, type Net, type Studio, studentDraw, teacherDraw } from './generate.ts';
+import { type Draw, distilledDraw, generate, type Net, type Studio, studentDraw, teacherDraw } from './generate.ts';
 import { type Judges, MEASURES, type MeasureName, type Measures, measure, summarise } from './measure.ts';
 
 /** A network to compare and how it is sampled. */
@@ -28,8 +27,9 @@ export interface Outcome {
 export interface CompareOptions {
   prompts: readonly string[];
   seeds: number;
-  /** Called before each batch of work. */
-  onProgress?: (title: string, seed: number) => void;
+  /** Hears how much is done, generating and measuring each clip being one piece of work. */
+  onProgress?: (title: string, done: number, total: number) => void;
+  signal?: AbortSignal;
 }
 
 /** `count` prompts spread over all labels: the fixed set of every comparison. */
@@ -41,22 +41,40 @@ export function evaluationPrompts(count: number): string[] {
 export async function evaluateContestant(
   studio: Studio & Judges,
   { title, net, kind }: Contestant,
-  { prompts, seeds, onProgress }: CompareOptions,
+  { prompts, seeds, onProgress, signal }: CompareOptions,
 ): Promise<Outcome> {
-  const draw = { teacher: teacherDraw, distilled: distilledDraw, student: studentDraw }[kind](studio, net);
+  const total = 2 * prompts.length * seeds;
+  let done = 0;
+  const count = (): void => {
+    signal?.throwIfAborted();
+    onProgress?.(title, ++done, total);
+  };
+  const draw = drawOf(studio, { net, kind });
   const clips: Clip[][] = [];
   for (let seed = 0; seed < seeds; seed++) {
-    onProgress?.(title, seed);
-    clips.push(
-      await generateAll(studio, draw, prompts, random.key(studio.recipe.seed).stream('evaluation').stream(seed)),
-    );
+    const key = random.key(studio.recipe.seed).stream('evaluation').stream(seed);
+    const some: Clip[] = [];
+    for await (const clip of generate(studio, draw, prompts, key)) {
+      some.push(clip);
+      count();
+    }
+    clips.push(some);
   }
-  const measures = await measure(clips, prompts, studio);
+  const measures = await measure(clips, prompts, studio, count);
   return { title, clips, measures, summary: summarise(measures, studio.recipe.seed) };
 }
 
+/** How a network makes latents. */
+export function drawOf(studio: Studio, { net, kind }: Pick<Contestant, 'net' | 'kind'>): Draw {
+  return { teacher: teacherDraw, distilled: distilledDraw, student: studentDraw }[kind](studio, net);
+}
+
 /** Paired differences of every measure, first minus second, with intervals over prompts. */
-export function compareOutcomes(first: Outcome, second: Outcome, seed: number): Record<MeasureName, PairedComparison> {
+export function compareOutcomes(
+  first: Pick<Outcome, 'measures'>,
+  second: Pick<Outcome, 'measures'>,
+  seed: number,
+): Record<MeasureName, PairedComparison> {
   const entries = MEASURES.map(
     (name) => [name, pairedDifference(first.measures[name], second.measures[name], { seed })] as const,
   );

@@ -74,7 +74,7 @@ export function guidedField(net: Net<WanConfig>, context: Tensor, scale: number)
 }
 
 /** Latents [B, F, h, w, z] for prompts from initial noise. */
-type Draw = (prompts: readonly string[], noise: Tensor, key: Key) => Promise<Tensor>;
+export type Draw = (prompts: readonly string[], noise: Tensor, key: Key) => Promise<Tensor>;
 
 /** The teacher by Euler steps with guidance. */
 export function teacherDraw(studio: Studio, teacher: Net<WanConfig>): Draw {

@@ -1,4 +1,5 @@
 /** What generated clips are worth: caption fidelity, motion, rewards; a row per prompt, an entry per seed. */
+import { setImmediate } from 'node:timers/promises';
 import { parseCaption } from '../dataset/digits/index.ts';
 import { tf } from '../engine/tf.ts';
 import {
@@ -38,13 +39,15 @@ export const MEASURES = [
 ] as const;
 export type MeasureName = (typeof MEASURES)[number];
 
-/** Measures clips of prompts: `clips[seed][prompt]`. Shares are 0 or 1 a clip. */
+/** Measures clips of prompts: `clips[seed][prompt]`. Shares are 0 or 1 a clip; `onClip` is called after each clip. */
 export async function measure(
   clips: readonly (readonly Clip[])[],
   prompts: readonly string[],
   judges: Judges,
+  onClip: () => void = () => undefined,
 ): Promise<Measures> {
-  const perSeed = await Promise.all(clips.map((some) => measureOnce(some, prompts, judges)));
+  const perSeed: Record<MeasureName, number[]>[] = [];
+  for (const some of clips) perSeed.push(await measureOnce(some, prompts, judges, onClip));
   const scores = (name: MeasureName): Scores => prompts.map((_, i) => perSeed.map((seed) => seed[name][i]!));
   return Object.fromEntries(MEASURES.map((name) => [name, scores(name)])) as unknown as Measures;
 }
@@ -53,6 +56,7 @@ async function measureOnce(
   clips: readonly Clip[],
   prompts: readonly string[],
   { reward, judge, classifier }: Judges,
+  onClip: () => void,
 ): Promise<Record<MeasureName, number[]>> {
   const fidelity = await captionFidelity(clips, prompts.map(parseCaption), classifier);
   const right = (name: 'digit' | 'colour' | 'direction' | 'speed'): number[] =>
@@ -62,13 +66,24 @@ async function measureOnce(
     colour: right('colour'),
     direction: right('direction'),
     speed: right('speed'),
-    dynamicDegree: clips.map((clip) => Number(clipDynamicDegree(clip).moving)),
+    dynamicDegree: await dynamicDegrees(clips, onClip),
     pxPerFrame: fidelity.clips.map(({ seen }) => seen.pxPerFrame),
     flicker: clips.map(flicker),
     reward: await scoreFrames(reward, clips, prompts, [-1]),
     judge: await scoreFrames(judge, clips, prompts, [-1]),
     rewardAllFrames: await scoreFrames(reward, clips, prompts, allFrames(clips)),
   };
+}
+
+/** Optical flow takes a fifth of a second a clip, so signals and interrupts are let in between. */
+async function dynamicDegrees(clips: readonly Clip[], onClip: () => void): Promise<number[]> {
+  const degrees: number[] = [];
+  for (const clip of clips) {
+    degrees.push(Number(clipDynamicDegree(clip).moving));
+    onClip();
+    await setImmediate();
+  }
+  return degrees;
 }
 
 function allFrames(clips: readonly Clip[]): number[] {

@@ -2,8 +2,8 @@
 import type { ClassifierConfig } from '../model/classifier/index.ts';
 import type { WanConfig } from '../model/index.ts';
 import type { VaeConfig } from '../model/vae/index.ts';
-import { loadArtefact } from './artefacts.ts';
-import type { Net, Studio } from './generate.ts';
+import { type Artefact, artefactPath, loadArtefact, NETWORKS, type NetworkName, sha256 } from './artefacts.ts';
+import type { Studio } from './generate.ts';
 import type { Judges } from './measure.ts';
 import type { Recipe } from './recipe.ts';
 import { loadReward } from './rewards.ts';
@@ -14,9 +14,11 @@ export type StudentName = 'ode' | 'reward-forcing';
 
 /** Everything the walkthroughs use. */
 export interface Networks extends Studio, Judges {
-  teacher: Net<WanConfig>;
-  distilled: Net<WanConfig>;
-  students: Record<StudentName, Net<WanConfig>>;
+  teacher: Artefact<WanConfig>;
+  distilled: Artefact<WanConfig>;
+  students: Record<StudentName, Artefact<WanConfig>>;
+  /** SHA-256 of each file. */
+  checksums: Readonly<Record<NetworkName, string>>;
   /** Releases all weights. */
   dispose(): void;
 }
@@ -40,6 +42,10 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
     reward,
     judge,
     classifier,
+    checksums: Object.fromEntries(NETWORKS.map((name) => [name, sha256(artefactPath(folder, name))])) as Record<
+      NetworkName,
+      string
+    >,
     dispose: () => {
       for (const { weights } of nets) weights.dispose();
       for (const owner of [reward, judge]) owner.dispose();

@@ -1,5 +1,5 @@
 /** The small weights that the package ships, with a manifest that says how each was made. */
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../io/index.ts';
 import { artefactPath, hasArtefact, NETWORKS, type NetworkName, sha256 } from './artefacts.ts';
@@ -37,15 +37,27 @@ export async function readManifest(folder: string): Promise<Manifest> {
       `${path} is missing: train the weights with "npm run demo -- --from-scratch", or install the package anew`,
     );
   }
+  return checkManifest(path, text);
+}
+
+function checkManifest(path: string, text: string): Manifest {
+  let manifest: Partial<Manifest> | null;
   try {
-    return JSON.parse(text) as Manifest;
+    manifest = JSON.parse(text) as Manifest | null;
   } catch (error) {
     throw new Error(`${path} is not JSON (${(error as Error).message}): restore it from version control`);
   }
+  const missing = (['files', 'recipe', 'seed'] as const).filter((key) => manifest?.[key] === undefined);
+  if (missing.length === 0) return manifest as Manifest;
+  throw new Error(`${path} lacks ${missing.join(', ')}: it is no manifest of weights; restore it from version control`);
 }
 
 /** Checks each file of a manifest against its checksum. Throws naming the file that differs. */
 export function verifyWeights(folder: string, { files }: Manifest): void {
+  const unlisted = NETWORKS.filter((name) => !files[name]);
+  if (unlisted.length > 0) {
+    throw new Error(`the manifest of ${folder} does not list ${unlisted.join(', ')}: restore it from version control`);
+  }
   for (const [name, entry] of Object.entries(files)) {
     if (!hasArtefact(folder, name as NetworkName))
       throw new Error(`${join(folder, entry.file)} is missing: restore it from version control`);
@@ -63,7 +75,7 @@ export async function shipWeights(from: string, to: string, about: Omit<Manifest
   const files: Manifest['files'] = {};
   for (const name of NETWORKS) {
     if (!hasArtefact(from, name)) continue;
-    await copyFile(artefactPath(from, name), artefactPath(to, name));
+    await writeAtomic(artefactPath(to, name), await readFile(artefactPath(from, name)));
     files[name] = { file: `${name}.safetensors`, sha256: sha256(artefactPath(to, name)) };
   }
   const manifest = { ...about, files };

@@ -1,0 +1,52 @@
+/** Training curves thinned for shipping: what each stage reported, at most a hundred points of it. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Numbers of a stage over its steps. */
+export interface StageCurve {
+  step: number[];
+  values: Record<string, number[]>;
+}
+
+/** Curves by stage. */
+export type TrainingCurves = Readonly<Record<string, StageCurve>>;
+
+const POINTS = 100;
+
+/** Reads `metrics.jsonl` of a run folder's stages, each point the mean of its stretch of steps. */
+export async function trainingCurves(folder: string, stages: readonly string[]): Promise<TrainingCurves> {
+  const curves: Record<string, StageCurve> = {};
+  for (const stage of stages) {
+    const text = await readFile(join(folder, stage, 'metrics.jsonl'), 'utf8').catch(() => '');
+    const lines = text.split('\n').filter((line) => line !== '');
+    if (lines.length > 0) curves[stage] = thinned(lines.map((line) => JSON.parse(line) as Metrics));
+  }
+  return curves;
+}
+
+interface Metrics {
+  step: number;
+  loss: number;
+  gradNorm: number;
+  values: Record<string, number>;
+}
+
+function thinned(all: readonly Metrics[]): StageCurve {
+  const stride = Math.ceil(all.length / POINTS);
+  const starts = Array.from({ length: Math.ceil(all.length / stride) }, (_, i) => i * stride);
+  const parts = starts.map((at) => all.slice(at, at + stride));
+  const names = ['loss', 'gradNorm', ...Object.keys(all[0]!.values)];
+  const curve = (name: string): number[] => parts.map((part) => meanOf(part, name));
+  return {
+    step: parts.map((part) => part.at(-1)!.step),
+    values: Object.fromEntries(names.map((name) => [name, curve(name)])),
+  };
+}
+
+function meanOf(part: readonly Metrics[], name: string): number {
+  const sum = part.reduce((total, { loss, gradNorm, values }) => {
+    const all: Readonly<Record<string, number>> = { ...values, loss, gradNorm };
+    return total + (all[name] ?? Number.NaN);
+  }, 0);
+  return Number((sum / part.length).toPrecision(6));
+}

@@ -1,0 +1,47 @@
+/** Tables of measures, differences and claims, for the report and the terminal. */
+import type { Interval } from '../evaluate/index.ts';
+import * as show from '../show/index.ts';
+import { MEASURES, type MeasureName } from './measure.ts';
+import { MEASURE_NOTES } from './measure-notes.ts';
+import type { Claim, Difference, Summary } from './results.ts';
+
+const SHARES: ReadonlySet<MeasureName> = new Set(['digit', 'colour', 'direction', 'speed', 'dynamicDegree']);
+
+/** A row per measure, a column per outcome. */
+export function measureTable(outcomes: Readonly<Record<string, Summary>>, titles: readonly string[]): show.Figure {
+  const rows = MEASURES.map((name) => ({
+    measure: MEASURE_NOTES[name].label,
+    ...Object.fromEntries(titles.map((title) => [title, withInterval(name, outcomes[title]![name])])),
+    'what it means': MEASURE_NOTES[name].meaning,
+  }));
+  return show.table(rows);
+}
+
+/** A row per measure of a paired difference. */
+export function differenceTable(difference: Difference, title: string): show.Figure {
+  const rows = MEASURES.map((name) => ({
+    measure: MEASURE_NOTES[name].label,
+    difference: withInterval(name, difference[name]),
+    'p, sign flips': difference[name].pValue.toFixed(3),
+  }));
+  return show.table(rows, { title });
+}
+
+/** A row per claim. */
+export function claimsTable(claims: readonly Claim[]): show.Figure {
+  const rows = claims.map(({ claim, measure, atLeast, found, verdict }) => ({
+    claim,
+    'at least': value(measure, atLeast),
+    found: withInterval(measure, found),
+    verdict,
+  }));
+  return show.table(rows);
+}
+
+function withInterval(name: MeasureName, { estimate, low, high }: Pick<Interval, 'estimate' | 'low' | 'high'>): string {
+  return `${value(name, estimate)} [${value(name, low)}, ${value(name, high)}]`;
+}
+
+function value(name: MeasureName, number: number): string {
+  return SHARES.has(name) ? `${(100 * number).toFixed(0)}%` : number.toFixed(name === 'flicker' ? 4 : 2);
+}
