@@ -1,3 +1,12 @@
+export {
+  type AestheticOptions,
+  type AestheticWeights,
+  aestheticReward,
+  aestheticScore,
+  type HeadActivation,
+  loadAestheticHead,
+} from './aesthetic.ts';
+export { type ClipScoreOptions, clipScore } from './clip-score.ts';
 export { measureScale, type Scale, standardised, type WeightedPart, weighted } from './combine.ts';
 export { createReward, type Reward, type RewardInfo, type RewardParts } from './contract.ts';
 export { type FrameChoice, type FrameSelectOptions, frameIndex, frameSelect } from './frame-select.ts';

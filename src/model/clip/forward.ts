@@ -1,0 +1,105 @@
+/** CLIP: an image tower and a text tower that project to one space. Source: OpenAI CLIP clip/model.py (ViT variants). */
+import { layerNorm, linear } from '../../engine/ops/index.ts';
+import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { affine, classToken, type ModuleTap, patchTokens, selfAttention, withClassToken } from '../vit/index.ts';
+import type { ClipConfig } from './config.ts';
+
+const epsilon = 1e-5;
+
+/**
+ * Image features [B, embed_dim], projected, not normalised.
+ *
+ * @param images - [B, image_resolution, image_resolution, 3], preprocessed
+ */
+export function clipImageFeatures(weights: Weights, config: ClipConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+  const { image_resolution: side, vision_layers, vision_heads } = config;
+  if (images.rank !== 4 || images.shape[1] !== side || images.shape[2] !== side) {
+    throw new RangeError(`images have shape [${images.shape}]; wanted [B, ${side}, ${side}, 3]`);
+  }
+  return tf.tidy(() => {
+    const visual = weights.at('visual');
+    const patches = patchTokens(images, visual.get('conv1.weight'), null);
+    const x = tf.add(withClassToken(visual.get('class_embedding'), patches), visual.get('positional_embedding'));
+    const start = layerNorm(x, ...affine(visual, 'ln_pre'), epsilon);
+    onValue?.('visual.ln_pre', start);
+    const tower = { layers: vision_layers, heads: vision_heads, mask: null };
+    const tokens = resblocks(visual, tower, start, onValue && ((name, y) => onValue(`visual.${name}`, y)));
+    const pooled = layerNorm(classToken(tokens), ...affine(visual, 'ln_post'), epsilon);
+    return tf.matMul(pooled as Tensor2D, visual.get('proj') as Tensor2D);
+  });
+}
+
+/**
+ * Text features [B, embed_dim], projected, not normalised: the state at the end token, which has the largest id.
+ *
+ * @param ids - int32 [B, L], L at most context_length; each token sees itself and those before it
+ */
+export function clipTextFeatures(weights: Weights, config: ClipConfig, ids: Tensor, onValue?: ModuleTap): Tensor {
+  const [batch, length] = ids.shape as [number, number];
+  const { context_length, transformer_width: width, transformer_layers: layers, transformer_heads: heads } = config;
+  if (length > context_length) {
+    throw new RangeError(`ids have shape [${ids.shape}]; wanted at most ${context_length} tokens`);
+  }
+  return tf.tidy(() => {
+    const places = tf.slice(weights.get('positional_embedding'), [0, 0], [length, width]);
+    const x = tf.add(tf.gather(weights.get('token_embedding.weight'), ids), places); // [B,L] -> [B,L,D]
+    const states = resblocks(weights, { layers, heads, mask: causalMask(length) }, x, onValue);
+    const normed = layerNorm(states, ...affine(weights, 'ln_final'), epsilon);
+    const end = tf.oneHot(tf.argMax(ids, 1).toInt(), length).toFloat(); // [B,L]
+    const pooled = tf.matMul(tf.reshape(end, [batch, 1, length]), normed); // [B,1,L] x [B,L,D] -> [B,1,D]
+    return tf.matMul(tf.reshape(pooled, [batch, width]) as Tensor2D, weights.get('text_projection') as Tensor2D);
+  });
+}
+
+interface TowerOptions {
+  readonly layers: number;
+  readonly heads: number;
+  readonly mask: Tensor | null;
+}
+
+/** Pre-norm blocks: x += attn(ln_1 x); x += mlp(ln_2 x). */
+function resblocks(weights: Weights, { layers, heads, mask }: TowerOptions, x: Tensor, onValue?: ModuleTap): Tensor {
+  let y = x;
+  for (let i = 0; i < layers; i++) {
+    const name = `transformer.resblocks.${i}`;
+    y = resblock(weights.at(name), heads, mask, y);
+    onValue?.(name, y);
+  }
+  return y;
+}
+
+function resblock(weights: Weights, heads: number, mask: Tensor | null, x: Tensor): Tensor {
+  return tf.tidy(() => {
+    const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
+    const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
+    const y = tf.add(x, linear(selfAttention(qkv, heads, mask), ...affine(weights, 'attn.out_proj')));
+    const wide = linear(layerNorm(y, ...affine(weights, 'ln_2'), epsilon), ...affine(weights, 'mlp.c_fc'));
+    return tf.add(y, linear(quickGelu(wide), ...affine(weights, 'mlp.c_proj')));
+  });
+}
+
+/** x sigmoid(1.702 x) */
+function quickGelu(x: Tensor): Tensor {
+  return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
+}
+
+/** [L, L], 1 where the column's token may be seen by the row's: itself and those before. */
+function causalMask(length: number): Tensor {
+  const data = Float32Array.from({ length: length * length }, (_, i) => (i % length <= Math.floor(i / length) ? 1 : 0));
+  return tf.tensor2d(data, [length, length]);
+}
+
+/** Rows divided by their 2-norms: [B, D]. */
+export function normalised(features: Tensor): Tensor {
+  return tf.tidy(() => tf.mul(features, tf.rsqrt(tf.sum(tf.square(features), -1, true))));
+}
+
+/** Cosine of each image with each text times the learnt scale exp(logit_scale): [images, texts]. */
+export function clipLogits(weights: Weights, imageFeatures: Tensor, textFeatures: Tensor): Tensor {
+  return tf.tidy(() => {
+    const [images, texts] = [normalised(imageFeatures), normalised(textFeatures)];
+    const cosines = tf.matMul(images as Tensor2D, texts as Tensor2D, false, true);
+    return tf.mul(cosines, tf.exp(weights.get('logit_scale')));
+  });
+}

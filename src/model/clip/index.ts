@@ -1,0 +1,4 @@
+export { type ClipConfig, clipConfigOf, clipPresets, type HfClipConfig } from './config.ts';
+export { clipImageFeatures, clipLogits, clipTextFeatures, normalised } from './forward.ts';
+export { type ClipTokenizer, openClipTokenizer } from './tokenizer.ts';
+export { type ClipLoadOptions, type ClipTowers, clipOpenaiName, clipShapes, loadClip } from './weights.ts';

@@ -1,0 +1,136 @@
+/** Names and shapes of CLIP's weights as OpenAI publishes them, and loading from OpenAI's or transformers' form. */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import { type Shapes, toTensor, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { affineShapes } from '../vit/index.ts';
+import type { ClipConfig } from './config.ts';
+
+/** Which parts of CLIP are held: `vision` alone is enough for image features and aesthetic scores. */
+export type ClipTowers = 'both' | 'vision';
+
+type Entry = [string, readonly number[]];
+
+/** Shape of every weight by its OpenAI name. */
+export function clipShapes(config: ClipConfig, towers: ClipTowers = 'both'): Shapes {
+  return new Map([...visionShapes(config), ...(towers === 'both' ? textShapes(config) : [])]);
+}
+
+function visionShapes(config: ClipConfig): Entry[] {
+  const { vision_width: width, vision_patch_size: patch, embed_dim, image_resolution } = config;
+  return [
+    ['visual.class_embedding', [width]],
+    ['visual.positional_embedding', [Math.floor(image_resolution / patch) ** 2 + 1, width]],
+    ['visual.proj', [width, embed_dim]],
+    ['visual.conv1.weight', [width, 3, patch, patch]],
+    ...affineShapes('visual.ln_pre', width),
+    ...blockShapes('visual.', width, config.vision_layers),
+    ...affineShapes('visual.ln_post', width),
+  ];
+}
+
+function textShapes(config: ClipConfig): Entry[] {
+  const { transformer_width: width, context_length, vocab_size, embed_dim } = config;
+  return [
+    ['positional_embedding', [context_length, width]],
+    ['text_projection', [width, embed_dim]],
+    ['logit_scale', []],
+    ...blockShapes('', width, config.transformer_layers),
+    ['token_embedding.weight', [vocab_size, width]],
+    ...affineShapes('ln_final', width),
+  ];
+}
+
+function blockShapes(tower: string, width: number, layers: number): Entry[] {
+  return Array.from({ length: layers }, (_, i) => `${tower}transformer.resblocks.${i}`).flatMap((block): Entry[] => [
+    [`${block}.attn.in_proj_weight`, [3 * width, width]],
+    [`${block}.attn.in_proj_bias`, [3 * width]],
+    ...affineShapes(`${block}.attn.out_proj`, width, width),
+    ...affineShapes(`${block}.ln_1`, width),
+    ...affineShapes(`${block}.mlp.c_fc`, 4 * width, width),
+    ...affineShapes(`${block}.mlp.c_proj`, width, 4 * width),
+    ...affineShapes(`${block}.ln_2`, width),
+  ]);
+}
+
+/** Which weights {@link loadClip} keeps, beside how it makes them. */
+export interface ClipLoadOptions extends WeightsOptions {
+  /** Default `both`. */
+  readonly towers?: ClipTowers;
+}
+
+/**
+ * Weights of CLIP under OpenAI's names from a checkpoint with OpenAI's or transformers' names (`CLIPModel`).
+ *
+ * @throws Error listing the missing, surplus and misshapen weights by their OpenAI names.
+ * @example await loadClip(clipPresets['vit-l-14'], (await openSafetensors('model.safetensors')).entries())
+ */
+export function loadClip(
+  config: ClipConfig,
+  entries: CheckpointEntries,
+  { towers = 'both', ...options }: ClipLoadOptions = {},
+): Promise<Weights> {
+  const shapes = clipShapes(config, towers);
+  const elsewhere = clipShapes(config);
+  const rename = (name: string) => (shapes.has(name) || !(elsewhere.has(name) || unused.test(name)) ? name : null);
+  return loadChecked(shapes, openaiEntries(entries), rename, options);
+}
+
+/** Buffers and sizes that checkpoints hold beside the weights. */
+const unused = /(^|\.)position_ids$|^(input_resolution|context_length|vocab_size)$/;
+
+const moduleNames: readonly (readonly [RegExp, string])[] = [
+  [/^vision_model\.encoder\.layers\./, 'visual.transformer.resblocks.'],
+  [/^text_model\.encoder\.layers\./, 'transformer.resblocks.'],
+  [/^vision_model\.embeddings\.class_embedding$/, 'visual.class_embedding'],
+  [/^vision_model\.embeddings\.patch_embedding\./, 'visual.conv1.'],
+  [/^vision_model\.embeddings\.position_embedding\.weight$/, 'visual.positional_embedding'],
+  [/^vision_model\.pre_layrnorm\./, 'visual.ln_pre.'],
+  [/^vision_model\.post_layernorm\./, 'visual.ln_post.'],
+  [/^visual_projection\.weight$/, 'visual.proj'],
+  [/^text_model\.embeddings\.token_embedding\./, 'token_embedding.'],
+  [/^text_model\.embeddings\.position_embedding\.weight$/, 'positional_embedding'],
+  [/^text_model\.final_layer_norm\./, 'ln_final.'],
+  [/^text_projection\.weight$/, 'text_projection'],
+  [/\.self_attn\.out_proj\./, '.attn.out_proj.'],
+  [/\.self_attn\.([qkv])_proj\.(weight|bias)$/, '.attn.in_proj_$2'],
+  [/\.layer_norm([12])\./, '.ln_$1.'],
+  [/\.mlp\.fc1\./, '.mlp.c_fc.'],
+  [/\.mlp\.fc2\./, '.mlp.c_proj.'],
+];
+
+/** OpenAI's name of a weight that transformers calls `name`; other names come back as they are. */
+export function clipOpenaiName(name: string): string {
+  return moduleNames.reduce((result, [from, to]) => result.replace(from, to), name);
+}
+
+/** Entries under OpenAI's names: q, k, v joined, projections transposed; those that are so already pass through. */
+async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator<[string, WeightSource]> {
+  const waiting = new Map<string, Record<string, Tensor>>();
+  for await (const [name, source] of entries) {
+    const official = clipOpenaiName(name);
+    const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
+    if (part !== undefined) {
+      const parts = { ...waiting.get(official), [part]: ownTensor(source) };
+      waiting.set(official, parts);
+      if (Object.keys(parts).length === 3) yield* joined(official, parts);
+    } else if (/^(visual|text)_projection\.weight$/.test(name)) {
+      yield* once(official, () => tf.transpose(ownTensor(source)));
+    } else yield [official, source];
+  }
+}
+
+function* joined(name: string, { q, k, v }: Record<string, Tensor>): Generator<[string, WeightSource]> {
+  yield* once(name, () => tf.concat([q!, k!, v!], 0));
+  tf.dispose([q!, k!, v!]);
+}
+
+/** A tensor that lives until the next entry is asked for. */
+function* once(name: string, make: () => Tensor): Generator<[string, WeightSource]> {
+  const made = tf.tidy(make);
+  yield [name, made];
+  made.dispose();
+}
+
+function ownTensor(source: WeightSource): Tensor {
+  return source instanceof tf.Tensor ? tf.clone(source) : toTensor(source);
+}
