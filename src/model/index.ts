@@ -1,4 +1,6 @@
 export * as blip from './blip/index.ts';
+export * as clip from './clip/index.ts';
+export * as dino from './dino/index.ts';
 export type { CheckpointEntries } from './load.ts';
 export * as images from './preprocess/index.ts';
 export * from './text/index.ts';

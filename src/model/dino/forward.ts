@@ -1,0 +1,61 @@
+/** DINO's vision transformer. Source: facebookresearch/dino vision_transformer.py. */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { resample } from '../preprocess/index.ts';
+import { affine, classToken, type ModuleTap, patchTokens, vitBlocks, vitShapes, withClassToken } from '../vit/index.ts';
+import type { DinoConfig } from './config.ts';
+
+/** Shape of every weight by its official name. */
+export function dinoShapes(config: DinoConfig): Shapes {
+  return vitShapes(config, config.img_size);
+}
+
+/**
+ * Weights of DINO from the tensors of a published backbone (`dino_vitbase16_pretrain.pth`).
+ *
+ * @throws Error listing the missing, surplus and misshapen weights by their official names.
+ * @example await loadDino(dinoPresets.dino_vitb16, (await openPth('dino_vitbase16_pretrain.pth')).entries())
+ */
+export function loadDino(config: DinoConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
+  return loadChecked(dinoShapes(config), entries, (name) => name, options);
+}
+
+/**
+ * Tokens after the final norm, class token first: [B, 1 + L, D].
+ *
+ * @param images - [B, H, W, 3], preprocessed, of any size from one patch on
+ */
+export function dinoTokens(weights: Weights, config: DinoConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+  const [, height, width] = images.shape as [number, number, number, number];
+  return tf.tidy(() => {
+    const patches = patchTokens(images, ...affine(weights, 'patch_embed.proj'));
+    const positions = dinoPositions(weights.get('pos_embed'), config, height, width);
+    return vitBlocks(weights, config, tf.add(withClassToken(weights.get('cls_token'), patches), positions), onValue);
+  });
+}
+
+/** The feature of each image: its class token after the final norm, [B, D]. */
+export function dinoFeatures(weights: Weights, config: DinoConfig, images: Tensor): Tensor {
+  return tf.tidy(() => classToken(dinoTokens(weights, config, images)));
+}
+
+/**
+ * Position rows [1, 1 + L, D] for images of a size: the table of the square training grid, interpolated bicubically
+ * if the image has another. As in the original, the step between new positions follows from (tokens + 0.1) / side
+ * rather than from the ratio of sizes.
+ */
+export function dinoPositions(table: Tensor, config: DinoConfig, height: number, width: number): Tensor {
+  const [, tokens, dim] = table.shape as [number, number, number];
+  const side = Math.sqrt(tokens - 1);
+  const rows = Math.floor(height / config.patch_size);
+  const columns = Math.floor(width / config.patch_size);
+  if (rows * columns === tokens - 1 && height === width) return table;
+  return tf.tidy(() => {
+    const grid = tf.reshape(tf.slice(table, [0, 1, 0], [1, tokens - 1, dim]), [1, side, side, dim]);
+    const plan = (to: number) => ({ from: side, to, scale: side / (to + 0.1) });
+    const wide = resample(grid, plan(rows), plan(columns), { kernel: 'bicubic', antialias: false });
+    const places = tf.reshape(wide, [1, rows * columns, dim]); // [1,h,w,D] -> [1,L,D]
+    return tf.concat([tf.slice(table, [0, 0, 0], [1, 1, dim]), places], 1);
+  });
+}
