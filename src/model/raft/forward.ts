@@ -1,0 +1,106 @@
+/**
+ * RAFT: recurrent all-pairs field transforms. Source: Teed and Deng 2020, arXiv 2003.12039; torchvision
+ * models/optical_flow/raft.py; princeton-vl/RAFT core/raft.py.
+ */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import { stopGradient, type Weights } from '../../nn/index.ts';
+import type { ModuleTap } from '../vit/index.ts';
+import type { RaftConfig } from './config.ts';
+import { correlationPyramid, lookUp } from './correlation.ts';
+import { encodeImage } from './encoder.ts';
+import { updateStep, upsamplingMask } from './update.ts';
+import { upsampleBilinear, upsampleConvex } from './upsample.ts';
+
+/** How RAFT runs. */
+export interface RaftOptions {
+  /** Refinement steps (default 12; VBench uses 20). */
+  readonly iterations?: number;
+  /**
+   * Sees `feature_encoder` (of the first image), `context`, and for each step i `step.i.correlations`, `step.i.flow`
+   * (coarse) and, where something listens, `step.i.upsampled`.
+   */
+  readonly onValue?: ModuleTap;
+}
+
+/** Both sides of images are multiples of this many pixels. */
+export const raftStride = 8;
+
+/**
+ * Flow from the first images to the second: [B, H, W, 2] in pixels as (right, down). A gradient flows to both images
+ * and to the weights; as in the original, not through the places where correlations are looked up.
+ *
+ * @param first - [B, H, W, 3] in [-1, 1], H and W multiples of 8
+ * @param second - as `first`
+ * @throws RangeError for other shapes, or images too small for the coarsest level.
+ */
+export function raftForward(
+  weights: Weights,
+  config: RaftConfig,
+  first: Tensor,
+  second: Tensor,
+  { iterations = 12, onValue }: RaftOptions = {},
+): Tensor {
+  checkImages(config, first, second);
+  return tf.tidy(() => {
+    const { levels, hidden, context } = encodePair(weights, config, first, second, onValue);
+    const start = pixelGrid(hidden.shape);
+    let state = { hidden, places: start };
+    let mask: Tensor | null = null;
+    const upsampled = (): Tensor => upsample(tf.sub(state.places, start), mask);
+    for (let i = 0; i < iterations; i++) {
+      const places = stopGradient(state.places);
+      const correlations = lookUp(levels, places, config.corr_block_radius);
+      onValue?.(`step.${i}.correlations`, correlations);
+      const input = { hidden: state.hidden, context, correlations, flow: tf.sub(places, start) };
+      const { hidden: next, change } = updateStep(weights.at('update_block'), config, input);
+      state = { hidden: next, places: tf.add(places, change) };
+      onValue?.(`step.${i}.flow`, tf.sub(state.places, start));
+      const wanted = onValue !== undefined || i === iterations - 1;
+      if (wanted && config.mask_hidden !== null) mask = upsamplingMask(weights.at('mask_predictor'), next);
+      onValue?.(`step.${i}.upsampled`, upsampled());
+    }
+    return upsampled();
+  });
+}
+
+function encodePair(weights: Weights, config: RaftConfig, first: Tensor, second: Tensor, onValue?: ModuleTap) {
+  const { encoder_block: block, context_encoder_norm } = config;
+  const encoder = weights.at('feature_encoder');
+  const features = [first, second].map((images) => encodeImage(encoder, { block, norm: 'instance' }, images));
+  const [ofFirst, ofSecond] = features as [Tensor, Tensor];
+  onValue?.('feature_encoder', ofFirst);
+  const settings = { block, norm: context_encoder_norm };
+  const both = encodeImage(weights.at('context_encoder'), settings, first);
+  onValue?.('context', both);
+  const size = config.recurrent_block_hidden_state_size;
+  const [hidden, context] = tf.split(both, [size, both.shape[3]! - size], 3) as [Tensor, Tensor];
+  return {
+    levels: correlationPyramid(ofFirst, ofSecond, config.corr_block_num_levels),
+    hidden: tf.tanh(hidden),
+    context: tf.relu(context),
+  };
+}
+
+function upsample(flow: Tensor, mask: Tensor | null): Tensor {
+  return mask === null ? upsampleBilinear(flow) : upsampleConvex(flow, mask);
+}
+
+/** Places (x, y) of all pixels: [B, h, w, 2]. */
+function pixelGrid([batch, h, w]: readonly number[]): Tensor {
+  const data = Float32Array.from({ length: h! * w! * 2 }, (_, i) => {
+    const pixel = i >> 1;
+    return i % 2 === 0 ? pixel % w! : Math.floor(pixel / w!);
+  });
+  return tf.tile(tf.tensor4d(data, [1, h!, w!, 2]), [batch!, 1, 1, 1]);
+}
+
+function checkImages({ corr_block_num_levels }: RaftConfig, first: Tensor, second: Tensor): void {
+  const [, height, width, channels] = first.shape;
+  const smallest = raftStride * 2 ** corr_block_num_levels;
+  const whole = first.rank === 4 && channels === 3 && height! % raftStride === 0 && width! % raftStride === 0;
+  if (whole && Math.min(height!, width!) >= smallest && String(first.shape) === String(second.shape)) return;
+  throw new RangeError(
+    `images have shapes [${first.shape}] and [${second.shape}]; wanted equal [B, H, W, 3] with H and W multiples ` +
+      `of ${raftStride}, ${smallest} or more (pad or enlarge them)`,
+  );
+}
