@@ -28,7 +28,7 @@ export interface Recipe {
     /** Weight of lit pixels over the black ground. */
     litWeight: number;
     /** Trainings one after the other, each with its own loss. */
-    phases: readonly (StageRecipe & { loss: 'l1' | 'l2' | 'l1+l2' })[];
+    phases: readonly (StageRecipe & { loss: 'l1' | 'l2' | 'l1+l2'; parts?: 'all' | 'decoder' })[];
   };
   /** Clips encoded once for the teacher. */
   latents: number;
@@ -85,6 +85,15 @@ export const studyRecipe: Recipe = {
         ...vaeOptimizer,
         muon: {},
       },
+      {
+        loss: 'l1+l2',
+        parts: 'decoder',
+        steps: 1600,
+        batch: 16,
+        lr: { lr: 4e-3, warmup: 20, decay: { kind: 'linear', from: 640, to: 1600, final: 0.02 } },
+        ...vaeOptimizer,
+        muon: {},
+      },
     ],
   },
   latents: 16_000,
@@ -105,7 +114,7 @@ export const studyRecipe: Recipe = {
   sampling: { steps: 32, shift: 3, guidanceScale: 3 },
   student: { denoisingSteps: [1000, 750, 500, 250], shift: 3 },
   distil: {
-    generator: { steps: 400, batch: 32, lr: 2e-4, betas: [0, 0.999], clip: 10 },
+    generator: { steps: 300, batch: 32, lr: 2e-4, betas: [0, 0.999], clip: 10 },
     critic: { lr: 2e-4, betas: [0, 0.999], clip: 10 },
     generatorEvery: 4,
     guidance: 3,

@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { decode, encodePosterior, latentShape, type VaeConfig } from '../../model/vae/index.ts';
-import { type HostFloats, toTensor, type Weights } from '../../nn/index.ts';
+import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/vae/index.ts';
+import { type HostFloats, toTensor, type Weights, withoutGradient } from '../../nn/index.ts';
 import type { Objective } from '../gradients.ts';
 import { learnerConfig, type Source, withTensors } from '../ingredients.ts';
 import { type Average, Learner, type LearnerOptions } from '../learner.ts';
@@ -21,6 +21,8 @@ export interface VaeTrainOptions extends RunOptions, LearnerOptions {
   klWeight?: number;
   /** Pixels whose brightest channel lies above `above` count `weight` times: for small things on an empty ground. */
   pixelWeight?: { above: number; weight: number };
+  /** What learns: the whole, or the decoder alone, which leaves all latents as they are. @defaultValue 'all' */
+  parts?: 'all' | 'decoder';
 }
 
 /**
@@ -33,12 +35,13 @@ export function vae(options: VaeTrainOptions): AsyncGenerator<TrainStep, void, v
 }
 
 function prepare(options: VaeTrainOptions): Stage {
-  const { average = null, batch, loss: kind = 'l1', klWeight = 1e-6, pixelWeight } = options;
+  const { average = null, batch, loss: kind = 'l1', klWeight = 1e-6, pixelWeight, parts = 'all' } = options;
   const { weights } = options.vae;
   const plain = withoutStatistics(options.vae.config);
   const learner = new Learner('vae', weights, options, average);
   const update = makeUpdate(learner, (video: Tensor, noise: Tensor): Objective => {
-    const { mean, logVariance } = encodePosterior(weights, plain, video);
+    const encoded = (): Posterior => encodePosterior(weights, plain, video);
+    const { mean, logVariance } = parts === 'decoder' ? withoutGradient(encoded) : encoded();
     const bounded = tf.clipByValue(logVariance, -30, 20);
     const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
     const error = tf.sub(decode(weights, plain, latents, { clamp: false }), video);
