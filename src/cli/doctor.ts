@@ -5,20 +5,42 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { list, use } from '../engine/index.ts';
 import { resolveEncoder } from '../show/index.ts';
-import { packageRoot } from './package.ts';
+import { readManifest, verifyWeights } from '../study/index.ts';
+import { describeWeights } from './inspect-weights.ts';
+import { packageRoot, packageVersion } from './package.ts';
 
 /** One line of the report. `fix` is the command that helps where something is missing. */
-export interface Finding {
+interface Finding {
   what: string;
   state: 'ok' | 'missing' | 'failed';
   detail: string;
   fix?: string;
 }
 
+/** Prints what is here; fails when something that the library needs does not work. */
+export async function doctor({ weights }: { weights?: string }): Promise<void> {
+  if (weights !== undefined) {
+    process.stdout.write(`${await describeWeights(weights)}\n`);
+    return;
+  }
+  const findings = await examine();
+  process.stdout.write(`${findings.map(line).join('\n')}\n`);
+  const failed = findings.filter(({ state }) => state === 'failed').map(({ what }) => what);
+  if (failed.length > 0) throw new Error(`${failed.join(', ')} failed: the lines above say what helps`);
+}
+
+function line({ what, state, detail, fix }: Finding): string {
+  return `${state.padEnd(8)}${what.padEnd(14)}${detail}${fix ? ` (${fix})` : ''}`;
+}
+
 /** Everything the doctor looks at. Never throws: a check that fails is a finding. */
-export async function examine(): Promise<Finding[]> {
+async function examine(): Promise<Finding[]> {
   const engines = await Promise.all(list().map(({ name }) => examineEngine(name)));
-  return [node(), machine(), ...engines, await video(), build(), python(), jupyter()];
+  return [version(), node(), machine(), ...engines, await weights(), await video(), build(), python(), jupyter()];
+}
+
+function version(): Finding {
+  return { what: 'package', state: 'ok', detail: `reward-forcing ${packageVersion()}` };
 }
 
 function node(): Finding {
@@ -61,6 +83,26 @@ async function video(): Promise<Finding> {
   };
 }
 
+/** The small weights that the package ships. */
+async function weights(): Promise<Finding> {
+  const folder = join(packageRoot(), 'data', 'study');
+  if (!existsSync(folder)) {
+    const fix = 'npm run demo -- --from-scratch';
+    return { what: 'weights', state: 'missing', detail: 'no small weights', fix };
+  }
+  try {
+    const manifest = await readManifest(folder);
+    verifyWeights(folder, manifest);
+    return {
+      what: 'weights',
+      state: 'ok',
+      detail: `recipe ${manifest.recipe.name}, commit ${manifest.commit.slice(0, 12)}`,
+    };
+  } catch (error) {
+    return { what: 'weights', state: 'failed', detail: (error as Error).message };
+  }
+}
+
 function build(): Finding {
   const main = join(packageRoot(), 'dist', 'kernel', 'main.js');
   return existsSync(main)
@@ -77,7 +119,8 @@ function python(): Finding {
 
 function jupyter(): Finding {
   const specs = run('jupyter', ['kernelspec', 'list', '--json']);
-  if (specs === null) return { what: 'jupyter', state: 'missing', detail: 'no JupyterLab found', fix: 'npm run lab' };
+  if (specs === null)
+    return { what: 'jupyter', state: 'missing', detail: 'no JupyterLab found', fix: 'pip install jupyterlab' };
   const installed = Object.hasOwn((JSON.parse(specs) as { kernelspecs: object }).kernelspecs, 'reward-forcing');
   return installed
     ? { what: 'jupyter', state: 'ok', detail: 'the kernel is installed' }

@@ -49,6 +49,7 @@ export async function evaluateContestant(
     signal?.throwIfAborted();
     onProgress?.(title, ++done, total);
   };
+  onProgress?.(title, 0, total);
   const draw = drawOf(studio, { net, kind });
   const clips: Clip[][] = [];
   for (let seed = 0; seed < seeds; seed++) {

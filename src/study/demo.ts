@@ -3,6 +3,7 @@
  * trajectories, runs a short phase 1 and a short phase 2, and compares students before and after on fixed prompts.
  */
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { rewardCurve } from '../evaluate/index.ts';
 import { writeAtomic } from '../io/index.ts';
 import { random } from '../nn/index.ts';
@@ -82,7 +83,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResults> {
   try {
     const show = await compute(options, { manifest, codec, networks });
     signal?.throwIfAborted();
+    announce(options, 'clips');
     await writeClips(join(out, 'clips'), { clips: show.clips, prompts: show.results.prompts, codec, signal });
+    announce(options, 'report');
     const page = await demoReport(show).toHtml();
     signal?.throwIfAborted();
     await writeAtomic(join(out, 'report.html'), page);
@@ -91,6 +94,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoResults> {
   } finally {
     networks.dispose();
   }
+}
+
+/** Says what begins, for work without steps to count. */
+function announce({ onProgress }: DemoOptions, stage: string): void {
+  onProgress?.({ stage, done: 0, total: 1, values: {} });
 }
 
 interface Prepared {
@@ -104,14 +112,17 @@ async function compute(options: DemoOptions, prepared: Prepared): Promise<DemoSh
   const { size = sizeFor(manifest) } = options;
   const prompts = evaluationPrompts(size.prompts);
   const { seed } = manifest.recipe;
-  options.onProgress?.({ stage: 'coarse to fine', done: 0, total: 1, values: {} });
+  announce(options, 'coarse to fine');
   const key = random.key(seed).stream('gallery');
   const trajectories = await coarseToFine(networks, networks.teacher, prompts.slice(0, 2), key);
   const short = await shortRuns(networks, size, options);
   const outcomes = await evaluateAll(networks, contestants(networks, short), { ...options, ...size, prompts });
   for (const { net } of Object.values(short)) net.weights.dispose();
+  announce(options, 'real clips');
   const real = realClips(prompts, seed);
   const realMeasures = await measure([real], prompts, networks);
+  announce(options, 'intervals');
+  await setImmediate();
   const results: DemoResults = {
     format: 1,
     version: options.version,

@@ -14,6 +14,7 @@ export {
   type CompareOptions,
   type Contestant,
   compareOutcomes,
+  drawOf,
   evaluateContestant,
   evaluationPrompts,
   type Outcome,

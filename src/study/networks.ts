@@ -1,7 +1,8 @@
 /** The trained networks of the small scale, read from a folder. */
-import type { ClassifierConfig } from '../model/classifier/index.ts';
-import type { WanConfig } from '../model/index.ts';
-import type { VaeConfig } from '../model/vae/index.ts';
+import { classifierShapes } from '../model/classifier/index.ts';
+import { vaeShapes } from '../model/vae/index.ts';
+import { type WanConfig, wanShapes } from '../model/wan/index.ts';
+import { checkShapes, type Shapes } from '../nn/index.ts';
 import { type Artefact, artefactPath, loadArtefact, NETWORKS, type NetworkName, sha256 } from './artefacts.ts';
 import type { Studio } from './generate.ts';
 import type { Judges } from './measure.ts';
@@ -23,14 +24,18 @@ export interface Networks extends Studio, Judges {
   dispose(): void;
 }
 
-/** Loads all networks of a folder; a missing one is an error that names its file. */
+/**
+ * Loads all networks of a folder.
+ *
+ * @throws Error naming the file that is missing, damaged, or whose tensors do not fit its configuration.
+ */
 export async function loadNetworks(folder: string, recipe: Recipe): Promise<Networks> {
-  const vae = await loadArtefact<VaeConfig>(folder, 'vae');
+  const vae = await loadChecked(folder, 'vae', vaeShapes);
   const [teacher, distilled, ode, forced] = await Promise.all(
-    (['teacher', 'distilled', 'ode', 'reward-forcing'] as const).map((name) => loadArtefact<WanConfig>(folder, name)),
+    (['teacher', 'distilled', 'ode', 'reward-forcing'] as const).map((name) => loadChecked(folder, name, wanShapes)),
   );
   const [reward, judge] = [await loadReward(folder, 'reward'), await loadReward(folder, 'judge')];
-  const classifier = await loadArtefact<ClassifierConfig>(folder, 'classifier');
+  const classifier = await loadChecked(folder, 'classifier', classifierShapes);
   const nets = [vae, teacher!, distilled!, ode!, forced!, classifier];
   return {
     recipe,
@@ -51,4 +56,19 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
       for (const owner of [reward, judge]) owner.dispose();
     },
   };
+}
+
+async function loadChecked<Config>(
+  folder: string,
+  name: NetworkName,
+  shapesOf: (config: Config) => Shapes,
+): Promise<Artefact<Config>> {
+  const artefact = await loadArtefact<Config>(folder, name);
+  try {
+    checkShapes(artefact.weights.shapes(), shapesOf(artefact.config), artefactPath(folder, name));
+  } catch (error) {
+    artefact.weights.dispose();
+    throw error;
+  }
+  return artefact;
 }

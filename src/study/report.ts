@@ -9,14 +9,17 @@ import type { DemoResults } from './results.ts';
 import type { Manifest } from './shipped.ts';
 import type { Curves } from './short-runs.ts';
 
-const METHOD = `A diffusion teacher makes a whole clip in many steps. The method turns it into a student that makes video
-frame by frame, in four steps each, from its own past, and needs no further teacher once it exists.
+const METHOD = `A diffusion teacher makes a whole clip at once, in many steps with guidance. Distribution matching distils
+it to four steps without guidance. Two phases then make a student of it that paints block after block of frames, each
+from what it painted before, as a video stream needs it.
 
-Phase 1 shows the student where the teacher's paths from noise to clip lead (ODE regression). Afterwards it draws what
-the prompt says, but softly. Phase 2 lets it generate from its own context and pushes it up the gradient of a
-reward that looks at the last frame alone. One frame is enough, since it rests on all frames before it; judging more of
-them rewards standing still. Everything here is that method at a size that trains on a laptop: real handwritten digits
-that move over 32 x 32 pixels, the same transformer and autoencoder architecture as at full scale.`;
+Phase 1 is regression: the causal student learns where the teacher's paths from noise to clip lead. Phase 2 is reward:
+the student generates from its own past, a frame reward looks at the last frame of the clip alone, and the weights
+follow its gradient, through the decoder and the last block's final step. The paper reports that the last frame keeps
+the motion where judging random or all frames costs some of it.
+
+Here all of this happens at a size that trains on a laptop: real handwritten digits that move over 32 x 32 pixels, with
+the transformer and autoencoder of the full scale, smaller.`;
 
 /** Everything the report shows. */
 export interface DemoShow {
@@ -187,7 +190,7 @@ function tableSection({ results }: DemoShow): show.ReportSection {
 function frameSection({ results }: DemoShow): show.ReportSection {
   return {
     title: 'Reward along the clip',
-    text: 'Phase 2 sees the last frame alone. If only that frame gained, the student would have learnt a trick; if all do, the gradient went back through its own past.',
+    text: 'Phase 2 sees the last frame alone. If only that frame gains, the student has learnt a trick; if all do, what the last block learnt carries over to the others, which share its weights.',
     figures: [
       {
         figure: show.curve(results.rewardPerFrame, {

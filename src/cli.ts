@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+/** `reward-forcing`: the demo, single samples, what is installed, the kernel and notebooks. */
+import { join } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { demo } from './cli/demo.ts';
+import { doctor } from './cli/doctor.ts';
+import { exitCodeOf, explain } from './cli/failure.ts';
+import { handOver } from './cli/hand-over.ts';
+import { packageRoot, packageVersion } from './cli/package.ts';
+import { sample } from './cli/sample.ts';
+
+process.exitCode = await main(process.argv.slice(2));
+
+/** Runs a command line; returns the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const [first = ''] = args;
+  try {
+    if (first === 'kernel' || first === 'notebook') return await handOver(kernelCli(), args);
+    await program().parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`${explain(error, args.includes('--verbose'))}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function kernelCli(): string {
+  return join(packageRoot(), 'dist', 'kernel', 'cli.js');
+}
+
+function program(): Command {
+  const root = new Command('reward-forcing')
+    .description('Reward-driven autoregressive video generation: the method at small scale, and a Jupyter kernel')
+    .version(packageVersion())
+    .option('--verbose', 'print the stack of an error')
+    .exitOverride()
+    .showHelpAfterError('(use --help for the commands and their options)');
+  addDemo(root);
+  addSample(root);
+  root
+    .command('doctor')
+    .description('what is installed, what is missing, and the command for each')
+    .option('--weights <file>', 'describe a file of weights instead')
+    .action(async (flags: { weights?: string }) => doctor(flags));
+  // Only for the help text: both go to the kernel's own command line before this one is read.
+  root.command('kernel').description('install the Jupyter kernel: kernel install [--user | --prefix FOLDER]');
+  root.command('notebook').description('run a notebook without Python: notebook run FILE [--html FILE]');
+  return root;
+}
+
+function addDemo(root: Command): void {
+  const command = root
+    .command('demo')
+    .description('the whole method at small scale: report, results and clips, in minutes')
+    .option('--out <folder>', 'where to write', 'out')
+    .option('--weights <folder>', 'weights to start from; with --from-scratch, where to put them')
+    .option('--from-scratch', 'train everything first: hours; continues where it stopped')
+    .option('--recipe <name>', 'sizes to train with --from-scratch: study, or smoke for tests', 'study');
+  addEngine(command).action(demo);
+}
+
+function addSample(root: Command): void {
+  const command = root
+    .command('sample')
+    .description('one clip for a prompt')
+    .argument('<prompt>', 'for example "a red digit three moves left slowly"')
+    .option('--seed <seed>', 'of the noise', '0')
+    .option('--network <name>', 'teacher, distilled, ode (phase 1) or reward-forcing (phase 2)', 'reward-forcing')
+    .option('--out <file>', 'an .mp4, .webp or .png file (default: out/sample.mp4, .webp without ffmpeg)')
+    .option('--weights <folder>', 'a folder of small-scale weights with its manifest');
+  addEngine(command).action(sample);
+}
+
+function addEngine(command: Command): Command {
+  return command
+    .addOption(new Option('--engine <name>', 'onnx, cpu or auto').default('auto'))
+    .addOption(new Option('--threads <count>', 'threads to compute on').argParser(wholeNumber));
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('want a whole number of at least 1.');
+  return value;
+}
