@@ -7,9 +7,10 @@ import { Worker } from 'node:worker_threads';
 import type { ToServer } from './bridge.ts';
 import type { Prelude } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
+import { bindNotebook } from './user/bound.ts';
 import type { BuiltIns } from './user/built-ins.ts';
 import { installModuleFallback } from './user/modules.ts';
-import { bindNotebook, notebookFunctions } from './user/notebook.ts';
+import { notebookFunctions } from './user/notebook.ts';
 import { UserSession } from './user/session.ts';
 
 /** Namespaces of the library that every notebook has without an import. */
@@ -45,16 +46,10 @@ function main(connectionFile: string | undefined): void {
 
 /** Imports that give the built-in names their types. */
 function prelude(): Prelude {
-  const source = join(here, 'user', 'notebook.js');
   return {
-    notebook: importLine(Object.keys(notebookFunctions), source),
-    library: existsSync(library) ? importLine(NAMESPACES, library) : '',
-    namespaces: NAMESPACES,
+    notebook: { from: join(here, 'user', 'notebook.js'), names: Object.keys(notebookFunctions) },
+    library: { from: library, names: existsSync(library) ? NAMESPACES : [] },
   };
-}
-
-function importLine(names: readonly string[], source: string): string {
-  return `import { ${names.join(', ')} } from ${JSON.stringify(source)};`;
 }
 
 /** The built-in names' values. The library is loaded when a cell first reads one of its namespaces. */

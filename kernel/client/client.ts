@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Dealer, Subscriber } from 'zeromq';
 import type { ConnectionInfo } from '../protocol/channels.ts';
 import { createHeader, type Json, type Message, parse, Signer, serialize } from '../protocol/wire.ts';
+import { killGroup } from '../server/parent.ts';
 
 export type ClientChannel = 'shell' | 'control' | 'stdin';
 type Listener = (message: Message, channel: ClientChannel | 'iopub') => void;
@@ -65,7 +66,13 @@ export class KernelClient {
     const file = join(folder, 'connection.json');
     writeFileSync(file, JSON.stringify(connection));
     const [command = '', ...args] = argv.map((part) => part.replace('{connection_file}', file));
-    const child = spawn(command, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...(env ?? process.env), JPY_PARENT_PID: String(process.pid) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: a terminal's Ctrl-C reaches this process alone, and the kernel's children end with it.
+      detached: true,
+    });
     child.stdout?.on('data', (chunk: Buffer) => onLog?.(chunk.toString()));
     child.stderr?.on('data', (chunk: Buffer) => onLog?.(chunk.toString()));
     const client = new KernelClient(child, connection, folder);
@@ -136,12 +143,17 @@ export class KernelClient {
     });
   }
 
+  /** Ends the kernel and all processes that it has started, at once. */
+  kill(): void {
+    if (this.process.pid !== undefined) killGroup(this.process.pid);
+  }
+
   /** Ends the kernel, by request first, by force when it does not follow. */
   async stop(patienceMs = 5000): Promise<void> {
     if (!this.#exited) {
       const exited = new Promise<void>((resolve) => this.process.once('exit', () => resolve()));
       this.send('control', 'shutdown_request', { restart: false });
-      const timer = setTimeout(() => this.process.kill('SIGKILL'), patienceMs);
+      const timer = setTimeout(() => this.kill(), patienceMs);
       await exited;
       clearTimeout(timer);
     }

@@ -1,6 +1,7 @@
 /** A notebook as one self-contained HTML page, from the richest form of each output that needs no script. */
 import hljs from 'highlight.js';
 import { marked } from 'marked';
+import { escapeHtml } from '../escape-html.ts';
 import type { Json } from '../protocol/wire.ts';
 import { type Cell, cellText, type Notebook, type Output } from './document.ts';
 
@@ -86,8 +87,4 @@ function block(name: string, content: string): string {
 
 function pre(text: string): string {
   return `<pre>${escapeHtml(text)}</pre>`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] ?? c);
 }

@@ -34,8 +34,8 @@ const CELL_FILE = '__tslab__.ts';
 interface Internals {
   bindSourceFile(file: SourceFile, options: object): void;
 }
-type Resolved = SourceFile & {
-  locals?: { size: number };
+type Resolved = Omit<SourceFile, 'locals'> & {
+  locals?: { forEach(visit: (symbol: unknown, name: string) => void): void };
   resolvedModules?: { forEach(visit: (found: { resolvedModule?: { resolvedFileName: string } }) => void): void };
 };
 
@@ -136,17 +136,21 @@ function namesOf(old: BuilderProgram, parse: (name: string) => SourceFile | unde
   };
 }
 
-/** Whether a cell declares names: the converter then updates it twice. */
-export function hasNames(typescript: TypeScript, code: string): boolean {
+/** Names that the code declares at its top level. */
+export function declaredNames(typescript: TypeScript, code: string): string[] {
   const file = typescript.createSourceFile(CELL_FILE, `export {};\n${code}`, typescript.ScriptTarget.ES2022, true);
   (typescript as unknown as Internals).bindSourceFile(file, {});
-  return ((file as Resolved).locals?.size ?? 0) > 0;
+  const names: string[] = [];
+  (file as unknown as Resolved).locals?.forEach((_, name) => {
+    names.push(name);
+  });
+  return names;
 }
 
 /** The file and all source files that it imports, directly or not; declaration files are left out. */
 function sourcesBehind(program: Program, file: SourceFile, found: Set<string> = new Set()): Set<string> {
   found.add(file.fileName);
-  (file as Resolved).resolvedModules?.forEach(({ resolvedModule }) => {
+  (file as unknown as Resolved).resolvedModules?.forEach(({ resolvedModule }) => {
     const imported = resolvedModule && program.getSourceFile(resolvedModule.resolvedFileName);
     if (imported && !imported.isDeclarationFile && !found.has(imported.fileName))
       sourcesBehind(program, imported, found);

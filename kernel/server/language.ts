@@ -4,9 +4,9 @@ import { TraceMap } from '@jridgewell/trace-mapping';
 import type { Converter, ConvertResult, Diagnostic } from 'tslab/dist/converter.js';
 import type { ConvertedCode, ErrorReport } from '../bridge.ts';
 import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
-import { type CompilerWork, hasNames, type PackageLocation, wrapCompiler } from './compiler.ts';
+import { type CompilerWork, declaredNames, type PackageLocation, wrapCompiler } from './compiler.ts';
 import { guardAwaits } from './guard.ts';
-import { isTopLevelForAwait, type TypeScript } from './syntax.ts';
+import { isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
 
 export interface ConvertedCell {
   converted: ConvertedCode;
@@ -52,10 +52,15 @@ export class DiagnosticsError extends Error {
 /** Imports that every session begins with. */
 export interface Prelude {
   /** Functions that cells call without an import. */
-  notebook: string;
+  notebook: Imports;
   /** The library's namespaces. Their types take a second to read, so that happens when a cell first names one. */
-  library: string;
-  namespaces: readonly string[];
+  library: Imports;
+}
+
+export interface Imports {
+  /** Absolute path of a module. */
+  from: string;
+  names: readonly string[];
 }
 
 export class Language {
@@ -88,9 +93,9 @@ export class Language {
 
   /** Type checks and converts a cell. Throws DiagnosticsError. */
   convert(code: string, cell: string): ConvertedCell {
-    if (this.#pending?.namespaces.some((name) => code.includes(name))) this.#declareLibrary();
+    if (this.#pending && readsAny(this.typescript, code, this.#free(this.#pending.library))) this.#declareLibrary();
     this.#work.maps = [];
-    this.#work.namesOnly = hasNames(this.typescript, code);
+    this.#work.namesOnly = declaredNames(this.typescript, code).length > 0;
     const result = this.#converter.convert(this.#declarations, code);
     if (result.diagnostics.length > 0) throw new DiagnosticsError(report(result.diagnostics, code, cell));
     const { diagnostics: _, ...converted } = result;
@@ -137,18 +142,27 @@ export class Language {
   #declareLibrary(): void {
     const prelude = this.#pending;
     this.#pending = null;
-    if (!prelude?.library) return;
+    if (!prelude) return;
     this.#onLibrary();
     this.#declare(prelude.library);
   }
 
   /** Adds imports to the scope of all cells; what they import is there at run time already. */
-  #declare(imports: string): void {
+  #declare(imports: Imports): void {
+    const names = this.#free(imports);
+    if (names.length === 0) return;
     try {
-      this.commit(this.convert(imports, 'prelude.ts').converted);
+      const code = `import { ${names.join(', ')} } from ${JSON.stringify(imports.from)};`;
+      this.commit(this.convert(code, 'prelude.ts').converted);
     } catch (error) {
       process.stderr.write(`kernel: no types for the built-in names: ${(error as Error).message}\n`);
     }
+  }
+
+  /** The names that no cell has declared as its own. */
+  #free({ names }: Imports): string[] {
+    const taken = new Set(declaredNames(this.typescript, this.#declarations));
+    return names.filter((name) => !taken.has(name));
   }
 }
 

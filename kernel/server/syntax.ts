@@ -44,3 +44,33 @@ export function isTopLevelForAwait(ts: TypeScript, code: string): boolean {
   };
   return visit(ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true));
 }
+
+/** Whether the code reads one of `names` without declaring it, other than as a property's name. */
+export function readsAny(ts: TypeScript, code: string, names: readonly string[]): boolean {
+  if (!names.some((name) => code.includes(name))) return false;
+  const read = new Set<string>();
+  const declared = new Set<string>();
+  const visit = (node: Node): void => {
+    if (ts.isIdentifier(node) && names.includes(node.text)) {
+      const isName = (node.parent as { name?: Node }).name === node;
+      if (!isName || ts.isShorthandPropertyAssignment(node.parent)) read.add(node.text);
+      else if (isDeclaration(ts, node.parent)) declared.add(node.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true));
+  return [...read].some((name) => !declared.has(name));
+}
+
+function isDeclaration(ts: TypeScript, node: Node): boolean {
+  return (
+    ts.isVariableDeclaration(node) ||
+    ts.isParameter(node) ||
+    ts.isBindingElement(node) ||
+    ts.isFunctionDeclaration(node) ||
+    ts.isClassDeclaration(node) ||
+    ts.isImportSpecifier(node) ||
+    ts.isImportClause(node) ||
+    ts.isNamespaceImport(node)
+  );
+}

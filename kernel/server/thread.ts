@@ -4,6 +4,7 @@ import type { ToServer } from '../bridge.ts';
 import { readConnectionFile } from '../protocol/channels.ts';
 import type { PackageLocation } from './compiler.ts';
 import type { Prelude } from './language.ts';
+import { endWithParent } from './parent.ts';
 import { Server } from './server.ts';
 
 /** What the user thread starts this one with. */
@@ -20,5 +21,6 @@ if (parentPort) {
   const connection = readConnectionFile(connectionFile);
   const server = new Server({ connection, version, location, prelude, post: (message) => port.postMessage(message) });
   port.on('message', (message: ToServer) => server.receive(message));
+  endWithParent();
   await server.start();
 }

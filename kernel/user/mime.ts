@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import type { MimeData } from '../bridge.ts';
 import type { Json } from '../protocol/wire.ts';
+import { isTensor, tensorBundle } from './tensor.ts';
 
 /** An object with a method under this symbol decides how it is shown; libraries need no import from the kernel. */
 export const DISPLAY: unique symbol = Symbol.for('Jupyter.display') as never;
@@ -19,12 +20,12 @@ const INSPECT = { depth: 4, maxArrayLength: 50, maxStringLength: 10_000, colors:
 
 /** The bundle of `value`; waits for display methods that return promises. */
 export async function toMimeBundle(value: unknown): Promise<MimeBundle> {
-  return isDisplayable(value) ? normalize(await value[DISPLAY]()) : fallback(value);
+  return toMimeBundleNow(value);
 }
 
 /** As `toMimeBundle` without waiting: a promise is told apart by returning it. */
 export function toMimeBundleNow(value: unknown): MimeBundle | Promise<MimeBundle> {
-  if (!isDisplayable(value)) return fallback(value);
+  if (!isDisplayable(value)) return isTensor(value) ? tensorBundle(value).then(normalize) : fallback(value);
   const shown = value[DISPLAY]();
   return shown instanceof Promise ? shown.then(normalize) : normalize(shown);
 }

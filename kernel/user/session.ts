@@ -11,12 +11,12 @@ import {
   type ToUser,
 } from '../bridge.ts';
 import type { Json } from '../protocol/wire.ts';
+import type { Session } from './bound.ts';
 import { type BuiltIns, provideBuiltIns } from './built-ins.ts';
 import { Comms } from './comms.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
 import { installGuards } from './guard.ts';
 import { toMimeBundle } from './mime.ts';
-import type { Session } from './notebook.ts';
 import { Streams } from './streams.ts';
 
 type Execute = ToUser & { type: 'execute' };
@@ -82,8 +82,7 @@ export class UserSession implements Session {
         this.#interruptRunning();
         break;
       case 'comm':
-        this.#parent = message.parent;
-        this.comms.receive(message.messageType, message.content, message.metadata, message.buffers);
+        this.#receiveComm(message);
         break;
       case 'warm':
         this.#warm();
@@ -145,6 +144,19 @@ export class UserSession implements Session {
       return { ok: false, error: this.#errors.report(asInterrupt(error)) };
     } finally {
       this.#running = null;
+    }
+  }
+
+  /** What a comm message causes belongs to it; a cell that runs meanwhile keeps its own output. */
+  #receiveComm({ parent, messageType, content, metadata, buffers }: ToUser & { type: 'comm' }): void {
+    const before = this.#parent;
+    this.#streams.flush();
+    this.#parent = parent;
+    try {
+      this.comms.receive(messageType, content, metadata, buffers);
+    } finally {
+      this.#streams.flush();
+      if (this.#running) this.#parent = before;
     }
   }
 

@@ -1,0 +1,61 @@
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { KernelClient } from '../../kernel/client/client.ts';
+import type { Json } from '../../kernel/protocol/wire.ts';
+import { ofType, startKernel, text } from './start.ts';
+
+let kernel: KernelClient;
+
+beforeAll(async () => {
+  kernel = await startKernel(tmpdir());
+});
+
+afterAll(() => kernel.stop());
+
+test('progress of a loop within a loop adds a line to the same display', async () => {
+  const { published } = await kernel.execute(
+    `for await (const a of progress([1, 2], { label: 'outer' })) for await (const b of progress([1, 2, 3], { label: 'inner' })) console.log(a, b);`,
+  );
+  expect(text(published).trim().split('\n')).toHaveLength(6);
+  expect(ofType(published, 'display_data')).toHaveLength(1);
+  const lines = ofType(published, 'update_display_data').map((content) => (content['data'] as Json)['text/plain']);
+  expect(lines.some((line) => /^outer 0\/2.*\ninner 3\/3/.test(String(line)))).toBe(true);
+  expect(lines.at(-1)).toMatch(/^outer 2\/2 [^\n]*$/);
+});
+
+test('progress that is broken off ends its line', async () => {
+  const { published } = await kernel.execute('for await (const n of progress([1, 2, 3])) break;');
+  expect(ofType(published, 'display_data')).toHaveLength(1);
+  const next = await kernel.execute('for await (const n of progress([1])) {}');
+  const last = ofType(next.published, 'update_display_data').at(-1)?.['data'];
+  expect(last).toMatchObject({ 'text/plain': expect.stringMatching(/^1\/1 [^\n]*$/) });
+});
+
+test('a live drawing shows few states and the last one', async () => {
+  const { published } = await kernel.execute(
+    `let n = 0;
+const chart = live(() => html\`<b>\${n}</b>\`, { everyMs: 50 });
+for (n = 1; n < 200; n++) { chart.refresh(); await new Promise((r) => setTimeout(r, 1)); }
+n = 200; chart.refresh();`,
+  );
+  const updates = ofType(published, 'update_display_data');
+  expect(updates.length).toBeGreaterThan(1);
+  expect(updates.length).toBeLessThan(40);
+  expect(updates.at(-1)?.['data']).toMatchObject({ 'text/plain': '200' });
+});
+
+test('bundles that take their time arrive in the order of the calls', async () => {
+  const { published } = await kernel.execute(
+    `const slow = (text: string, ms: number) => ({ [Symbol.for('Jupyter.display')]: async () => { await new Promise((r) => setTimeout(r, ms)); return { 'text/plain': text }; } });
+const place = display(slow('a', 60)); place.update(slow('b', 5)); place.update('c');`,
+  );
+  const shown = published
+    .filter(({ header }) => /display_data/.test(header.msg_type))
+    .map(({ content }) => (content['data'] as Json)['text/plain']);
+  expect(shown).toEqual(['a', 'b', "'c'"]);
+});
+
+test('a display that fails makes the cell fail', async () => {
+  const cell = 'display({ [Symbol.for("Jupyter.display")]: async () => { throw new Error("no picture"); } });';
+  expect((await kernel.execute(cell)).reply).toMatchObject({ status: 'error', evalue: 'no picture' });
+});

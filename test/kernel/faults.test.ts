@@ -1,0 +1,196 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ClientChannel, KernelClient } from '../../kernel/client/client.ts';
+import { createHeader, type Json, Signer, serialize } from '../../kernel/protocol/wire.ts';
+import { result, startKernel, text } from './start.ts';
+
+let kernel: KernelClient;
+
+beforeAll(async () => {
+  kernel = await startKernel(tmpdir());
+});
+
+afterAll(() => kernel.stop());
+
+function message(type: string, content: Json): Uint8Array[] {
+  const header = createHeader('fuzz', type);
+  return serialize({ identities: [], header, parent: {}, metadata: {}, content, buffers: [] }, signer());
+}
+
+function signer(): Signer {
+  return new Signer(kernel.connection.key);
+}
+
+/** Running, and no zombie that waits for its parent. */
+function isRunning(pid: number | undefined): boolean {
+  const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
+    .stdout.toString()
+    .trim();
+  return state !== '' && !state.startsWith('Z');
+}
+
+const channel = fc.constantFrom<ClientChannel>('shell', 'control', 'stdin');
+const types = [
+  'kernel_info_request',
+  'complete_request',
+  'inspect_request',
+  'history_request',
+  'is_complete_request',
+  'comm_info_request',
+  'comm_open',
+  'comm_msg',
+  'comm_close',
+  'interrupt_request',
+  'input_reply',
+  'debug_request',
+  'no_such_request',
+  'execute_reply',
+];
+
+describe('whatever comes over the wire, the kernel lives', () => {
+  afterEach(async () => {
+    expect(result((await kernel.execute('"alive"')).published)).toBe("'alive'");
+  });
+
+  test('frames of random bytes', async () => {
+    const frames = fc.array(fc.uint8Array({ maxLength: 80 }), { minLength: 1, maxLength: 9 });
+    await fc.assert(
+      fc.asyncProperty(channel, frames, (to, parts) => kernel.sendFrames(to, parts)),
+      { numRuns: 150 },
+    );
+  });
+
+  test('signed messages of known and unknown types with any content, on any channel, in any order', async () => {
+    const content = fc.dictionary(
+      fc.constantFrom(
+        'code',
+        'cursor_pos',
+        'comm_id',
+        'target_name',
+        'data',
+        'hist_access_type',
+        'n',
+        'pattern',
+        'value',
+      ),
+      fc.jsonValue({ maxDepth: 2 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(channel, fc.constantFrom(...types), content, (to, type, body) =>
+        kernel.sendFrames(to, message(type, body as Json)),
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('signed parts that are no JSON objects', async () => {
+    const header = Buffer.from(JSON.stringify(createHeader('fuzz', 'execute_request')));
+    for (const content of ['', '{', '[]', 'null', '"text"', '{"code":', '\u0000', '{}}']) {
+      const parts = [header, Buffer.from('{}'), Buffer.from('{}'), Buffer.from(content)];
+      await kernel.sendFrames('shell', [Buffer.from('<IDS|MSG>'), Buffer.from(signer().sign(parts)), ...parts]);
+    }
+  });
+
+  test('a cell of a million characters', async () => {
+    const code = `const long = "${'x'.repeat(1_000_000)}"; long.length`;
+    expect(result((await kernel.execute(code)).published)).toBe('1000000');
+  });
+
+  test('positions in and beyond text of many bytes', async () => {
+    const code = 'const 名前 = "👩‍👩‍👧 e\u0301"; 名';
+    const ask = (position: number): Promise<unknown> =>
+      kernel.request('shell', 'complete_request', { code, cursor_pos: position });
+    for (const position of [-5, 0, 3, 8, 12, 18, [...code].length, 1000]) await ask(position);
+    const reply = await kernel.request('shell', 'complete_request', { code, cursor_pos: [...code].length });
+    expect(reply.content['matches']).toContain('名前');
+    for (const position of [-5, 7, 14, 1000]) {
+      await kernel.request('shell', 'inspect_request', { code, cursor_pos: position, detail_level: 0 });
+    }
+  });
+
+  test('cells that end the process the gentle ways', async () => {
+    await kernel.execute('process.stdout.end?.call; setImmediate(() => { throw null; });');
+    await kernel.execute('Promise.reject(undefined); new Promise((_, no) => no(Symbol("odd")));');
+    await kernel.execute('await new Promise((r) => setTimeout(r, 20))');
+  });
+});
+
+test('a message with a wrong signature is never executed', async () => {
+  const header = createHeader('intruder', 'execute_request');
+  const code = 'globalThis.intruded = true;';
+  const forged = (key: string): Uint8Array[] =>
+    serialize(
+      { identities: [], header, parent: {}, metadata: {}, content: { code, silent: false }, buffers: [] },
+      new Signer(key),
+    );
+  for (const key of ['', 'guess', `${kernel.connection.key}0`]) await kernel.sendFrames('shell', forged(key));
+  const good = forged(kernel.connection.key);
+  good[1] = Buffer.from(String(good[1]).toUpperCase());
+  await kernel.sendFrames('shell', good);
+  expect(result((await kernel.execute('"intruded" in globalThis')).published)).toBe('false');
+});
+
+test('a kernel that is killed leaves no process, and its ports and folder can be used again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'killed-'));
+  const one = await startKernel(folder);
+  const cell = 'import { spawn } from "node:child_process"; spawn("sleep", ["60"]).pid';
+  const child = Number(result((await one.execute(cell)).published));
+  expect(isRunning(child)).toBe(true);
+  const exited = new Promise((resolve) => one.process.once('exit', resolve));
+  one.kill();
+  await exited;
+  expect(isRunning(one.process.pid)).toBe(false);
+  expect(isRunning(child)).toBe(false);
+  await one.stop();
+  const again = await startKernel(folder);
+  writeFileSync(join(folder, 'free.txt'), 'written');
+  expect(
+    text((await again.execute('console.log(require("node:fs").readFileSync("free.txt", "utf8"))')).published),
+  ).toBe('written\n');
+  await again.stop();
+});
+
+test('a kernel whose starter is killed ends by itself, even in an endless loop', async () => {
+  const client = new URL('../../dist/kernel/client/client.js', import.meta.url).href;
+  const main = fileURLToPath(new URL('../../dist/kernel/main.js', import.meta.url));
+  const code = `const { KernelClient } = await import(${JSON.stringify(client)});
+    const kernel = await KernelClient.start({ argv: [process.execPath, ${JSON.stringify(main)}, '{connection_file}'] });
+    void kernel.execute('while (true) {}').catch(() => {});
+    console.log(kernel.process.pid);`;
+  const starter = spawn(process.execPath, ['--input-type=module', '-e', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pid = Number(await new Promise((resolve) => starter.stdout.once('data', resolve)));
+  expect(isRunning(pid)).toBe(true);
+  starter.kill('SIGKILL');
+  await expect.poll(() => isRunning(pid), { timeout: 10_000, interval: 200 }).toBe(false);
+});
+
+test('shutdown with restart ends the process, and a new one starts from nothing', async () => {
+  const one = await startKernel(tmpdir());
+  await one.execute('const before = 1;');
+  const exited = new Promise((resolve) => one.process.once('exit', resolve));
+  const reply = await one.request('control', 'shutdown_request', { restart: true });
+  expect(reply.content).toEqual({ status: 'ok', restart: true });
+  expect(await exited).toBe(0);
+  await one.stop();
+  const next = await startKernel(tmpdir());
+  expect((await next.execute('before')).reply).toMatchObject({ status: 'error', ename: 'TypeScriptError' });
+  await next.stop();
+});
+
+test.skipIf(!existsSync('/proc/self/status'))('memory settles over 200 cells', async () => {
+  const resident = (): number => {
+    const status = readFileSync(`/proc/${kernel.process.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+  };
+  for (let i = 0; i < 100; i++) await kernel.execute(`let cell${i} = ${i};`);
+  const half = resident();
+  for (let i = 100; i < 200; i++) await kernel.execute(`let cell${i} = ${i};`);
+  expect(resident() - half).toBeLessThan(120);
+});

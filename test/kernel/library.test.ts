@@ -1,0 +1,60 @@
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { KernelClient } from '../../kernel/client/client.ts';
+import type { Json } from '../../kernel/protocol/wire.ts';
+import { ofType, result, startKernel } from './start.ts';
+
+let kernel: KernelClient;
+
+beforeAll(async () => {
+  kernel = await startKernel(tmpdir());
+});
+
+afterAll(() => kernel.stop());
+
+const NAMESPACES = ['dataset', 'engine', 'evaluate', 'model', 'reward', 'sampler', 'show', 'study', 'tf', 'train'];
+
+test.each(NAMESPACES)('completion knows the members of %s', async (name) => {
+  const code = `${name}.`;
+  const { content } = await kernel.request('shell', 'complete_request', { code, cursor_pos: code.length });
+  expect(content['matches']).not.toHaveLength(0);
+});
+
+test('hover shows the docstring of a function of the library', async () => {
+  const code = 'sampler.euler';
+  const { content } = await kernel.request('shell', 'inspect_request', { code, cursor_pos: code.length });
+  const text = (content['data'] as Json)['text/plain'] as string;
+  expect(text).toMatch(/^const euler: sampler\.Sampler\n\nEuler/);
+});
+
+test('wrong arguments for the library are type errors', async () => {
+  const { reply } = await kernel.execute('sampler.euler("no field", 1);');
+  expect(reply).toMatchObject({ status: 'error', ename: 'TypeScriptError' });
+});
+
+test('the namespaces are the modules that an import gives', async () => {
+  const { published } = await kernel.execute(
+    'import * as all from "reward-forcing"; all.tf === tf && all.show === show',
+  );
+  expect(result(published)).toBe('true');
+});
+
+test('a cell may declare the name of a namespace anew', async () => {
+  await kernel.execute('const study = { mine: 1 };');
+  expect(result((await kernel.execute('study.mine')).published)).toBe('1');
+});
+
+test('a tensor shows its shape, type, range and histogram', async () => {
+  const { published } = await kernel.execute('tf.tensor2d([[0, 1, 2], [3, 4, 5]])');
+  const data = ofType(published, 'execute_result')[0]?.['data'] as Json;
+  expect(data['text/plain']).toMatch(/^Tensor float32 \[2, 3\] · 0 … 5 · mean 2\.5/);
+  expect(data['text/html']).toMatch(/2, 3/);
+  const scalar = await kernel.execute('tf.scalar(7)');
+  expect(result(scalar.published)).toMatch(/^Tensor float32 \[\] · 7/);
+});
+
+test('a figure comes as Plotly, picture and text in one bundle', async () => {
+  const { published } = await kernel.execute('show.curve({ loss: [3, 2, 1] })');
+  const data = ofType(published, 'execute_result')[0]?.['data'] as Json;
+  expect(Object.keys(data).sort()).toEqual(['application/vnd.plotly.v1+json', 'image/png', 'text/plain']);
+});
