@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-/** Commands about the kernel: `kernel install`, `notebook run`. The main command hands over to this one. */
-import { renameSync, writeFileSync } from 'node:fs';
+/** Commands about the kernel: `kernel install`, `notebook run`, `lab`. The main command hands over to this one. */
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { KernelClient } from './client/client.ts';
 import { installKernel } from './install.ts';
+import { runLab } from './lab.ts';
 import { type Notebook, readNotebook, writeNotebookText } from './notebook/document.ts';
 import { notebookToHtml } from './notebook/html.ts';
 import { injectParameters, type ParameterValue, parseParameter } from './notebook/parameters.ts';
@@ -49,7 +50,25 @@ program
   .option('--quiet', 'print no progress')
   .action(run);
 
-await program.parseAsync();
+program
+  .command('lab')
+  .description('start JupyterLab with the kernel, in a virtual environment of its own')
+  .argument('[folder]', 'where the notebooks are', existsSync('notebooks') ? 'notebooks' : '.')
+  .option('--environment <folder>', 'the virtual environment', '.venv')
+  .allowExcessArguments()
+  .action(lab);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
+
+async function lab(folder: string, flags: { environment: string }, command: Command): Promise<void> {
+  const environment = resolve(flags.environment);
+  process.exitCode = await runLab(main, { folder, environment, args: command.args.slice(1), say });
+}
 
 async function run(file: string, flags: RunFlags): Promise<void> {
   const notebook = injectParameters(readNotebook(file), flags.param);
