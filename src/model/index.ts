@@ -6,4 +6,5 @@ export * as images from './preprocess/index.ts';
 export * as raft from './raft/index.ts';
 export * from './text/index.ts';
 export * as vae from './vae/index.ts';
+export type { ModuleTap } from './vit/index.ts';
 export * from './wan/index.ts';

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { use } from '../../src/engine/index.ts';
+import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import type { HostTensor } from '../../src/io/index.ts';
 import {
   type ImageRewardConfig,
   imageRewardPresets,
@@ -16,10 +17,12 @@ import {
   clampFrames,
   type ImageRewardOptions,
   imageReward,
+  openImageReward,
   type Reward,
   reflLoss,
   type TruncatedPrompt,
 } from '../../src/reward/index.ts';
+import { archive, dictionary, tensor } from '../io/pth-writer.ts';
 import { hashedWeight } from '../model/hashed.ts';
 
 const config: ImageRewardConfig = {
@@ -49,15 +52,15 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }));
 
+function hosts(): [string, HostTensor][] {
+  return [...imageRewardShapes(config)].map(([name, shape]) => {
+    const data = hashedWeight(name.replace('LayerNorm', 'norm'), shape);
+    return [name, { dtype: 'float32', shape: [...shape], data }];
+  });
+}
+
 function reward(options: ImageRewardOptions = {}): Reward {
-  const weights = Weights.from(
-    [...imageRewardShapes(config)].map(([name, shape]) => {
-      return [
-        name,
-        { dtype: 'float32', shape: [...shape], data: hashedWeight(name.replace('LayerNorm', 'norm'), shape) },
-      ];
-    }),
-  );
+  const weights = Weights.from(hosts());
   return imageReward(weights, tokenizer, { config, textLength: 8, allowTiny: true, ...options });
 }
 
@@ -109,6 +112,52 @@ test('what lies outside of the middle square is not seen', async () => {
   const byColumn = await tf.sum(tf.abs(gradient), [0, 1, 3]).data();
   expect([byColumn[0], byColumn[width - 1]]).toEqual([0, 0]);
   expect(byColumn[width / 2]).toBeGreaterThan(0);
+  judge.dispose();
+});
+
+test('the published files: a .pt with what the score does not use, and a vocabulary', async () => {
+  const unused: [string, HostTensor][] = ['blip.vision_proj.weight', 'blip.text_encoder.embeddings.position_ids'].map(
+    (name) => [name, { dtype: 'float32', shape: [1], data: new Float32Array(1) }],
+  );
+  const entries = [...hosts(), ...unused];
+  const pickled = entries.map(([name, { shape }], i): [string, Buffer] => {
+    const stride = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));
+    return [
+      name,
+      tensor(
+        String(i),
+        shape.reduce((product, extent) => product * extent, 1),
+        { shape, stride },
+      ),
+    ];
+  });
+  const storages = entries.map(([, { data }], i) => [`a/data/${i}`, new Uint8Array(data.buffer as ArrayBuffer)]);
+  const checkpoint = join(folder, 'ImageReward.pt');
+  const records = { 'a/data.pkl': dictionary(Object.fromEntries(pickled)), ...Object.fromEntries(storages) };
+  await writeFile(checkpoint, archive(records));
+  const options = { config, textLength: 8, allowTiny: true };
+  const opened = await openImageReward({ checkpoint, tokenizer: join(folder, 'vocab.txt') }, options);
+  const made = reward();
+  const scores = [opened, made].map((judge) => judge.score(frames(1), ['a red fox']).dataSync()[0]!);
+  expect(scores[0]).toBe(scores[1]);
+  opened.dispose();
+  made.dispose();
+});
+
+test('a compiled step gives the same score and gradient for other frames and prompts', async () => {
+  const judge = reward();
+  const step = (x: Tensor, ids: Tensor, mask: Tensor) =>
+    tf.valueAndGrad((y: Tensor) => tf.sum(judge.compute(y, [ids, mask])))(x);
+  const compiled = compile(step);
+  for (const [i, prompt] of ['a fox', 'a red fox', 'fox', 'red'].entries()) {
+    const pictures = tf.mul(frames(1), 1 - 0.1 * i);
+    const [ids, mask] = judge.encode([prompt]) as [Tensor, Tensor];
+    const [fast, slow] = [compiled(pictures, ids, mask), step(pictures, ids, mask)];
+    expect(await fast.value.data()).toBeAllClose(await slow.value.data(), { atol: 1e-5 });
+    expect(await fast.grad.data()).toBeAllClose(await slow.grad.data(), { atol: 1e-6, rtol: 1e-4 });
+  }
+  expect(compiled.status().replayed).toBe(2);
+  compiled.dispose();
   judge.dispose();
 });
 

@@ -6,8 +6,8 @@ export interface ClipConfig {
   readonly vision_layers: number;
   readonly vision_width: number;
   readonly vision_patch_size: number;
-  /** Heads of the image tower; vision_width / 64 where the original has no such key. */
-  readonly vision_heads: number;
+  /** Heads of the image tower (default vision_width / 64, as in the original, which has no such key). */
+  readonly vision_heads?: number;
   /** Tokens of a text, the start and end tokens included. */
   readonly context_length: number;
   readonly vocab_size: number;
@@ -18,7 +18,7 @@ export interface ClipConfig {
 
 const text = { context_length: 77, vocab_size: 49408, transformer_layers: 12 };
 const base = { ...text, embed_dim: 512, image_resolution: 224, transformer_width: 512, transformer_heads: 8 };
-const baseVision = { vision_layers: 12, vision_width: 768, vision_heads: 12 };
+const baseVision = { vision_layers: 12, vision_width: 768 };
 
 /** Named configurations of OpenAI's published models. */
 export const clipPresets: Readonly<Record<'vit-b-32' | 'vit-b-16' | 'vit-l-14', ClipConfig>> = {
@@ -31,7 +31,6 @@ export const clipPresets: Readonly<Record<'vit-b-32' | 'vit-b-16' | 'vit-l-14', 
     vision_layers: 24,
     vision_width: 1024,
     vision_patch_size: 14,
-    vision_heads: 16,
     transformer_width: 768,
     transformer_heads: 12,
   },

@@ -13,7 +13,7 @@ const epsilon = 1e-5;
  * @param images - [B, image_resolution, image_resolution, 3], preprocessed
  */
 export function clipImageFeatures(weights: Weights, config: ClipConfig, images: Tensor, onValue?: ModuleTap): Tensor {
-  const { image_resolution: side, vision_layers, vision_heads } = config;
+  const { image_resolution: side, vision_layers: layers, vision_heads: heads = config.vision_width / 64 } = config;
   if (images.rank !== 4 || images.shape[1] !== side || images.shape[2] !== side) {
     throw new RangeError(`images have shape [${images.shape}]; wanted [B, ${side}, ${side}, 3]`);
   }
@@ -23,8 +23,12 @@ export function clipImageFeatures(weights: Weights, config: ClipConfig, images: 
     const x = tf.add(withClassToken(visual.get('class_embedding'), patches), visual.get('positional_embedding'));
     const start = layerNorm(x, ...affine(visual, 'ln_pre'), epsilon);
     onValue?.('visual.ln_pre', start);
-    const tower = { layers: vision_layers, heads: vision_heads, mask: null };
-    const tokens = resblocks(visual, tower, start, onValue && ((name, y) => onValue(`visual.${name}`, y)));
+    const tokens = resblocks(
+      visual,
+      { layers, heads, mask: null },
+      start,
+      onValue && ((name, y) => onValue(`visual.${name}`, y)),
+    );
     const pooled = layerNorm(classToken(tokens), ...affine(visual, 'ln_post'), epsilon);
     return tf.matMul(pooled as Tensor2D, visual.get('proj') as Tensor2D);
   });

@@ -6,7 +6,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { stopGradient, type Weights } from '../../nn/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { RaftConfig } from './config.ts';
-import { correlationPyramid, lookUp } from './correlation.ts';
+import { type CorrelationLevel, correlationPyramid, lookUp } from './correlation.ts';
 import { encodeImage } from './encoder.ts';
 import { updateStep, upsamplingMask } from './update.ts';
 import { upsampleBilinear, upsampleConvex } from './upsample.ts';
@@ -31,7 +31,7 @@ export const raftStride = 8;
  *
  * @param first - [B, H, W, 3] in [-1, 1], H and W multiples of 8
  * @param second - as `first`
- * @throws RangeError for other shapes, or images too small for the coarsest level.
+ * @throws RangeError for other shapes, images too small for the coarsest level, or no step.
  */
 export function raftForward(
   weights: Weights,
@@ -41,29 +41,67 @@ export function raftForward(
   { iterations = 12, onValue }: RaftOptions = {},
 ): Tensor {
   checkImages(config, first, second);
+  if (!Number.isInteger(iterations) || iterations < 1) {
+    throw new RangeError(`iterations is ${iterations}; wanted an integer of 1 or more`);
+  }
   return tf.tidy(() => {
-    const { levels, hidden, context } = encodePair(weights, config, first, second, onValue);
-    const start = pixelGrid(hidden.shape);
-    let state = { hidden, places: start };
-    let mask: Tensor | null = null;
-    const upsampled = (): Tensor => upsample(tf.sub(state.places, start), mask);
+    const pair = encodePair(weights, config, first, second, onValue);
+    const start = pixelGrid(pair.hidden.shape);
+    let state: RefinementState = { hidden: pair.hidden, places: start };
     for (let i = 0; i < iterations; i++) {
-      const places = stopGradient(state.places);
-      const correlations = lookUp(levels, places, config.corr_block_radius);
-      onValue?.(`step.${i}.correlations`, correlations);
-      const input = { hidden: state.hidden, context, correlations, flow: tf.sub(places, start) };
-      const { hidden: next, change } = updateStep(weights.at('update_block'), config, input);
-      state = { hidden: next, places: tf.add(places, change) };
-      onValue?.(`step.${i}.flow`, tf.sub(state.places, start));
-      const wanted = onValue !== undefined || i === iterations - 1;
-      if (wanted && config.mask_hidden !== null) mask = upsamplingMask(weights.at('mask_predictor'), next);
-      onValue?.(`step.${i}.upsampled`, upsampled());
+      const onPart = onValue && ((name: string, y: Tensor) => onValue(`step.${i}.${name}`, y));
+      state = refine(weights, config, pair, state, start, onPart);
+      onPart?.('upsampled', upsampled(weights, config, state, start));
     }
-    return upsampled();
+    return upsampled(weights, config, state, start);
   });
 }
 
-function encodePair(weights: Weights, config: RaftConfig, first: Tensor, second: Tensor, onValue?: ModuleTap) {
+/** What changes from step to step: the hidden state, and the place in the second image that each pixel goes to. */
+interface RefinementState {
+  readonly hidden: Tensor;
+  readonly places: Tensor;
+}
+
+/** What stays the same: correlations of all pairs, and the context. */
+interface EncodedPair extends Pick<RefinementState, 'hidden'> {
+  readonly levels: readonly CorrelationLevel[];
+  readonly context: Tensor;
+}
+
+function refine(
+  weights: Weights,
+  config: RaftConfig,
+  { levels, context }: EncodedPair,
+  state: RefinementState,
+  start: Tensor,
+  onValue?: ModuleTap,
+): RefinementState {
+  return tf.tidy(() => {
+    const places = stopGradient(state.places);
+    const correlations = lookUp(levels, places, config.corr_block_radius);
+    onValue?.('correlations', correlations);
+    const input = { hidden: state.hidden, context, correlations, flow: tf.sub(places, start) };
+    const { hidden, change } = updateStep(weights.at('update_block'), config, input);
+    const next = { hidden, places: tf.add(places, change) };
+    onValue?.('flow', tf.sub(next.places, start));
+    return next;
+  });
+}
+
+function upsampled(weights: Weights, config: RaftConfig, state: RefinementState, start: Tensor): Tensor {
+  const flow = tf.sub(state.places, start);
+  if (config.mask_hidden === null) return upsampleBilinear(flow);
+  return upsampleConvex(flow, upsamplingMask(weights.at('mask_predictor'), state.hidden));
+}
+
+function encodePair(
+  weights: Weights,
+  config: RaftConfig,
+  first: Tensor,
+  second: Tensor,
+  onValue?: ModuleTap,
+): EncodedPair {
   const { encoder_block: block, context_encoder_norm } = config;
   const encoder = weights.at('feature_encoder');
   const features = [first, second].map((images) => encodeImage(encoder, { block, norm: 'instance' }, images));
@@ -79,10 +117,6 @@ function encodePair(weights: Weights, config: RaftConfig, first: Tensor, second:
     hidden: tf.tanh(hidden),
     context: tf.relu(context),
   };
-}
-
-function upsample(flow: Tensor, mask: Tensor | null): Tensor {
-  return mask === null ? upsampleBilinear(flow) : upsampleConvex(flow, mask);
 }
 
 /** Places (x, y) of all pixels: [B, h, w, 2]. */

@@ -152,6 +152,9 @@ test('images that do not fit are refused', () => {
   expect(() => raftForward(weights, tiny, images(36, 40), images(36, 40))).toThrow('multiples of 8');
   expect(() => raftForward(weights, tiny, images(24, 40), images(24, 40))).toThrow('32 or more');
   expect(() => raftForward(weights, tiny, images(32, 40), images(40, 32))).toThrow('[1,40,32,3]');
+  expect(() => raftForward(weights, tiny, images(32, 40), images(32, 40), { iterations: 0 })).toThrow(
+    'iterations is 0',
+  );
   expect(() => raftConfig({ variant: 'pwc' })).toThrow('raft_large or raft_small');
   weights.dispose();
 });
