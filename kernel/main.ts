@@ -33,10 +33,12 @@ function main(connectionFile: string | undefined): void {
   }
   installModuleFallback(manifest.name, library);
   const location = { name: manifest.name, root, types: library.replace(/\.js$/, '.d.ts') };
-  const workerData: ServerThreadData = { connectionFile, version: manifest.version, location, prelude: prelude() };
+  const isInCell = new Int32Array(new SharedArrayBuffer(4));
+  const { version } = manifest;
+  const workerData: ServerThreadData = { connectionFile, version, location, prelude: prelude(), isInCell };
   const server = new Worker(join(here, 'server', 'thread.js'), { workerData, stdout: true, stderr: true });
   forwardLogs(server);
-  const session = new UserSession((message: ToServer) => server.postMessage(message), builtIns());
+  const session = new UserSession((message: ToServer) => server.postMessage(message), builtIns(), isInCell);
   bindNotebook(session);
   session.install();
   server.on('message', (message) => session.receive(message));

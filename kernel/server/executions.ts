@@ -77,7 +77,8 @@ export class Executions {
     try {
       const { converted, maps } = this.#language.convert(code, cell);
       const result = await this.#run(parent, cell, converted, maps);
-      if (result.ok) this.#language.commit(converted);
+      // Also after an error: what was declared before it, or before an interrupt, is there.
+      this.#language.commit(converted);
       return result;
     } catch (error) {
       if (error instanceof DiagnosticsError) return { ok: false, error: error.report };

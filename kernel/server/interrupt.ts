@@ -12,9 +12,12 @@ const POLL_MS = 10;
 export class Interrupter {
   readonly #post: (message: ToUser) => void;
   readonly #inspector = new Session();
+  readonly #isInCell: Int32Array;
 
-  constructor(post: (message: ToUser) => void) {
+  /** `isInCell` is 1 while the user thread runs a cell: nothing else is ever ended by force. */
+  constructor(post: (message: ToUser) => void, isInCell: Int32Array) {
     this.#post = post;
+    this.#isInCell = isInCell;
     this.#inspector.connectToMainThread();
   }
 
@@ -22,6 +25,7 @@ export class Interrupter {
     const acknowledged = new Int32Array(new SharedArrayBuffer(4));
     this.#post({ type: 'interrupt', acknowledged });
     if (await isSet(acknowledged)) return;
+    if (Atomics.load(this.#isInCell, 0) === 0) return;
     if (process.platform !== 'win32') {
       process.kill(process.pid, 'SIGINT');
       if (await isSet(acknowledged)) return;

@@ -107,7 +107,7 @@ export class Language {
     return { converted: withoutUndefined(converted), maps: guarded && maps.length > 0 ? [guarded.map, ...maps] : maps };
   }
 
-  /** Makes a cell's declarations visible to later ones: called once it has run. */
+  /** Makes a cell's declarations visible to later ones: called once it has run, well or not. */
   commit(converted: ConvertedCode): void {
     this.#declarations = converted.declOutput ?? '';
   }

@@ -19,6 +19,8 @@ export interface ServerOptions {
   version: string;
   location: PackageLocation;
   prelude: Prelude;
+  /** Shared with the user thread: 1 while it runs a cell. */
+  isInCell: Int32Array;
   post(message: ToUser): void;
 }
 
@@ -56,7 +58,7 @@ export class Server {
     this.#options = options;
     this.#channels = new Channels(options.connection);
     this.#language = new Language(options.location, options.prelude, () => options.post({ type: 'warm' }));
-    this.#interrupter = new Interrupter(options.post);
+    this.#interrupter = new Interrupter(options.post, options.isInCell);
     this.#stdin = new Stdin(this.#channels);
     this.#executions = new Executions(this.#channels, this.#language, this.#history, (parent, cell, converted, maps) =>
       this.#runInUserThread({ type: 'execute', parent, cell, converted, maps }),

@@ -13,13 +13,14 @@ export interface ServerThreadData {
   version: string;
   location: PackageLocation;
   prelude: Prelude;
+  isInCell: Int32Array;
 }
 
 if (parentPort) {
   const port = parentPort;
-  const { connectionFile, version, location, prelude } = workerData as ServerThreadData;
+  const { connectionFile, ...shared } = workerData as ServerThreadData;
   const connection = readConnectionFile(connectionFile);
-  const server = new Server({ connection, version, location, prelude, post: (message) => port.postMessage(message) });
+  const server = new Server({ ...shared, connection, post: (message) => port.postMessage(message) });
   port.on('message', (message: ToServer) => server.receive(message));
   endWithParent();
   await server.start();

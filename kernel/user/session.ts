@@ -33,6 +33,7 @@ export class UserSession implements Session {
   readonly comms: Comms;
   readonly #post: (message: ToServer) => void;
   readonly #builtIns: BuiltIns;
+  readonly #isInCell: Int32Array;
   readonly #streams: Streams;
   readonly #errors = new ErrorReporter();
   readonly #executor: Executor;
@@ -44,8 +45,9 @@ export class UserSession implements Session {
   /** The request that output belongs to: the last cell's, also after it has ended (timers). */
   #parent = '';
 
-  constructor(post: (message: ToServer) => void, builtIns: BuiltIns) {
+  constructor(post: (message: ToServer) => void, builtIns: BuiltIns, isInCell: Int32Array) {
     this.#post = post;
+    this.#isInCell = isInCell;
     this.#builtIns = builtIns;
     this.#streams = new Streams((name, text) => this.#publish('stream', { name, text }));
     this.comms = new Comms(
@@ -131,6 +133,7 @@ export class UserSession implements Session {
       this.#running = { abort, reject, deferred: [] };
     });
     interrupted.catch(() => {});
+    Atomics.store(this.#isInCell, 0, 1);
     this.#outcome = { ok: true, value: undefined, hasValue: false };
     try {
       await Promise.race([this.#executor.execute(''), interrupted]);
@@ -143,6 +146,7 @@ export class UserSession implements Session {
     } catch (error) {
       return { ok: false, error: this.#errors.report(asInterrupt(error)) };
     } finally {
+      Atomics.store(this.#isInCell, 0, 0);
       this.#running = null;
     }
   }

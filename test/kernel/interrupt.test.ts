@@ -57,3 +57,21 @@ test('an interrupt while nothing runs changes nothing', async () => {
   await pause(100);
   expect(result((await kernel.execute('kept')).published)).toBe('41');
 });
+
+test('what an interrupted or failed cell declared before its end is kept', async () => {
+  const cell = kernel.execute('const before = [1, 2]; await new Promise(() => {});', {}, 20_000);
+  await pause(300);
+  await kernel.request('control', 'interrupt_request', {});
+  await cell;
+  expect(result((await kernel.execute('before.length')).published)).toBe('2');
+  await kernel.execute('const early = 7; throw new Error("after");');
+  expect(result((await kernel.execute('early')).published)).toBe('7');
+});
+
+test('an interrupt while the library loads ends the cell and leaves the library whole', async () => {
+  const cell = kernel.execute('Object.keys(sampler).length; await new Promise(() => {});', {}, 20_000);
+  await pause(100);
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await cell).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(result((await kernel.execute('typeof sampler.euler')).published)).toBe("'function'");
+});
