@@ -169,7 +169,8 @@ test('a profile names the operations of a function, and leaves nothing behind', 
   const calls = new Map(operations.map(({ operation, calls }) => [operation, calls]));
   expect(calls.get('MatMul')).toBe(1);
   expect(calls.get('Tanh')).toBe(1);
-  expect([calls.get('ReduceSum'), calls.get('ReduceMax')]).toEqual([1, 1]);
+    // a maximum asks for NaN beside
+    expect([calls.get('ReduceSum'), calls.get('ReduceMax')]).toEqual([1, 2]);
   expect(engine.report().memoryBytes).toBe(memoryBytes);
   expect(tf.memory().numTensors).toBe(numTensors);
   x.dispose();

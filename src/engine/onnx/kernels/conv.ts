@@ -12,7 +12,7 @@ interface Attributes2d {
   strides: [number, number] | number;
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
   dataFormat?: 'NHWC' | 'NCHW';
-  dilations?: [number, number] | number;
+  dilations?: [number, number] | number | null;
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
 
@@ -61,11 +61,31 @@ function dense3d([frames, rows, columns, into, out]: Shape5): Filters {
   };
 }
 
+/** Explicit padding goes by axis, in the order of the data. */
+function padOf({ pad, dataFormat }: Attributes2d): Attributes2d['pad'] {
+  if (!Array.isArray(pad) || dataFormat !== 'NCHW') return pad;
+  const [batch, channels, rows, columns] = pad;
+  return [batch, rows, columns, channels];
+}
+
+/** [B, C, H, W] -> [B, H, W, C] where the data are in that order. */
+function channelsLast(x: Value, { dataFormat }: Attributes2d, g: GraphBuilder): Value {
+  return dataFormat === 'NCHW' ? g.transpose(x, [0, 2, 3, 1]) : x;
+}
+
+/** [B, H, W, C] -> the order of the data. */
+function asGiven(y: Value, { dataFormat }: Attributes2d, g: GraphBuilder): Value {
+  return dataFormat === 'NCHW' ? g.transpose(y, [0, 3, 1, 2]) : y;
+}
+
+function lastShape([b, c, h, w]: Shape4, { dataFormat }: Attributes2d): Shape4 {
+  return dataFormat === 'NCHW' ? [b, h, w, c] : [b, c, h, w];
+}
+
 function plan2d(x: Shape4, filter: Shape4, attrs: Attributes2d, isDepthwise: boolean): [Plan, Filters] {
-  const { strides, pad, dataFormat = 'NHWC', dilations = 1, dimRoundingMode } = attrs;
-  if (dataFormat !== 'NHWC') throw new Error(`conv2d: dataFormat is ${dataFormat}, want NHWC; transpose the input`);
+  const { strides, dilations, dimRoundingMode } = attrs;
   const { computeConv2DInfo } = tf.backend_util;
-  const info = computeConv2DInfo(x, filter, strides, dilations, pad, dimRoundingMode, isDepthwise);
+  const info = computeConv2DInfo(x, filter, strides, dilations ?? 1, padOf(attrs), dimRoundingMode, isDepthwise);
   const { top, bottom, left, right } = info.padInfo;
   const filters = isDepthwise ? depthwise2d(filter) : dense2d(filter);
   const plan = planOf([x[0], 1, ...x.slice(1)], filters.shape, {
@@ -116,15 +136,21 @@ interface FromBoth {
 /** The three kernels of a 2-D convolution. */
 function kernels2d(names: readonly [string, string, string], isDepthwise: boolean): KernelDefinition[] {
   return [
-    defineKernel<Data, Attributes2d>(names[0], ({ inputs: { x, filter }, attrs }, g) => {
+    defineKernel<Data, Attributes2d>(names[0], ({ inputs: { x: given, filter }, attrs }, g) => {
+      const x = channelsLast(given, attrs, g);
       const [plan, filters] = plan2d(x.shape as Shape4, filter.shape as Shape4, attrs, isDepthwise);
-      return withoutFrames(convolution({ x: clip(x, g), weight: filters.into(filter, g) }, plan, g), g);
+      const y = withoutFrames(convolution({ x: clip(x, g), weight: filters.into(filter, g) }, plan, g), g);
+      return asGiven(y, attrs, g);
     }),
     defineKernel<FromResult, Attributes2d & { inputShape: Shape4 }>(names[1], ({ inputs, attrs }, g) => {
-      const [plan, filters] = plan2d(attrs.inputShape, inputs.filter.shape as Shape4, attrs, isDepthwise);
-      return withoutFrames(inputGradient(filters.into(inputs.filter, g), clip(inputs.dy, g), plan, g), g);
+      const shape = lastShape(attrs.inputShape, attrs);
+      const [plan, filters] = plan2d(shape, inputs.filter.shape as Shape4, attrs, isDepthwise);
+      const dy = clip(channelsLast(inputs.dy, attrs, g), g);
+      return asGiven(withoutFrames(inputGradient(filters.into(inputs.filter, g), dy, plan, g), g), attrs, g);
     }),
-    defineKernel<FromBoth, Attributes2d & { filterShape: Shape4 }>(names[2], ({ inputs: { x, dy }, attrs }, g) => {
+    defineKernel<FromBoth, Attributes2d & { filterShape: Shape4 }>(names[2], ({ inputs, attrs }, g) => {
+      const x = channelsLast(inputs.x, attrs, g);
+      const dy = channelsLast(inputs.dy, attrs, g);
       const [plan, filters] = plan2d(x.shape as Shape4, attrs.filterShape, attrs, isDepthwise);
       return filters.back(weightGradient(clip(x, g), clip(dy, g), plan, g), g);
     }),

@@ -7,7 +7,7 @@ import type { backend_util } from '@tensorflow/tfjs';
 import { tf } from '../../tf.ts';
 import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
-import { sizeOf, type Value } from '../value.ts';
+import { sameShape, sizeOf, type Value } from '../value.ts';
 import { isFlat, type Plan, planOf, remainder, tapsOf, triple } from './convolution-plan.ts';
 
 interface PoolAttributes {
@@ -30,18 +30,20 @@ function poolPlan(shape: readonly number[], { filterSize, strides, pad, dimRound
     const info = computePool2DInfo(shape as Shape4, filterSize as Pair, strides as Pair, 1, pad, dimRoundingMode);
     const { top, left, bottom, right } = info.padInfo;
     const window = [channels, 1, 1, info.filterHeight, info.filterWidth];
-    return planOf([shape[0]!, 1, ...shape.slice(1)], window, {
+    const plan = planOf([shape[0]!, 1, ...shape.slice(1)], window, {
       ...{ stride: [1, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups: channels },
       ...{ before: [0, top, left], after: [0, bottom, right] },
     });
+    return withResult(plan, [1, info.outHeight, info.outWidth]);
   }
   const [size, steps] = [filterSize as Numbers3, strides as Numbers3];
   const info = computePool3DInfo(shape as Shape5, size, steps, 1, pad as 'same', dimRoundingMode);
   const { front, top, left, back, bottom, right } = info.padInfo;
-  return planOf(shape, [channels, 1, info.filterDepth, info.filterHeight, info.filterWidth], {
+  const plan = planOf(shape, [channels, 1, info.filterDepth, info.filterHeight, info.filterWidth], {
     ...{ stride: [info.strideDepth, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups: channels },
     ...{ before: [front, top, left], after: [back, bottom, right] },
   });
+  return withResult(plan, [info.outDepth, info.outHeight, info.outWidth]);
 }
 
 function spatial(plan: Plan, values: readonly number[]): number[] {
@@ -55,8 +57,35 @@ function channelsFirst(x: Value, plan: Plan, g: GraphBuilder): Value {
   return g.transpose(flat, rank === 4 ? [0, 3, 1, 2] : [0, 4, 1, 2, 3]);
 }
 
-/** ONNX pooling of x, which keeps its number of axes. */
+/** The plan with the result that TensorFlow.js rounds to: a window may reach beyond the padding, over nothing. */
+function withResult(plan: Plan, wanted: readonly number[]): Plan {
+  const result = triple((i) => Math.max(0, wanted[i]!));
+  const { size, kernel, stride, before, after } = plan;
+  const reach = (i: number): number => (result[i]! - 1) * stride[i]! + kernel[i]!;
+  return { ...plan, result, after: triple((i) => Math.max(after[i]!, reach(i) - size[i]! - before[i]!)) };
+}
+
+/** Pooling of x, which keeps its number of axes. */
 function pool(op: 'MaxPool' | 'AveragePool', x: Value, plan: Plan, g: GraphBuilder): Value {
+  const { batch, inputs, result } = plan;
+  const shape = [batch, ...(x.shape.length === 4 ? result.slice(1) : result), inputs];
+  if (result.includes(0)) return g.full(shape, 0);
+  // as in TensorFlow.js, whatever the padding
+  if (plan.kernel.every((cells) => cells === 1) && sameShape(shape, x.shape)) return x;
+  const isPlain = plan.kernel.every((cells, i) => plan.before[i]! < cells && plan.after[i]! < cells);
+  return isPlain ? onnxPool(op, x, plan, g) : g.reshape(tapPool(op, x, plan, g), shape);
+}
+
+/** Pooling tap by tap, for padding as wide as the window, which ONNX refuses. */
+function tapPool(op: 'MaxPool' | 'AveragePool', x: Value, plan: Plan, g: GraphBuilder): Value {
+  const cells = windows(x, plan, op === 'MaxPool' ? Number.NEGATIVE_INFINITY : 0, g);
+  if (op === 'MaxPool') return cells.reduce((a, b) => g.node('Max', [a, b], null, a.shape, 'float32'));
+  const sum = cells.reduce((a, b) => g.add(a, b));
+  return g.mul(sum, inverseCounts(plan, g));
+}
+
+/** ONNX's own pooling. */
+function onnxPool(op: 'MaxPool' | 'AveragePool', x: Value, plan: Plan, g: GraphBuilder): Value {
   const shape = [plan.batch, plan.inputs, ...spatial(plan, plan.result)];
   const attributes = {
     kernel_shape: spatial(plan, plan.kernel),
@@ -108,17 +137,17 @@ function interleave(x: Value, { batch, inputs, result, stride }: Plan, g: GraphB
   return g.reshape(wide, [batch, frames * stride[0], rows * stride[1], columns * stride[2], inputs]);
 }
 
-/** 1 / cells of the window that are no padding, [1, ...result, 1]. */
+/** 1 / cells of the window that are no padding, [1, ...result, 1]; 1 where there are none. */
 function inverseCounts(plan: Plan, g: GraphBuilder): ReturnType<GraphBuilder['constant']> {
   const { size, kernel, stride, before, result } = plan;
   const inside = (axis: number, at: number): number => {
     const start = at * stride[axis]! - before[axis]!;
-    return Math.min(start + kernel[axis]!, size[axis]!) - Math.max(start, 0);
+    return Math.max(0, Math.min(start + kernel[axis]!, size[axis]!) - Math.max(start, 0));
   };
   const [frames, rows, columns] = result;
   const data = Array.from({ length: sizeOf([...result]) }, (_, i) => {
     const [f, h, w] = [Math.floor(i / columns / rows) % frames, Math.floor(i / columns) % rows, i % columns];
-    return 1 / (inside(0, f) * inside(1, h) * inside(2, w));
+    return 1 / Math.max(1, inside(0, f) * inside(1, h) * inside(2, w));
   });
   return g.constant('float32', [1, frames, rows, columns, 1], data);
 }

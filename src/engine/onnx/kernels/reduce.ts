@@ -19,6 +19,10 @@ function reduced(op: string, x: Value, attrs: ReduceAttributes, g: GraphBuilder)
   return g.reduce(op, x, toAxes(attrs.axis ?? attrs.reductionIndices, x.shape), attrs.keepDims ?? false);
 }
 
+function isNan(x: Value, g: GraphBuilder): Value {
+  return g.node('IsNaN', [x], null, x.shape, 'bool');
+}
+
 /** bool counts as int32. */
 function asNumber(x: Value, g: GraphBuilder): Value {
   return x.dtype === 'bool' ? g.cast(x, 'int32') : x;
@@ -31,11 +35,14 @@ function numberReduction(name: string, op: string): KernelDefinition {
   );
 }
 
-/** The result keeps the dtype, bool included. */
-function keptReduction(name: string, op: string): KernelDefinition {
-  return defineKernel<X, ReduceAttributes>(name, ({ inputs: { x }, attrs }, g) =>
-    g.cast(reduced(op, asNumber(x, g), attrs, g), x.dtype),
-  );
+/** The largest or smallest element, NaN where there is one, which ONNX leaves out. The result keeps the dtype. */
+function extreme(name: string, op: string): KernelDefinition {
+  return defineKernel<X, ReduceAttributes>(name, ({ inputs: { x }, attrs }, g) => {
+    const result = reduced(op, asNumber(x, g), attrs, g);
+    if (x.dtype !== 'float32') return g.cast(result, x.dtype);
+    const hasNan = reduced('ReduceMax', g.cast(isNan(x, g), 'float32'), attrs, g);
+    return g.where(g.compare('Greater', hasNan, 0), Number.NaN, result);
+  });
 }
 
 function boolReduction(name: string, op: string): KernelDefinition {
@@ -48,11 +55,13 @@ const mean = defineKernel<X, ReduceAttributes>('Mean', ({ inputs: { x }, attrs }
   reduced('ReduceMean', g.cast(x, 'float32'), attrs, g),
 );
 
-function argReduction(name: string): KernelDefinition {
+/** Position of the largest or smallest element; `last` stands for NaN, so that it is never chosen. */
+function argReduction(name: string, last: number): KernelDefinition {
   return defineKernel<X, { axis: number }>(name, ({ inputs: { x }, attrs }, g) => {
     const [axis = 0] = toAxes(attrs.axis, x.shape);
     const shape = x.shape.filter((_, i) => i !== axis);
-    return g.cast(g.node(name, [asNumber(x, g)], { axis, keepdims: 0 }, shape, 'int64'), 'int32');
+    const values = x.dtype === 'float32' ? g.where(isNan(x, g), last, x) : asNumber(x, g);
+    return g.cast(g.node(name, [values], { axis, keepdims: 0 }, shape, 'int64'), 'int32');
   });
 }
 
@@ -69,27 +78,27 @@ const cumsum = defineKernel<X, CumulativeAttributes>('Cumsum', ({ inputs: { x },
   return g.node('CumSum', [values, g.scalar(axis, 'int64')], direction, x.shape, values.dtype);
 });
 
-/** The k largest of the last axis, in descending order, and their positions. */
-const topK = defineKernel<X, { k: number; sorted: boolean }>('TopK', ({ inputs: { x }, attrs: { k, sorted } }, g) => {
+/** The k largest of the last axis, in descending order, equal ones by position, and their positions. */
+const topK = defineKernel<X, { k: number }>('TopK', ({ inputs: { x }, attrs: { k } }, g) => {
   const shape = [...x.shape.slice(0, -1), k];
   const outputs: [number[], ElementType][] = [
     [shape, x.dtype],
     [shape, 'int64'],
   ];
-  const [values, indices] = g.nodes('TopK', [x, g.int64([k])], { axis: -1, sorted: sorted ? 1 : 0 }, outputs);
+  const [values, indices] = g.nodes('TopK', [x, g.int64([k])], { axis: -1, sorted: 1 }, outputs);
   return [values!, g.cast(indices!, 'int32')];
 });
 
 export const reduceKernels: readonly KernelDefinition[] = [
   numberReduction('Sum', 'ReduceSum'),
   numberReduction('Prod', 'ReduceProd'),
-  keptReduction('Max', 'ReduceMax'),
-  keptReduction('Min', 'ReduceMin'),
+  extreme('Max', 'ReduceMax'),
+  extreme('Min', 'ReduceMin'),
   boolReduction('All', 'ReduceMin'),
   boolReduction('Any', 'ReduceMax'),
   mean,
-  argReduction('ArgMax'),
-  argReduction('ArgMin'),
+  argReduction('ArgMax', Number.NEGATIVE_INFINITY),
+  argReduction('ArgMin', Number.POSITIVE_INFINITY),
   cumsum,
   topK,
 ];

@@ -46,7 +46,7 @@ const floatOperators: readonly (readonly [string, string])[] = [
 ];
 
 /** Operators that are exact on int32 too; bool goes through int32. */
-const exactOperators = ['Abs', 'Neg', 'Sign', 'Relu'];
+const exactOperators = ['Abs', 'Neg', 'Relu'];
 
 /** Operators that change nothing on integers. */
 const roundingOperators = ['Ceil', 'Floor', 'Round'];
@@ -61,6 +61,14 @@ function exactKernel(op: string): KernelDefinition {
 function roundingKernel(op: string): KernelDefinition {
   return defineKernel<X>(op, ({ inputs: { x } }, g) => (x.dtype === 'float32' ? g.map(op, x) : x));
 }
+
+/** -1, 0 or 1; 0 for NaN, as in TensorFlow.js. */
+const sign = defineKernel<X>('Sign', ({ inputs: { x } }, g) => {
+  const number = x.dtype === 'bool' ? g.cast(x, 'int32') : x;
+  const signs = g.map('Sign', number);
+  const isNan = (): Value => g.node('IsNaN', [number], null, x.shape, 'bool');
+  return g.cast(x.dtype === 'float32' ? g.where(isNan(), 0, signs) : signs, x.dtype);
+});
 
 const float = (x: Value, g: GraphBuilder): Value => g.cast(x, 'float32');
 
@@ -118,6 +126,7 @@ export const unaryKernels: readonly KernelDefinition[] = [
   defineKernel<X>('Exp', ({ inputs: { x } }, g) => g.map('Exp', float(x, g))),
   floatTest('IsNan', 'IsNaN'),
   floatTest('IsInf', 'IsInf'),
+  sign,
   finite,
   clipByValue,
   step,
