@@ -6,7 +6,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { stopGradient, type Weights } from '../../nn/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { RaftConfig } from './config.ts';
-import { type CorrelationLevel, correlationPyramid, lookUp } from './correlation.ts';
+import { correlationPyramid, lookUp } from './correlation.ts';
 import { encodeImage } from './encoder.ts';
 import { updateStep, upsamplingMask } from './update.ts';
 import { upsampleBilinear, upsampleConvex } from './upsample.ts';
@@ -65,7 +65,7 @@ interface RefinementState {
 
 /** What stays the same: correlations of all pairs, and the context. */
 interface EncodedPair extends Pick<RefinementState, 'hidden'> {
-  readonly levels: readonly CorrelationLevel[];
+  readonly levels: readonly Tensor[];
   readonly context: Tensor;
 }
 

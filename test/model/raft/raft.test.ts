@@ -187,7 +187,10 @@ test('the gradient with respect to both images agrees with central differences',
     const [first, second] = tf.split(x, 2, 0) as [Tensor, Tensor];
     return tf.sum(tf.mul(raftForward(weights, config, first, second, { iterations: 1 }), probe));
   };
+  tf.grad(total)(both).dispose();
+  const before = tf.memory().numTensors;
   const gradient = tf.grad(total)(both);
+  expect(tf.memory().numTensors).toBe(before + 1);
   const squared = tf.sum(tf.square(gradient)).dataSync()[0]!;
   const step = 2e-3 / Math.sqrt(squared);
   const along = (by: number) => total(tf.add(both, tf.mul(gradient, by))).dataSync()[0]!;
