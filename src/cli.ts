@@ -1,13 +1,15 @@
 #!/usr/bin/env node
-/** `reward-forcing`: the demo, single samples, what is installed, the kernel and notebooks. */
+/**
+ * `reward-forcing`: the demo, single samples, what is installed, the kernel and notebooks. Each command loads what it
+ * needs when it runs, so that help and the kernel start at once.
+ */
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { demo } from './cli/demo.ts';
-import { doctor } from './cli/doctor.ts';
+import type { DemoFlags } from './cli/demo.ts';
 import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
 import { packageRoot, packageVersion } from './cli/package.ts';
-import { sample } from './cli/sample.ts';
+import type { SampleFlags } from './cli/sample.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -42,7 +44,7 @@ function program(): Command {
     .command('doctor')
     .description('what is installed, what is missing, and the command for each')
     .option('--weights <file>', 'describe a file of weights instead')
-    .action(async (flags: { weights?: string }) => doctor(flags));
+    .action(async (flags: { weights?: string }) => (await import('./cli/doctor.ts')).doctor(flags));
   // Only for the help text: both go to the kernel's own command line before this one is read.
   root.command('kernel').description('install the Jupyter kernel: kernel install [--user | --prefix FOLDER]');
   root.command('notebook').description('run a notebook without Python: notebook run FILE [--html FILE]');
@@ -57,7 +59,7 @@ function addDemo(root: Command): void {
     .option('--weights <folder>', 'weights to start from; with --from-scratch, where to put them')
     .option('--from-scratch', 'train everything first: hours; continues where it stopped')
     .option('--recipe <name>', 'sizes to train with --from-scratch: study, or smoke for tests', 'study');
-  addEngine(command).action(demo);
+  addEngine(command).action(async (flags: DemoFlags) => (await import('./cli/demo.ts')).demo(flags));
 }
 
 function addSample(root: Command): void {
@@ -69,7 +71,9 @@ function addSample(root: Command): void {
     .option('--network <name>', 'teacher, distilled, ode (phase 1) or reward-forcing (phase 2)', 'reward-forcing')
     .option('--out <file>', 'an .mp4, .webp or .png file (default: out/sample.mp4, .webp without ffmpeg)')
     .option('--weights <folder>', 'a folder of small-scale weights with its manifest');
-  addEngine(command).action(sample);
+  addEngine(command).action(async (prompt: string, flags: SampleFlags) =>
+    (await import('./cli/sample.ts')).sample(prompt, flags),
+  );
 }
 
 function addEngine(command: Command): Command {

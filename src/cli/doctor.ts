@@ -72,7 +72,12 @@ async function examineEngine(name: ReturnType<typeof list>[number]['name']): Pro
 }
 
 async function video(): Promise<Finding> {
-  const encoder = await resolveEncoder();
+  let encoder: Awaited<ReturnType<typeof resolveEncoder>>;
+  try {
+    encoder = await resolveEncoder();
+  } catch (error) {
+    return { what: 'video', state: 'failed', detail: (error as Error).message };
+  }
   if (encoder.kind === 'ffmpeg') return { what: 'video', state: 'ok', detail: `ffmpeg at ${encoder.path}` };
   const detail = 'no ffmpeg: clips are written as animated WebP';
   return {
@@ -86,7 +91,7 @@ async function video(): Promise<Finding> {
 /** The small weights that the package ships. */
 async function weights(): Promise<Finding> {
   const folder = join(packageRoot(), 'data', 'study');
-  if (!existsSync(folder)) {
+  if (!existsSync(join(folder, 'manifest.json'))) {
     const fix = 'npm run demo -- --from-scratch';
     return { what: 'weights', state: 'missing', detail: 'no small weights', fix };
   }

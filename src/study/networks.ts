@@ -37,10 +37,11 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
   const [reward, judge] = [await loadReward(folder, 'reward'), await loadReward(folder, 'judge')];
   const classifier = await loadChecked(folder, 'classifier', classifierShapes);
   const nets = [vae, teacher!, distilled!, ode!, forced!, classifier];
+  const text = textEncoder(recipe);
   return {
     recipe,
     vae,
-    encodeText: textEncoder(recipe),
+    encodeText: text.encode,
     teacher: teacher!,
     distilled: distilled!,
     students: { ode: ode!, 'reward-forcing': forced! },
@@ -53,7 +54,7 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
     >,
     dispose: () => {
       for (const { weights } of nets) weights.dispose();
-      for (const owner of [reward, judge]) owner.dispose();
+      for (const owner of [reward, judge, text]) owner.dispose();
     },
   };
 }

@@ -1,11 +1,18 @@
 /** ODE trajectories of the small teacher: sampling them into a store, and drawing from it the batches of phase 1. */
+import type { Tensor } from '../engine/tf.ts';
 import { toFloat32 } from '../io/index.ts';
 import type { WanConfig } from '../model/index.ts';
 import { random } from '../nn/index.ts';
-import { flowSchedule, sampleTrajectories, statesFor, type TrajectoryStore } from '../sampler/index.ts';
+import {
+  flowSchedule,
+  type OwnedVelocity,
+  sampleTrajectories,
+  statesFor,
+  type TrajectoryStore,
+} from '../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../train/index.ts';
 import type { Artefact } from './artefacts.ts';
-import { clipLatentShape, guidedField, type Studio, studentSchedule } from './generate.ts';
+import { clipLatentShape, guidedField, type Net, type Studio, studentSchedule } from './generate.ts';
 import type { Work } from './workshop.ts';
 
 /** Trajectories sampled together. */
@@ -30,7 +37,7 @@ export async function* sampleTeacher(
   const { shift } = recipe.student;
   const settings = {
     ...place,
-    teacher: (some: readonly string[]) => guidedField(teacher, encodeText(some), guidanceScale),
+    teacher: (some: readonly string[]) => ownedField(teacher, encodeText(some), guidanceScale),
     teacherId: teacher.sha256,
     guidanceScale,
     key: random.key(recipe.seed),
@@ -44,6 +51,16 @@ export async function* sampleTeacher(
   for await (const { done, total } of sampleTrajectories(jobs, settings)) {
     yield { stage: 'trajectories', done, total, values: {} };
   }
+}
+
+/** A guided field that releases its text states, too. */
+function ownedField(teacher: Net<WanConfig>, context: Tensor, scale: number): OwnedVelocity {
+  const field = guidedField(teacher, context, scale);
+  const dispose = (): void => {
+    field.dispose();
+    context.dispose();
+  };
+  return Object.assign((x: Tensor, t: number, sigma: number) => field(x, t, sigma), { dispose });
 }
 
 /** Random trajectories of a store, held in memory: at the small scale 1,400 of them are a few tens of megabytes. */

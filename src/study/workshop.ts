@@ -4,7 +4,7 @@ import { openTrajectories, type TrajectoryStore } from '../sampler/index.ts';
 import * as train from '../train/index.ts';
 import { type Artefact, type ArtefactName, hasArtefact, loadArtefact, saveArtefact } from './artefacts.ts';
 import type { Recipe } from './recipe.ts';
-import { textEncoder } from './text.ts';
+import { type StudyText, textEncoder } from './text.ts';
 
 /** Progress of long work. */
 export interface Progress {
@@ -42,13 +42,15 @@ export class Workshop {
   readonly weights: string;
   readonly encodeText: train.EncodeText;
   readonly signal: AbortSignal | undefined;
+  readonly #text: StudyText;
   #owned: Weights[] = [];
 
   constructor(options: WorkshopOptions) {
     this.recipe = options.recipe;
     this.folder = options.folder;
     this.weights = weightsFolder(options);
-    this.encodeText = textEncoder(options.recipe);
+    this.#text = textEncoder(options.recipe);
+    this.encodeText = this.#text.encode;
     this.signal = options.signal;
   }
 
@@ -99,6 +101,7 @@ export class Workshop {
   release(): void {
     for (const weights of this.#owned) weights.dispose();
     this.#owned = [];
+    this.#text.dispose();
   }
 }
 

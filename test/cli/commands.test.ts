@@ -1,0 +1,111 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { writeSafetensors } from '../../src/io/index.ts';
+import { cli, testFolder } from './run.ts';
+
+const folder = await testFolder();
+const file = join(folder, 'file');
+await writeFile(file, 'in the way');
+
+test('--version is that of package.json', async () => {
+  const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+  expect(await cli(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+});
+
+test('--help lists every command', async () => {
+  const { code, out } = await cli(['--help']);
+  expect(code).toBe(0);
+  for (const name of ['demo', 'sample', 'doctor', 'kernel', 'notebook'])
+    expect(out).toMatch(new RegExp(`^ +${name}`, 'm'));
+});
+
+test.each([
+  ['an unknown command', ['paint'], /unknown command 'paint'/],
+  ['no command', [], /Usage: reward-forcing/],
+  ['an unknown option', ['demo', '--colour'], /unknown option '--colour'/],
+  ['an unknown recipe', ['demo', '--recipe', 'huge'], /no recipe "huge": use study or smoke/],
+  ['an unknown engine', ['demo', '--out', folder, '--engine', 'abacus'], /no engine "abacus": use onnx, cpu, auto/],
+  ['a number of threads that is none', ['demo', '--threads', 'many'], /whole number/],
+  ['an unknown network', ['sample', 'x', '--network', 'gan'], /no network "gan": use teacher/],
+  ['a prompt outside the vocabulary', ['sample', 'a pink digit'], /a pink digit.*for example "a red digit/],
+  [
+    'an unknown format',
+    ['sample', 'a red digit one moves up slowly', '--out', 'a.gif'],
+    /a\.gif.*\.mp4, \.webp, \.png/,
+  ],
+  ['a file that holds no weights', ['doctor', '--weights', 'package.json'], /give a \.safetensors/],
+])('%s is a usage error: exit code 2 and what to do', async (_, args, message) => {
+  const { code, out, err } = await cli(args);
+  expect(code).toBe(2);
+  expect(out).toBe('');
+  expect(err).toMatch(message);
+  expect(err).not.toMatch(/\n +at /);
+});
+
+test('an output folder that cannot be made fails before any work, in one paragraph', async () => {
+  const { code, err } = await cli(['demo', '--out', join(file, 'out')]);
+  expect(code).toBe(1);
+  expect(err).toBe(
+    `error: cannot write to the folder ${join(file, 'out')}: a part of the path is a file; choose another folder\n`,
+  );
+});
+
+test('--verbose adds the stack and its cause', async () => {
+  const { code, err } = await cli(['--verbose', 'demo', '--out', join(file, 'out')]);
+  expect(code).toBe(1);
+  expect(err).toMatch(/\n +at /);
+  expect(err).toContain('caused by: Error: ENOTDIR');
+});
+
+test('weights without a manifest are named, with the command that makes them', async () => {
+  const { code, err } = await cli(['demo', '--out', join(folder, 'out'), '--weights', folder]);
+  expect(code).toBe(1);
+  expect(err).toMatch(
+    /^error: .*manifest\.json is missing: train the weights with "npm run demo -- --from-scratch".*\n$/,
+  );
+});
+
+test('doctor says what is there and what is missing', async () => {
+  const { code, out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '' } });
+  expect(code).toBe(0);
+  expect(out).toMatch(/^ok +engine onnx +cpu .*onnxruntime/m);
+  expect(out).toMatch(/^missing +python/m);
+  expect(out).toMatch(/^(ok|missing) +video/m);
+});
+
+test('doctor finds an ffmpeg setting that names no program', async () => {
+  const { code, out, err } = await cli(['doctor'], { env: { FFMPEG_BIN: file } });
+  expect(code).toBe(1);
+  expect(out).toMatch(/^failed +video +FFMPEG_BIN is/m);
+  expect(err).toMatch(/video failed/);
+});
+
+test('doctor --weights says what a file holds and which model it fits', async () => {
+  const path = join(folder, 'wan.safetensors');
+  const tensor = (...shape: number[]) => {
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    return { dtype: 'float32' as const, shape, data };
+  };
+  const blocks = [0, 1].map((i) => [`model.blocks.${i}.modulation`, tensor(1, 6, 64)] as const);
+  await writeSafetensors(path, [['model.patch_embedding.weight', tensor(64, 4, 1, 2, 2)], ...blocks]);
+  const { code, out } = await cli(['doctor', '--weights', path]);
+  expect(code).toBe(0);
+  expect(out).toContain('3 tensors, 1,792 numbers, float32');
+  expect(out).toContain('Wan transformer, dim 64, 2 layers (preset tiny), under "model"');
+});
+
+test('doctor --weights on a truncated file names the file and what is wrong', async () => {
+  const path = join(folder, 'cut.safetensors');
+  await writeFile(path, (await readFile(join(folder, 'wan.safetensors'))).subarray(0, 700));
+  const { code, err } = await cli(['doctor', '--weights', path]);
+  expect(code).toBe(1);
+  expect(err).toContain(`error: ${path}: `);
+});
+
+test('kernel and notebook go to their own command line with its exit code', async () => {
+  expect((await cli(['kernel', '--help'])).code).toBe(0);
+  const { code, err } = await cli(['notebook', 'run', join(folder, 'absent.ipynb')]);
+  expect(code).not.toBe(0);
+  expect(err).toContain('absent.ipynb');
+});

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { ProgressLine } from '../../src/cli/progress.ts';
+
+function recorded(isTTY: boolean) {
+  const written: string[] = [];
+  let now = 0;
+  const stream = { isTTY, columns: 60, write: (text: string) => written.push(text) };
+  return {
+    written,
+    line: new ProgressLine(stream, () => now),
+    wait: (ms: number) => {
+      now += ms;
+    },
+  };
+}
+
+test('a terminal gets one line, updated in place at most ten times a second, closed at the end', () => {
+  const { written, line, wait } = recorded(true);
+  for (let done = 1; done <= 100; done++) {
+    line.update({ stage: 'teacher', done, total: 100, values: { loss: 0.5 } });
+    wait(10);
+  }
+  line.end();
+  expect(written.length).toBeLessThan(15);
+  expect(written[0]).toBe('\r\u001b[Kteacher: 1/100 loss 0.500 (0 s, 0 s left)');
+  expect(written.at(-2)).toBe('\r\u001b[Kteacher: 100/100 loss 0.500 (1 s)');
+  expect(written.at(-1)).toBe('\n');
+});
+
+test('a line is never longer than the terminal is wide', () => {
+  const { written, line } = recorded(true);
+  line.update({ stage: 'a'.repeat(200), done: 1, total: 2, values: {} });
+  expect(written[0]!.replace('\r\u001b[K', '')).toHaveLength(59);
+});
+
+test('a log gets plain lines: each stage, its end, and one every five seconds between', () => {
+  const { written, line, wait } = recorded(false);
+  for (let done = 1; done <= 12; done++) {
+    line.update({ stage: 'ode', done, total: 12, values: {} });
+    wait(1000);
+  }
+  line.say('a notice');
+  expect(written).toEqual([
+    'ode: 1/12 (0 s, 0 s left)\n',
+    'ode: 6/12 (5 s, 5 s left)\n',
+    'ode: 11/12 (10 s, 1 s left)\n',
+    'ode: 12/12 (11 s)\n',
+    'a notice\n',
+  ]);
+});
+
+test('work without steps to count is announced by its name', () => {
+  const { written, line } = recorded(false);
+  line.update({ stage: 'report', done: 0, total: 1, values: {} });
+  expect(written).toEqual(['report\n']);
+});

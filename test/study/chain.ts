@@ -1,0 +1,42 @@
+/** The smoke recipe's chain, run once per test file into a folder that is deleted afterwards. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { type Progress, runChain, shipWeights, smokeRecipe, weightsFolder } from '../../src/study/index.ts';
+
+/** A folder for the tests of this file. */
+export async function testFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'study-'));
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Runs the chain; `stopAt` aborts it after that stage's first step. Returns the stages that ran. */
+export async function train(folder: string, stopAt?: string): Promise<string[]> {
+  const controller = new AbortController();
+  const stages: string[] = [];
+  const heard = ({ stage }: Progress): void => {
+    if (stages.at(-1) !== stage) stages.push(stage);
+    if (stage === stopAt) controller.abort(new Error('stopped by the test'));
+  };
+  for await (const progress of runChain({ recipe: smokeRecipe, folder, signal: controller.signal })) heard(progress);
+  return stages;
+}
+
+/** Weights of the smoke recipe with their manifest, as the package ships those of the study recipe. */
+export async function shippedWeights(folder: string): Promise<string> {
+  const run = join(folder, 'run');
+  await train(run);
+  const shipped = join(folder, 'shipped');
+  await shipWeights(weightsFolder({ folder: run }), shipped, {
+    command: 'test',
+    seed: smokeRecipe.seed,
+    commit: 'test',
+    engine: 'onnx',
+    licence: 'Apache-2.0',
+    origin: 'test',
+    recipe: smokeRecipe,
+  });
+  return shipped;
+}
