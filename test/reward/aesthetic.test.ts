@@ -90,6 +90,9 @@ test.each([
   const step = 1e-2 / Math.sqrt(squared);
   const slope = (along(step) - along(-step)) / (2 * step);
   expect(Math.abs(slope - squared)).toBeLessThan(0.02 * squared);
+  const before = tf.memory().numTensors;
+  judge.score(pictures, ['ab', 'cad']).dispose();
+  expect(tf.memory().numTensors).toBe(before);
   judge.dispose();
 });
 

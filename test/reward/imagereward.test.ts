@@ -105,6 +105,30 @@ test('the gradient agrees with central differences, through resizing and both to
   judge.dispose();
 });
 
+test('twenty ascent steps raise the score, and nothing is left behind', async () => {
+  const judge = reward();
+  const text = judge.encode(['a red fox']);
+  const climb = tf.grad((x: Tensor) => tf.sum(judge.compute(x, text)));
+  let x = frames(1);
+  const [start] = await judge.compute(x, text).data();
+  const before = tf.memory().numTensors;
+  for (let i = 0; i < 20; i++) {
+    const next = tf.tidy(() => {
+      const slope = climb(x);
+      const step = tf.mul(slope, tf.div(0.1, tf.sqrt(tf.sum(tf.square(slope)))));
+      return tf.clipByValue(tf.add(x, step), 0, 1);
+    });
+    x.dispose();
+    x = next;
+  }
+  expect(tf.memory().numTensors).toBe(before);
+  const scores = judge.score(x, ['a red fox']);
+  expect((await scores.data())[0]).toBeGreaterThan(start!);
+  scores.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  judge.dispose();
+});
+
 test('what lies outside of the middle square is not seen', async () => {
   const judge = reward();
   const gradient = tf.grad((x: Tensor) => tf.sum(judge.compute(x, judge.encode(['a fox']))))(frames(1, 24, 72));
