@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import type { MimeData } from '../bridge.ts';
 import type { Json } from '../protocol/wire.ts';
+import { finePngSize } from './png.ts';
 import { isTensor, tensorBundle } from './tensor.ts';
 
 /** An object with a method under this symbol decides how it is shown; libraries need no import from the kernel. */
@@ -41,10 +42,8 @@ function normalize(shown: unknown): MimeBundle {
   }
   const { data, metadata } = shown as { data?: unknown; metadata?: unknown };
   const isWrapped = typeof data === 'object' && data !== null && !(data instanceof Uint8Array);
-  return {
-    data: encode((isWrapped ? data : shown) as MimeData),
-    metadata: (isWrapped ? (metadata ?? {}) : {}) as Json,
-  };
+  const bundle = encode((isWrapped ? data : shown) as MimeData);
+  return { data: bundle, metadata: { ...sizes(bundle), ...((isWrapped && metadata) || {}) } };
 }
 
 function encode(data: MimeData): MimeData {
@@ -53,6 +52,13 @@ function encode(data: MimeData): MimeData {
     value instanceof Uint8Array ? base64(value) : value,
   ]);
   return Object.fromEntries(entries);
+}
+
+/** The size on the page of a picture drawn for fine screens: front ends would show it too large. */
+function sizes(data: MimeData): Json {
+  const png = data['image/png'];
+  const size = typeof png === 'string' ? finePngSize(Buffer.from(png, 'base64')) : null;
+  return size ? { 'image/png': size } : {};
 }
 
 function base64(bytes: Uint8Array): string {

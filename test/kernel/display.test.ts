@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
@@ -58,4 +59,15 @@ const place = display(slow('a', 60)); place.update(slow('b', 5)); place.update('
 test('a display that fails makes the cell fail', async () => {
   const cell = 'display({ [Symbol.for("Jupyter.display")]: async () => { throw new Error("no picture"); } });';
   expect((await kernel.execute(cell)).reply).toMatchObject({ status: 'error', evalue: 'no picture' });
+});
+
+test('a picture drawn at twice its size is shown at its size', async () => {
+  const shown = async (density: number): Promise<unknown> => {
+    const red = { create: { width: 40, height: 20, channels: 3 as const, background: 'red' } };
+    const png = await sharp(red).withMetadata({ density }).png().toBuffer();
+    const code = `display({ [Symbol.for('Jupyter.display')]: () => ({ 'image/png': '${png.toString('base64')}' }) });`;
+    return ofType((await kernel.execute(code)).published, 'display_data')[0]?.['metadata'];
+  };
+  expect(await shown(144)).toEqual({ 'image/png': { width: 20, height: 10 } });
+  expect(await shown(72)).toEqual({});
 });
