@@ -17,7 +17,7 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: readonly string[]): Promise<number> {
   const [first = ''] = args;
   try {
-    if (first === 'kernel' || first === 'notebook') return await handOver(kernelCli(), args);
+    if (['kernel', 'notebook', 'lab'].includes(first)) return await handOver(kernelCli(), args);
     await program().parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
@@ -45,9 +45,10 @@ function program(): Command {
     .description('what is installed, what is missing, and the command for each')
     .option('--weights <file>', 'describe a file of weights instead')
     .action(async (flags: { weights?: string }) => (await import('./cli/doctor.ts')).doctor(flags));
-  // Only for the help text: both go to the kernel's own command line before this one is read.
+  // Only for the help text: these go to the kernel's own command line before this one is read.
   root.command('kernel').description('install the Jupyter kernel: kernel install [--user | --prefix FOLDER]');
   root.command('notebook').description('run a notebook without Python: notebook run FILE [--html FILE]');
+  root.command('lab').description('start JupyterLab with the kernel, in an environment of its own');
   return root;
 }
 

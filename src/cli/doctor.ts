@@ -124,8 +124,7 @@ function python(): Finding {
 
 function jupyter(): Finding {
   const specs = run('jupyter', ['kernelspec', 'list', '--json']);
-  if (specs === null)
-    return { what: 'jupyter', state: 'missing', detail: 'no JupyterLab found', fix: 'pip install jupyterlab' };
+  if (specs === null) return { what: 'jupyter', state: 'missing', detail: 'no JupyterLab found', fix: 'npm run lab' };
   const installed = Object.hasOwn((JSON.parse(specs) as { kernelspecs: object }).kernelspecs, 'reward-forcing');
   return installed
     ? { what: 'jupyter', state: 'ok', detail: 'the kernel is installed' }
