@@ -14,7 +14,7 @@ import { measure, summarise } from './measure.ts';
 import { loadNetworks, type Networks } from './networks.ts';
 import { prepareFolder } from './output.ts';
 import { readPublished } from './published.ts';
-import { type DemoShow, demoReport } from './report.ts';
+import { type DemoShow, demoPicture, demoReport } from './report.ts';
 import { type DemoResults, engineUsed, measureVariants, toJson, weightsUsed } from './results.ts';
 import { type Manifest, readManifest, verifyWeights } from './shipped.ts';
 import { type ShortRun, shortPhase1, shortPhase2, shortTrajectories, type Trained } from './short-runs.ts';
@@ -55,7 +55,7 @@ export const smokeDemo: DemoSize = {
 export interface DemoOptions {
   /** Folder of shipped weights with their manifest. */
   weights: string;
-  /** Gets `report.html`, `results.json` and `clips/`. */
+  /** Gets `report.html`, `result.png`, `results.json` and `clips/`. */
   out: string;
   /** Version of this package, for the record. */
   version: string;
@@ -88,6 +88,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResults> {
     announce(options, 'report');
     const page = await demoReport(show).toHtml();
     signal?.throwIfAborted();
+    await demoPicture(show).save(join(out, 'result.png'));
     await writeAtomic(join(out, 'report.html'), page);
     await writeAtomic(join(out, 'results.json'), toJson(show.results));
     return show.results;

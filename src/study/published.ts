@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../io/index.ts';
 import type { TrainingCurves } from './curves.ts';
+import { claimsMarkdown } from './report-tables.ts';
 import { type ScratchResults, toJson } from './results.ts';
 
 /** Results and curves, null where they did not come along. */
@@ -16,9 +17,12 @@ export async function readPublished(folder: string): Promise<Published> {
   return { results: await readJson(folder, 'results.json'), curves: await readJson(folder, 'curves.json') };
 }
 
-/** Writes results and curves beside shipped weights. */
+/** Writes results, their table in Markdown, and curves beside shipped weights. */
 export async function writePublished(folder: string, { results, curves }: Published): Promise<void> {
-  if (results) await writeAtomic(join(folder, 'results.json'), toJson(results));
+  if (results) {
+    await writeAtomic(join(folder, 'results.json'), toJson(results));
+    await writeAtomic(join(folder, 'results.md'), claimsMarkdown(results.claims));
+  }
   if (curves) await writeAtomic(join(folder, 'curves.json'), `${JSON.stringify(curves)}\n`);
 }
 

@@ -29,13 +29,24 @@ export function differenceTable(difference: Difference, title: string): show.Fig
 
 /** A row per claim. */
 export function claimsTable(claims: readonly Claim[]): show.Figure {
-  const rows = claims.map(({ claim, measure, atLeast, found, verdict }) => ({
+  return show.table(claimRows(claims));
+}
+
+/** The same table in Markdown, for the README. */
+export function claimsMarkdown(claims: readonly Claim[]): string {
+  const rows = claimRows(claims);
+  const columns = Object.keys(rows[0]!);
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return `${[line(columns), line(columns.map(() => '---')), ...rows.map((row) => line(Object.values(row)))].join('\n')}\n`;
+}
+
+function claimRows(claims: readonly Claim[]): Record<'claim' | 'at least' | 'found' | 'verdict', string>[] {
+  return claims.map(({ claim, measure, atLeast, found, verdict }) => ({
     claim,
     'at least': value(measure, atLeast),
     found: withInterval(measure, found),
     verdict,
   }));
-  return show.table(rows);
 }
 
 function withInterval(name: MeasureName, { estimate, low, high }: Pick<Interval, 'estimate' | 'low' | 'high'>): string {

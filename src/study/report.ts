@@ -67,6 +67,17 @@ export function demoReport(given: DemoShow): show.Report {
   });
 }
 
+/** The result in one picture: the same prompts and noise through teacher, phase 1 and phase 2. */
+export function demoPicture({ clips, results }: Pick<DemoShow, 'clips' | 'results'>): show.Figure {
+  const titles = ['teacher', 'phase 1', 'phase 2'];
+  const count = Math.min(2, clips['teacher']!.length);
+  const rows = Array.from({ length: count }, (_, i) =>
+    titles.map((title) => [`${results.prompts[i]}: ${title}`, clips[title]![i]!] as const),
+  );
+  const provenance = { version: results.version, weights: results.weights.commit };
+  return show.frames(Object.fromEntries(rows.flat()), { count: 9, width: 720, provenance });
+}
+
 function summaryOf({ results }: DemoShow): string {
   const change = results.differences['phase 2 - phase 1']!;
   const [reward, judge] = [change.reward, change.judge].map(

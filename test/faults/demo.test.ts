@@ -43,7 +43,7 @@ test('run again it goes on, compares the variants, ships the weights and shows t
   expect(Object.keys(results.outcomes)).toContain('phase 2, all frames');
   expect(results.claims).toHaveLength(10);
   const names = await readdir(weights);
-  expect(names).toEqual(expect.arrayContaining(['curves.json', 'manifest.json', 'results.json']));
+  expect(names).toEqual(expect.arrayContaining(['curves.json', 'manifest.json', 'results.json', 'results.md']));
   expect(names.filter((name) => name.endsWith('.safetensors'))).toHaveLength(8);
   expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('What the whole run shows');
 }, 120_000);
