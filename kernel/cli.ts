@@ -10,7 +10,9 @@ import { runLab } from './lab.ts';
 import { type Notebook, readNotebook, writeNotebookText } from './notebook/document.ts';
 import { notebookToHtml } from './notebook/html.ts';
 import { injectParameters, type ParameterValue, parseParameter } from './notebook/parameters.ts';
+import { PROVENANCE_KEY, readProvenance } from './notebook/provenance.ts';
 import { runNotebook } from './notebook/run.ts';
+import { packageRoot } from './package-root.ts';
 
 const main = join(dirname(fileURLToPath(import.meta.url)), 'main.js');
 
@@ -87,6 +89,8 @@ async function run(file: string, flags: RunFlags): Promise<void> {
         onText: (text: string) => process.stdout.write(text),
       }),
     });
+    const provenance = await readProvenance(result.notebook, kernel, packageRoot(dirname(main)), flags.param);
+    result.notebook.metadata = { ...result.notebook.metadata, [PROVENANCE_KEY]: provenance };
     save(result.notebook, file, flags);
     if (result.error) {
       process.stderr.write(

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { ToServer } from './bridge.ts';
+import { packageRoot } from './package-root.ts';
 import type { Prelude } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
 import { bindNotebook } from './user/bound.ts';
@@ -17,8 +18,7 @@ import { UserSession } from './user/session.ts';
 const NAMESPACES = ['engine', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show', 'dataset', 'study', 'tf'];
 
 const here = dirname(fileURLToPath(import.meta.url));
-/** The nearest folder upwards with a package.json: the package's root from dist/ as from an installed copy. */
-const root = findRoot(here);
+const root = packageRoot(here);
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string; version: string };
 const library = join(root, 'dist', 'src', 'index.js');
 
@@ -75,11 +75,4 @@ function forwardLogs(server: Worker): void {
 function fail(message: string): never {
   writeSync(2, `${message}\n`);
   process.exit(1);
-}
-
-function findRoot(from: string): string {
-  if (existsSync(join(from, 'package.json'))) return from;
-  const up = dirname(from);
-  if (up === from) fail('no package.json above the kernel: the installation is damaged');
-  return findRoot(up);
 }

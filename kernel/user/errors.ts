@@ -50,7 +50,8 @@ export class ErrorReporter {
       .split('\n')
       .filter((line) => !HIDDEN_FRAME.test(line) && !NOISE_LINE.test(line))
       .map((line) => line.replace(CELL_POSITION, (_, cell: string, row, column) => this.#locate(cell, +row, +column)))
-      .map((line) => line.replace(MAPPED_POSITION, '$1:'));
+      .map((line) => line.replace(MAPPED_POSITION, '$1:'))
+      .filter((line) => !NOISE_LINE.test(line));
   }
 
   #locate(cell: string, row: number, column: number): string {
