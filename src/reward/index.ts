@@ -23,3 +23,17 @@ export {
 export { motionReward } from './motion.ts';
 export * from './preference/index.ts';
 export * from './small/index.ts';
+export {
+  type VideoAlignDimension,
+  type VideoAlignOptions,
+  type VideoAlignReward,
+  type VideoAlignScale,
+  videoAlign,
+  videoAlignScale,
+} from './videoalign.ts';
+export {
+  openVideoAlignPrompts,
+  readVideoAlignTemplate,
+  type VideoAlignPromptOptions,
+  type VideoAlignPrompts,
+} from './videoalign-prompt.ts';
