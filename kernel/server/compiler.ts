@@ -3,7 +3,7 @@
  * lean program. It is put in the place of the module before the converter loads it; the converter stays unmodified.
  */
 import { join } from 'node:path';
-import type { TypeScript } from './syntax.ts';
+import { bindNames, type TypeScript } from './syntax.ts';
 
 type Program = import('@tslab/typescript-for-tslab').Program;
 type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
@@ -30,14 +30,10 @@ export interface CompilerWork {
 /** The converter's name for a cell. */
 const CELL_FILE = '__tslab__.ts';
 
-/** What TypeScript exports without declaring it. */
-interface Internals {
-  bindSourceFile(file: SourceFile, options: object): void;
-}
-type Resolved = Omit<SourceFile, 'locals'> & {
-  locals?: { forEach(visit: (symbol: unknown, name: string) => void): void };
+/** Imports of a file as the program resolved them. TypeScript does not declare this member. */
+interface Resolved {
   resolvedModules?: { forEach(visit: (found: { resolvedModule?: { resolvedFileName: string } }) => void): void };
-};
+}
 
 /** Wraps the compiler that `require` finds and returns what it shares with its user. */
 export function wrapCompiler(require: NodeJS.Require, location: PackageLocation): CompilerWork {
@@ -92,12 +88,11 @@ function pathOptions({ name, root, types }: PackageLocation): object {
  * the cell, to know which files a change touches; a notebook only ever asks what its own cell imports.
  */
 function createLeanProgram(typescript: TypeScript, work: CompilerWork) {
-  const { bindSourceFile } = typescript as unknown as Internals;
   const create = typescript.createAbstractBuilder as (...all: unknown[]) => BuilderProgram;
   const before = new WeakMap<BuilderProgram, BuilderProgram>();
   return (files: unknown, options: CompilerOptions, host: CompilerHost, old?: BuilderProgram, ...rest: unknown[]) => {
     const bound = (file: SourceFile | undefined): SourceFile | undefined => {
-      if (file) bindSourceFile(file, options);
+      if (file) bindNames(typescript, file, options);
       return file;
     };
     if (work.namesOnly && old) {
@@ -134,17 +129,6 @@ function namesOf(old: BuilderProgram, parse: (name: string) => SourceFile | unde
       return parse(name);
     },
   };
-}
-
-/** Names that the code declares at its top level. */
-export function declaredNames(typescript: TypeScript, code: string): string[] {
-  const file = typescript.createSourceFile(CELL_FILE, `export {};\n${code}`, typescript.ScriptTarget.ES2022, true);
-  (typescript as unknown as Internals).bindSourceFile(file, {});
-  const names: string[] = [];
-  (file as unknown as Resolved).locals?.forEach((_, name) => {
-    names.push(name);
-  });
-  return names;
 }
 
 /** The file and all source files that it imports, directly or not; declaration files are left out. */

@@ -1,10 +1,15 @@
 /**
+ * What is changed in a cell's JavaScript between the converter and the executor.
+ *
  * Makes awaits in a cell interruptible: `await x` becomes `await __await__(x, place)`, and the iterable of
  * `for await` goes through `__each__`. An interrupt then throws inside the user's own code, so that loops end and
  * `finally` blocks run, where otherwise a training loop would go on unseen behind the next cell.
+ *
+ * Completes `{ name }` to `{ name: exports.name }` where an earlier cell declared the name: the converter rewrites all
+ * other uses of such names and misses this one.
  */
 import MagicString from 'magic-string';
-import type { TypeScript } from './syntax.ts';
+import { bindNames, type Scope, type TypeScript } from './syntax.ts';
 
 type Node = import('@tslab/typescript-for-tslab').Node;
 type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
@@ -15,36 +20,48 @@ export interface GuardedCode {
   map: string;
 }
 
-/**
- * The guarded form of a cell's JavaScript; null when it awaits nothing. `place` names a line and column of `code`
- * (from 1 and 0) in the cell: it completes stack traces, which end at a guard.
- */
-export function guardAwaits(
-  ts: TypeScript,
-  code: string,
-  place: (line: number, column: number) => string,
-): GuardedCode | null {
-  if (!/\bawait\b/.test(code)) return null;
+/** What is known about the cell's surroundings. */
+export interface Surroundings {
+  /** Names the place of a line and column (from 1 and 0): it completes stack traces, which end at a guard. */
+  place(line: number, column: number): string;
+  /** Names that earlier cells declared; asked for when the code may need them. */
+  earlier(): ReadonlySet<string>;
+}
+
+const MAY_BE_SHORTHAND = /[{,]\s*[A-Za-z_$][\w$]*\s*[,}=]/;
+
+/** The guarded form of a cell's JavaScript; null where nothing has to change. */
+export function guardCell(ts: TypeScript, code: string, { place, earlier }: Surroundings): GuardedCode | null {
+  const hasAwait = /\bawait\b/.test(code);
+  const names = MAY_BE_SHORTHAND.test(code) ? earlier() : new Set<string>();
+  if (!hasAwait && names.size === 0) return null;
   const source = ts.createSourceFile('cell.js', code, ts.ScriptTarget.ESNext, true, ts.ScriptKind.JS);
+  bindNames(ts, source);
   const edited = new MagicString(code);
-  let count = 0;
   const placeOf = (node: Node): string => {
     const { line, character } = source.getLineAndCharacterOfPosition(node.getStart(source));
     return place(line + 1, character);
   };
   const visit = (node: Node): void => {
-    if (ts.isAwaitExpression(node)) {
-      wrap(edited, source, node.expression, '__await__', placeOf(node));
-      count++;
-    } else if (ts.isForOfStatement(node) && node.awaitModifier) {
+    if (ts.isAwaitExpression(node)) wrap(edited, source, node.expression, '__await__', placeOf(node));
+    else if (ts.isForOfStatement(node) && node.awaitModifier) {
       wrap(edited, source, node.expression, '__each__', placeOf(node));
-      count++;
+    } else if (ts.isShorthandPropertyAssignment(node) && names.has(node.name.text) && !isLocal(node, node.name.text)) {
+      edited.appendLeft(node.name.getEnd(), `: exports.${node.name.text}`);
     }
     ts.forEachChild(node, visit);
   };
   visit(source);
-  if (count === 0) return null;
+  if (!edited.hasChanged()) return null;
   return { code: edited.toString(), map: edited.generateMap({ hires: true }).toString() };
+}
+
+/** Whether a scope around `node` declares `name`. */
+function isLocal(node: Node, name: string): boolean {
+  for (let scope: Node | undefined = node; scope; scope = scope.parent) {
+    if ((scope as unknown as Scope).locals?.has(name)) return true;
+  }
+  return false;
 }
 
 function wrap(edited: MagicString, source: SourceFile, expression: Node, name: string, at: string): void {

@@ -4,9 +4,9 @@ import { TraceMap } from '@jridgewell/trace-mapping';
 import type { Converter, ConvertResult, Diagnostic } from 'tslab/dist/converter.js';
 import type { ConvertedCode, ErrorReport } from '../bridge.ts';
 import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
-import { type CompilerWork, declaredNames, type PackageLocation, wrapCompiler } from './compiler.ts';
-import { guardAwaits } from './guard.ts';
-import { isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
+import { type CompilerWork, type PackageLocation, wrapCompiler } from './compiler.ts';
+import { guardCell } from './guard.ts';
+import { declaredNames, isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
 
 export interface ConvertedCell {
   converted: ConvertedCode;
@@ -102,7 +102,9 @@ export class Language {
     if (!converted.hasToplevelAwait && isTopLevelForAwait(this.typescript, code)) converted.hasToplevelAwait = true;
     const maps = this.#work.maps;
     const place = (line: number, column: number): string => placeInCell(maps, cell, line, column);
-    const guarded = converted.output === undefined ? null : guardAwaits(this.typescript, converted.output, place);
+    const earlier = (): Set<string> => new Set(declaredNames(this.typescript, this.#declarations));
+    const guarded =
+      converted.output === undefined ? null : guardCell(this.typescript, converted.output, { place, earlier });
     if (guarded) converted.output = guarded.code;
     return { converted: withoutUndefined(converted), maps: guarded && maps.length > 0 ? [guarded.map, ...maps] : maps };
   }

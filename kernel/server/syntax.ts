@@ -5,6 +5,27 @@ export type TypeScript = typeof import('@tslab/typescript-for-tslab');
 type Node = import('@tslab/typescript-for-tslab').Node;
 type ParseDiagnostic = { start: number; length: number; code: number };
 
+/** A node that declares names, once its file is bound. TypeScript does not declare this member. */
+export interface Scope {
+  locals?: { has(name: string): boolean; forEach(visit: (symbol: unknown, name: string) => void): void };
+}
+
+/** Finds the names that each scope of a parsed file declares. */
+export function bindNames(ts: TypeScript, file: Node, options: object = {}): void {
+  (ts as unknown as { bindSourceFile(bound: Node, options: object): void }).bindSourceFile(file, options);
+}
+
+/** Names that the code declares at its top level. */
+export function declaredNames(ts: TypeScript, code: string): string[] {
+  const file = ts.createSourceFile('cell.ts', `export {};\n${code}`, ts.ScriptTarget.ES2022, true);
+  bindNames(ts, file);
+  const names: string[] = [];
+  (file as unknown as Scope).locals?.forEach((_, name) => {
+    names.push(name);
+  });
+  return names;
+}
+
 export type Completeness = { status: 'complete' } | { status: 'invalid' } | { status: 'incomplete'; indent: string };
 
 const UNTERMINATED_TEMPLATE = 1160;

@@ -47,6 +47,16 @@ describe('execute', () => {
     expect(result(published)).toBe('4');
   });
 
+  test('names of earlier cells work as shorthand properties, unless something nearer has the name', async () => {
+    await kernel.execute('const short = 1; let changed = 0;');
+    expect(result((await kernel.execute('({ short })')).published)).toBe('{ short: 1 }');
+    expect(result((await kernel.execute('((short: number) => ({ short }))(2)')).published)).toBe('{ short: 2 }');
+    expect(result((await kernel.execute('({ changed } = { changed: 5 }); changed')).published)).toBe('5');
+    expect(result((await kernel.execute('await 0; const own = { short, changed }; own')).published)).toBe(
+      '{ short: 1, changed: 5 }',
+    );
+  });
+
   test('top-level await, for await and promises as values', async () => {
     expect(result((await kernel.execute('await Promise.resolve(3)')).published)).toBe('3');
     expect(result((await kernel.execute('Promise.resolve(4)')).published)).toBe('4');
