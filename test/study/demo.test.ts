@@ -25,7 +25,7 @@ test('results.json holds every measure of every student, the weights and the eng
   for (const outcome of Object.values(results.outcomes)) expect(Object.keys(outcome)).toEqual([...MEASURES]);
   expect(Object.values(results.weights.sha256)).toHaveLength(8);
   expect(results.engine).toMatchObject({ name: 'onnx', threads: 1, fallbacks: {} });
-  expect(text).not.toMatch(/\d{4}-\d\d-\d\d|"\w*(ms|time|date)"/i);
+  expect(text).not.toMatch(/\d{4}-\d\d-\d\d|"(\w*(Ms|Time|Date)|time|date)"/);
 });
 
 test('real clips are told apart from noise by the measures', () => {
