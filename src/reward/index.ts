@@ -37,3 +37,20 @@ export {
   type VideoAlignPromptOptions,
   type VideoAlignPrompts,
 } from './videoalign-prompt.ts';
+export {
+  type ExternalReward,
+  type ExternalRewardInfo,
+  readVisionRewardQuestions,
+  secondFrames,
+  type VisionRewardOptions,
+  type VisionRewardResult,
+  visionReward,
+} from './visionreward.ts';
+export {
+  type ChecklistItem,
+  checklistScore,
+  type ImageChecklist,
+  imageChecklistScore,
+  visionRewardImage,
+  visionRewardVideo,
+} from './visionreward-checklist.ts';

@@ -1,0 +1,167 @@
+/**
+ * VisionReward through a server: its base model (CogVLM2, 19 billion parameters) runs elsewhere, behind the chat
+ * interface of OpenAI (vLLM, llama.cpp), and is a black box without gradient.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Clip } from '../io/index.ts';
+import type { RewardInfo } from './contract.ts';
+import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
+
+/** What an external reward says about itself: never differentiable, and who answered. */
+export interface ExternalRewardInfo extends RewardInfo {
+  readonly differentiable: false;
+  /** The server's address and the name of the model that it was asked for; we cannot check what it runs. */
+  readonly external: { readonly endpoint: string; readonly model: string };
+}
+
+/** A judge outside of this process: for evaluation, best-of-n and preference labels, not for a loss. */
+export interface ExternalReward<Result extends { readonly score: number }> {
+  readonly info: ExternalRewardInfo;
+  /** Judges one clip; throws if the server fails, so that a failure is never a score. */
+  rate(clip: Clip, prompt: string, signal?: AbortSignal): Promise<Result>;
+}
+
+/** A clip's score with the answers that made it. */
+export interface VisionRewardResult {
+  readonly score: number;
+  /** +1 for yes, -1 for anything else, in the order of the checklist. */
+  readonly answers: readonly number[];
+}
+
+/** Where VisionReward is served and how it is asked. */
+export interface VisionRewardOptions {
+  /** Base address of the server, such as `http://localhost:8000/v1`. */
+  readonly endpoint: string;
+  /** Name of the model on the server. */
+  readonly model: string;
+  /** One for each item of the checklist, from {@link readVisionRewardQuestions}. */
+  readonly questions: readonly string[];
+  /** Sent as a bearer token. */
+  readonly apiKey?: string;
+  /** Questions asked at a time (default 4). */
+  readonly parallel?: number;
+  /** Sends requests (default: the global `fetch`). */
+  readonly fetch?: typeof fetch;
+}
+
+/**
+ * VisionReward for videos by an external server: 29 yes/no questions, the mean of weight times answer.
+ *
+ * A clip is shown as one frame for each second, at most 24. The reference takes `yes` as the first token of a greedy
+ * answer; so does this.
+ *
+ * @throws RangeError if there is not one question for each item of the checklist.
+ * Source: VisionReward inference-video.py.
+ * @example
+ * const questions = await readVisionRewardQuestions('VisionReward_video_qa_select.txt');
+ * const reward = visionReward({ endpoint: 'http://localhost:8000/v1', model: 'VisionReward-Video', questions });
+ * const { score } = await reward.rate(clip, 'a red fox runs through snow');
+ */
+export function visionReward(options: VisionRewardOptions): ExternalReward<VisionRewardResult> {
+  const { endpoint, model, questions, parallel = 4 } = options;
+  if (questions.length !== visionRewardVideo.length) {
+    throw new RangeError(`questions: received ${questions.length}, want ${visionRewardVideo.length}`);
+  }
+  return {
+    info: {
+      id: 'visionreward-video',
+      kind: 'clip',
+      differentiable: false,
+      higherIsBetter: true,
+      inputSize: null,
+      external: { endpoint, model },
+    },
+    rate: async (clip, prompt, signal) => {
+      const images = await frameUrls(clip);
+      const answers: number[] = [];
+      for (let first = 0; first < questions.length; first += parallel) {
+        const asked = questions
+          .slice(first, first + parallel)
+          .map((question) => question.replaceAll(slot, () => prompt));
+        answers.push(...(await Promise.all(asked.map((text) => ask(options, images, text, signal)))));
+      }
+      return { score: checklistScore(answers), answers };
+    },
+  };
+}
+
+const slot = '[[prompt]]';
+const MOST_FRAMES = 24;
+
+/** Indices of the frames nearest to each full second. Source: VisionReward inference-video.py, `load_video`. */
+export function secondFrames({ frames, fps }: Pick<Clip, 'frames' | 'fps'>): number[] {
+  const seconds = Math.min(Math.round((frames - 1) / fps) + 1, MOST_FRAMES);
+  return Array.from({ length: seconds }, (_, second) =>
+    Math.min(Math.max(Math.ceil(second * fps - 0.5), 0), frames - 1),
+  );
+}
+
+async function frameUrls(clip: Clip): Promise<string[]> {
+  const { encodePng, frameImage } = await import('../io/image.ts');
+  const pictures = await Promise.all(secondFrames(clip).map((index) => encodePng(frameImage(clip, index))));
+  return pictures.map((png) => `data:image/png;base64,${Buffer.from(png).toString('base64')}`);
+}
+
+/** +1 if the model's answer starts with yes, -1 otherwise. */
+async function ask(
+  options: VisionRewardOptions,
+  images: readonly string[],
+  text: string,
+  signal?: AbortSignal,
+): Promise<number> {
+  const { endpoint, model, apiKey, fetch: send = fetch } = options;
+  const url = `${endpoint.replace(/\/+$/, '')}/chat/completions`;
+  const content = [
+    ...images.map((image) => ({ type: 'image_url', image_url: { url: image } })),
+    { type: 'text', text },
+  ];
+  const response = await send(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(apiKey && { authorization: `Bearer ${apiKey}` }) },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content }], temperature: 0, max_tokens: 1 }),
+    ...(signal && { signal }),
+  });
+  const reply = await response.text();
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${reply.slice(0, 300)}`);
+  return answerOf(url, reply);
+}
+
+function answerOf(url: string, reply: string): number {
+  const body = parsed(reply);
+  const answer = body?.choices?.[0]?.message?.content;
+  if (typeof answer !== 'string') throw new Error(`${url}: no choices[0].message.content in ${reply.slice(0, 300)}`);
+  return answer.trim().toLowerCase() === 'yes' ? 1 : -1;
+}
+
+/** The part of a chat completion that is read. */
+interface ChatCompletion {
+  readonly choices?: readonly { readonly message?: { readonly content?: unknown } }[];
+}
+
+function parsed(text: string): ChatCompletion | null {
+  try {
+    return JSON.parse(text) as ChatCompletion | null;
+  } catch {
+    return null;
+  }
+}
+
+/** First digits of the SHA-256 of the published question file. */
+const QUESTIONS_HASH = '79de7f5e135a7957';
+
+/**
+ * VisionReward's questions from a copy of its `VisionReward_video_qa_select.txt`; the file is checked by hash.
+ *
+ * @throws Error if it is another file.
+ */
+export async function readVisionRewardQuestions(path: string): Promise<string[]> {
+  const bytes = await readFile(path);
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  if (!hash.startsWith(QUESTIONS_HASH)) {
+    throw new Error(
+      `${path}: SHA-256 is ${hash.slice(0, 16)}..., want ${QUESTIONS_HASH}...: VisionReward_video_qa_select.txt, unchanged`,
+    );
+  }
+  return bytes.toString('utf8').trimEnd().split(/\r?\n/);
+}

@@ -1,0 +1,113 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from 'vitest';
+import { createClip } from '../../src/io/index.ts';
+import {
+  checklistScore,
+  imageChecklistScore,
+  readVisionRewardQuestions,
+  secondFrames,
+  visionReward,
+  visionRewardImage,
+  visionRewardVideo,
+} from '../../src/reward/index.ts';
+
+interface Asked {
+  path: string;
+  authorization: string | undefined;
+  images: number;
+  text: string;
+  body: Record<string, unknown>;
+}
+
+const questions = visionRewardVideo.map(({ topic }, i) => `${i}: ${topic} [[prompt]]?`);
+const clip = createClip(new Float32Array(9 * 4 * 6 * 3).fill(0.5), { frames: 9, height: 4, width: 6, fps: 4 });
+let server: Server | undefined;
+
+afterEach(() => void server?.close());
+
+/** A chat server that answers each question as told. */
+async function serve(answer: (text: string) => { status?: number; reply: unknown }) {
+  const asked: Asked[] = [];
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
+      const [{ content }] = body['messages'] as [{ content: { type: string; text?: string }[] }];
+      const text = content.find(({ type }) => type === 'text')!.text!;
+      const images = content.filter(({ type }) => type === 'image_url').length;
+      asked.push({ path: request.url!, authorization: request.headers.authorization, images, text, body });
+      const { status = 200, reply } = answer(text);
+      response.writeHead(status).end(JSON.stringify(reply));
+    });
+  });
+  await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));
+  return { asked, endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/` };
+}
+
+function says(content: string): { reply: unknown } {
+  return { reply: { choices: [{ message: { role: 'assistant', content } }] } };
+}
+
+test('the weights sum to the published range', () => {
+  expect(visionRewardVideo.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(6.277173, 4);
+  const all = (answer: number): number => checklistScore(visionRewardVideo.map(() => answer));
+  expect([all(1), all(-1), all(0.6)]).toBeAllClose([0.216454, -0.216454, 0.129873], { atol: 1e-6 });
+  expect(() => checklistScore([1])).toThrow('29 questions');
+});
+
+test('image answers about a body that is not there count for nothing', () => {
+  const { weights } = visionRewardImage;
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const yes = Array.from({ length: 30 }, () => 1);
+  expect(imageChecklistScore(1, yes)).toBeCloseTo(sum, 6);
+  const without = imageChecklistScore(1, [-1, ...yes.slice(1)]);
+  expect(without).toBeCloseTo(sum - [20, 21, 22, 26, 27].reduce((total, i) => total + weights[i]!, 0), 6);
+  expect(() => imageChecklistScore(1, [1])).toThrow('30');
+});
+
+test('every question is asked once with the prompt and a frame for each second', async () => {
+  const { asked, endpoint } = await serve((text) => says(text.startsWith('2:') ? ' Yes' : 'no'));
+  const reward = visionReward({ endpoint, model: 'judge', questions, apiKey: 'secret', parallel: 3 });
+  const { score, answers } = await reward.rate(clip, 'a $& fox');
+  expect(answers).toEqual(questions.map((_, i) => (i === 2 ? 1 : -1)));
+  expect(score).toBeCloseTo((2 * 1.141819 - 6.277173) / 29, 6);
+  expect(asked.map(({ text }) => text).sort()).toEqual(
+    questions.map((question) => question.replace('[[prompt]]', () => 'a $& fox')).sort(),
+  );
+  expect(asked[0]).toMatchObject({ path: '/v1/chat/completions', authorization: 'Bearer secret', images: 3 });
+  expect(asked[0]!.body).toMatchObject({ model: 'judge', temperature: 0, max_tokens: 1 });
+});
+
+test('the reward says that it is external and has no gradient', () => {
+  const { info } = visionReward({ endpoint: 'http://localhost/v1', model: 'judge', questions });
+  expect(info).toMatchObject({
+    kind: 'clip',
+    differentiable: false,
+    external: { endpoint: 'http://localhost/v1', model: 'judge' },
+  });
+});
+
+test('frames are those nearest to full seconds, at most 24', () => {
+  expect(secondFrames({ frames: 81, fps: 16 })).toEqual([0, 16, 32, 48, 64, 80]);
+  expect(secondFrames({ frames: 5, fps: 2 })).toEqual([0, 2, 4]);
+  expect(secondFrames({ frames: 4, fps: 0.4 }).every((index) => index < 4)).toBe(true);
+  expect(secondFrames({ frames: 1, fps: 16 })).toEqual([0]);
+  expect(secondFrames({ frames: 1000, fps: 10 })).toHaveLength(24);
+});
+
+test('a failing server is an error, never a score', async () => {
+  const broken = await serve(() => ({ status: 503, reply: 'model is loading' }));
+  const options = { model: 'judge', questions };
+  await expect(visionReward({ ...options, endpoint: broken.endpoint }).rate(clip, 'fox')).rejects.toThrow('503');
+  server!.close();
+  const strange = await serve(() => ({ reply: { choices: [] } }));
+  await expect(visionReward({ ...options, endpoint: strange.endpoint }).rate(clip, 'fox')).rejects.toThrow('choices');
+});
+
+test('other questions are refused', async () => {
+  expect(() => visionReward({ endpoint: '', model: '', questions: ['one?'] })).toThrow('want 29');
+  await expect(readVisionRewardQuestions(fileURLToPath(import.meta.url))).rejects.toThrow('SHA-256');
+});
