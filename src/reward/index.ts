@@ -31,6 +31,7 @@ export {
   videoAlign,
   videoAlignScale,
 } from './videoalign.ts';
+export { openVideoAlign, type VideoAlignFiles } from './videoalign-open.ts';
 export {
   openVideoAlignPrompts,
   readVideoAlignTemplate,

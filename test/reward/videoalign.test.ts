@@ -2,11 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { use } from '../../src/engine/index.ts';
+import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { writeSafetensors } from '../../src/io/index.ts';
 import { type Qwen2VlConfig, qwen2VlRewardShapes } from '../../src/model/qwen2vl/index.ts';
 import { random, Weights } from '../../src/nn/index.ts';
 import {
+  openVideoAlign,
   openVideoAlignPrompts,
   readVideoAlignTemplate,
   type VideoAlignOptions,
@@ -71,14 +73,19 @@ function tokenizerJson(): object {
   };
 }
 
-function judge(options: VideoAlignOptions = {}, outputs = 1): VideoAlignReward {
-  const weights = Weights.from(
+function weightsOf(outputs: number): Weights {
+  return Weights.from(
     [...qwen2VlRewardShapes(config, outputs)].map(([name, shape]) => {
       const data = hashedWeight(name.replace('layernorm', 'norm').replace('ln_q', 'norm'), shape);
       return [name, { dtype: 'float32', shape: [...shape], data }];
     }),
   );
-  return videoAlign(weights, prompts, { config, minPixels: 64, maxPixels: 256, fps: 8, scale: null, ...options });
+}
+
+const small = { config, minPixels: 64, maxPixels: 256, fps: 8 };
+
+function judge(options: VideoAlignOptions = {}, outputs = 1): VideoAlignReward {
+  return videoAlign(weightsOf(outputs), prompts, { ...small, scale: null, ...options });
 }
 
 function clips(count: number, frames = 5): Tensor {
@@ -152,6 +159,51 @@ test('the gradient agrees with central differences, through sampling, resizing a
     expect(Math.abs(slope - gradient[at]!)).toBeLessThan(0.02 * Math.abs(gradient[at]!) + 1e-4);
   }
   reward.dispose();
+});
+
+test('a compiled step gives the same score and gradient for other clips and prompts', async () => {
+  const reward = judge();
+  const step = (x: Tensor, before: Tensor, after: Tensor, mask: Tensor) =>
+    tf.valueAndGrad((y: Tensor) => tf.sum(reward.compute(y, [before, after, mask])))(x);
+  const compiled = compile(step);
+  for (const [i, prompt] of ['fox', 'snow', 'look', 'other'].entries()) {
+    const video = tf.mul(clips(1), 1 - 0.1 * i);
+    const text = reward.encode([prompt]) as [Tensor, Tensor, Tensor];
+    const [fast, slow] = [compiled(video, ...text), step(video, ...text)];
+    expect(await fast.value.data()).toBeAllClose(await slow.value.data(), { atol: 1e-4 });
+    expect(await fast.grad.data()).toBeAllClose(await slow.grad.data(), { atol: 1e-6, rtol: 1e-4 });
+  }
+  expect(compiled.status().replayed).toBe(2);
+  compiled.dispose();
+  reward.dispose();
+});
+
+test('scoring leaves no tensor behind', () => {
+  const reward = judge();
+  const video = clips(1);
+  const before = tf.memory().numTensors;
+  reward.score(video, ['fox']).dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  reward.dispose();
+});
+
+test('the published files: a checkpoint and its settings', async () => {
+  const scale = { VQ_mean: 1, VQ_std: 2, MQ_mean: 0.5, MQ_std: 4, TA_mean: -1, TA_std: 0.5 };
+  const checkpoint = join(folder, 'model.safetensors');
+  const weights = weightsOf(3);
+  const stored = [...(await weights.toHost())].map(([name, host]) => [`base_model.model.${name}`, host] as const);
+  weights.dispose();
+  await writeSafetensors(checkpoint, new Map(stored));
+  const modelConfig = join(folder, 'model_config.json');
+  await writeFile(modelConfig, JSON.stringify({ model_config: { output_dim: 3 }, inference_config: scale }));
+  const tokenizer = join(folder, 'tokenizer.json');
+  const opened = await openVideoAlign({ checkpoint, modelConfig, tokenizer, template }, small);
+  const made = judge({ scale }, 3);
+  const video = clips(1);
+  const [got, want] = [opened, made].map((reward) => reward.score(video, ['fox']));
+  expect(await got!.data()).toBeAllClose(await want!.data(), { atol: 1e-5 });
+  opened.dispose();
+  made.dispose();
 });
 
 test('twenty steps along the gradient raise the score', async () => {
