@@ -140,7 +140,7 @@ export class UserSession implements Session {
       const outcome = this.#outcome as Outcome;
       if (!outcome.ok) throw outcome.error;
       const value = await Promise.race([outcome.value, interrupted]);
-      await Promise.race([Promise.all(this.#running?.deferred ?? []), interrupted]);
+      await Promise.race([this.#settleDeferred(), interrupted]);
       if (!outcome.hasValue || value === undefined) return { ok: true };
       return { ok: true, ...(await Promise.race([toMimeBundle(value), interrupted])) };
     } catch (error) {
@@ -148,6 +148,13 @@ export class UserSession implements Session {
     } finally {
       Atomics.store(this.#isInCell, 0, 0);
       this.#running = null;
+    }
+  }
+
+  /** Waits for everything that the cell deferred, and for what that defers in turn. */
+  async #settleDeferred(): Promise<void> {
+    for (let batch = this.#running?.deferred.splice(0); batch?.length; batch = this.#running?.deferred.splice(0)) {
+      await Promise.all(batch);
     }
   }
 

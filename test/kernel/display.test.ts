@@ -45,6 +45,15 @@ n = 200; chart.refresh();`,
   expect(updates.at(-1)?.['data']).toMatchObject({ 'text/plain': '200' });
 });
 
+test('a last drawing that takes its time is awaited', async () => {
+  const { published } = await kernel.execute(
+    `let state = 0;
+const drawing = live(() => ({ now: state, [Symbol.for('Jupyter.display')]: async function () { await new Promise((r) => setTimeout(r, 40)); return { 'text/plain': String((this as { now: number }).now) }; } }), { everyMs: 60 });
+for (state = 1; state < 4; state++) drawing.refresh();`,
+  );
+  expect(ofType(published, 'update_display_data').at(-1)?.['data']).toEqual({ 'text/plain': '4' });
+});
+
 test('bundles that take their time arrive in the order of the calls', async () => {
   const { published } = await kernel.execute(
     `const slow = (text: string, ms: number) => ({ [Symbol.for('Jupyter.display')]: async () => { await new Promise((r) => setTimeout(r, ms)); return { 'text/plain': text }; } });
