@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { list, use } from '../engine/index.ts';
+import { type EngineEntry, list, use } from '../engine/index.ts';
 import { resolveEncoder } from '../show/index.ts';
 import { readManifest, verifyWeights } from '../study/index.ts';
 import { describeWeights } from './inspect-weights.ts';
@@ -35,7 +35,7 @@ function line({ what, state, detail, fix }: Finding): string {
 
 /** Everything the doctor looks at. Never throws: a check that fails is a finding. */
 async function examine(): Promise<Finding[]> {
-  const engines = await Promise.all(list().map(({ name }) => examineEngine(name)));
+  const engines = await Promise.all(list().map(examineEngine));
   return [version(), node(), machine(), ...engines, await weights(), await video(), build(), python(), jupyter()];
 }
 
@@ -61,7 +61,8 @@ function machine(): Finding {
   };
 }
 
-async function examineEngine(name: ReturnType<typeof list>[number]['name']): Promise<Finding> {
+async function examineEngine({ name, reason }: EngineEntry): Promise<Finding> {
+  if (reason !== null) return { what: `engine ${name}`, state: 'missing', detail: reason };
   try {
     const { device, versions } = await use(name);
     const detail = Object.entries(versions).map(([library, version]) => `${library} ${version}`);

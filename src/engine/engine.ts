@@ -6,7 +6,7 @@
 import type { TensorContainer } from '@tensorflow/tfjs';
 
 /** Engines by name. */
-export type EngineName = 'onnx' | 'cpu';
+export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 
 /** Options of `use`. Threads and spinning are fixed by the first use in a process. */
 export interface EngineOptions {
@@ -14,6 +14,10 @@ export interface EngineOptions {
   threads?: number;
   /** Workers spin while they wait: faster steps, a busy core. Default true. */
   spin?: boolean;
+  /** `tensorflow`: the folder that holds libtensorflow. Default: found, see src/engine/tensorflow/library.ts. */
+  library?: string;
+  /** `finite`: each operation is run at once and the first that makes a NaN or an infinity throws. Slow. */
+  check?: 'finite';
   /** Recorded operations that force a run. Default 20,000. */
   maxPending?: number;
   /** Compiled graphs kept. Default 256. */

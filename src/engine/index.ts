@@ -11,3 +11,5 @@ export type {
 } from './engine.ts';
 export * from './ops/index.ts';
 export { compile, current, type EngineEntry, flush, list, profile, report, use } from './select.ts';
+export { type InstallOptions, installTensorflow } from './tensorflow/install.ts';
+export type { TensorflowLibrary } from './tensorflow/library.ts';

@@ -1,4 +1,5 @@
 /** Choosing an engine and asking it things. Choosing is a call: importing this library computes nothing. */
+import { checkFinite } from './check.ts';
 import type {
   Compiled,
   CompileStatus,
@@ -10,24 +11,42 @@ import type {
   TensorFunction,
 } from './engine.ts';
 import { registerGradients } from './gradients.ts';
+import { findRuntime } from './onnx/library.ts';
+import { findTensorflow } from './tensorflow/find.ts';
+import { tf } from './tf.ts';
 
 /** An engine that `use` can start. */
 export interface EngineEntry {
   readonly name: EngineName;
   readonly description: string;
+  /** Whether its library is there; `use` may still fail to load it. */
+  readonly available: boolean;
+  /** Why not, and how to get it; null when available. */
+  readonly reason: string | null;
 }
+
+/** Looks for what an engine needs, without loading it. Throws with what is missing and the command that installs it. */
+const finders: Readonly<Record<EngineName, () => unknown>> = {
+  onnx: findRuntime,
+  tensorflow: findTensorflow,
+  cpu: () => undefined,
+};
 
 const starters: Readonly<Record<EngineName, (options: EngineOptions) => Promise<Engine>>> = {
   onnx: async (options) => (await import('./onnx/engine.ts')).startOnnx(options),
+  tensorflow: async (options) => (await import('./tensorflow/engine.ts')).startTensorflow(options),
   cpu: async () => (await import('./cpu/engine.ts')).startCpu(),
 };
 
 const descriptions: Readonly<Record<EngineName, string>> = {
   onnx: 'records operations and runs whole steps on ONNX Runtime; the default',
+  tensorflow: 'runs each operation at once on TensorFlow, on a GPU where it sees one; tfjs-node without its addon',
   cpu: "TensorFlow.js's own interpreter: slow, the reference in tests",
 };
 
 let active: Engine | undefined;
+/** Checked kernels must see each call, so that nothing is replayed. */
+let isChecking = false;
 
 function isEngineName(name: string): name is EngineName {
   return Object.hasOwn(starters, name);
@@ -45,18 +64,33 @@ function resolveName(name: string): EngineName {
 /**
  * Starts an engine and makes it the one that tensors are computed on. `auto` takes REWARD_FORCING_ENGINE if set,
  * else onnx. Tensors made before stay where they are and move over when an operation of the new engine uses them.
+ * `check: 'finite'` names the first operation that makes a NaN or an infinity, until the next `use` of the engine.
  * Throws with the command that helps when something is missing.
  */
 export async function use(name: EngineName | 'auto', options: EngineOptions = {}): Promise<EngineReport> {
   const engine = await starters[resolveName(name)](options);
   registerGradients();
+  isChecking = options.check === 'finite';
+  checkFinite(tf.getBackend(), isChecking);
   active = engine;
   return engine.report();
 }
 
-/** The engines there are. */
+/** The engines there are: which are available, and what the others lack. Looks for libraries, loads none. */
 export function list(): EngineEntry[] {
-  return Object.entries(descriptions).map(([name, description]) => ({ name: name as EngineName, description }));
+  return (Object.keys(descriptions) as EngineName[]).map((name) => {
+    const reason = missing(name);
+    return { name, description: descriptions[name], available: reason === null, reason };
+  });
+}
+
+function missing(name: EngineName): string | null {
+  try {
+    finders[name]();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** Name of the engine in use; null before the first `use`. */
@@ -107,7 +141,8 @@ export function compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R
     perEngine.set(engine.name, known);
     return known;
   };
-  return Object.assign((...args: A): R => forCurrent()(...args), {
+  const call = (...args: A): R => (isChecking ? (tf.tidy(() => fn(...args) as never) as R) : forCurrent()(...args));
+  return Object.assign(call, {
     status: (): CompileStatus => forCurrent().status(),
     dispose: (): void => {
       for (const compiled of perEngine.values()) compiled.dispose();

@@ -169,8 +169,8 @@ test('a profile names the operations of a function, and leaves nothing behind', 
   const calls = new Map(operations.map(({ operation, calls }) => [operation, calls]));
   expect(calls.get('MatMul')).toBe(1);
   expect(calls.get('Tanh')).toBe(1);
-    // a maximum asks for NaN beside
-    expect([calls.get('ReduceSum'), calls.get('ReduceMax')]).toEqual([1, 2]);
+  // a maximum asks for NaN beside
+  expect([calls.get('ReduceSum'), calls.get('ReduceMax')]).toEqual([1, 2]);
   expect(engine.report().memoryBytes).toBe(memoryBytes);
   expect(tf.memory().numTensors).toBe(numTensors);
   x.dispose();
@@ -194,7 +194,7 @@ describe('choosing an engine', () => {
   });
 
   test('unknown names and changed threads say what to do', async () => {
-    await expect(engine.use('gpu' as never)).rejects.toThrow(/unknown engine 'gpu'.*onnx, cpu, auto/);
+    await expect(engine.use('gpu' as never)).rejects.toThrow(/unknown engine 'gpu'.*onnx, tensorflow, cpu, auto/);
     const { threads } = engine.report();
     await expect(engine.use('onnx', { threads: threads + 1 })).rejects.toThrow(/new process/);
     expect(engine.current()).toBe('onnx');

@@ -1,5 +1,6 @@
 /** The reference engine: TensorFlow.js's own cpu backend. Slow, complete, computes at once. */
-import type { Compiled, Engine, EngineReport, Profile, TensorFunction } from '../engine.ts';
+import { compileEager, profileEager } from '../eager.ts';
+import type { Engine, EngineReport } from '../engine.ts';
 import { tf } from '../tf.ts';
 
 /** The cpu backend, without the advice that it prints at its first write in Node. */
@@ -25,29 +26,15 @@ function report(): EngineReport {
   };
 }
 
-/** Runs the function each time; temporary tensors are disposed of, as on every engine. */
-function compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R> {
-  let recorded = 0;
-  const call = (...args: A): R => {
-    recorded++;
-    return tf.tidy(() => fn(...args) as never) as R;
-  };
-  return Object.assign(call, {
-    status: () => ({ replayed: 0, recorded, plans: 0, reason: 'the cpu engine does not compile' }),
-    dispose: () => undefined,
-  });
-}
-
-/** Wall time alone: the cpu backend does not tell its kernels apart. */
-function profile(work: () => void): Profile {
-  const start = performance.now();
-  tf.tidy(work);
-  return { wallMs: performance.now() - start, operations: [] };
-}
-
 /** Makes the cpu backend current. */
 export async function startCpu(): Promise<Engine> {
   quietCpuBackend();
   await tf.setBackend('cpu');
-  return { name: 'cpu', flush: () => undefined, report, profile, compile };
+  return {
+    name: 'cpu',
+    flush: () => undefined,
+    report,
+    profile: profileEager,
+    compile: (fn) => compileEager('cpu', fn),
+  };
 }

@@ -2,9 +2,9 @@
  * The ONNX Runtime library and the C functions used, bound through koffi. Opaque pointers travel as plain
  * numbers (user-space addresses fit in 53 bits). Loading happens in `loadNative`, never on import.
  */
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import koffi, { type LibraryHandle } from 'koffi';
+import koffi from 'koffi';
+import { openLibrary } from '../native.ts';
+import { findRuntime, installCommand } from './library.ts';
 import { apiVersion, slots, tableLength } from './slots.ts';
 
 type Pointer = number;
@@ -60,37 +60,7 @@ export interface NativeApi {
   decodeString(address: Pointer): string;
 }
 
-/** Libraries already open. koffi unloads a library whose handle is collected, so the handles must live on. */
-const libraries: LibraryHandle[] = [];
 let native: NativeApi | undefined;
-
-const files: Partial<Record<NodeJS.Platform, readonly [runtime: string, c: string]>> = {
-  linux: ['libonnxruntime.so.1', 'libc.so.6'],
-  darwin: ['libonnxruntime.1.dylib', 'libSystem.B.dylib'],
-  win32: ['onnxruntime.dll', 'ucrtbase.dll'],
-};
-
-function open(path: string, fix: string): LibraryHandle {
-  try {
-    const library = koffi.load(path);
-    libraries.push(library);
-    return library;
-  } catch (cause) {
-    throw new Error(`engine onnx: cannot load ${path}: ${(cause as Error).message}. ${fix}`, { cause });
-  }
-}
-
-function runtimePath(name: string): string {
-  const require = createRequire(import.meta.url);
-  try {
-    const root = dirname(require.resolve('onnxruntime-node/package.json'));
-    return join(root, 'bin/napi-v6', process.platform, process.arch, name);
-  } catch (cause) {
-    throw new Error('engine onnx: the package onnxruntime-node is missing. Run: npm install onnxruntime-node@1.30', {
-      cause,
-    });
-  }
-}
 
 const p = 'uint64_t';
 
@@ -130,7 +100,7 @@ function bindTable(base: unknown): Record<string, unknown> {
   const [getApi, getVersion] = koffi.decode(base, koffi.array('void *', 2)) as [unknown, unknown];
   const version = koffi.call(getVersion, koffi.proto('const char *OrtGetVersionString()')) as string;
   const api = koffi.call(getApi, koffi.proto('void *OrtGetApi(uint32_t)'), apiVersion) as unknown;
-  if (!api) throw new Error(`engine onnx: ONNX Runtime ${version} is too old. Run: npm install onnxruntime-node@1.30`);
+  if (!api) throw new Error(`engine onnx: ONNX Runtime ${version} is too old. Run: ${installCommand}`);
   const table = koffi.decode(api, koffi.array('void *', tableLength)) as unknown[];
   const bound: Record<string, unknown> = { version };
   const types = signatures(koffi.out(koffi.pointer(p)));
@@ -149,12 +119,9 @@ function allocate(bytes: number): { address: Pointer; free(): void } {
 /** Opens the library and binds the functions, once per process. Throws with the command that installs what is missing. */
 export function loadNative(): NativeApi {
   if (native) return native;
-  const names = files[process.platform];
-  if (!names) throw new Error(`engine onnx: no ONNX Runtime for ${process.platform}. Use engine.use('cpu')`);
-  koffi.config({ sync_stack_size: 16 << 20, sync_heap_size: 2 << 20 });
-  const reinstall = 'Run: npm install onnxruntime-node@1.30, or use engine.use("cpu")';
-  const runtime = open(runtimePath(names[0]), reinstall);
-  const c = open(names[1], 'The C library of the system is needed');
+  const paths = findRuntime();
+  const runtime = openLibrary('onnx', paths.runtime, `Run: ${installCommand}, or use engine.use('cpu')`);
+  const c = openLibrary('onnx', paths.c, 'The C library of the system is needed');
   const base = runtime.func('OrtGetApiBase', 'void *', [])() as unknown;
   native = {
     ...bindTable(base),

@@ -1,0 +1,61 @@
+/**
+ * `engine.use(name, { check: 'finite' })`: every kernel of the backend is run at once, and the first whose result holds
+ * a NaN or an infinity that none of its inputs held throws. Kernels without inputs (fill) may make infinities.
+ */
+import type { DataType, KernelBackend, KernelConfig } from '@tensorflow/tfjs';
+import { tf } from './tf.ts';
+
+type Kernel = KernelConfig['kernelFunc'];
+type Call = Parameters<Kernel>[0];
+
+interface Handle {
+  dataId: object;
+  shape: number[];
+  dtype: DataType;
+}
+
+/** Kernels as they were, by backend. */
+const unchecked = new Map<string, readonly KernelConfig[]>();
+
+/** Turns the check of a backend's kernels on or off. */
+export function checkFinite(backendName: string, isOn: boolean): void {
+  const kept = unchecked.get(backendName);
+  if (isOn === (kept !== undefined)) return;
+  const configs = kept ?? tf.getKernelsForBackend(backendName);
+  for (const config of configs) {
+    tf.unregisterKernel(config.kernelName, backendName);
+    tf.registerKernel(isOn ? { ...config, kernelFunc: checked(config) } : config);
+  }
+  if (isOn) unchecked.set(backendName, configs);
+  else unchecked.delete(backendName);
+}
+
+function checked({ kernelName, kernelFunc }: KernelConfig): Kernel {
+  return (call) => {
+    const result = kernelFunc(call);
+    for (const output of [result].flat() as Handle[]) checkOutput(kernelName, output, call);
+    return result;
+  };
+}
+
+function checkOutput(kernelName: string, output: Handle, call: Call): void {
+  const backend = call.backend as KernelBackend;
+  const bad = firstBad(output, backend);
+  if (bad === null) return;
+  const inputs = Object.values(call.inputs).flat() as (Handle | undefined)[];
+  const present = inputs.filter((input) => input !== undefined && input !== null);
+  if (present.length === 0 || present.some((input) => firstBad(input, backend) !== null)) return;
+  const shapes = present.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(', ');
+  throw new Error(
+    `${kernelName}(${shapes}) made ${bad.value} at index ${bad.index} of its result ${output.dtype}[${output.shape}], ` +
+      "from finite inputs; found by engine.use(name, { check: 'finite' })",
+  );
+}
+
+/** The first NaN or infinity of a float tensor. */
+function firstBad({ dataId, dtype }: Handle, backend: KernelBackend): { index: number; value: number } | null {
+  if (dtype !== 'float32') return null;
+  const values = backend.readSync(dataId) as Float32Array;
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  return index < 0 ? null : { index, value: values[index]! };
+}
