@@ -1,0 +1,130 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
+import { hostTensor, PthError, SafetensorsError, writeSafetensors } from '../../src/io/index.ts';
+import {
+  diffusersName,
+  inspectWeights,
+  loadWan,
+  openCheckpoint,
+  wanPresets,
+  wanShapes,
+} from '../../src/model/index.ts';
+import type { Shapes } from '../../src/nn/index.ts';
+import { archive, dictionary, op, tensor } from '../io/pth-writer.ts';
+
+const { tiny } = wanPresets;
+let folder = '';
+beforeAll(async () => {
+  await use('cpu');
+});
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'inspect-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+async function safetensors(shapes: Shapes): Promise<string> {
+  const path = join(folder, 'weights.safetensors');
+  const zeros = [...shapes].map(([name, shape]) => {
+    return [name, hostTensor('float32', [...shape], new Float32Array(sizeOf(shape)))] as const;
+  });
+  await writeSafetensors(path, zeros);
+  return path;
+}
+
+/** A training checkpoint whose parts hold the tiny transformer, every weight full of the part's number. */
+async function training(parts: Record<string, number>): Promise<string> {
+  const records: Record<string, Uint8Array> = {};
+  const part = ([, value]: [string, number]): Buffer => {
+    const items = [...wanShapes(tiny)].flatMap(([name, shape]) => {
+      const key = String(Object.keys(records).length);
+      records[`a/data/${key}`] = new Uint8Array(new Float32Array(sizeOf(shape)).fill(value).buffer);
+      const stride = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+      const wrapped = `model._fsdp_wrapped_module.${name}`;
+      return [op.text(wrapped), tensor(key, sizeOf(shape), { shape: [...shape], stride })];
+    });
+    return Buffer.concat([op.dict, op.mark, ...items, op.setItems]);
+  };
+  const pickle = dictionary(Object.fromEntries(Object.entries(parts).map((entry) => [entry[0], part(entry)])));
+  const path = join(folder, 'student.pt');
+  await writeFile(path, archive({ 'a/data.pkl': pickle, ...records }));
+  return path;
+}
+
+describe('inspectWeights', () => {
+  test('a file under official names fits its preset', async () => {
+    const found = await inspectWeights(await safetensors(wanShapes(tiny)));
+    expect(found).toMatchObject({ format: 'safetensors', part: null, tensors: 69, dtypes: ['float32'] });
+    expect(found.fit).toMatchObject({
+      architecture: 'Wan transformer',
+      preset: 'tiny',
+      naming: 'official',
+      fits: true,
+    });
+    expect(String(found)).toContain('fits preset tiny; official names');
+  });
+
+  test('diffusers names are translated', async () => {
+    const renamed = new Map([...wanShapes(tiny)].map(([name, shape]) => [diffusersName(name), shape]));
+    const { fit } = await inspectWeights(await safetensors(renamed));
+    expect(fit).toMatchObject({ preset: 'tiny', naming: 'translated', fits: true, surplus: [] });
+  });
+
+  test('differences are listed by official names', async () => {
+    const shapes = new Map<string, readonly number[]>(wanShapes(tiny));
+    shapes.delete('head.modulation');
+    shapes.set('extra', [2]).set('head.head.bias', [3]);
+    const found = await inspectWeights(await safetensors(shapes));
+    expect(found.fit).toMatchObject({ fits: false, missing: ['head.modulation'], surplus: ['extra'] });
+    expect(found.fit?.misshapen).toEqual([{ name: 'head.head.bias', received: [3], wanted: [16] }]);
+    expect(String(found)).toContain('head.head.bias [3], wanted [16]');
+  });
+
+  test('unknown names fit nothing', async () => {
+    const found = await inspectWeights(await safetensors(new Map([['a', [1]]])));
+    expect(found.fit).toBeNull();
+    expect(String(found)).toContain('none that is known');
+  });
+
+  test('a training checkpoint shows its averaged generator', async () => {
+    const found = await inspectWeights(await training({ generator: 1, generator_ema: 2 }));
+    expect(found).toMatchObject({ format: 'pytorch', part: 'generator_ema' });
+    expect(found.fit).toMatchObject({ preset: 'tiny', naming: 'translated', fits: true, surplus: [] });
+  });
+
+  test('broken, executing and foreign files are refused', async () => {
+    const broken = join(folder, 'broken.safetensors');
+    await writeFile(broken, Buffer.alloc(16, 255));
+    await expect(inspectWeights(broken)).rejects.toThrow(SafetensorsError);
+    const hostile = join(folder, 'hostile.pt');
+    const call = Buffer.concat([op.global('os', 'system'), op.mark, op.text('true'), op.tuple, op.reduce]);
+    await writeFile(hostile, archive({ 'a/data.pkl': dictionary({ generator: call }) }));
+    await expect(inspectWeights(hostile)).rejects.toThrow(PthError);
+    await expect(inspectWeights(join(folder, 'notes.txt'))).rejects.toThrow(/no known ending/);
+  });
+});
+
+describe('openCheckpoint', () => {
+  test.each([
+    [undefined, 2],
+    ['generator', 1],
+  ])('loads the student under %s', async (part, value) => {
+    const path = await training({ generator: 1, generator_ema: 2 });
+    const file = await openCheckpoint(path, part === undefined ? {} : { part });
+    const weights = await loadWan(tiny, file.entries());
+    expect((await weights.get('head.head.bias').data())[0]).toBe(value);
+    weights.dispose();
+  });
+
+  test('a part that is not there is named', async () => {
+    const path = await training({ generator: 1 });
+    await expect(openCheckpoint(path, { part: 'critic' })).rejects.toThrow(/critic/);
+    await expect(openCheckpoint(await safetensors(new Map([['a', [1]]])), { part: 'x' })).rejects.toThrow(/part/);
+  });
+});
