@@ -3,8 +3,6 @@
  * when it can, and says what it did. It knows tensors, kernels and memory; it must not know models, samplers,
  * rewards or training. One folder per engine; nothing is loaded before `use` asks for it.
  */
-import type { TensorContainer } from '@tensorflow/tfjs';
-
 /** Engines by name. */
 export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 
@@ -44,9 +42,6 @@ export interface EngineReport {
   /** Kernels that the engine lacks and that ran on the reference engine instead, with their number of calls. */
   readonly fallbacks: Readonly<Record<string, number>>;
 }
-
-/** Tensors, arrays and objects of them, or nothing. */
-export type Result = TensorContainer;
 
 /** A function that computes on tensors. */
 export type TensorFunction<A extends readonly unknown[], R> = (...args: A) => R;

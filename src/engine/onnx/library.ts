@@ -25,8 +25,9 @@ export function findRuntime(): { readonly runtime: string; readonly c: string } 
 }
 
 function packageFolder(): string {
+  const require = createRequire(import.meta.url);
   try {
-    return dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+    return dirname(require.resolve('onnxruntime-node/package.json'));
   } catch (cause) {
     throw new Error(`engine onnx: the package onnxruntime-node is missing. Run: ${installCommand}`, { cause });
   }
