@@ -93,7 +93,7 @@ export class Language {
 
   /** Type checks and converts a cell. Throws DiagnosticsError. */
   convert(code: string, cell: string): ConvertedCell {
-    if (this.#pending && readsAny(this.typescript, code, this.#free(this.#pending.library))) this.#declareLibrary();
+    this.#prepare(code);
     this.#work.maps = [];
     this.#work.namesOnly = declaredNames(this.typescript, code).length > 0;
     const result = this.#converter.convert(this.#declarations, code);
@@ -115,19 +115,20 @@ export class Language {
   }
 
   complete(code: string, position: number): Completion {
-    this.#declareLibrary();
+    this.#prepare(code);
     const found = this.#converter.complete(this.#declarations, code, position);
     const kinds = new Map((found.original?.entries ?? []).map((entry) => [entry.name, entry.kind as string]));
     const matches = found.candidates.map((text) => {
       const kind = kinds.get(text) ?? '';
       return { text, kind: COMPLETION_KINDS[kind] ?? kind };
     });
-    return { start: found.start, end: found.end, matches };
+    const namespaces = this.#namespacesAt(code, found.start, position);
+    return { start: found.start, end: found.end, matches: [...namespaces, ...matches] };
   }
 
   /** Type and documentation of the symbol at or just before `position`; null when there is none. */
   inspect(code: string, position: number): string | null {
-    this.#declareLibrary();
+    this.#prepare(code);
     for (const at of [position, position - 1]) {
       if (at < 0) continue;
       const info = this.#converter.inspect(this.#declarations, code, at);
@@ -140,25 +141,28 @@ export class Language {
     this.#converter.close();
   }
 
-  /** Declares the library's namespaces, unless that has been done. */
-  #declareLibrary(): void {
-    const prelude = this.#pending;
+  /** Declares the library's namespaces when the code is the first to read one. */
+  #prepare(code: string): void {
+    if (!this.#pending || !readsAny(this.typescript, code, this.#free(this.#pending.library))) return;
+    const { library } = this.#pending;
     this.#pending = null;
-    if (!prelude) return;
     this.#onLibrary();
-    this.#declare(prelude.library);
+    this.#declare(library);
+  }
+
+  /** Namespaces that the word before the cursor may become and that are not declared yet. */
+  #namespacesAt(code: string, start: number, position: number): Completion['matches'] {
+    const word = code.slice(start, position);
+    if (!this.#pending || word === '' || code[start - 1] === '.') return [];
+    const names = this.#free(this.#pending.library).filter((name) => name.startsWith(word));
+    return names.map((text) => ({ text, kind: 'module' }));
   }
 
   /** Adds imports to the scope of all cells; what they import is there at run time already. */
   #declare(imports: Imports): void {
     const names = this.#free(imports);
     if (names.length === 0) return;
-    try {
-      const code = `import { ${names.join(', ')} } from ${JSON.stringify(imports.from)};`;
-      this.commit(this.convert(code, 'prelude.ts').converted);
-    } catch (error) {
-      process.stderr.write(`kernel: no types for the built-in names: ${(error as Error).message}\n`);
-    }
+    this.#declarations += `import { ${names.join(', ')} } from ${JSON.stringify(imports.from)};\n`;
   }
 
   /** The names that no cell has declared as its own. */

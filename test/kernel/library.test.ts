@@ -12,6 +12,11 @@ beforeAll(async () => {
 
 afterAll(() => kernel.stop());
 
+test('completion offers a namespace by its first letters, before the library is read', async () => {
+  const { content } = await kernel.request('shell', 'complete_request', { code: 'samp', cursor_pos: 4 });
+  expect(content['matches']).toContain('sampler');
+});
+
 const NAMESPACES = ['dataset', 'engine', 'evaluate', 'model', 'reward', 'sampler', 'show', 'study', 'tf', 'train'];
 
 test.each(NAMESPACES)('completion knows the members of %s', async (name) => {
