@@ -6,6 +6,7 @@ export * from './guidance.ts';
 export * from './multistep.ts';
 export * from './noise-table.ts';
 export * from './parameterisation.ts';
+export * from './pipeline/index.ts';
 export * from './rollout.ts';
 export * from './schedule.ts';
 export * from './self-rollout.ts';

@@ -1,0 +1,2 @@
+export * from './generate-causal.ts';
+export * from './request.ts';

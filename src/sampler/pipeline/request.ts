@@ -1,0 +1,66 @@
+import type { Tensor } from '../../engine/tf.ts';
+import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
+import type { WanConfig } from '../../model/wan/index.ts';
+import type { Weights } from '../../nn/index.ts';
+
+/** Turns captions into context rows [B, n, text_dim]; a `PromptEncoder` is one. */
+export interface ContextEncoder {
+  encode(captions: readonly string[]): Tensor;
+}
+
+/** The three networks of a Wan pipeline; the weights stay the caller's. */
+export interface WanModel {
+  readonly dit: { readonly weights: Weights; readonly config: WanConfig };
+  readonly vae: { readonly weights: Weights; readonly config: VaeConfig };
+  readonly text: ContextEncoder;
+}
+
+/** What to generate. */
+export interface VideoRequest {
+  readonly prompt: string;
+  /** Of PyTorch's CPU generator (default 0). */
+  readonly seed?: number | bigint;
+  /** Pixels, [width, height] (default [832, 480], as Wan2.1-T2V-1.3B). */
+  readonly size?: readonly [width: number, height: number];
+  /** Pixel frames, 1 + a multiple of the temporal stride (default 81). */
+  readonly frames?: number;
+}
+
+/** Shape [F, C, H, W] of a request's latents. */
+export interface LatentSize {
+  readonly frames: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Token frames that the rotary tables of the original reach. */
+const maxTokenFrames = 1024;
+
+/**
+ * Size of the latents of a request.
+ *
+ * @throws RangeError if the sides are no multiples of stride times patch, or the frames do not fit the strides or
+ * the rotary tables.
+ */
+export function latentSize({ dit, vae }: Pick<WanModel, 'dit' | 'vae'>, request: VideoRequest): LatentSize {
+  const { size: [width, height] = [832, 480], frames = 81 } = request;
+  const { time, space } = vaeStrides(vae.config);
+  const [patchTime, ...patch] = dit.config.patch_size;
+  checkSide('width', width, space * patch[1]);
+  checkSide('height', height, space * patch[0]);
+  const latents = latentShape(vae.config, { frames, height, width });
+  const tokenFrames = latents.frames / patchTime;
+  if (!Number.isInteger(frames) || frames < 1 || (frames - 1) % time !== 0 || !Number.isInteger(tokenFrames)) {
+    throw new RangeError(`frames: wanted 1 + a multiple of ${time}, received ${frames}`);
+  }
+  if (tokenFrames > maxTokenFrames) {
+    throw new RangeError(`frames: wanted at most ${1 + (maxTokenFrames * patchTime - 1) * time}, received ${frames}`);
+  }
+  return latents;
+}
+
+function checkSide(name: string, value: number, multiple: number): void {
+  if (Number.isInteger(value) && value >= multiple && value % multiple === 0) return;
+  throw new RangeError(`size: wanted a ${name} that is a multiple of ${multiple}, received ${value}`);
+}
