@@ -4,7 +4,7 @@
  * needs when it runs, so that help and the kernel start at once.
  */
 import { join } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DemoFlags } from './cli/demo.ts';
 import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
@@ -45,6 +45,7 @@ function program(): Command {
     .description('what is installed, what is missing, and the command for each')
     .option('--weights <file>', 'describe a file of weights instead')
     .action(async (flags: { weights?: string }) => (await import('./cli/doctor.ts')).doctor(flags));
+  addEngineInstall(root);
   // Only for the help text: these go to the kernel's own command line before this one is read.
   root.command('kernel').description('install the Jupyter kernel: kernel install [--user | --prefix FOLDER]');
   root.command('notebook').description('run a notebook without Python: notebook run FILE [--html FILE]');
@@ -77,9 +78,24 @@ function addSample(root: Command): void {
   );
 }
 
+function addEngineInstall(root: Command): void {
+  root
+    .command('engine')
+    .description('engines that need a library of their own')
+    .command('install')
+    .addArgument(new Argument('<name>', 'the engine').choices(['tensorflow']))
+    .description('fetch the library of an engine by pip, into .venv-tensorflow')
+    .option('--gpu', 'the wheel for NVIDIA GPUs')
+    .action(async (_: string, { gpu = false }: { gpu?: boolean }) => {
+      const { installTensorflow } = await import('./engine/index.ts');
+      const { api } = await installTensorflow({ gpu, onCommand: (text) => process.stdout.write(`${text}\n`) });
+      process.stdout.write(`the tensorflow engine uses ${api}\n`);
+    });
+}
+
 function addEngine(command: Command): Command {
   return command
-    .addOption(new Option('--engine <name>', 'onnx, cpu or auto').default('auto'))
+    .addOption(new Option('--engine <name>', 'onnx, tensorflow, cpu or auto').default('auto'))
     .addOption(new Option('--threads <count>', 'threads to compute on').argParser(wholeNumber));
 }
 

@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Lab, missing, openLab } from './jupyterlab.ts';
@@ -30,7 +31,7 @@ describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped
 
   const cell = (index: number) => page.locator('.jp-NotebookPanel .jp-CodeCell').nth(index);
   const prompt = (index: number) => cell(index).locator('.jp-InputArea-prompt').textContent();
-  const isRunning = async (index: number): Promise<boolean> => (await prompt(index)).includes('[*]');
+  const isRunning = async (index: number): Promise<boolean> => (await prompt(index))?.includes('[*]') ?? false;
   const menu = async (name: string, item: string): Promise<void> => {
     await page.click(`.lm-MenuBar-itemLabel:text-is("${name}")`);
     await page.click(`.lm-Menu-itemLabel:text-is("${item}")`);
