@@ -1,2 +1,3 @@
+export * from './generate.ts';
 export * from './generate-causal.ts';
 export * from './request.ts';
