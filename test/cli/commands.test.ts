@@ -25,7 +25,11 @@ test.each([
   ['no command', [], /Usage: reward-forcing/],
   ['an unknown option', ['demo', '--colour'], /unknown option '--colour'/],
   ['an unknown recipe', ['demo', '--recipe', 'huge'], /no recipe "huge": use study or smoke/],
-  ['an unknown engine', ['demo', '--out', folder, '--engine', 'abacus'], /no engine "abacus": use onnx, tensorflow, cpu, auto/],
+  [
+    'an unknown engine',
+    ['demo', '--out', folder, '--engine', 'abacus'],
+    /no engine "abacus": use onnx, tensorflow, cpu, auto/,
+  ],
   ['a number of threads that is none', ['demo', '--threads', 'many'], /whole number/],
   ['an unknown network', ['sample', 'x', '--network', 'gan'], /no network "gan": use teacher/],
   ['a prompt outside the vocabulary', ['sample', 'a pink digit'], /a pink digit.*for example "a red digit/],
