@@ -3,6 +3,7 @@ export * from './clip.ts';
 export * from './host-tensor.ts';
 export { openPth, type PthFile } from './pth.ts';
 export { PthError } from './pth-error.ts';
+export { refusalOf } from './refusal.ts';
 export * from './safetensors.ts';
 export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';
 export { openShards } from './safetensors-shards.ts';

@@ -1,16 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
-const refusals: Readonly<Record<string, string>> = {
-  EACCES: 'there is no permission to write to it',
-  EPERM: 'there is no permission to write to it',
-  EROFS: 'its file system is read-only',
-  ENOSPC: 'its file system is full',
-  ENOTDIR: 'a part of the path is a file',
-  EEXIST: 'a part of the path is a file',
-  ENOENT: 'its file system does not allow new folders there',
-};
+import { refusalOf } from '../io/index.ts';
 
 /**
  * Makes a folder if need be and proves that it can be written to, so that hours of work do not end in a refusal.
@@ -25,7 +16,8 @@ export async function prepareFolder(path: string): Promise<void> {
     await rm(probe);
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
-    throw new Error(`cannot write to the folder ${path}: ${refusals[code] ?? message}; choose another folder`, {
+    const missing = code === 'ENOENT' ? 'its file system does not allow new folders there' : message;
+    throw new Error(`cannot write to the folder ${path}: ${refusalOf(error) ?? missing}; choose another folder`, {
       cause: error,
     });
   }

@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { type HostTensor, writeAtomic } from '../io/index.ts';
+import { type HostTensor, refusalOf, writeAtomic } from '../io/index.ts';
 import {
   type CheckpointTensors,
   type Manifest,
@@ -135,21 +135,12 @@ function stepOf(line: string): number {
   }
 }
 
-const refusals: Readonly<Record<string, string>> = {
-  EACCES: 'there is no permission to write to it',
-  EPERM: 'there is no permission to write to it',
-  EROFS: 'its file system is read-only',
-  ENOSPC: 'its file system is full',
-  ENOTDIR: 'a part of the path is a file',
-  EEXIST: 'a part of the path is a file',
-};
-
 /** Run `work`, with the usual refusals of the file system said in words. */
 async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const why = refusals[(error as NodeJS.ErrnoException).code ?? ''];
+    const why = refusalOf(error);
     if (!why) throw error;
     throw new Error(`cannot write to the run folder ${path}: ${why}; give another folder`, { cause: error });
   }
