@@ -82,3 +82,31 @@ export function toBfloat16(values: Float32Array): Uint16Array {
   }
   return narrow;
 }
+
+/**
+ * Rounds float32 values to half-precision bit patterns (to nearest, ties to even; from 65,520 on infinite; NaN stays
+ * NaN). Relative error of normal values at most 2^-11.
+ */
+export function toFloat16(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer as ArrayBuffer, values.byteOffset, values.length);
+  const narrow = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]!;
+    narrow[i] = ((word >>> 16) & 0x8000) | halfMagnitude(word & 0x7fffffff, Math.abs(values[i]!));
+  }
+  return narrow;
+}
+
+/** Pattern of a magnitude given as float32 bits and as value; below 2^-14 halves are multiples of 2^-24. */
+function halfMagnitude(word: number, value: number): number {
+  if (word > 0x7f800000) return 0x7e00;
+  if (word >= 0x477ff000) return 0x7c00;
+  if (word < 0x38800000) return roundToEven(value * 2 ** 24);
+  return (word - 0x38000000 + 0xfff + ((word >>> 13) & 1)) >>> 13;
+}
+
+function roundToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return floor + Number(rest > 0.5 || (rest === 0.5 && floor % 2 === 1));
+}

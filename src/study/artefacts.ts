@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSafetensors, writeSafetensors } from '../io/index.ts';
+import { type HostTensor, hostTensor, openSafetensors, toFloat16, toFloat32, writeSafetensors } from '../io/index.ts';
 import { Weights } from '../nn/index.ts';
 
 /** Names of the networks, in the order in which they are trained. */
@@ -42,16 +42,18 @@ export function hasArtefact(folder: string, name: ArtefactName): boolean {
   return existsSync(artefactPath(folder, name));
 }
 
-/** Writes weights with their configuration. */
+/** Writes weights in half precision with their configuration: every later stage starts from what the file holds. */
 export async function saveArtefact(
   folder: string,
   name: ArtefactName,
   { weights, config, about = {} }: { weights: Weights; config: object; about?: Record<string, string> },
 ): Promise<void> {
-  await writeSafetensors(artefactPath(folder, name), await weights.toHost(), {
-    ...about,
-    config: JSON.stringify(config),
-  });
+  const halves = [...(await weights.toHost())].map(([key, host]) => [key, half(host)] as const);
+  await writeSafetensors(artefactPath(folder, name), halves, { ...about, config: JSON.stringify(config) });
+}
+
+function half(host: HostTensor): HostTensor {
+  return hostTensor('float16', host.shape, toFloat16(toFloat32(host)));
 }
 
 /** Reads weights back. Throws with the command that makes them when they are not there. */

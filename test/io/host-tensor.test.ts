@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { clipFrame, createClip, elementCount, hostTensor, toBfloat16, toFloat32 } from '../../src/io/index.ts';
+import {
+  clipFrame,
+  createClip,
+  elementCount,
+  hostTensor,
+  toBfloat16,
+  toFloat16,
+  toFloat32,
+} from '../../src/io/index.ts';
 
 describe('widening', () => {
   test.each([
@@ -30,6 +38,18 @@ describe('widening', () => {
     const values = new Float32Array([1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -3.5, Number.POSITIVE_INFINITY, Number.NaN]);
     const narrow = hostTensor('bfloat16', [6], toBfloat16(values));
     expect(Array.from(toFloat32(narrow))).toEqual([1, 1, 1 + 2 ** -6, -3.5, Number.POSITIVE_INFINITY, Number.NaN]);
+  });
+
+  test('every half-precision value survives widening and narrowing, neighbours round to even', () => {
+    const patterns = Uint16Array.from({ length: 0x7c01 }, (_, i) => i);
+    const values = toFloat32(hostTensor('float16', [patterns.length], patterns));
+    expect(toFloat16(values)).toEqual(patterns);
+    expect(toFloat16(values.map((value) => -value)).subarray(1)).toEqual(patterns.map((i) => i | 0x8000).subarray(1));
+    const halfway = Float32Array.from({ length: 0x7bff }, (_, i) => (values[i]! + values[i + 1]!) / 2);
+    expect(toFloat16(halfway)).toEqual(Uint16Array.from({ length: 0x7bff }, (_, i) => i + (i % 2)));
+    expect(Array.from(toFloat16(new Float32Array([65519, 65520, 1e30, Number.NaN])))).toEqual([
+      0x7bff, 0x7c00, 0x7c00, 0x7e00,
+    ]);
   });
 
   test('integers and booleans become numbers', () => {
