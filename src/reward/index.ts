@@ -20,6 +20,7 @@ export {
   reflLoss,
   type TruncatedPrompt,
 } from './imagereward.ts';
+export * from './lens/index.ts';
 export { motionReward } from './motion.ts';
 export * from './preference/index.ts';
 export * from './small/index.ts';

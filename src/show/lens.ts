@@ -1,0 +1,107 @@
+import { clipFrame } from '../io/clip.ts';
+import { frameImage, type RgbImage } from '../io/image.ts';
+import type { Provenance } from '../io/image-text.ts';
+import type { RewardLens } from '../reward/index.ts';
+import { drawCurve } from './curve-svg.ts';
+import { type Figure, figure } from './figure.ts';
+import { type HeatMap, heatImage, heatMaximum } from './heat.ts';
+import { drawSheet, fitImage, noteStyle, type Sheet, titleStyle } from './panels.ts';
+import { readSeries } from './series.ts';
+import { fitText, ink, pixelRatio } from './theme.ts';
+
+/** Options of `lens`. */
+export interface LensOptions {
+  title?: string;
+  /** Width of a panel. */
+  panelWidth?: number;
+  provenance?: Provenance;
+}
+
+/** A picture with a name above and a note below. */
+interface Panel {
+  name: string;
+  note: string;
+  image: RgbImage;
+}
+
+const [margin, gap, curveHeight] = [12, 14, 170];
+
+/**
+ * What a reward sees: the frame, the slope of the score on its pixels (red: brighter is better, blue: darker is), what
+ * covering each place costs (red: the score is earned there), the frame after a climb on its pixels, and the reward
+ * along the clip. Both maps lie on a faint print of the frame.
+ *
+ * @example lens(await reward.lens(imageReward, clip, 'a red fox in the snow'))
+ */
+export function lens(looked: RewardLens, options: LensOptions = {}): Figure {
+  const { reward, frame, prompt } = looked;
+  const { title = `${reward} on frame ${frame}: ${prompt}`, provenance = {} } = options;
+  const climbed = looked.climb ? `, ${number(looked.climb.scores.at(-1))} after a climb` : '';
+  return figure({
+    text: `${title} (score ${number(looked.score)}${climbed})`,
+    png: async () => drawSheet(await layout(looked, title, options)),
+    provenance,
+  });
+}
+
+function number(value: number = Number.NaN): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+function panelsOf(looked: RewardLens): Panel[] {
+  const { clip, frame, score, gradient, occlusion, climb } = looked;
+  const picture = clipFrame(clip, frame);
+  const heat = (name: string, data: Float32Array): Panel => {
+    const map: HeatMap = { data, height: clip.height, width: clip.width };
+    return { name, note: `full colour ±${number(heatMaximum(map))}`, image: heatImage(map, picture) };
+  };
+  const panels = [{ name: `frame ${frame}`, note: `score ${number(score)}`, image: frameImage(clip, frame) }];
+  if (gradient) panels.push(heat('gradient', brightness(gradient)));
+  panels.push(heat('cost of covering', occlusion.data));
+  if (climb) {
+    const reached = { ...clip, data: climb.picture, frames: 1 };
+    const note = `score ${number(climb.scores.at(-1))} after ${climb.scores.length - 1} steps`;
+    panels.push({ name: 'after a climb', note, image: frameImage(reached, 0) });
+  }
+  return panels;
+}
+
+/** Slope by the brightness of each pixel: the sum over its channels, [H, W, 3] -> [H, W]. */
+function brightness(gradient: Float32Array): Float32Array {
+  return Float32Array.from({ length: gradient.length / 3 }, (_, i) => {
+    return gradient[3 * i]! + gradient[3 * i + 1]! + gradient[3 * i + 2]!;
+  });
+}
+
+async function layout(looked: RewardLens, title: string, { panelWidth = 144 }: LensOptions): Promise<Sheet> {
+  const panels = panelsOf(looked);
+  const images = await Promise.all(panels.map(({ image }) => fitImage(image, panelWidth)));
+  const top = margin + 26 + 20;
+  const tallest = Math.max(...images.map((image) => image.height / pixelRatio));
+  const width = images.reduce((sum, image) => sum + image.width / pixelRatio + gap, 2 * margin - gap);
+  const big = { size: 15, weight: 'bold' } as const;
+  const texts: Sheet['texts'][number][] = [
+    { text: fitText(title, width - 2 * margin, big.size, big.weight), x: margin, y: margin + 13, style: big },
+  ];
+  const placed: Sheet['images'][number][] = [];
+  let x = margin;
+  for (const [i, image] of images.entries()) {
+    const span = image.width / pixelRatio;
+    const { name, note } = panels[i]!;
+    placed.push({ image, x, y: top });
+    texts.push({ text: fitText(name, span, titleStyle.size!, 'bold'), x, y: top - 6, style: titleStyle });
+    const below = { text: fitText(note, span + gap, noteStyle.size!), x: x + span / 2, y: top + tallest + 13 };
+    texts.push({ ...below, style: { ...noteStyle, fill: ink.muted } });
+    x += span + gap;
+  }
+  const curveTop = top + tallest + 22;
+  const drawing = `<g transform="translate(0,${curveTop})">${await curveOf(looked, width)}</g>`;
+  return { width, height: curveTop + curveHeight, images: placed, texts, drawing };
+}
+
+/** The reward along the clip. */
+function curveOf({ curve, reward }: RewardLens, width: number): Promise<string> {
+  const yLabel = curve.meaning === 'score' ? reward : `${reward} lost when the frame stands still`;
+  const lines = readSeries({ [reward]: curve.values });
+  return drawCurve({ lines, raw: [null], options: { width, height: curveHeight, xLabel: 'frame', yLabel } });
+}
