@@ -4,9 +4,10 @@ import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type EngineEntry, list, use } from '../engine/index.ts';
+import { inspectWeights } from '../model/index.ts';
 import { resolveEncoder } from '../show/index.ts';
 import { readManifest, verifyWeights } from '../study/index.ts';
-import { describeWeights } from './inspect-weights.ts';
+import { UsageError } from './failure.ts';
 import { packageRoot, packageVersion } from './package.ts';
 
 /** One line of the report. `fix` is the command that helps where something is missing. */
@@ -20,13 +21,22 @@ interface Finding {
 /** Prints what is here; fails when something that the library needs does not work. */
 export async function doctor({ weights }: { weights?: string }): Promise<void> {
   if (weights !== undefined) {
-    process.stdout.write(`${await describeWeights(weights)}\n`);
+    process.stdout.write(`${await inspected(weights)}\n`);
     return;
   }
   const findings = await examine();
   process.stdout.write(`${findings.map(line).join('\n')}\n`);
   const failed = findings.filter(({ state }) => state === 'failed').map(({ what }) => what);
   if (failed.length > 0) throw new Error(`${failed.join(', ')} failed: the lines above say what helps`);
+}
+
+/** What a file of weights holds. An ending that no reader has is a wrong call, a damaged file a failure. */
+async function inspected(path: string): Promise<string> {
+  try {
+    return String(await inspectWeights(path));
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--weights: ${error.message}`, { cause: error }) : error;
+  }
 }
 
 function line({ what, state, detail, fix }: Finding): string {

@@ -26,6 +26,7 @@ export async function openShards(path: string): Promise<SafetensorsFile> {
     has: (name) => places.has(name),
     info: (name) => shardOf(name).info(name),
     read: (name) => shardOf(name).read(name),
+    readSync: (name) => shardOf(name).readSync(name),
     async *entries() {
       for (const [shard, file] of shards) {
         for await (const entry of file.entries()) if (places.get(entry[0]) === shard) yield entry;

@@ -1,4 +1,5 @@
 /** Reading and writing of safetensors files: https://github.com/huggingface/safetensors (format description). */
+import { closeSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeAtomic } from './atomic.ts';
 import { bytesOf, bytesPerElement, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
@@ -22,6 +23,8 @@ export interface SafetensorsFile {
   info(name: string): TensorInfo;
   /** Reads one tensor: its own bytes only. */
   read(name: string): Promise<HostTensor>;
+  /** As `read`, at once: for work that cannot wait, such as a transformer that reads block by block. */
+  readSync(name: string): HostTensor;
   /** Reads tensors one after the other, in file order. */
   entries(): AsyncGenerator<[string, HostTensor]>;
 }
@@ -63,6 +66,7 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
     has: (name) => tensors.has(name),
     info,
     read: (name) => withFile(path, (file) => readTensor(file, info(name))),
+    readSync: (name) => readTensorSync(path, info(name)),
     async *entries() {
       const file = await open(path, 'r');
       try {
@@ -107,15 +111,34 @@ async function readTensor(file: FileHandle, place: TensorInfo): Promise<HostTens
   return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
 }
 
+function readTensorSync(path: string, { dtype, shape, begin, byteLength }: TensorInfo): HostTensor {
+  const bytes = new Uint8Array(byteLength);
+  const file = openSync(path, 'r');
+  try {
+    for (let done = 0; done < byteLength; ) {
+      const count = readSync(file, bytes, done, Math.min(part, byteLength - done), begin + done);
+      if (count === 0) throw cutShort(begin + done, `${path}: `);
+      done += count;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return hostTensor(dtype, shape, viewBytes(dtype, bytes));
+}
+
 /** One system call moves at most 2 GiB, so long ranges come in parts. */
+const part = 1 << 30;
+
+function cutShort(at: number, where: string = ''): SafetensorsError {
+  return new SafetensorsError(`${where}the file ends at byte ${at}; has it been cut since it was opened?`);
+}
+
 async function readBytes(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
-  const part = 1 << 30;
   const bytes = new Uint8Array(length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await file.read(bytes, done, Math.min(part, length - done), begin + done);
-    if (bytesRead === 0)
-      throw new SafetensorsError(`the file ends at byte ${begin + done}; has it been cut since it was opened?`);
+    if (bytesRead === 0) throw cutShort(begin + done);
     done += bytesRead;
   }
   return bytes;

@@ -10,6 +10,8 @@ export interface Checkpoint {
   names(): string[];
   info(name: string): { readonly dtype: HostDType; readonly shape: readonly number[] };
   read(name: string): Promise<HostTensor>;
+  /** As `read`, at once; PyTorch files cannot. */
+  readonly readSync?: (name: string) => HostTensor;
   /** Reads tensors one after the other; what `loadWan`, `loadVae` and `loadUmt5` take. */
   entries(): AsyncGenerator<[string, HostTensor]>;
 }

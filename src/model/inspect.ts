@@ -1,10 +1,7 @@
 /** What a file of weights holds, and which of the known architectures it fits. */
 import { parameterCount, type Shapes } from '../nn/index.ts';
-import { imageRewardPresets, imageRewardShapes } from './blip/index.ts';
+import { type Architecture, architectures } from './architectures.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { umt5OfficialName, umt5Presets, umt5Shapes } from './text/index.ts';
-import { vaeDiffusersName, vaePresets, vaeShapes } from './vae/index.ts';
-import { officialNames, wanPresets, wanShapes } from './wan/index.ts';
 
 /** A weight whose shape is not the preset's. */
 export interface MisshapenWeight {
@@ -66,48 +63,10 @@ export async function inspectWeights(
   return { ...found, toString: () => inspectionText(found) };
 }
 
-/** A preset to compare with. */
-interface Candidate {
-  readonly architecture: string;
-  readonly preset: string;
-  readonly shapes: Shapes;
-  readonly rename: (name: string) => string | null;
-}
-
-function candidates(): Candidate[] {
-  return [
-    ...Object.entries(wanPresets).map(([preset, config]) => {
-      return { architecture: 'Wan transformer', preset, shapes: wanShapes(config), rename: officialNames(config) };
-    }),
-    ...Object.entries(vaePresets).map(([preset, config]) => {
-      const shapes = vaeShapes(config);
-      const official = new Map([...shapes.keys()].map((name) => [vaeDiffusersName(config, name), name]));
-      const rename = (name: string): string => official.get(name) ?? name;
-      return { architecture: 'Wan VAE', preset, shapes, rename };
-    }),
-    ...Object.entries(umt5Presets).map(([preset, config]) => {
-      return { architecture: 'umT5 encoder', preset, shapes: umt5Shapes(config), rename: umt5Name };
-    }),
-    ...Object.entries(imageRewardPresets).map(([preset, config]) => {
-      const rename = (name: string): string => name;
-      return { architecture: 'ImageReward', preset, shapes: imageRewardShapes(config), rename };
-    }),
-  ];
-}
-
-function umt5Name(name: string): string | null {
-  const isTransformers = name === 'shared.weight' || name.startsWith('encoder.');
-  try {
-    return isTransformers ? umt5OfficialName(name) : name;
-  } catch {
-    return name;
-  }
-}
-
 /** The preset with the fewest differences, among those of which the file has at least half the names. */
-function nearestFit(shapes: Shapes): WeightsFit | null {
-  const fits = candidates()
-    .map((candidate) => ({ fit: compare(candidate, shapes), size: candidate.shapes.size }))
+function nearestFit(received: Shapes): WeightsFit | null {
+  const fits = architectures(received)
+    .map((candidate) => ({ fit: compare(candidate, received), size: candidate.wanted.size }))
     .filter(({ fit, size }) => fit.missing.length < size / 2)
     .map(({ fit }) => fit);
   return fits.sort((a, b) => differences(a) - differences(b))[0] ?? null;
@@ -117,20 +76,18 @@ function differences({ missing, surplus, misshapen }: WeightsFit): number {
   return missing.length + surplus.length + misshapen.length;
 }
 
-function compare({ architecture, preset, shapes, rename }: Candidate, received: Shapes): WeightsFit {
-  const named = [...received].map(([name, shape]) => [name, rename(name), shape] as const);
-  const official = new Map(named.flatMap(([, name, shape]) => (name === null ? [] : [[name, shape] as const])));
-  const missing = [...shapes.keys()].filter((name) => !official.has(name));
-  const misshapen = [...shapes].flatMap(([name, wanted]) => {
-    const shape = official.get(name);
-    return shape === undefined || String(shape) === String(wanted) ? [] : [{ name, received: shape, wanted }];
+function compare({ architecture, preset, wanted, official }: Architecture, received: Shapes): WeightsFit {
+  const missing = [...wanted.keys()].filter((name) => !official.has(name));
+  const misshapen = [...wanted].flatMap(([name, shape]) => {
+    const found = official.get(name);
+    return found === undefined || String(found) === String(shape) ? [] : [{ name, received: found, wanted: shape }];
   });
   return {
     architecture,
     preset,
-    naming: named.some(([name, to]) => name !== to) ? 'translated' : 'official',
+    naming: [...official.keys()].some((name) => !received.has(name)) ? 'translated' : 'official',
     missing,
-    surplus: [...official.keys()].filter((name) => !shapes.has(name)),
+    surplus: [...official.keys()].filter((name) => !wanted.has(name)),
     misshapen,
     fits: missing.length === 0 && misshapen.length === 0,
   };

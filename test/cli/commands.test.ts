@@ -2,6 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { writeSafetensors } from '../../src/io/index.ts';
+import * as model from '../../src/model/index.ts';
+import { archive, dictionary, op } from '../io/pth-writer.ts';
 import { cli, testFolder } from './run.ts';
 
 const folder = await testFolder();
@@ -87,16 +89,29 @@ test('doctor finds an ffmpeg setting that names no program', async () => {
 
 test('doctor --weights says what a file holds and which model it fits', async () => {
   const path = join(folder, 'wan.safetensors');
-  const tensor = (...shape: number[]) => {
+  const shapes = model.wanShapes(model.wanPresets.tiny);
+  const tensors = [...shapes].map(([name, shape]) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    return { dtype: 'float32' as const, shape, data };
-  };
-  const blocks = [0, 1].map((i) => [`model.blocks.${i}.modulation`, tensor(1, 6, 64)] as const);
-  await writeSafetensors(path, [['model.patch_embedding.weight', tensor(64, 4, 1, 2, 2)], ...blocks]);
+    return [`model.${name}`, { dtype: 'float32' as const, shape: [...shape], data }] as const;
+  });
+  await writeSafetensors(path, tensors.slice(1));
   const { code, out } = await cli(['doctor', '--weights', path]);
   expect(code).toBe(0);
-  expect(out).toContain('3 tensors, 1,792 numbers, float32');
-  expect(out).toContain('Wan transformer, dim 64, 2 layers (preset tiny), under "model"');
+  expect(out).toContain('68 tensors, 139,472 numbers, float32');
+  expect(out).toContain('Wan transformer; is nearest to, but does not fit, preset tiny; translated names');
+  expect(out).toMatch(/missing \(1\):\n {2}patch_embedding\.weight/);
+});
+
+test('doctor --weights refuses a file that would run code, and an ending that no reader has', async () => {
+  const hostile = join(folder, 'hostile.pt');
+  const call = Buffer.concat([op.global('os', 'system'), op.mark, op.text('true'), op.tuple, op.reduce]);
+  await writeFile(hostile, archive({ 'a/data.pkl': dictionary({ generator: call }) }));
+  const refused = await cli(['doctor', '--weights', hostile]);
+  expect(refused.code).toBe(1);
+  expect(refused.err).toMatch(/hostile\.pt: .*os/);
+  const unknown = await cli(['doctor', '--weights', join(folder, 'weights.gguf')]);
+  expect(unknown.code).toBe(2);
+  expect(unknown.err).toMatch(/no known ending/);
 });
 
 test('doctor --weights on a truncated file names the file and what is wrong', async () => {

@@ -5,15 +5,24 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { use } from '../../src/engine/index.ts';
 import { hostTensor, PthError, SafetensorsError, writeSafetensors } from '../../src/io/index.ts';
 import {
+  blip,
+  clip,
   diffusersName,
+  dino,
   inspectWeights,
   loadWan,
   openCheckpoint,
+  qwen2vl,
+  raft,
+  umt5Presets,
+  umt5Shapes,
+  vae,
   wanPresets,
   wanShapes,
 } from '../../src/model/index.ts';
 import type { Shapes } from '../../src/nn/index.ts';
 import { archive, dictionary, op, tensor } from '../io/pth-writer.ts';
+import { writeSparse } from './sparse-file.ts';
 
 const { tiny } = wanPresets;
 let folder = '';
@@ -108,6 +117,47 @@ describe('inspectWeights', () => {
     await expect(inspectWeights(hostile)).rejects.toThrow(PthError);
     await expect(inspectWeights(join(folder, 'notes.txt'))).rejects.toThrow(/no known ending/);
   });
+});
+
+/** Names under PEFT with a low-rank change of each projection of the language model. */
+function peft(shapes: Shapes): Shapes {
+  const named = [...shapes].flatMap(([name, shape]): [string, readonly number[]][] => {
+    const [, module] = /^(model\.layers\..*_proj)\.weight$/.exec(name) ?? [];
+    if (module === undefined) return [[`base_model.model.${name}`, shape]];
+    const path = `base_model.model.${module}`;
+    return [
+      [`${path}.base_layer.weight`, shape],
+      [`${path}.lora_A.default.weight`, [4, shape[1]!]],
+      [`${path}.lora_B.default.weight`, [shape[0]!, 4]],
+    ];
+  });
+  return new Map(named);
+}
+
+test.each<[string, string, number, Shapes]>([
+  ['Wan transformer', 'wan2.1-t2v-1.3b', 1_418_996_800, wanShapes(wanPresets['wan2.1-t2v-1.3b'])],
+  ['Wan transformer', 'wan2.1-t2v-14b', 14_288_491_584, wanShapes(wanPresets['wan2.1-t2v-14b'])],
+  ['Wan VAE', 'wan2.1', 126_892_531, vae.vaeShapes(vae.vaePresets['wan2.1'])],
+  ['umT5 encoder', 'umt5-xxl', 5_680_910_336, umt5Shapes(umt5Presets['umt5-xxl'])],
+  ['CLIP', 'vit-b-32', 151_277_313, clip.clipShapes(clip.clipPresets['vit-b-32'])],
+  ['CLIP', 'vit-l-14', 427_616_513, clip.clipShapes(clip.clipPresets['vit-l-14'])],
+  ['DINO', 'dino_vitb16', 85_798_656, dino.dinoShapes(dino.dinoPresets.dino_vitb16)],
+  ['RAFT', 'raft_large', 0, raft.raftShapes(raft.raftPresets.raft_large)],
+  ['RAFT', 'raft_small', 0, raft.raftShapes(raft.raftPresets.raft_small)],
+  ['ImageReward', 'imagereward-v1.0', 0, blip.imageRewardShapes(blip.imageRewardPresets['imagereward-v1.0'])],
+  ['Qwen2-VL', 'videoalign', 0, qwen2vl.qwen2VlRewardShapes(qwen2vl.qwen2VlPresets.videoalign, 3)],
+  ['Qwen2-VL', 'videoalign', 0, peft(qwen2vl.qwen2VlRewardShapes(qwen2vl.qwen2VlPresets.videoalign, 3))],
+])('the full list of %s %s is recognised', async (architecture, preset, parameters, shapes) => {
+  const found = await inspectWeights(await writeSparse(join(folder, 'full.safetensors'), shapes));
+  if (parameters > 0) expect(found.parameters).toBe(parameters);
+  expect(found.fit).toMatchObject({ architecture, preset, fits: true, missing: [], surplus: [], misshapen: [] });
+});
+
+test.each([
+  ['wan2.1-t2v-1.3b', 825],
+  ['wan2.1-t2v-14b', 1095],
+] as const)('%s has %i tensors', (preset, count) => {
+  expect(wanShapes(wanPresets[preset]).size).toBe(count);
 });
 
 describe('openCheckpoint', () => {

@@ -61,6 +61,11 @@ function headShapes(width: number): Entry[] {
 /** What the checkpoint holds beside: projections of BLIP's contrastive loss and a buffer of positions. */
 const unused = /^blip\.(vision_proj|text_proj)\.|\.position_ids$/;
 
+/** The name itself, or null for what the score does not read. */
+export function imageRewardName(name: string): string | null {
+  return unused.test(name) ? null : name;
+}
+
 /**
  * Weights of ImageReward from the tensors of `ImageReward.pt`; those that the score does not use are left out.
  *
@@ -72,5 +77,5 @@ export function loadImageReward(
   entries: CheckpointEntries,
   options?: WeightsOptions,
 ): Promise<Weights> {
-  return loadChecked(imageRewardShapes(config), entries, (name) => (unused.test(name) ? null : name), options);
+  return loadChecked(imageRewardShapes(config), entries, imageRewardName, options);
 }

@@ -1,4 +1,11 @@
 export { type ClipConfig, clipConfigOf, clipPresets, type HfClipConfig } from './config.ts';
 export { clipImageFeatures, clipLogits, clipTextFeatures, normalised } from './forward.ts';
 export { type ClipTokenizer, openClipTokenizer } from './tokenizer.ts';
-export { type ClipLoadOptions, type ClipTowers, clipOpenaiName, clipShapes, loadClip } from './weights.ts';
+export {
+  type ClipLoadOptions,
+  type ClipTowers,
+  clipOfficialShapes,
+  clipOpenaiName,
+  clipShapes,
+  loadClip,
+} from './weights.ts';

@@ -103,6 +103,19 @@ export function clipOpenaiName(name: string): string {
   return moduleNames.reduce((result, [from, to]) => result.replace(from, to), name);
 }
 
+/** Shapes of a checkpoint as they are under OpenAI's names: q, k, v joined, projections transposed, sizes left out. */
+export function clipOfficialShapes(received: Shapes): Shapes {
+  const official = new Map<string, readonly number[]>();
+  for (const [name, shape] of received) {
+    if (unused.test(name)) continue;
+    const isPart = /\.self_attn\.[qkv]_proj\./.test(name);
+    const isProjection = /^(visual|text)_projection\.weight$/.test(name);
+    const [rows = 1, ...rest] = shape;
+    official.set(clipOpenaiName(name), isPart ? [3 * rows, ...rest] : isProjection ? [...shape].reverse() : shape);
+  }
+  return official;
+}
+
 /** Entries under OpenAI's names: q, k, v joined, projections transposed; those that are so already pass through. */
 async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator<[string, WeightSource]> {
   const waiting = new Map<string, Record<string, Tensor>>();

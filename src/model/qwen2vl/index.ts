@@ -11,7 +11,13 @@ export {
 } from './frames.ts';
 export { type PatchGrid, patchCount, patchPlaces } from './grid.ts';
 export { type Qwen2VlTokens, qwen2VlLanguage } from './language.ts';
-export { type LoraConfig, loadQwen2VlReward, type Qwen2VlLoadOptions, qwen2VlOfficialName } from './load.ts';
+export {
+  type LoraConfig,
+  loadQwen2VlReward,
+  type Qwen2VlLoadOptions,
+  qwen2VlName,
+  qwen2VlOfficialName,
+} from './load.ts';
 export { type MropePositions, mropePositions, sequentialPositions } from './positions.ts';
 export { type Qwen2VlInput, qwen2VlRewards, qwen2VlStates } from './reward-head.ts';
 export { qwen2VlVision } from './vision.ts';

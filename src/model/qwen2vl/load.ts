@@ -35,8 +35,17 @@ export function loadQwen2VlReward(
   entries: CheckpointEntries,
   { lora, outputs = 1, ...options }: Qwen2VlLoadOptions = {},
 ): Promise<Weights> {
-  const rename = (name: string) => (/^lm_head\.|rotary_(pos_)?emb\.inv_freq$/.test(name) ? null : name);
+  const rename = (name: string) => (unused.test(name) ? null : name);
   return loadChecked(qwen2VlRewardShapes(config, outputs), mergedEntries(entries, lora), rename, options);
+}
+
+/** The output matrix of the language model, and buffers. */
+const unused = /^lm_head\.|rotary_(pos_)?emb\.inv_freq$/;
+
+/** Official name of a weight in any of the published forms; null for LoRA factors and what the reward does not read. */
+export function qwen2VlName(name: string): string | null {
+  const official = qwen2VlOfficialName(name);
+  return unused.test(official) || /\.lora_[AB]\./.test(name) ? null : official;
 }
 
 /** Published name of a weight of the PEFT wrapper or of a newer transformers; other names come back as they are. */

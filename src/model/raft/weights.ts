@@ -139,6 +139,11 @@ function isSurplus(name: string, config: RaftConfig): boolean {
   return /\.num_batches_tracked$/.test(name) || new RegExp(`\\.layer\\d\\.0\\.norm${last}\\.`).test(name);
 }
 
+/** torchvision's name of a weight in torchvision's or the original's checkpoints; null for what no network reads. */
+export function raftNames(config: RaftConfig): (name: string) => string | null {
+  return (name) => (isSurplus(name, config) ? null : raftTorchvisionName(name));
+}
+
 /**
  * Weights of RAFT under torchvision's names from its checkpoints or the original's (`raft-things.pth`).
  *
@@ -146,6 +151,5 @@ function isSurplus(name: string, config: RaftConfig): boolean {
  * @example await loadRaft(raftPresets.raft_large, (await openPth('raft-things.pth')).entries())
  */
 export function loadRaft(config: RaftConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  const rename = (name: string) => (isSurplus(name, config) ? null : raftTorchvisionName(name));
-  return loadChecked(raftShapes(config), entries, rename, options);
+  return loadChecked(raftShapes(config), entries, raftNames(config), options);
 }

@@ -4,7 +4,7 @@ export { type DecodeOptions, decode, encode, encodePosterior, type Posterior, ty
 export { latentShape, type VaeConfig, vaeConfig, vaePresets, vaeStrides } from './config.ts';
 export { initVae } from './init.ts';
 export { decoderLayers, encoderLayers, type VaeLayer, type VaeLayerKind } from './layers.ts';
-export { loadVae, vaeDiffusersName } from './names.ts';
+export { loadVae, vaeDiffusersName, vaeOfficialNames } from './names.ts';
 export { vaeShapes } from './shapes.ts';
 export {
   type DecodedPiece,

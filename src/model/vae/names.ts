@@ -41,6 +41,12 @@ function blockName(config: VaeConfig, group: string | undefined, index: number):
   return `up_blocks.${level}.${place < blocks ? `resnets.${place}` : 'upsamplers.0'}`;
 }
 
+/** Official name of a weight under official or diffusers names; others come back as they are. */
+export function vaeOfficialNames(config: VaeConfig): (name: string) => string {
+  const official = new Map([...vaeShapes(config).keys()].map((name) => [vaeDiffusersName(config, name), name]));
+  return (name) => official.get(name) ?? name;
+}
+
 /**
  * Weights of a VAE from the tensors of a checkpoint under official or diffusers names.
  *
@@ -48,7 +54,5 @@ function blockName(config: VaeConfig, group: string | undefined, index: number):
  * @example await loadVae(vaePresets['wan2.1'], (await openPth('Wan2.1_VAE.pth')).entries())
  */
 export function loadVae(config: VaeConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  const shapes = vaeShapes(config);
-  const official = new Map([...shapes.keys()].map((name) => [vaeDiffusersName(config, name), name]));
-  return loadChecked(shapes, entries, (name) => official.get(name) ?? name, options);
+  return loadChecked(vaeShapes(config), entries, vaeOfficialNames(config), options);
 }

@@ -1,7 +1,6 @@
-import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
 import type { KeyValue, LayerTap } from './block.ts';
+import { boundedAttention } from './bounded-attention.ts';
 import { type CachePlan, extendLayer, type KvCache, planCache } from './cache.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches } from './embedding.ts';
@@ -9,6 +8,7 @@ import { runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
 import { tokenGrid, unpatchify } from './patches.ts';
 import { ropeOf } from './rope.ts';
 import { textSource } from './text-cache.ts';
+import type { WanWeights } from './wan-weights.ts';
 
 /** Options of {@link wanCachedForward}. */
 export interface WanCachedOptions {
@@ -39,7 +39,7 @@ export type WanCachedResult = {
  * const { velocity, cache } = wanCachedForward(weights, config, { x, t: 1000, context }, createCache(config, 1560));
  */
 export function wanCachedForward(
-  weights: Weights,
+  weights: WanWeights,
   config: WanConfig,
   { x, t, context }: WanInput,
   cache: KvCache,
@@ -59,9 +59,10 @@ export function wanCachedForward(
       tokens: embedPatches(weights, config, x),
       time,
       rope: ropeOf(config, grid, startFrame),
-      attend: (layer) => (q, own) => attention(q, ...recorded(seen, cache.layers[layer], own, plan)),
+      attend: (layer) => (q, own) => boundedAttention(q, ...recorded(seen, cache.layers[layer], own, plan)),
       text: textSource(weights, config, context, x.shape[0]!),
       onLayer: options.onLayer,
+      met: () => seen.at(-1)!,
     });
     const y = runHead(weights, config, hidden, time.e);
     return { velocity: unpatchify(config, y, grid), layers: seen };

@@ -5,7 +5,7 @@
  */
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { toTensor, type Weights } from '../../nn/index.ts';
+import { toTensor } from '../../nn/index.ts';
 import type { Attend, LayerTap } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches, embedTime } from './embedding.ts';
@@ -21,6 +21,7 @@ import {
   type Visibility,
   visibilityMask,
 } from './visibility.ts';
+import type { WanWeights } from './wan-weights.ts';
 
 /** Options of the causal training passes. */
 export interface WanCausalOptions {
@@ -44,7 +45,7 @@ const MASK_TOKENS = 4096;
  * @returns [B, F, H, W, out_dim]
  */
 export function wanCausalForward(
-  weights: Weights,
+  weights: WanWeights,
   config: WanConfig,
   { x, t, context }: WanInput,
   options: WanCausalOptions = {},
@@ -80,7 +81,7 @@ export interface WanTeacherForcingInput extends WanInput {
  * @throws RangeError for `independent_first_frame` or `local_attn_size`, which the reference leaves undefined.
  */
 export function wanTeacherForcing(
-  weights: Weights,
+  weights: WanWeights,
   config: WanConfig,
   { x, t, context, cleanX, cleanT = 0 }: WanTeacherForcingInput,
   options: WanCausalOptions = {},

@@ -1,13 +1,13 @@
-import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
 import type { LayerTap } from './block.ts';
+import { boundedAttention } from './bounded-attention.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches } from './embedding.ts';
 import { type Pass, runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
 import { tokenGrid, unpatchify } from './patches.ts';
 import { type Rope, ropeOf } from './rope.ts';
 import { textSource } from './text-cache.ts';
+import type { WanWeights } from './wan-weights.ts';
 
 /** Options of {@link wanForward}. */
 export interface WanForwardOptions {
@@ -31,7 +31,7 @@ export interface WanForwardOptions {
  * const velocity = wanForward(weights, config, { x, t: 937.5, context });
  */
 export function wanForward(
-  weights: Weights,
+  weights: WanWeights,
   config: WanConfig,
   { x, t, context }: WanInput,
   { seqLen, onLayer }: WanForwardOptions = {},
@@ -49,7 +49,7 @@ export function wanForward(
       attend:
         () =>
         (q, { k, v }) =>
-          attention(q, k, v, { mask }),
+          boundedAttention(q, k, v, { mask }),
       text: textSource(weights, config, context, x.shape[0]!),
       onLayer,
     };

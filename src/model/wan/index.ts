@@ -1,4 +1,5 @@
 export type { Attend, KeyValue, LayerTap } from './block.ts';
+export { boundedAttention, queriesAtOnce } from './bounded-attention.ts';
 export { type CachePlan, createCache, disposeCache, type KvCache, keepCache, planCache } from './cache.ts';
 export { type WanCachedOptions, type WanCachedResult, wanCachedForward } from './cached.ts';
 export { type WanCausalOptions, type WanTeacherForcingInput, wanCausalForward, wanTeacherForcing } from './causal.ts';
@@ -10,6 +11,7 @@ export type { WanInput } from './pass.ts';
 export { tokenGrid } from './patches.ts';
 export { type Rope, type RopeTables, ropeOf, ropeTables, ropeWidths, type TokenGrid } from './rope.ts';
 export { wanShapes } from './shapes.ts';
+export { type BlockSource, type SwappedWan, swappedWan } from './swapped.ts';
 export { type CrossAttnCache, createCrossAttnCache, disposeCrossAttnCache, type WanContext } from './text-cache.ts';
 export { sinusoid, type Timesteps, timestepEmbedding } from './timestep.ts';
 export {
@@ -20,3 +22,4 @@ export {
   type Visibility,
   visibilityMask,
 } from './visibility.ts';
+export type { LentResult, WanWeights } from './wan-weights.ts';

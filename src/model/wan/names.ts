@@ -35,13 +35,14 @@ export function diffusersName(official: string): string {
 
 /**
  * Official name of a weight in any published checkpoint: official, diffusers, or Self-Forcing's `model.` with the
- * wrappers of its training framework. Names that are none of these come back as they are.
+ * wrappers of its training framework; null for the parts that adversarial critics add. Names that are none of these
+ * come back as they are.
  */
-export function officialNames(config: WanConfig): (name: string) => string {
+export function officialNames(config: WanConfig): (name: string) => string | null {
   const translated = new Map([...wanShapes(config).keys()].map((name) => [diffusersName(name), name]));
   return (name) => {
     const plain = name.replace(wrappers, '').replace(/^model\./, '');
-    return translated.get(plain) ?? plain;
+    return critics.test(plain) ? null : (translated.get(plain) ?? plain);
   };
 }
 
@@ -54,7 +55,5 @@ export function officialNames(config: WanConfig): (name: string) => string {
  * @example await loadWan(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
  */
 export function loadWan(config: WanConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  const official = officialNames(config);
-  const rename = (name: string) => (critics.test(official(name)) ? null : official(name));
-  return loadChecked(wanShapes(config), entries, rename, options);
+  return loadChecked(wanShapes(config), entries, officialNames(config), options);
 }

@@ -1,13 +1,13 @@
 /** What every pass through the transformer shares, whatever its tokens see of each other. */
 import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
 import { type Attend, type KeyValue, type LayerTap, wanBlock } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { dense, embedTime, type TimeModulation } from './embedding.ts';
 import type { Rope } from './rope.ts';
 import type { WanContext } from './text-cache.ts';
 import { type Timesteps, timestepEmbedding } from './timestep.ts';
+import { type WanWeights, withBlock } from './wan-weights.ts';
 
 /** Input of a pass: noisy latents, their noise level, the text. */
 export interface WanInput {
@@ -30,6 +30,8 @@ export interface Pass {
   text: (layer: number) => KeyValue;
   /** Sees outputs by name: `blocks.0.self_attn`, `blocks.0`, `head`, ... */
   onLayer?: LayerTap | undefined;
+  /** The keys and values that the last call of `attend` met, where they outlive the pass. */
+  met?: () => KeyValue;
 }
 
 /**
@@ -47,7 +49,7 @@ export function sinusoidsOf(config: WanConfig, t: Timesteps, batch: number, fram
 
 /** Modulation for the tokens of `frames` token frames; timesteps as for {@link sinusoidsOf}. */
 export function timeOf(
-  weights: Weights,
+  weights: WanWeights,
   config: WanConfig,
   t: Timesteps,
   batch: number,
@@ -57,7 +59,7 @@ export function timeOf(
 }
 
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
-export function runBlocks(weights: Weights, config: WanConfig, pass: Pass): Tensor {
+export function runBlocks(weights: WanWeights, config: WanConfig, pass: Pass): Tensor {
   const { tokens, time, rope, onLayer } = pass;
   const [batch, length] = tokens.shape as [number, number];
   const times = time.e.shape[1]!;
@@ -66,14 +68,19 @@ export function runBlocks(weights: Weights, config: WanConfig, pass: Pass): Tens
     const name = `blocks.${layer}`;
     const tap: LayerTap = (part, output) => onLayer?.(`${name}.${part}`, output);
     const [attend, text] = [pass.attend(layer), pass.text(layer)];
-    x = wanBlock(weights.at(name), x, { config, e0: time.e0, rope, attend, text, tap });
+    const before = x;
+    const after = withBlock(weights, name, (block) => {
+      return { y: wanBlock(block, before, { config, e0: time.e0, rope, attend, text, tap }), ...pass.met?.() };
+    });
+    x = after.y;
+    if (weights.lend) before.dispose();
     onLayer?.(name, x);
   }
   return x;
 }
 
 /** Residual stream [B, T, S, D] to predictions [B, L, pt ph pw C_out]. */
-export function runHead(weights: Weights, config: WanConfig, x: Tensor, e: Tensor): Tensor {
+export function runHead(weights: WanWeights, config: WanConfig, x: Tensor, e: Tensor): Tensor {
   const [batch, times, size] = x.shape as [number, number, number];
   const rows = tf.reshape(e, [e.shape[0]!, times, 1, config.dim]);
   const modulation = tf.add(weights.get('head.modulation'), rows); // [1, 2, D] + [B, T, 1, D]

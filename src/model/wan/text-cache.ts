@@ -1,8 +1,8 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
 import { type KeyValue, textKeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedText } from './embedding.ts';
+import { type WanWeights, withBlock } from './wan-weights.ts';
 
 /** Keys and values of a text for every layer's cross-attention; computed once for a prompt, used by all passes. */
 export interface CrossAttnCache {
@@ -19,12 +19,10 @@ export type WanContext = Tensor | CrossAttnCache;
  *
  * @param context [B, n <= text_len, text_dim]
  */
-export function createCrossAttnCache(weights: Weights, config: WanConfig, context: Tensor): CrossAttnCache {
+export function createCrossAttnCache(weights: WanWeights, config: WanConfig, context: Tensor): CrossAttnCache {
   const layers = tf.tidy(() => {
     const text = embedText(weights, config, context);
-    return Array.from({ length: config.num_layers }, (_, i) =>
-      textKeyValue(weights.at(`blocks.${i}.cross_attn`), text, config),
-    );
+    return Array.from({ length: config.num_layers }, (_, i) => layerText(weights, config, i, text));
   });
   return { layers };
 }
@@ -40,7 +38,7 @@ export function disposeCrossAttnCache(cache: CrossAttnCache): void {
  * @throws RangeError if the text is of another batch, or the cache of another model.
  */
 export function textSource(
-  weights: Weights,
+  weights: WanWeights,
   config: WanConfig,
   context: WanContext,
   batch: number,
@@ -50,7 +48,12 @@ export function textSource(
   if (rows !== batch) throw new RangeError(`context: wanted a text for each of ${batch} samples, received ${rows}`);
   if (isCache) return cachedSource(config, context);
   const text = embedText(weights, config, context);
-  return (layer) => textKeyValue(weights.at(`blocks.${layer}.cross_attn`), text, config);
+  return (layer) => layerText(weights, config, layer, text);
+}
+
+/** Keys and values of the embedded text for one layer. */
+function layerText(weights: WanWeights, config: WanConfig, layer: number, text: Tensor): KeyValue {
+  return withBlock(weights, `blocks.${layer}`, (block) => textKeyValue(block.at('cross_attn'), text, config));
 }
 
 function cachedSource({ num_layers }: WanConfig, { layers }: CrossAttnCache): (layer: number) => KeyValue {

@@ -1,0 +1,49 @@
+/** What AMT sees of the two pictures: features that correlations are taken of, and a pyramid of features. */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import type { AmtConfig } from './config.ts';
+import { activeConv, conv } from './layers.ts';
+
+const epsilon = 1e-5;
+
+/** Features at an eighth of the resolution: [B, H, W, 3] -> [B, H/8, W/8, feat_dim]. */
+export function correlationFeatures(weights: Weights, images: Tensor): Tensor {
+  return tf.tidy(() => {
+    let x: Tensor = tf.relu(instanceNorm(conv(weights, 'conv1', images, 2)));
+    for (const stage of [1, 2, 3]) {
+      x = bottleneck(weights.at(`layer${stage}.0`), x, stage === 1 ? 1 : 2);
+      x = bottleneck(weights.at(`layer${stage}.1`), x, 1);
+    }
+    return conv(weights, 'conv2', x);
+  });
+}
+
+/** relu(x + f(x)), f ending in a ReLU of its own; a 1x1 convolution brings x to f's size where it strides. */
+function bottleneck(weights: Weights, x: Tensor, stride: number): Tensor {
+  return tf.tidy(() => {
+    const layer = (name: string, y: Tensor, step: number): Tensor => instanceNorm(conv(weights, name, y, step));
+    const narrow = tf.relu(layer('conv2', tf.relu(layer('conv1', x, 1)), stride));
+    const change = tf.relu(layer('conv3', narrow, 1));
+    return tf.relu(tf.add(stride === 1 ? x : layer('downsample.0', x, stride), change));
+  });
+}
+
+/** Mean 0 and variance 1 of each channel of each picture. */
+function instanceNorm(x: Tensor): Tensor {
+  const centred = tf.sub(x, pixelMean(x));
+  return tf.mul(centred, tf.rsqrt(tf.add(pixelMean(tf.square(centred)), epsilon)));
+}
+
+/** Mean over height and width, one after the other: a single long float32 sum loses digits. */
+function pixelMean(x: Tensor): Tensor {
+  return tf.mean(tf.mean(x, 2, true), 1, true);
+}
+
+/** Features at a half, a quarter, an eighth and a sixteenth of the resolution. */
+export function imagePyramid(weights: Weights, { channels }: AmtConfig, images: Tensor): Tensor[] {
+  let x = images;
+  return channels.map((_, i) => {
+    x = activeConv(weights, `pyramid${i + 1}.1`, activeConv(weights, `pyramid${i + 1}.0`, x, 2));
+    return x;
+  });
+}

@@ -1,0 +1,70 @@
+/** Layers that the parts of AMT share, on [B, H, W, C]. */
+import { conv2d } from '../../engine/ops/index.ts';
+import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { resample } from '../preprocess/index.ts';
+import { affine } from '../vit/index.ts';
+
+/** A convolution that keeps places: zero padding of half the kernel. */
+export function conv(weights: Weights, name: string, x: Tensor, stride: number = 1): Tensor {
+  const [weight, bias] = affine(weights, name);
+  return conv2d(x, weight, bias, { stride, padding: (weight.shape[3]! - 1) / 2 });
+}
+
+/** A convolution and a PReLU with a slope for each channel. */
+export function activeConv(weights: Weights, name: string, x: Tensor, stride: number = 1): Tensor {
+  return tf.prelu(conv(weights, `${name}.0`, x, stride), weights.get(`${name}.1.weight`));
+}
+
+/** A convolution and a leaky ReLU of slope 0.1. */
+export function leakyConv(weights: Weights, name: string, x: Tensor): Tensor {
+  return tf.leakyRelu(conv(weights, name, x), 0.1);
+}
+
+/** Twice the height and width by a transposed convolution of a 4x4 kernel [In, Out, 4, 4]. */
+export function doublingConv(weights: Weights, name: string, x: Tensor): Tensor {
+  const [weight, bias] = affine(weights, name);
+  const [batch, height, width] = x.shape as [number, number, number];
+  const kernel = tf.transpose(weight, [2, 3, 1, 0]) as Tensor4D; // [I, O, 4, 4] -> [4, 4, O, I]
+  const shape: [number, number, number, number] = [batch, 2 * height, 2 * width, weight.shape[1]!];
+  return tf.add(tf.conv2dTranspose(x as Tensor4D, kernel, shape, 2, 'same'), bias);
+}
+
+/** Bilinear resizing by a factor, without antialiasing, by the extents of pixels. */
+export function resize(x: Tensor, factor: number): Tensor {
+  if (factor === 1) return x;
+  const [, height, width] = x.shape as [number, number, number];
+  const plan = (from: number) => ({ from, to: Math.floor(from * factor) });
+  return resample(x, plan(height), plan(width), { kernel: 'bilinear', antialias: false });
+}
+
+/** x(p + flow(p)) by bilinear reading, the border repeated: x [B, H, W, C], flow [B, H, W, 2] as (right, down). */
+export function warp(x: Tensor, flow: Tensor): Tensor {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  return tf.tidy(() => {
+    const rows = tf.reshape(x, [batch * height * width, channels]);
+    const [u, v] = tf.split(tf.reshape(flow, [batch, height, width, 2]), 2, 3) as [Tensor, Tensor]; // [B, H, W, 1]
+    const across = taps(tf.add(u, tf.reshape(tf.range(0, width), [1, 1, width, 1])), width);
+    const down = taps(tf.add(v, tf.reshape(tf.range(0, height), [1, height, 1, 1])), height);
+    const starts = tf.reshape(tf.range(0, batch * height * width, height * width, 'int32'), [batch, 1, 1, 1]);
+    const read = (row: Tensor, column: Tensor): Tensor => {
+      const index = tf.add(tf.add(tf.mul(row, tf.scalar(width, 'int32')), column), starts);
+      return tf.reshape(tf.gather(rows, tf.reshape(index, [-1])), [batch, height, width, channels]);
+    };
+    const line = (row: Tensor): Tensor => mix(read(row, across.first), read(row, across.second), across.rest);
+    return mix(line(down.first), line(down.second), down.rest);
+  });
+}
+
+/** a (1 - t) + b t */
+function mix(a: Tensor, b: Tensor, t: Tensor): Tensor {
+  return tf.add(a, tf.mul(tf.sub(b, a), t));
+}
+
+/** The two pixels around each place on an axis, and how far it is towards the second. */
+function taps(places: Tensor, extent: number): { first: Tensor; second: Tensor; rest: Tensor } {
+  const within = tf.clipByValue(places, 0, extent - 1);
+  const base = tf.floor(within);
+  const second = tf.minimum(tf.add(base, 1), extent - 1);
+  return { first: tf.cast(base, 'int32'), second: tf.cast(second, 'int32'), rest: tf.sub(within, base) };
+}

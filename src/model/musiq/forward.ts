@@ -1,0 +1,119 @@
+/**
+ * MUSIQ: multi-scale image quality transformer, the scorer of VBench's imaging quality. Source: Ke et al. 2021,
+ * arXiv 2108.05997; IQA-PyTorch pyiqa/archs/musiq_arch.py.
+ */
+import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
+import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { affine, classToken, joinHeads, splitHeads } from '../vit/index.ts';
+import type { MusiqConfig } from './config.ts';
+import { multiscaleTokens, type ScaleTokens } from './tokens.ts';
+import { headName } from './weights.ts';
+
+const epsilon = { norm: 1e-6, root: 1e-6, block: 1e-4, weight: 1e-5 };
+const groups = 32;
+
+/**
+ * Quality scores [B] of pictures of any size, 0 to 100 for the `spaq` model. Pictures of one call have one size.
+ *
+ * @param images - [B, H, W, 3] in [0, 1]
+ */
+export function musiqScore(weights: Weights, config: MusiqConfig, images: Tensor): Tensor {
+  if (images.rank !== 4 || images.shape[3] !== 3) {
+    throw new RangeError(`images have shape [${images.shape}]; wanted [B, H, W, 3]`);
+  }
+  return tf.tidy(() => {
+    const scales = multiscaleTokens(config, tf.sub(tf.mul(images, 2), 1));
+    const encoder = weights.at('transformer_encoder');
+    const tokens = scales.map((scale) => embedded(weights, config, scale));
+    const start = tf.tile(encoder.get('cls'), [images.shape[0]!, 1, 1]);
+    let x: Tensor = tf.concat([start, ...tokens], 1); // [B, 1 + L, D]
+    for (let i = 0; i < config.num_layers; i++) {
+      x = encoderBlock(encoder.at(`transformer.encoderblock_${i}`), config.num_heads, x);
+    }
+    const seen = classToken(layerNorm(x, ...affine(encoder, 'encoder_norm'), epsilon.norm));
+    return meanOpinion(linear(seen, ...affine(weights, headName(config))), config);
+  });
+}
+
+/** [B, K] -> [B]: the value itself, or the mean of the scores 1..K under their softmax. */
+function meanOpinion(values: Tensor, { num_class }: MusiqConfig): Tensor {
+  if (num_class === 1) return tf.reshape(values, [-1]);
+  return tf.sum(tf.mul(tf.softmax(values), tf.range(1, num_class + 1)), 1);
+}
+
+/** Patches of one scale as tokens with their places and their scale: [B, L, D]. */
+function embedded(weights: Weights, config: MusiqConfig, { patches, places, scale }: ScaleTokens): Tensor {
+  return tf.tidy(() => {
+    const [batch, length, size] = patches.shape as [number, number, number];
+    const flat = tf.reshape(patches, [batch * length, size, size, 3]);
+    const features = tf.reshape(stem(weights, flat), [batch, length, -1]); // [B L, p/4, p/4, C] -> [B, L, p/4 p/4 C]
+    const tokens = linear(features, ...affine(weights, 'embedding'));
+    const encoder = weights.at('transformer_encoder');
+    const table = tf.squeeze(encoder.get('posembed_input.position_emb'), [0]); // [G², D]
+    const placed = tf.add(tokens, tf.gather(table, tf.tensor1d([...places], 'int32')));
+    return tf.add(placed, tf.slice(encoder.get('scaleembed_input.scale_emb'), [scale, 0], [1, config.hidden_size]));
+  });
+}
+
+/** A patch [N, p, p, 3] to features [N, p/4, p/4, 256]: a convolution, pooling and one bottleneck block. */
+function stem(weights: Weights, patches: Tensor): Tensor {
+  return tf.tidy(() => {
+    const root = standardConv(patches, weights.get('conv_root.weight'), 2);
+    const active = tf.relu(groupNorm(root, weights, 'gn_root', epsilon.root));
+    const pooled = tf.maxPool(samePad(active, 3, 2) as Tensor4D, 3, 2, 'valid');
+    return bottleneck(weights.at('block1'), pooled);
+  });
+}
+
+function bottleneck(weights: Weights, x: Tensor): Tensor {
+  const layer = (name: string, y: Tensor): Tensor => {
+    const wide = standardConv(y, weights.get(`conv${name}.weight`), 1);
+    return groupNorm(wide, weights, `gn${name}`, epsilon.block);
+  };
+  const narrow = tf.relu(layer('2', tf.relu(layer('1', x))));
+  return tf.relu(tf.add(layer('3', narrow), layer('_proj', x)));
+}
+
+/** A convolution with zero padding as TensorFlow has it and a kernel of mean 0 and deviation 1 for each output. */
+function standardConv(x: Tensor, weight: Tensor, stride: number): Tensor {
+  const [, ...rest] = weight.shape as [number, number, number, number];
+  const count = rest.reduce((product, extent) => product * extent, 1);
+  const centred = tf.sub(weight, tf.mean(weight, [1, 2, 3], true));
+  const variance = tf.div(tf.sum(tf.square(centred), [1, 2, 3], true), count - 1);
+  const kernel = tf.div(centred, tf.add(tf.sqrt(variance), epsilon.weight));
+  return conv2d(samePad(x, rest[1]!, stride), kernel, null, { stride });
+}
+
+/** Zeros around so that ceil(size / stride) windows fit, the odd one after. */
+function samePad(x: Tensor, kernel: number, stride: number): Tensor {
+  const [, height, width] = x.shape as [number, number, number];
+  const pad = (extent: number): [number, number] => {
+    const missing = Math.max(0, (Math.ceil(extent / stride) - 1) * stride + kernel - extent);
+    return [Math.floor(missing / 2), Math.ceil(missing / 2)];
+  };
+  const [rows, columns] = [pad(height), pad(width)];
+  return rows[1] + columns[1] === 0 ? x : tf.pad(x, [[0, 0], rows, columns, [0, 0]]);
+}
+
+/** Mean 0 and variance 1 within each of 32 groups of channels of each patch, then scale and shift. */
+function groupNorm(x: Tensor, weights: Weights, name: string, eps: number): Tensor {
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  const grouped = tf.reshape(x, [batch, height * width, groups, channels / groups]); // [N, HW, G, C/G]
+  const centred = tf.sub(grouped, tf.mean(grouped, [1, 3], true));
+  const scaled = tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), [1, 3], true), eps)));
+  const [gain, shift] = affine(weights, name);
+  return tf.add(tf.mul(tf.reshape(scaled, [batch, height, width, channels]), gain), shift);
+}
+
+/** Pre-norm block: x += attention(norm1 x); x += mlp(norm2 x). */
+function encoderBlock(weights: Weights, heads: number, x: Tensor): Tensor {
+  return tf.tidy(() => {
+    const normed = layerNorm(x, ...affine(weights, 'norm1'), epsilon.norm);
+    const part = (name: string): Tensor => splitHeads(linear(normed, ...affine(weights, `attention.${name}`)), heads);
+    const mixed = joinHeads(attention(part('query'), part('key'), part('value')));
+    const y = tf.add(x, linear(mixed, ...affine(weights, 'attention.out')));
+    const wide = linear(layerNorm(y, ...affine(weights, 'norm2'), epsilon.norm), ...affine(weights, 'mlp.fc1'));
+    return tf.add(y, linear(gelu(wide, 'erf'), ...affine(weights, 'mlp.fc2')));
+  });
+}

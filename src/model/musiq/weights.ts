@@ -1,0 +1,66 @@
+/** Names and shapes of MUSIQ's weights as IQA-PyTorch publishes them. */
+import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { affineShapes } from '../vit/index.ts';
+import { type MusiqConfig, stemChannels } from './config.ts';
+
+type Entry = [string, readonly number[]];
+
+/** Shape of every weight by its official name. */
+export function musiqShapes(config: MusiqConfig): Shapes {
+  const { hidden_size: width, patch_size, num_class, num_layers, spatial_pos_grid_size } = config;
+  const encoder = 'transformer_encoder';
+  return new Map<string, readonly number[]>([
+    ...stemShapes(),
+    ...affineShapes('embedding', width, stemChannels.wide * Math.floor(patch_size / 4) ** 2),
+    [`${encoder}.posembed_input.position_emb`, [1, spatial_pos_grid_size ** 2, width]],
+    [`${encoder}.scaleembed_input.scale_emb`, [config.longer_side_lengths.length + 1, width]],
+    [`${encoder}.cls`, [1, 1, width]],
+    ...affineShapes(`${encoder}.encoder_norm`, width),
+    ...Array.from({ length: num_layers }, (_, i) => `${encoder}.transformer.encoderblock_${i}`).flatMap((block) =>
+      blockShapes(block, width, config.mlp_dim),
+    ),
+    ...affineShapes(headName(config), num_class, width),
+  ]);
+}
+
+/** A head of one value is a layer of its own, one of several stands before a softmax. */
+export function headName({ num_class }: MusiqConfig): string {
+  return num_class > 1 ? 'head.0' : 'head';
+}
+
+function stemShapes(): Entry[] {
+  const { narrow, wide } = stemChannels;
+  return [
+    ['conv_root.weight', [narrow, 3, 7, 7]],
+    ...affineShapes('gn_root', narrow),
+    ['block1.conv1.weight', [narrow, narrow, 1, 1]],
+    ...affineShapes('block1.gn1', narrow),
+    ['block1.conv2.weight', [narrow, narrow, 3, 3]],
+    ...affineShapes('block1.gn2', narrow),
+    ['block1.conv3.weight', [wide, narrow, 1, 1]],
+    ...affineShapes('block1.gn3', wide),
+    ['block1.conv_proj.weight', [wide, narrow, 1, 1]],
+    ...affineShapes('block1.gn_proj', wide),
+  ];
+}
+
+function blockShapes(block: string, width: number, hidden: number): Entry[] {
+  return [
+    ...affineShapes(`${block}.norm1`, width),
+    ...['query', 'key', 'value', 'out'].flatMap((name) => affineShapes(`${block}.attention.${name}`, width, width)),
+    ...affineShapes(`${block}.norm2`, width),
+    ...affineShapes(`${block}.mlp.fc1`, hidden, width),
+    ...affineShapes(`${block}.mlp.fc2`, width, hidden),
+  ];
+}
+
+/**
+ * Weights of MUSIQ from the tensors of a published file (`musiq_spaq_ckpt-358bb6af.pth`).
+ *
+ * @throws Error listing the missing, surplus and misshapen weights by their official names.
+ * @example await loadMusiq(musiqPresets.spaq, (await openCheckpoint('musiq_spaq_ckpt-358bb6af.pth')).entries())
+ */
+export function loadMusiq(config: MusiqConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
+  return loadChecked(musiqShapes(config), entries, (name) => name.replace(/^(params|module)\./, ''), options);
+}

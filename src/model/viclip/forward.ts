@@ -1,0 +1,69 @@
+/**
+ * ViCLIP: CLIP for short videos. Source: Wang et al. 2023, arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and
+ * viclip_text.py as VBench carries them.
+ */
+import { layerNorm, linear } from '../../engine/ops/index.ts';
+import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
+import type { Weights } from '../../nn/index.ts';
+import { clipTextFeatures } from '../clip/index.ts';
+import { affine, classToken, patchTokens, selfAttention, withClassToken } from '../vit/index.ts';
+import { towerConfig, type ViclipConfig } from './config.ts';
+
+const epsilon = 1e-5;
+
+/**
+ * Video features [B, embed_dim], projected, not normalised: all patches of all frames attend to each other.
+ *
+ * @param videos - [B, F, S, S, 3], preprocessed as for CLIP, with the frames and the side of the configuration
+ */
+export function viclipVideoFeatures(weights: Weights, config: ViclipConfig, videos: Tensor): Tensor {
+  const { video_input_num_frames: frames, inputs_image_res: side } = config;
+  const [batch, ...size] = videos.shape as [number, number, number, number, number];
+  if (String(size) !== String([frames, side, side, 3])) {
+    throw new RangeError(`videos have shape [${videos.shape}]; wanted [B, ${frames}, ${side}, ${side}, 3]`);
+  }
+  return tf.tidy(() => {
+    const tower = weights.at('vision_encoder');
+    const tokens = videoTokens(tower, tf.reshape(videos, [batch * frames, side, side, 3]), batch);
+    let x = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
+    for (let i = 0; i < config.vision_layers; i++) {
+      x = block(tower.at(`transformer.resblocks.${i}`), config.vision_heads, x);
+    }
+    const pooled = layerNorm(classToken(x), ...affine(tower, 'ln_post'), epsilon);
+    return tf.matMul(pooled as Tensor2D, tower.get('proj') as Tensor2D);
+  });
+}
+
+/** One class token and the patches of all frames with places in space and time: [B F, S, S, 3] -> [B, 1 + F L, D]. */
+function videoTokens(tower: Weights, images: Tensor, batch: number): Tensor {
+  const kernel = tf.squeeze(tower.get('conv1.weight'), [2]); // [D, 3, 1, p, p] -> [D, 3, p, p]
+  const patches = patchTokens(images, kernel, null); // [B F, L, D]
+  const [all, length, width] = patches.shape as [number, number, number];
+  const places = tower.get('positional_embedding'); // [1 + L, D]
+  const placed = tf.add(patches, tf.slice(places, [1, 0], [length, width]));
+  const times = tf.expandDims(tower.get('temporal_positional_embedding'), 2); // [1, F, 1, D]
+  const timed = tf.add(tf.reshape(placed, [batch, all / batch, length, width]), times);
+  const start = tf.add(tower.get('class_embedding'), tf.slice(places, [0, 0], [1, width]));
+  return withClassToken(start, tf.reshape(timed, [batch, -1, width])); // [B, F, L, D] -> [B, F L, D]
+}
+
+/** CLIP's block: x += attn(ln_1 x); x += mlp(ln_2 x), with x sigmoid(1.702 x) between the layers of the MLP. */
+function block(weights: Weights, heads: number, x: Tensor): Tensor {
+  return tf.tidy(() => {
+    const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
+    const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
+    const y = tf.add(x, linear(selfAttention(qkv, heads), ...affine(weights, 'attn.out_proj')));
+    const wide = linear(layerNorm(y, ...affine(weights, 'ln_2'), epsilon), ...affine(weights, 'mlp.c_fc'));
+    const active = tf.mul(wide, tf.sigmoid(tf.mul(wide, 1.702)));
+    return tf.add(y, linear(active, ...affine(weights, 'mlp.c_proj')));
+  });
+}
+
+/**
+ * Text features [B, embed_dim], projected, not normalised.
+ *
+ * @param ids - int32 [B, max_txt_l] of CLIP's tokenizer, filled up with 0
+ */
+export function viclipTextFeatures(weights: Weights, config: ViclipConfig, ids: Tensor): Tensor {
+  return clipTextFeatures(weights.at('text_encoder'), towerConfig(config), ids);
+}

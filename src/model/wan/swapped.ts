@@ -1,0 +1,80 @@
+/**
+ * Block swapping: the weights outside of the blocks stay on the engine, those of a block are read when a pass comes to
+ * them and freed behind it, so that a pass needs the memory of one block whatever the depth.
+ */
+import { flush } from '../../engine/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { HostTensor } from '../../io/index.ts';
+import { toTensor, Weights } from '../../nn/index.ts';
+import type { WanConfig } from './config.ts';
+import { wanShapes } from './shapes.ts';
+import type { LentResult, WanWeights } from './wan-weights.ts';
+
+/** Where the weights of the blocks wait, by official name: a map in host memory, or a file. */
+export interface BlockSource {
+  read(name: string): HostTensor;
+}
+
+/** A transformer whose blocks are swapped. It serves passes without gradient. */
+export interface SwappedWan extends WanWeights {
+  readonly lend: NonNullable<WanWeights['lend']>;
+  /** Frees the weights outside of the blocks. */
+  dispose(): void;
+}
+
+/**
+ * Weights whose blocks are read from `source` in every pass. A pass computes the same numbers as with `Weights`;
+ * each block runs by itself, and reading counts as part of its time.
+ *
+ * @throws Error from a pass inside of a gradient, which would need all blocks at once.
+ * @example
+ * const weights = swappedWan(config, { read: (name) => file.readSync(name) });
+ * const velocity = wanForward(weights, config, { x, t: 937.5, context });
+ */
+export function swappedWan(config: WanConfig, source: BlockSource): SwappedWan {
+  const names = [...wanShapes(config).keys()].filter((name) => !name.startsWith('blocks.'));
+  const resident = Weights.from(lazily(names, source), { trainable: false });
+  return {
+    get: (name) => resident.get(name),
+    at: (prefix) => resident.at(prefix),
+    lend: (block, use) => lendBlock(source, block, use),
+    dispose: () => resident.dispose(),
+  };
+}
+
+function* lazily(names: readonly string[], source: BlockSource): Generator<[string, HostTensor]> {
+  for (const name of names) yield [name, source.read(name)];
+}
+
+function lendBlock<T extends LentResult>(source: BlockSource, block: string, use: (weights: WanWeights) => T): T {
+  refuseGradients();
+  const lent = new Map<string, Tensor>();
+  try {
+    const result = tf.tidy(() => use(lentView(source, lent, `${block}.`)));
+    flush(); // an engine may put work off, and the weights go now
+    return result;
+  } finally {
+    tf.dispose([...lent.values()]);
+  }
+}
+
+/** Reads each weight when it is first asked for: a pass over the text needs two matrices of a block only. */
+function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string): WanWeights {
+  return {
+    get: (name) => {
+      const full = prefix + name;
+      const known = lent.get(full);
+      if (known !== undefined) return known;
+      const read = tf.keep(toTensor(source.read(full)));
+      lent.set(full, read);
+      return read;
+    },
+    at: (part) => lentView(source, lent, `${prefix}${part}.`),
+  };
+}
+
+function refuseGradients(): void {
+  const { gradientDepth } = (tf.engine() as unknown as { state: { gradientDepth: number } }).state;
+  if (gradientDepth === 0) return;
+  throw new Error('a transformer with swapped blocks has no gradient: load it with resident blocks to train it');
+}
