@@ -1,101 +1,109 @@
 /**
- * A whole training step of the Wan transformer (forward, backward, AdamW) on the onnx engine against PyTorch eager,
- * taken in turn: each round runs some steps of ours, then some of the peer's, and the best step of each counts. The
- * peer is peers/wan_step.py, run by the Python that REWARD_FORCING_PYTHON names; without it only ours is timed. A kernel that fell
- * back to the reference engine inside the step fails the benchmark.
+ * The onnx engine against PyTorch eager, torch.compile, TensorFlow.js on wasm and on libtensorflow: operations and whole
+ * steps of the product (cases.ts). Each case starts every side in a process of its own, checks that all have the same
+ * number of weights, and lets them take turns; the best step of each counts. PyTorch is run by the Python that
+ * REWARD_FORCING_PYTHON names; a side that cannot be started or lacks a kernel is left out, with the reason. A kernel of
+ * ours that fell back to the reference engine fails the benchmark.
  */
-import * as engine from '../../src/engine/index.ts';
-import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
-import { initWan, type WanConfig, wanForward, wanPresets } from '../../src/model/wan/index.ts';
-import { random } from '../../src/nn/index.ts';
+import type { EngineReport } from '../../src/engine/index.ts';
+import { type Case, casesOf } from './cases.ts';
 import type { BenchOptions } from './main.ts';
-import { type Peer, startPeer } from './peer.ts';
-import { peerSteps, type Steps, takeTurns, timed } from './turns.ts';
+import { ownFile, type Peer, startProgram } from './peer.ts';
+import { measureRecording } from './recording.ts';
+import { rounded, type Steps, type Times, type Timing, takeTurns } from './turns.ts';
 
-/** One problem: batch and latent grid of a configuration. */
-interface Size {
-  name: string;
-  config: WanConfig;
-  batch: number;
-  frames: number;
-  /** Rows and columns of tokens in a frame. */
-  side: number;
+/** What was measured of a side: its times, its first step, and the most memory it held. */
+type Measured = Timing & { firstMs: number; peakMiB: number | null };
+
+interface Side {
+  readonly name: string;
+  readonly peer: Peer;
+  readonly firstMs: number;
+  readonly parameters: number;
+  readonly version: string;
 }
 
-const study = wanPresets.study;
-const wide: WanConfig = { ...study, dim: 256, ffn_dim: 1024, num_heads: 8, num_layers: 6 };
+const sideNames = ['onnx', 'torch', 'torch.compile', 'wasm', 'tensorflow'] as const;
 
-const sizes: readonly Size[] = [
-  { name: 'study, 48 tokens', config: study, batch: 16, frames: 3, side: 4 },
-  { name: 'study, 144 tokens', config: study, batch: 16, frames: 9, side: 4 },
-];
-const largeSizes: readonly Size[] = [{ name: 'wide, 576 tokens', config: wide, batch: 8, frames: 9, side: 8 }];
+function startSide(name: string): Peer {
+  if (!name.startsWith('torch')) return startProgram(process.execPath, ['--import', 'tsx', ownFile('side.ts'), name]);
+  const python = process.env['REWARD_FORCING_PYTHON'];
+  if (!python) throw new Error('REWARD_FORCING_PYTHON is not set');
+  return startProgram(python, [ownFile('peers/torch_peer.py')]);
+}
 
-/** Measures all sizes; see the head of this file. */
-export async function benchEngine({ threads, rounds, large }: BenchOptions): Promise<Record<string, unknown>[]> {
-  await engine.use('onnx', { threads });
-  const peer = startPeer('wan_step.py');
-  const rows: Record<string, unknown>[] = [];
-  try {
-    for (const size of large ? [...sizes, ...largeSizes] : sizes) rows.push(await measure(size, threads, rounds, peer));
-  } finally {
-    peer?.stop();
+/** Measures all cases; see the head of this file. */
+export async function benchEngine(options: BenchOptions): Promise<Record<string, unknown>[]> {
+  const rows: Record<string, unknown>[] = options.only === undefined ? [await measureRecording()] : [];
+  for (const given of casesOf(options)) {
+    const row = await measure(given, options);
+    process.stderr.write(`${summaryOf(row)}\n`);
+    rows.push(row);
   }
   return rows;
 }
 
-async function measure(
-  size: Size,
-  threads: number,
-  rounds: number,
-  peer: Peer | null,
-): Promise<Record<string, unknown>> {
-  const ours = ourSteps(size);
-  await peer?.ask({ setup: peerSetup(size, threads) });
-  const turns = await takeTurns(ours.steps, peerSteps(peer), rounds);
-  const fallbacks = Object.keys(engine.report().fallbacks);
-  if (fallbacks.length > 0) throw new Error(`kernels fell back inside the step: ${fallbacks.join(', ')}`);
-  ours.dispose();
-  return { size: size.name, ...turns };
+async function measure(given: Case, options: BenchOptions): Promise<Record<string, unknown>> {
+  const wanted = options.sides ? sideNames.filter((name) => options.sides?.includes(name)) : sideNames;
+  const sides: Side[] = [];
+  const missing: Record<string, string> = {};
+  for (const name of wanted) {
+    try {
+      sides.push(await prepare(name, given, options.threads));
+    } catch (error) {
+      missing[name] = (error as Error).message;
+    }
+  }
+  try {
+    checkParameters(sides);
+    const steps = sides.map(
+      ({ peer }): Steps =>
+        async (count) =>
+          (await peer.ask({ steps: count })) as Times,
+    );
+    const timings = await takeTurns(steps, options.rounds);
+    const ours = sides.find(({ name }) => name === 'onnx');
+    const report = ours && ((await ours.peer.ask({ report: true })) as EngineReport);
+    if (report) checkFallbacks(report);
+    const measured = sides.map(({ name, firstMs, peer }, i): [string, Measured] => [
+      name,
+      { ...timings[i]!, firstMs: rounded(firstMs), peakMiB: peer.peakMiB() },
+    ]);
+    const work = report ? { compiles: report.compiles, compileMs: Math.round(report.compileMs) } : {};
+    const versions = Object.fromEntries(sides.map(({ name, version }) => [name, version]));
+    return { name: given.name, kind: given.kind, sides: Object.fromEntries(measured), versions, missing, ...work };
+  } finally {
+    for (const { peer } of sides) peer.stop();
+  }
 }
 
-function peerSetup({ config, batch, frames, side }: Size, threads: number): Record<string, unknown> {
-  const { dim, ffn_dim, freq_dim, num_heads, num_layers, text_dim, text_len } = config;
-  const channels = config.in_dim * config.patch_size.reduce((cells, extent) => cells * extent, 1);
-  const widths = { dim, ffn: ffn_dim, freq: freq_dim, heads: num_heads, layers: num_layers, channels };
-  return { ...widths, threads, batch, frames, tokens: side * side, text: text_dim, textLength: text_len };
+/** A side that has made its first step. */
+async function prepare(name: string, given: Case, threads: number): Promise<Side> {
+  const peer = startSide(name);
+  try {
+    const made = await peer.ask({ setup: given, threads, compile: name === 'torch.compile' });
+    const first = (await peer.ask({ steps: 1 })) as Times;
+    return { name, peer, ...(made as Pick<Side, 'parameters' | 'version'>), firstMs: first.ms[0]! };
+  } catch (error) {
+    peer.stop();
+    throw error;
+  }
 }
 
-/** A compiled step of our model on fixed data. */
-function ourSteps(size: Size): { steps: Steps; dispose(): void } {
-  const { config, batch, frames, side } = size;
-  const weights = initWan(config, random.key(1));
-  const params = weights.trainable();
-  const zeros = (): Variable[] => params.map((p) => tf.variable(tf.zerosLike(p), false));
-  const [m, v] = [zeros(), zeros()];
-  const [time, rows, columns] = config.patch_size;
-  const shape = [batch, frames * time, side * rows, side * columns, config.in_dim];
-  const data = [shape, shape, [batch, config.text_len, config.text_dim], [batch, frames]];
-  const inputs = data.map((s, i) => tf.tensor(random.key(i).normal(s).data, s));
-  const compiled = engine.compile((count: Tensor, x: Tensor, target: Tensor, context: Tensor, t: Tensor): Tensor => {
-    const loss = () => tf.losses.meanSquaredError(target, wanForward(weights, config, { x, t, context })).asScalar();
-    const { value, grads } = tf.variableGrads(loss, params);
-    const adamw = { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 };
-    engine.adamwStep({ params, grads: params.map((p) => grads[p.name]!), m, v, step: count, ...adamw });
-    return value;
-  });
-  let count = 0;
-  const step = async (): Promise<void> => {
-    const number = tf.scalar(++count);
-    const loss = compiled(number, ...(inputs as [Tensor, Tensor, Tensor, Tensor]));
-    const value = (await loss.data())[0]!;
-    if (!Number.isFinite(value)) throw new Error(`the loss became ${value} at step ${count}`);
-    tf.dispose([loss, number]);
-  };
-  const dispose = (): void => {
-    compiled.dispose();
-    weights.dispose();
-    tf.dispose([m, v, inputs]);
-  };
-  return { steps: timed(step), dispose };
+function checkParameters(sides: readonly Side[]): void {
+  const [first, ...rest] = sides;
+  for (const { name, parameters } of rest) {
+    if (parameters === first!.parameters) continue;
+    throw new Error(`${name} has ${parameters} weights, ${first!.name} ${first!.parameters}: not the same network`);
+  }
+}
+
+function checkFallbacks({ fallbacks }: EngineReport): void {
+  const names = Object.keys(fallbacks);
+  if (names.length > 0) throw new Error(`kernels fell back inside the step: ${names.join(', ')}`);
+}
+
+function summaryOf(row: Record<string, unknown>): string {
+  const sides = Object.entries(row['sides'] as Record<string, Measured>);
+  return `${row['name']}: ${sides.map(([name, { bestMs, peakMiB }]) => `${name} ${bestMs} ms, ${peakMiB} MiB`).join('; ')}`;
 }

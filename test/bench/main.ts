@@ -1,11 +1,18 @@
 /**
- * Benchmarks: `npm run bench -- engine|conv|kernel [--large] [--threads 2] [--rounds 5] [--json FILE]`, run from the sources
- * through tsx. Where REWARD_FORCING_PYTHON names a Python that has PyTorch, it is timed in turn with ours. Each prints a
- * table and, with --json, writes what it measured. Close other programs first: two threads that wait for each
- * other suffer from any third.
+ * Benchmarks, run from the sources through tsx:
+ *
+ *     npm run bench -- engine [--only TEXT] [--sides onnx,torch] [--large] [--threads 2] [--rounds 5] [--json FILE]
+ *     npm run bench -- kernel [--rounds 5] [--json FILE]
+ *     npm run bench -- table [FILE]      prints the README's table of a file that `engine --json` wrote
+ *
+ * Where REWARD_FORCING_PYTHON names a Python that has PyTorch, it is timed in turn with ours. Close other programs
+ * first: two threads that wait for each other suffer from any third.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { machine } from './machine.ts';
+import { ownFile } from './peer.ts';
+import { type Results, tableOf } from './table.ts';
 
 /** What a benchmark is told. */
 export interface BenchOptions {
@@ -13,6 +20,10 @@ export interface BenchOptions {
   rounds: number;
   /** Include the sizes that take minutes. */
   large: boolean;
+  /** Measure only what holds this text in its name. */
+  only: string | undefined;
+  /** Measure only these sides; undefined for all there are. */
+  sides: readonly string[] | undefined;
 }
 
 /** A benchmark returns its rows: one for each size. */
@@ -20,7 +31,6 @@ export type Bench = (options: BenchOptions) => Promise<Record<string, unknown>[]
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.ts')).benchEngine,
-  conv: async () => (await import('./conv.ts')).benchConv,
   kernel: async () => (await import('./kernel.ts')).benchKernel,
 };
 
@@ -31,16 +41,24 @@ async function main(): Promise<void> {
       threads: { type: 'string', default: '2' },
       rounds: { type: 'string', default: '5' },
       large: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      sides: { type: 'string' },
       json: { type: 'string' },
     },
   });
-  const [name = 'engine'] = positionals;
+  const [name = 'engine', file = ownFile('results/engine.json')] = positionals;
+  if (name === 'table') {
+    console.log(tableOf(JSON.parse(readFileSync(file, 'utf8')) as Results));
+    return;
+  }
   const load = benches[name];
-  if (!load) throw new Error(`no benchmark '${name}'; there are: ${Object.keys(benches).join(', ')}`);
-  const options = { threads: Number(values.threads), rounds: Number(values.rounds), large: values.large };
+  if (!load) throw new Error(`no benchmark '${name}'; there are: ${[...Object.keys(benches), 'table'].join(', ')}`);
+  const { threads, rounds, large, only, sides, json } = values;
+  const options = { threads: Number(threads), rounds: Number(rounds), large, only, sides: sides?.split(',') };
   const rows = await (await load())(options);
-  console.table(rows);
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ name, ...options, rows }, null, 2)}\n`);
+  const results = { name, machine: machine(), threads: options.threads, rounds: options.rounds, rows };
+  console.log(name === 'engine' ? tableOf(results as unknown as Results) : rows);
+  if (json) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
 }
 
 await main();

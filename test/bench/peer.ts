@@ -1,27 +1,53 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A Python program that answers each line of JSON with one line of JSON. */
+/** A program that answers each line of JSON with one line of JSON. */
 export interface Peer {
+  /** Throws what the program answers under `error`, or that it ended. */
   ask(message: Record<string, unknown>): Promise<unknown>;
+  /** Most memory that the program has held so far in MiB; null where the system does not tell. */
+  peakMiB(): number | null;
   stop(): void;
 }
 
-/** Starts peers/NAME with the Python that REWARD_FORCING_PYTHON names; null when the variable is not set. */
-export function startPeer(name: string): Peer | null {
-  const python = process.env['REWARD_FORCING_PYTHON'];
-  if (!python) return null;
-  const script = fileURLToPath(new URL(`./peers/${name}`, import.meta.url));
-  const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** Path of a file of this folder. */
+export function ownFile(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+/** Starts a program. */
+export function startProgram(command: string, args: readonly string[]): Peer {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let said = '';
+  child.stderr.on('data', (text: Buffer) => {
+    said = (said + text.toString()).slice(-2000);
+  });
+  child.on('error', (error) => {
+    said = error.message;
+  });
+  child.stdin.on('error', () => undefined); // its end is told by `ask`
   return {
     async ask(message) {
       child.stdin.write(`${JSON.stringify(message)}\n`);
       const { value, done } = await lines.next();
-      if (done) throw new Error(`${name} ended without an answer; does ${python} have torch?`);
-      return JSON.parse(value as string);
+      if (done) throw new Error(`${command} ended: ${said.trim().split('\n').at(-1) ?? 'it said nothing'}`);
+      const reply = JSON.parse(value as string) as { error?: string };
+      if (reply.error !== undefined) throw new Error(reply.error);
+      return reply;
     },
+    peakMiB: () => peakOf(child.pid),
     stop: () => child.stdin.end(),
   };
+}
+
+function peakOf(pid: number | undefined): number | null {
+  try {
+    const [, kilobytes] = /VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return kilobytes === undefined ? null : Math.round(Number(kilobytes) / 1024);
+  } catch {
+    return null;
+  }
 }

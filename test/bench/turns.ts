@@ -1,6 +1,5 @@
-/** Timing two sides in turn, so that both meet the same machine. */
+/** Timing several sides in turn, so that all meet the same machine. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Peer } from './peer.ts';
 
 /** Milliseconds of each step: on the clock, and of processor time over all threads. */
 export interface Times {
@@ -12,82 +11,64 @@ export interface Times {
 export type Steps = (count: number) => Promise<Times>;
 
 /**
- * Best and median step of ours, and its ratio to the peer's. `ratioCpu` compares the least processor time: on one
- * thread it tells more than the clock when other programs run; on several it counts threads that wait as busy.
+ * Best and median step. On one thread the least processor time tells more than the clock when other programs run; on
+ * several it counts threads that wait as busy.
  */
-export interface Turns {
+export interface Timing {
   bestMs: number;
   medianMs: number;
   cpuMs: number;
-  torchBestMs?: number;
-  torchMedianMs?: number;
-  torchCpuMs?: number;
-  ratioBest?: number;
-  ratioMedian?: number;
-  ratioCpu?: number;
 }
 
-const stepsEachTurn = 4;
-
-/** The steps of a peer that is set up, or none. */
-export function peerSteps(peer: Peer | null): Steps {
-  return async (count) => (peer ? ((await peer.ask({ steps: count })) as Times) : { ms: [], cpuMs: [] });
-}
-
-/** Steps of ours, timed one by one. */
-export function timed(step: () => Promise<void>): Steps {
+/** Steps timed one by one; each is `repeat` runs of `step`, and its times are those of one run. */
+export function timed(step: () => Promise<void>, repeat: number = 1): Steps {
   return async (count) => {
-    await sleep(100); // lets the other side's waiting threads fall asleep
     const times: Times = { ms: [], cpuMs: [] };
     for (let i = 0; i < count; i++) {
       const [start, before] = [performance.now(), process.cpuUsage()];
-      await step();
+      for (let run = 0; run < repeat; run++) await step();
       const { user, system } = process.cpuUsage(before);
-      times.ms.push(performance.now() - start);
-      times.cpuMs.push((user + system) / 1e3);
+      times.ms.push((performance.now() - start) / repeat);
+      times.cpuMs.push((user + system) / 1e3 / repeat);
     }
     return times;
   };
 }
 
-/** Warms both sides up, then takes turns for `rounds` rounds. */
-export async function takeTurns(ours: Steps, theirs: Steps, rounds: number): Promise<Turns> {
-  await ours(stepsEachTurn);
-  await theirs(2);
-  const all: [Times, Times] = [
-    { ms: [], cpuMs: [] },
-    { ms: [], cpuMs: [] },
-  ];
-  for (let round = 0; round < rounds; round++) {
-    for (const [side, steps] of [ours, theirs].entries()) {
-      const { ms, cpuMs } = await steps(stepsEachTurn);
-      all[side]?.ms.push(...ms);
-      all[side]?.cpuMs.push(...cpuMs);
-    }
-  }
-  return summary(...all);
+const turnMs = 300;
+const mostSteps = 30;
+
+/** Steps of a side in one turn: as many as fit into a third of a second, at least one. */
+function stepsEachTurn({ ms }: Times): number {
+  return Math.max(1, Math.min(mostSteps, Math.round(turnMs / Math.min(...ms))));
 }
 
-function summary(ours: Times, theirs: Times): Turns {
-  const round = (x: number): number => Math.round(x * 100) / 100;
-  const [best, median] = extremes(ours.ms);
-  const [cpu] = extremes(ours.cpuMs);
-  const own = { bestMs: round(best), medianMs: round(median), cpuMs: round(cpu) };
-  if (theirs.ms.length === 0) return own;
-  const [torchBest, torchMedian] = extremes(theirs.ms);
-  const [torchCpu] = extremes(theirs.cpuMs);
+/** Warms all sides up, then takes turns for `rounds` rounds. */
+export async function takeTurns(sides: readonly Steps[], rounds: number): Promise<Timing[]> {
+  const counts: number[] = [];
+  const all = sides.map((): Times => ({ ms: [], cpuMs: [] }));
+  for (const steps of sides) counts.push(stepsEachTurn(await steps(3)));
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, steps] of sides.entries()) {
+      await sleep(100); // lets the waiting threads of the side before fall asleep
+      const { ms, cpuMs } = await steps(counts[i]!);
+      all[i]!.ms.push(...ms);
+      all[i]!.cpuMs.push(...cpuMs);
+    }
+  }
+  return all.map(timingOf);
+}
+
+function timingOf({ ms, cpuMs }: Times): Timing {
+  const sorted = [...ms].sort((a, b) => a - b);
   return {
-    ...own,
-    ...{ torchBestMs: round(torchBest), torchMedianMs: round(torchMedian), torchCpuMs: round(torchCpu) },
-    ...{
-      ratioBest: round(best / torchBest),
-      ratioMedian: round(median / torchMedian),
-      ratioCpu: round(cpu / torchCpu),
-    },
+    bestMs: rounded(sorted[0]!),
+    medianMs: rounded(sorted[sorted.length >> 1]!),
+    cpuMs: rounded(Math.min(...cpuMs)),
   };
 }
 
-function extremes(times: number[]): [best: number, median: number] {
-  const sorted = [...times].sort((a, b) => a - b);
-  return [sorted[0]!, sorted[sorted.length >> 1]!];
+/** Three digits are more than a timing is worth. */
+export function rounded(x: number): number {
+  return Number(x.toPrecision(3));
 }
