@@ -10,12 +10,15 @@ import { type HostFloats, type Key, random, type Weights } from '../../src/nn/in
 import { createReward, type Reward } from '../../src/reward/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
 import {
+  bestOfN,
   distil,
   type EncodeText,
   ema,
   ode,
+  policy,
   type RunOptions,
   reward,
+  rewardScorer,
   selfForcing,
   type TrainStep,
   teacher,
@@ -76,6 +79,9 @@ export const redness: Reward = createReward({
   dispose: () => undefined,
 });
 
+/** The same, without gradient. */
+export const blindRedness: Reward = createReward({ ...redness, info: { ...redness.info, differentiable: false } });
+
 /** A stage with what it trains. */
 export interface Prepared {
   run(options: RunOptions): AsyncGenerator<TrainStep, void, void>;
@@ -133,6 +139,17 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
     );
   },
   'self-forcing': () => selfForced(0.5),
+  'best-of-n': () => {
+    const { fixed, trained, others } = exploring();
+    return prepared(trained, (options) => bestOfN({ ...fixed, ...options, keep: 2 }), others);
+  },
+  policy: () => {
+    const { fixed, trained, others } = exploring();
+    const anchor = wanWeights('teacher');
+    const bind = (context: Tensor) => wanStudent(anchor, config, context);
+    const settings = { updates: 2, anchor: { student: { weights: anchor, bind }, weight: 0.1 } };
+    return prepared(trained, (options) => policy({ ...fixed, ...options, ...settings }), [...others, anchor]);
+  },
   reward: () => {
     const weights = wanWeights('teacher');
     const decoderWeights = initVae(vaeSizes, random.key('vae'));
@@ -147,6 +164,20 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
     );
   },
 };
+
+/** What both stages for rewards without gradient take. */
+function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]; others: Weights[] } {
+  const weights = wanWeights('teacher');
+  const decoderWeights = initVae(vaeSizes, random.key('vae'));
+  const average = { weights: ema.init(weights), decay: 0.99 };
+  const fixed = {
+    ...{ ...learner, steps: 0, seed: 0, prompts, encodeText, batch: 1, samples: 3, latentShape },
+    student: { weights, bind: (context: Tensor) => wanStudent(weights, config, context) },
+    ...{ average, decoder: vaeDecoder(decoderWeights, vaeSizes), scorer: rewardScorer(blindRedness, 'random') },
+    schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
+  };
+  return { fixed, trained: [weights, average.weights], others: [decoderWeights] };
+}
 
 /** Distribution matching on self-rollouts, together with a reward. */
 function selfForced(weight: number): Prepared {

@@ -1,0 +1,141 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { random } from '../../src/nn/index.ts';
+import { type ExternalReward, motionReward } from '../../src/reward/index.ts';
+import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
+import {
+  type BestOfNOptions,
+  bestOfN,
+  type Decoder,
+  externalScorer,
+  groupAdvantages,
+  policy,
+  policyLoss,
+  reward,
+  rewardScorer,
+  type Scorer,
+  stepDivergence,
+  stepLogDensity,
+} from '../../src/train/index.ts';
+import { blindRedness, collect, config, encodeText, latentShape, prompts, wanWeights } from './small.ts';
+
+beforeAll(async () => {
+  await use('onnx');
+});
+
+/** Latents shown as dim pixels, their first channel again as the third. */
+const pixels: Decoder = {
+  stride: 1,
+  decode: (latents) => {
+    const first = tf.slice(latents, [0, 0, 0, 0, 0], [-1, -1, -1, -1, 1]);
+    return tf.clipByValue(tf.mul(tf.concat([latents, first], 4), 0.3), -1, 1);
+  },
+};
+
+function settings(steps: number, scorer: Scorer = rewardScorer(blindRedness, 'all')) {
+  const weights = wanWeights('learn');
+  const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+  const schedule = denoisingSteps([1000, 750, 500], { shift: 5 });
+  return { student, decoder: pixels, scorer, prompts, encodeText, latentShape, schedule, steps, seed: 1, clip: 1 };
+}
+
+/** Mean reward of the first and of the last few steps. */
+async function climbed(run: ReturnType<typeof bestOfN>): Promise<number> {
+  const rewards = (await collect(run)).map(({ values }) => values['reward']!);
+  const mean = (part: number[]): number => part.reduce((sum, x) => sum + x, 0) / part.length;
+  return mean(rewards.slice(-4)) - mean(rewards.slice(0, 4));
+}
+
+describe('rewards without gradient', () => {
+  test('are climbed by restoring the best of n', async () => {
+    const options = { ...settings(24), batch: 2, samples: 8, lr: 1e-2 };
+    expect(await climbed(bestOfN(options))).toBeGreaterThan(0.05);
+  });
+
+  test('are climbed by policy gradient', async () => {
+    const options = { ...settings(30), batch: 2, samples: 8, lr: 1e-2, betas: [0.9, 0.999] as const, weightDecay: 0 };
+    expect(await climbed(policy(options))).toBeGreaterThan(0.05);
+  });
+
+  test('are refused where the gradient is needed', () => {
+    const { scorer: _, ...rest } = settings(1);
+    const run = reward({ ...rest, batch: 2, lr: 1e-3, reward: blindRedness });
+    return expect(collect(run)).rejects.toThrow('has no gradient');
+  });
+
+  test('may come from elsewhere; clips arrive whole, with their prompts', async () => {
+    const seen: [string, number, number][] = [];
+    const external: ExternalReward<{ score: number }> = {
+      info: { ...blindRedness.info, differentiable: false, id: 'elsewhere', external: { endpoint: '', model: '' } },
+      rate: async (clip, prompt) => {
+        seen.push([prompt, clip.frames, clip.fps]);
+        return { score: clip.data[0]! };
+      },
+    };
+    const [step] = await collect(
+      bestOfN({ ...settings(1, externalScorer(external, 16)), batch: 2, samples: 3, lr: 1e-3 }),
+    );
+    expect(seen).toHaveLength(6);
+    expect(seen.every(([, frames, fps]) => frames === latentShape[0] && fps === 16)).toBe(true);
+    expect(new Set(seen.slice(0, 3).map(([prompt]) => prompt)).size).toBe(1);
+    expect(step!.values['rewardBest']!).toBeGreaterThanOrEqual(step!.values['reward']!);
+  });
+
+  test('stop the run when they are no numbers', async () => {
+    const broken: Scorer = { id: 'broken', score: async (_, all) => all.map(() => Number.NaN) };
+    const before = tf.memory().numTensors;
+    const options = settings(1, broken);
+    await expect(collect(policy({ ...options, batch: 1, lr: 1e-3 }))).rejects.toThrow('broken gave the scores NaN');
+    options.student.weights.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('settings that compare nothing are refused', async () => {
+    const options: BestOfNOptions<never> = { ...settings(1), batch: 1, lr: 1e-3 } as never;
+    await expect(collect(bestOfN({ ...options, samples: 1 }))).rejects.toThrow('samples: wanted 2');
+    await expect(collect(bestOfN({ ...options, keep: 4 }))).rejects.toThrow('keep: wanted an integer in 1..3');
+    const oneStep = denoisingSteps([1000], { shift: 5 });
+    await expect(collect(policy({ ...options, schedule: oneStep }))).rejects.toThrow('two denoising steps');
+  });
+});
+
+test('a clip reward needs no choice of frames; a frame reward names its choice', () => {
+  expect(rewardScorer(motionReward()).id).toBe('motion');
+  expect(rewardScorer(blindRedness).id).toBe('redness@last');
+});
+
+test('advantages have mean 0 and deviation 1 within a prompt, and are 0 without differences', () => {
+  expect(groupAdvantages([1, 3, 5, 5], 2)).toEqual([-1, 1, 0, 0]);
+  expect(groupAdvantages([0, 0, 3], 3)).toBeAllClose([-Math.SQRT1_2, -Math.SQRT1_2, Math.SQRT2], { atol: 1e-6 });
+});
+
+test('the density of a step is that of the normal distribution, up to its constant', () => {
+  const [next, x0, sigma] = [tf.tensor2d([[0.4, -0.2]]), tf.tensor2d([[1, 2]]), 0.8];
+  const wanted = -((0.4 - 0.2) ** 2 + (-0.2 - 0.4) ** 2) / 2 / (2 * 0.64);
+  expect(stepLogDensity(next, x0, sigma).dataSync()[0]).toBeCloseTo(wanted, 5);
+  const other = tf.tensor2d([[1.5, 2]]);
+  expect(stepDivergence(x0, other, sigma).dataSync()[0]).toBeCloseTo((0.2 * 0.5) ** 2 / 2 / (2 * 0.64), 6);
+});
+
+test('the policy gradient at the old policy is the mean of advantage times score function', () => {
+  const advantages = tf.tensor1d([1, -2, 0.5]);
+  const next = tf.tensor(random.key(1).normal([3, 4]).data, [3, 4]);
+  const x0 = tf.tensor(random.key(2).normal([3, 4]).data, [3, 4]);
+  const sigma = 0.7;
+  const old = stepLogDensity(next, x0, sigma);
+  const slope = tf.grad((y: Tensor) => policyLoss(stepLogDensity(next, y, sigma), old, advantages, 0.1).loss)(x0);
+  const score = tf.mul(tf.sub(next, tf.mul(x0, 1 - sigma)), (1 - sigma) / sigma ** 2 / 4);
+  const wanted = tf.mul(tf.mul(score, tf.reshape(advantages, [3, 1])), -1 / 3);
+  expect(slope.dataSync()).toBeAllClose(wanted.dataSync(), { atol: 1e-6 });
+});
+
+test('a ratio that left its range on the good side pulls no further, on the bad side it is pulled back', () => {
+  const old = tf.zeros([4]);
+  const now = tf.tensor1d([0.5, -0.5, 0.5, -0.5]);
+  const advantages = tf.tensor1d([1, 1, -1, -1]);
+  const slope = tf.grad((y: Tensor) => policyLoss(y, old, advantages, 0.2).loss)(now);
+  const [raised, lowered] = [Math.exp(0.5) / 4, Math.exp(-0.5) / 4];
+  expect(slope.dataSync()).toBeAllClose([0, -lowered, raised, 0], { atol: 1e-6 });
+  expect(policyLoss(now, old, advantages, 0.2).outside.dataSync()[0]).toBe(1);
+});
