@@ -109,6 +109,12 @@ export function hostTensor(dtype: HostDType, shape: readonly number[], data: Hos
   return { dtype, shape: [...shape], data };
 }
 
+/** @throws RangeError unless `count` rows from `start` on lie within `rows`. */
+export function checkRows(rows: number, start: number, count: number): void {
+  const isWithin = [start, count].every((n) => Number.isInteger(n) && n >= 0) && start + count <= rows;
+  if (!isWithin) throw new RangeError(`rows ${start} to ${start + count} are not within the ${rows} of the tensor`);
+}
+
 /** A typed array over `bytes` (not copied; `bytes` must start at an aligned offset of its buffer). */
 export function viewBytes(dtype: HostDType, bytes: Uint8Array): HostData {
   return new arrays[dtype](bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / bytesPerElement(dtype));

@@ -3,7 +3,7 @@
  * containers and plain values are understood, everything else is refused.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { bytesPerElement, type HostTensor } from './host-tensor.ts';
+import { bytesPerElement, checkRows, type HostTensor } from './host-tensor.ts';
 import { PickleError, type PickleValue } from './pickle-value.ts';
 import { openArchive, type PthArchive } from './pth-archive.ts';
 import { readRange } from './pth-bytes.ts';
@@ -22,6 +22,8 @@ export interface PthFile {
   info(name: string): PthTensor;
   /** Reads one tensor, by its name or its description: the bytes between its first and last element only. */
   read(tensor: string | PthTensor): Promise<HostTensor>;
+  /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
+  readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** Reads tensors one after the other. */
   entries(): AsyncGenerator<[string, HostTensor]>;
   /** The part below a key, for example `generator_ema` of a training checkpoint. */
@@ -59,6 +61,7 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
     has: (name) => tensors.has(name),
     info,
     read,
+    readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
     async *entries() {
       for (const [name, tensor] of tensors) yield [name, await read(tensor)];
     },
@@ -68,6 +71,13 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
       return describe(path, archive, part);
     },
   };
+}
+
+/** Some rows of a tensor as a view of its storage. */
+function rowsOf({ storage, offset, shape, stride }: PthTensor, start: number, count: number): PthTensor {
+  const [rows = 0, ...rest] = shape;
+  checkRows(rows, start, count);
+  return new PthTensor(storage, offset + start * (stride[0] ?? 0), [count, ...rest], stride);
 }
 
 async function readTensor(file: FileHandle, archive: PthArchive, tensor: PthTensor): Promise<HostTensor> {

@@ -12,7 +12,7 @@ import { SafetensorsError } from './safetensors-header.ts';
 export async function openShards(path: string): Promise<SafetensorsFile> {
   const { places, metadata } = parseIndex(path, await readFile(path, 'utf8'));
   const shards = new Map<string, SafetensorsFile>();
-  for (const shard of new Set(places.values())) shards.set(shard, await openSafetensors(join(dirname(path), shard)));
+  for (const shard of new Set(places.values())) shards.set(shard, await openShard(path, shard));
   const shardOf = (name: string): SafetensorsFile => {
     const shard = places.get(name);
     if (shard === undefined) throw new SafetensorsError(`${path}: no tensor "${name}" among ${places.size}`);
@@ -26,6 +26,7 @@ export async function openShards(path: string): Promise<SafetensorsFile> {
     has: (name) => places.has(name),
     info: (name) => shardOf(name).info(name),
     read: (name) => shardOf(name).read(name),
+    readRows: (name, start, count) => shardOf(name).readRows(name, start, count),
     readSync: (name) => shardOf(name).readSync(name),
     async *entries() {
       for (const [shard, file] of shards) {
@@ -33,6 +34,16 @@ export async function openShards(path: string): Promise<SafetensorsFile> {
       }
     },
   };
+}
+
+async function openShard(index: string, shard: string): Promise<SafetensorsFile> {
+  const path = join(dirname(index), shard);
+  try {
+    return await openSafetensors(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new SafetensorsError(`${index}: ${shard} is missing beside it; download it from where the index came from`);
+  }
 }
 
 function parseIndex(path: string, text: string): { places: Map<string, string>; metadata: Map<string, string> } {

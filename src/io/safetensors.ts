@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeAtomic } from './atomic.ts';
-import { bytesOf, bytesPerElement, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
+import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
 import {
   maxHeaderBytes,
   parseHeader,
@@ -23,6 +23,8 @@ export interface SafetensorsFile {
   info(name: string): TensorInfo;
   /** Reads one tensor: its own bytes only. */
   read(name: string): Promise<HostTensor>;
+  /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
+  readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** As `read`, at once: for work that cannot wait, such as a transformer that reads block by block. */
   readSync(name: string): HostTensor;
   /** Reads tensors one after the other, in file order. */
@@ -66,6 +68,7 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
     has: (name) => tensors.has(name),
     info,
     read: (name) => withFile(path, (file) => readTensor(file, info(name))),
+    readRows: (name, start, count) => withFile(path, (file) => readTensor(file, rowsOf(info(name), start, count))),
     readSync: (name) => readTensorSync(path, info(name)),
     async *entries() {
       const file = await open(path, 'r');
@@ -109,6 +112,15 @@ async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
 async function readTensor(file: FileHandle, place: TensorInfo): Promise<HostTensor> {
   const bytes = await readBytes(file, place.begin, place.byteLength);
   return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
+}
+
+/** The place of some rows of a tensor. */
+function rowsOf(place: TensorInfo, start: number, count: number): TensorInfo {
+  const { shape, begin, byteLength } = place;
+  const [rows = 0, ...rest] = shape;
+  checkRows(rows, start, count);
+  const rowBytes = byteLength / Math.max(1, rows);
+  return { ...place, shape: [count, ...rest], begin: begin + start * rowBytes, byteLength: count * rowBytes };
 }
 
 function readTensorSync(path: string, { dtype, shape, begin, byteLength }: TensorInfo): HostTensor {

@@ -5,7 +5,7 @@ import { clipOfficialShapes, clipPresets, clipShapes } from './clip/index.ts';
 import { dinoPresets, dinoShapes } from './dino/index.ts';
 import { qwen2VlName, qwen2VlPresets, qwen2VlRewardShapes } from './qwen2vl/index.ts';
 import { raftNames, raftPresets, raftShapes } from './raft/index.ts';
-import { umt5OfficialName, umt5Presets, umt5Shapes } from './text/index.ts';
+import { umt5Name, umt5Presets, umt5Shapes } from './text/index.ts';
 import { vaeOfficialNames, vaePresets, vaeShapes } from './vae/index.ts';
 import { officialNames, wanPresets, wanShapes } from './wan/index.ts';
 
@@ -53,16 +53,6 @@ function byName<Config>(names: (config: Config) => (name: string) => string | nu
     const named = [...received].map(([name, shape]) => [rename(name), shape] as const);
     return new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
   };
-}
-
-/** Official name of a weight of transformers' `UMT5EncoderModel`, or the name itself. */
-function umt5Name(name: string): string | null {
-  if (name !== 'shared.weight' && !name.startsWith('encoder.')) return name;
-  try {
-    return umt5OfficialName(name);
-  } catch {
-    return name;
-  }
 }
 
 /** With as many rewards as the file has; without the reward head where the file has none. */

@@ -10,6 +10,8 @@ export interface Checkpoint {
   names(): string[];
   info(name: string): { readonly dtype: HostDType; readonly shape: readonly number[] };
   read(name: string): Promise<HostTensor>;
+  /** Reads `count` rows of a tensor's first axis. */
+  readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** As `read`, at once; PyTorch files cannot. */
   readonly readSync?: (name: string) => HostTensor;
   /** Reads tensors one after the other; what `loadWan`, `loadVae` and `loadUmt5` take. */
@@ -53,6 +55,7 @@ function pytorchCheckpoint(file: PthFile, wanted: string | undefined): Checkpoin
     names: inside.names,
     info: inside.info,
     read: inside.read,
+    readRows: inside.readRows,
     entries: inside.entries,
   };
 }

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { writeSafetensors } from '../../src/io/index.ts';
+import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
 import * as model from '../../src/model/index.ts';
 import { archive, dictionary, op } from '../io/pth-writer.ts';
 import { cli, testFolder } from './run.ts';
@@ -92,7 +92,8 @@ test('doctor --weights says what a file holds and which model it fits', async ()
   const shapes = model.wanShapes(model.wanPresets.tiny);
   const tensors = [...shapes].map(([name, shape]) => {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    return [`model.${name}`, { dtype: 'float32' as const, shape: [...shape], data }] as const;
+    const entry: [string, HostTensor] = [`model.${name}`, { dtype: 'float32', shape: [...shape], data }];
+    return entry;
   });
   await writeSafetensors(path, tensors.slice(1));
   const { code, out } = await cli(['doctor', '--weights', path]);

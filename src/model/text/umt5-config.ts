@@ -38,6 +38,32 @@ export function umt5Shapes(config: Umt5Config): Shapes {
   ]);
 }
 
+/**
+ * The configuration of a checkpoint, from the shapes of its weights under official names.
+ *
+ * @throws RangeError if a weight that it is read from is not there.
+ */
+export function umt5ConfigOf(shapes: Shapes): Umt5Config {
+  const shape = (name: string): readonly number[] => {
+    const found = shapes.get(name);
+    if (found === undefined) throw new RangeError(`the weights hold no ${name}: this is not a umT5 encoder`);
+    return found;
+  };
+  const [vocab = 0, dim = 0] = shape('token_embedding.weight');
+  const [num_buckets = 0, num_heads = 0] = shape('blocks.0.pos_embedding.embedding.weight');
+  const blocks = new Set([...shapes.keys()].map((name) => /^blocks\.(\d+)\./.exec(name)?.[1]));
+  blocks.delete(undefined);
+  return {
+    vocab,
+    dim,
+    dim_attn: shape('blocks.0.attn.q.weight')[0]!,
+    dim_ffn: shape('blocks.0.ffn.fc1.weight')[0]!,
+    num_heads,
+    num_layers: blocks.size,
+    num_buckets,
+  };
+}
+
 function blockShapes({ dim, dim_attn, dim_ffn, num_heads, num_buckets }: Umt5Config, block: string) {
   const shapes: [string, number[]][] = [
     ['norm1.weight', [dim]],

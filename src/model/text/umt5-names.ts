@@ -32,6 +32,14 @@ export function umt5OfficialName(name: string): string | null {
   return `blocks.${block}.${official}.weight`;
 }
 
+/** Official name of a weight under official or transformers names; other names come back as they are. */
+export function umt5Name(name: string): string | null {
+  const [, block, part = ''] = /^encoder\.block\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
+  const isKnown =
+    block === undefined ? /^(shared|encoder\.(embed_tokens|final_layer_norm))\.weight$/.test(name) : part in blockNames;
+  return isKnown ? umt5OfficialName(name) : name;
+}
+
 /**
  * Weights of a umT5 encoder from the tensors of a checkpoint under official or transformers names.
  *

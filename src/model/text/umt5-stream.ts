@@ -8,11 +8,13 @@ import { type Umt5Config, umt5Shapes } from './umt5-config.ts';
 /** Where tensors are read from by official name: an open safetensors or PyTorch file. */
 export interface TensorSource {
   read(name: string): Promise<HostTensor>;
+  /** `count` rows of a tensor from row `start` on. */
+  readRows(name: string, start: number, count: number): Promise<HostTensor>;
 }
 
 /**
  * As `umt5Encode`, with weights read block by block from a file, so that the 5.7 billion parameters of umT5-XXL need
- * the memory of the token table and one block. The result [B, L, dim] belongs to the caller.
+ * the memory of one block, and of the token table only the rows of the tokens are read. The result [B, L, dim] belongs to the caller.
  *
  * @example
  * const file = await openPth('models_t5_umt5-xxl-enc-bf16.pth');
@@ -35,23 +37,15 @@ export async function umt5EncodeFrom(source: TensorSource, config: Umt5Config, t
   return out;
 }
 
-/** Rows of the token table for ids [B, L], picked on the host: [B, L, D]. */
+/** Rows of the token table for ids [B, L], each read once: [B, L, D]. */
 async function embed(source: TensorSource, ids: Tensor): Promise<Tensor> {
-  const { dtype, shape, data } = await source.read('token_embedding.weight');
-  const width = shape[1]!;
-  const rows = new Map<number, number>();
   const list = Array.from(await ids.data());
-  for (const id of list) if (!rows.has(id)) rows.set(id, rows.size);
-  const picked = data.slice(0, rows.size * width);
-  for (const [id, row] of rows) picked.set(data.subarray(id * width, (id + 1) * width) as never, row * width);
+  const rows = new Map<number, HostTensor>();
+  for (const id of new Set(list)) rows.set(id, await source.readRows('token_embedding.weight', id, 1));
   return tf.tidy(() => {
-    const table = toTensor({ dtype, shape: [rows.size, width], data: picked });
-    const index = tf.tensor(
-      list.map((id) => rows.get(id)!),
-      ids.shape,
-      'int32',
-    );
-    return tf.gather(table, index);
+    const picked = new Map([...rows].map(([id, row]) => [id, toTensor(row)]));
+    const joined = tf.concat(list.map((id) => picked.get(id)!)); // L of [1, D] -> [B L, D]
+    return tf.reshape(joined, [...ids.shape, -1]);
   });
 }
 

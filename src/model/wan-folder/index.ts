@@ -1,0 +1,3 @@
+export { findWanFiles, type WanFiles, wanDownload } from './files.ts';
+export { type BlockPlace, type OpenedWan, type OpenWanOptions, openWan } from './open-wan.ts';
+export { type RandomWanOptions, writeRandomWan } from './random-wan.ts';
