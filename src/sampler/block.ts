@@ -1,9 +1,9 @@
 import { type Tensor, tf } from '../engine/tf.ts';
 import type { BlockNoise, CausalStudent } from './causal-student.ts';
-import { fewStep } from './few-step.ts';
+import { fewStepSteps } from './few-step.ts';
 import { addNoise } from './parameterisation.ts';
 import type { Schedule } from './schedule.ts';
-import type { SamplerStep } from './solver.ts';
+import { runSteps, type SamplerStep } from './solver.ts';
 
 /** How a finished block enters the cache. */
 export interface ContextNoise {
@@ -24,7 +24,7 @@ export interface RolloutOptions {
   renoise: BlockNoise;
   /** Default: clean context at timestep 0. */
   context?: ContextNoise;
-  /** Stops before the next block with the signal's reason. */
+  /** Stops before the next step (in training rollouts the next block) with the signal's reason. */
   signal?: AbortSignal;
   onStep?: (step: SamplerStep & { block: number }) => void;
 }
@@ -32,17 +32,35 @@ export interface RolloutOptions {
 /** Clean context at timestep 0. */
 export const cleanContext: ContextNoise = { t: 0, sigma: 0 };
 
-/** Few-step sampling of one block: x [B, f, H, W, C] at the first `steps` levels of the schedule (default all) to its x0. */
+/** A block to generate: x [B, f, H, W, C] at the first level of the schedule, and the cache of its past. */
+export interface NoisyBlock<Cache> {
+  readonly index: number;
+  readonly x: Tensor;
+  readonly cache: Cache;
+}
+
+/** Few-step sampling of one block through the first `steps` levels of the schedule (default all) to its x0. */
 export function generateBlock<Cache>(
   student: CausalStudent<Cache>,
-  block: { index: number; x: Tensor; cache: Cache },
-  { schedule, renoise, onStep }: RolloutOptions,
-  steps: number = schedule.timesteps.length,
+  block: NoisyBlock<Cache>,
+  options: RolloutOptions,
+  steps?: number,
 ): Tensor {
-  const { index, x, cache } = block;
-  return fewStep((sample, t) => student.velocity(sample, t, cache), x, firstSteps(schedule, steps), {
+  const { onStep } = options;
+  return runSteps(blockSteps(student, block, options, steps), {
+    ...(onStep && { onStep: (step) => onStep({ ...step, block: block.index }) }),
+  });
+}
+
+/** {@link generateBlock} a step at a time. */
+export function blockSteps<Cache>(
+  student: CausalStudent<Cache>,
+  { index, x, cache }: NoisyBlock<Cache>,
+  { schedule, renoise }: RolloutOptions,
+  steps: number = schedule.timesteps.length,
+): Generator<SamplerStep, Tensor, void> {
+  return fewStepSteps((sample, t) => student.velocity(sample, t, cache), x, firstSteps(schedule, steps), {
     noise: (step, shape) => renoise(index, step, shape),
-    ...(onStep && { onStep: (step) => onStep({ ...step, block: index }) }),
   });
 }
 

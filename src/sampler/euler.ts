@@ -1,4 +1,4 @@
-import { combine, type Sampler, type SolverStep, sampler } from './solver.ts';
+import { combine, type SolverStep, type SteppedSampler, sampler } from './solver.ts';
 
 const eulerStep: SolverStep = (velocity, { x }, { sigmas, timesteps }, index) => {
   const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!];
@@ -17,7 +17,7 @@ const eulerStep: SolverStep = (velocity, { x }, { sigmas, timesteps }, index) =>
 };
 
 /** Euler's method: `x + (sigma_{i+1} - sigma_i) v`. First order, one call of the network a step. */
-export const euler: Sampler = sampler(eulerStep);
+export const euler: SteppedSampler = sampler(eulerStep);
 
 const heunStep: SolverStep = (velocity, state, schedule, index) => {
   const { sigmas, timesteps } = schedule;
@@ -46,4 +46,4 @@ const heunStep: SolverStep = (velocity, state, schedule, index) => {
 };
 
 /** Heun's method: Euler, then the mean of both ends' velocities (Karras et al. 2022). Second order, two calls a step. */
-export const heun: Sampler = sampler(heunStep);
+export const heun: SteppedSampler = sampler(heunStep);

@@ -2,7 +2,7 @@ import { type Tensor, tf } from '../engine/tf.ts';
 import { NoiseTable } from './noise-table.ts';
 import { addNoise, velocityToX0 } from './parameterisation.ts';
 import { checkSchedule, type Schedule, trainingSteps } from './schedule.ts';
-import type { SamplerOptions, Velocity } from './solver.ts';
+import { runSteps, type SamplerOptions, type SamplerStep, type Velocity } from './solver.ts';
 
 /** Which steps a few-step student takes. */
 export interface DenoisingStepsOptions {
@@ -50,7 +50,17 @@ export interface FewStepOptions extends SamplerOptions {
  * The result is the last step's x0: `x0_j = x - sigma_j v`, `x = (1 - sigma_{j+1}) x0_j + sigma_{j+1} noise_j`.
  * Source: consistency models (Song et al. 2023), Self-Forcing pipeline/causal_inference.py.
  */
-export function fewStep(velocity: Velocity, x: Tensor, schedule: Schedule, { noise, onStep }: FewStepOptions): Tensor {
+export function fewStep(velocity: Velocity, x: Tensor, schedule: Schedule, options: FewStepOptions): Tensor {
+  return runSteps(fewStepSteps(velocity, x, schedule, options), options);
+}
+
+/** {@link fewStep} a step at a time: yields after each step and returns the result; ended early, it frees what it made. */
+export function* fewStepSteps(
+  velocity: Velocity,
+  x: Tensor,
+  schedule: Schedule,
+  { noise }: Pick<FewStepOptions, 'noise'>,
+): Generator<SamplerStep, Tensor, void> {
   checkSchedule(schedule);
   const steps = schedule.timesteps.length;
   let current = x;
@@ -59,9 +69,15 @@ export function fewStep(velocity: Velocity, x: Tensor, schedule: Schedule, { noi
     const x0 = tf.tidy(() => velocityToX0(current, velocity(current, t, sigma), sigma));
     const last = index + 1 === steps;
     const next = last ? x0 : tf.tidy(() => addNoise(x0, noise(index, x.shape), schedule.sigmas[index + 1]!));
-    onStep?.({ index, steps, t, sigma, x: current, x0, next });
-    if (current !== x) current.dispose();
-    if (!last) x0.dispose();
+    let isWhole = false;
+    try {
+      yield { index, steps, t, sigma, x: current, x0, next };
+      isWhole = true;
+    } finally {
+      if (current !== x) current.dispose();
+      if (!last) x0.dispose();
+      if (!isWhole) next.dispose();
+    }
     current = next;
   }
   return current;

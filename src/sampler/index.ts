@@ -10,7 +10,7 @@ export * from './pipeline/index.ts';
 export * from './rollout.ts';
 export * from './schedule.ts';
 export * from './self-rollout.ts';
-export type { Sampler, SamplerOptions, SamplerStep, Velocity } from './solver.ts';
+export type { Sampler, SamplerOptions, SamplerStep, SteppedSampler, Velocity } from './solver.ts';
 export * from './trajectory.ts';
 export * from './trajectory-sampling.ts';
 export * from './trajectory-store.ts';

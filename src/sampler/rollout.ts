@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../engine/tf.ts';
-import { cleanContext, generateBlock, type RolloutOptions, rememberBlock } from './block.ts';
+import { blockSteps, cleanContext, type RolloutOptions, rememberBlock } from './block.ts';
 import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './causal-student.ts';
+import { paced } from './paced.ts';
+import type { SamplerStep } from './solver.ts';
 
 /** Options of a sampling rollout. */
 export interface SamplingOptions extends RolloutOptions {
@@ -37,7 +39,7 @@ export async function* rollout<Cache>(
       const isGiven = range.start < given;
       const x0 = isGiven
         ? sliceFrames(options.prefix!, range)
-        : generateFrom(student, noise, { range, given, cache }, options);
+        : await generateFrom(student, noise, { range, given, cache }, options);
       if (range !== ranges.at(-1)) {
         const context = isGiven ? { ...options, context: cleanContext } : options;
         cache = rememberBlock(student, { index: range.index, x0, cache }, context);
@@ -51,16 +53,21 @@ export async function* rollout<Cache>(
   }
 }
 
-function generateFrom<Cache>(
+async function generateFrom<Cache>(
   student: CausalStudent<Cache>,
   noise: Tensor,
   { range, given, cache }: { range: BlockRange; given: number; cache: Cache },
   options: SamplingOptions,
-): Tensor {
+): Promise<Tensor> {
+  const { signal, onStep } = options;
+  const { index } = range;
   const x = sliceFrames(noise, { start: range.start - given, frames: range.frames });
-  const x0 = generateBlock(student, { index: range.index, x, cache }, options);
-  x.dispose();
-  return x0;
+  try {
+    const report = onStep && ((step: SamplerStep) => onStep({ ...step, block: index }));
+    return await paced(blockSteps(student, { index, x, cache }, options), { signal, onStep: report });
+  } finally {
+    x.dispose();
+  }
 }
 
 function checkPrefix(ranges: readonly BlockRange[], given: number): void {

@@ -41,22 +41,55 @@ export type SolverStep = (
   index: number,
 ) => SolverState & { x0: Tensor };
 
+/** A sampler that also runs a step at a time, for callers that do something else in between. */
+export interface SteppedSampler extends Sampler {
+  /** Yields after each step and returns the result; ended early, it frees what it made. */
+  steps(velocity: Velocity, x: Tensor, schedule: Schedule): Generator<SamplerStep, Tensor, void>;
+}
+
 /** Makes a sampler of a step function: runs it over the schedule and frees what no later step needs. */
-export function sampler(step: SolverStep): Sampler {
-  return (velocity, x, schedule, options = {}) => {
-    checkSchedule(schedule);
-    const steps = schedule.timesteps.length;
-    let state: SolverState = { x, past: [] };
+export function sampler(step: SolverStep): SteppedSampler {
+  const steps = (velocity: Velocity, x: Tensor, schedule: Schedule) => solverSteps(step, velocity, x, schedule);
+  const run: Sampler = (velocity, x, schedule, options) => runSteps(steps(velocity, x, schedule), options);
+  return Object.assign(run, { steps });
+}
+
+/** Runs steps to their end without a pause. */
+export function runSteps(steps: Generator<SamplerStep, Tensor, void>, { onStep }: SamplerOptions = {}): Tensor {
+  for (;;) {
+    const { value, done } = steps.next();
+    if (done) return value;
+    onStep?.(value);
+  }
+}
+
+function* solverSteps(
+  step: SolverStep,
+  velocity: Velocity,
+  x: Tensor,
+  schedule: Schedule,
+): Generator<SamplerStep, Tensor, void> {
+  checkSchedule(schedule);
+  const steps = schedule.timesteps.length;
+  let state: SolverState = { x, past: [] };
+  let isWhole = false;
+  try {
     for (let index = 0; index < steps; index++) {
       const { x0, ...next } = tf.tidy(() => ({ ...step(velocity, state, schedule, index) }));
-      const [t, sigma] = [schedule.timesteps[index]!, schedule.sigmas[index]!];
-      options.onStep?.({ index, steps, t, sigma, x: state.x, x0, next: next.x });
-      release([state.x, ...state.past, x0], [x, next.x, ...next.past]);
+      const before = state;
       state = next;
+      const [t, sigma] = [schedule.timesteps[index]!, schedule.sigmas[index]!];
+      try {
+        yield { index, steps, t, sigma, x: before.x, x0, next: next.x };
+      } finally {
+        release([before.x, ...before.past, x0], [x, next.x, ...next.past]);
+      }
     }
-    release(state.past, [x, state.x]);
+    isWhole = true;
     return state.x === x ? x.clone() : state.x;
-  };
+  } finally {
+    release(isWhole ? state.past : [state.x, ...state.past], isWhole ? [x, state.x] : [x]);
+  }
 }
 
 /** Disposes the tensors of `candidates` that are not among `kept`. */
