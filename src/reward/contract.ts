@@ -58,7 +58,7 @@ export function createReward(parts: RewardParts): Reward {
     if (prompts.length !== frames.shape[0]) {
       throw new Error(`${info.id}: got ${prompts.length} prompts for ${frames.shape[0]} inputs; want one for each`);
     }
-    checkRange(info, frames);
+    checkValues(info.id, frames.dataSync());
     return tf.tidy(() => compute(frames, parts.encode(prompts)));
   };
   return { ...parts, compute, score };
@@ -75,9 +75,11 @@ function checkShape({ id, kind, inputSize }: RewardInfo, frames: Tensor): void {
   throw new Error(`${id}: frames have shape [${frames.shape}], want ${wanted}${hint}`);
 }
 
-function checkRange({ id }: RewardInfo, frames: Tensor): void {
+/** Throws unless all values of frames lie in [0, 1], up to rounding. */
+export function checkValues(id: string, values: ArrayLike<number>): void {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of frames.dataSync()) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
     if (Number.isNaN(value)) throw new RangeError(`${id}: frames contain NaN; want finite values in [0, 1]`);
     if (value < low) low = value;
     if (value > high) high = value;

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Clip } from '../io/index.ts';
-import type { RewardInfo } from './contract.ts';
+import { checkValues, type RewardInfo } from './contract.ts';
 import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
 
 /** What an external reward says about itself: never differentiable, and who answered. */
@@ -22,9 +22,13 @@ export interface ExternalReward<Result extends { readonly score: number }> {
   rate(clip: Clip, prompt: string, signal?: AbortSignal): Promise<Result>;
 }
 
-/** A clip's score with the answers that made it. */
+/** A clip's score with the answers that made it and where they come from. */
 export interface VisionRewardResult {
   readonly score: number;
+  /** Numbers of an external server have no gradient. */
+  readonly differentiable: false;
+  /** Who answered. */
+  readonly external: ExternalRewardInfo['external'];
   /** +1 for yes, -1 for anything else, in the order of the checklist. */
   readonly answers: readonly number[];
 }
@@ -73,6 +77,7 @@ export function visionReward(options: VisionRewardOptions): ExternalReward<Visio
       external: { endpoint, model },
     },
     rate: async (clip, prompt, signal) => {
+      checkValues('visionreward-video', clip.data);
       const images = await frameUrls(clip);
       const answers: number[] = [];
       for (let first = 0; first < questions.length; first += parallel) {
@@ -81,7 +86,7 @@ export function visionReward(options: VisionRewardOptions): ExternalReward<Visio
           .map((question) => question.replaceAll(slot, () => prompt));
         answers.push(...(await Promise.all(asked.map((text) => ask(options, images, text, signal)))));
       }
-      return { score: checklistScore(answers), answers };
+      return { score: checklistScore(answers), answers, differentiable: false, external: { endpoint, model } };
     },
   };
 }

@@ -4,6 +4,8 @@ import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random, toTensor } from '../../src/nn/index.ts';
 import {
+  batched,
+  cachedText,
   createReward,
   frameSelect,
   initSmallReward,
@@ -14,8 +16,11 @@ import {
   type SmallRewardConfig,
   smallReward,
   standardised,
+  videoAlignScale,
   weighted,
 } from '../../src/reward/index.ts';
+import { expectAscent, expectCentralDifferences } from './slopes.ts';
+import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 
 /** Fresh weights have almost flat scores: `scale` raises them to where finite differences can be read. */
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
@@ -33,7 +38,21 @@ const brightness = (): Reward =>
   });
 
 /** One suite for every reward: a new one adds a row. */
-const rows: [string, () => Reward][] = [
+const rows: [string, () => Reward | Promise<Reward>][] = [
+  ['imagereward', () => tinyImageReward()],
+  ['clip score', tinyClipScore],
+  ['aesthetic, linear', () => tinyAesthetic('linear')],
+  ['aesthetic, mlp', () => tinyAesthetic('mlp')],
+  ['aesthetic, mlp with relu', () => tinyAesthetic('mlp', 'relu')],
+  ['videoalign', async () => tinyVideoAlign(await tinyVideoAlignPrompts())],
+  [
+    'videoalign, motion quality',
+    async () =>
+      tinyVideoAlign(await tinyVideoAlignPrompts(), { dimension: 'motionQuality', scale: videoAlignScale }, 3),
+  ],
+  ['imagereward on all frames', async () => frameSelect(await tinyImageReward(), 'all')],
+  ['cached text', async () => cachedText(await tinyImageReward())],
+  ['in batches', async () => batched(await tinyImageReward(), 2)],
   ['small', () => small(SMALL_REWARD)],
   ['second judge', () => small({ ...TINY, stem: 4 }, 2)],
   ['brightness', brightness],
@@ -61,7 +80,7 @@ const rows: [string, () => Reward][] = [
   ],
 ];
 
-const FRAMES = 3;
+const FRAMES = 4;
 const SIZE = digits.SIZE;
 
 beforeAll(async () => {
@@ -85,7 +104,7 @@ function input(kind: 'frame' | 'clip', count: number): { frames: Tensor; prompts
 
 describe.each(rows)('the contract, %s', (_, make) => {
   test('scores are finite float32 [B], the same each time, the same alone as in a batch', async () => {
-    const reward = make();
+    const reward = await make();
     const { frames, prompts } = input(reward.info.kind, 3);
     const scores = reward.score(frames, prompts);
     expect(scores.shape).toEqual([3]);
@@ -101,8 +120,8 @@ describe.each(rows)('the contract, %s', (_, make) => {
     reward.dispose();
   });
 
-  test('values outside [0, 1], NaN, wrong shapes and counts are refused', () => {
-    const reward = make();
+  test('values outside [0, 1], NaN, wrong shapes and counts are refused', async () => {
+    const reward = await make();
     const { frames, prompts } = input(reward.info.kind, 2);
     expect(() => reward.score(tf.add(frames, 1), prompts)).toThrow('[0, 1]');
     expect(() => reward.score(tf.sub(frames, 1), prompts)).toThrow('[0, 1]');
@@ -116,45 +135,23 @@ describe.each(rows)('the contract, %s', (_, make) => {
   });
 
   test('the gradient agrees with central differences on eight pixels', async () => {
-    const reward = make();
+    const reward = await make();
     if (!reward.info.differentiable) return;
     const { frames, prompts } = input(reward.info.kind, 2);
-    const text = reward.encode(prompts);
-    const total = (x: Tensor): Tensor => tf.sum(reward.compute(x, text));
-    const gradient = (await tf.grad(total)(frames).data()) as Float32Array;
-    const values = (await frames.data()) as Float32Array;
-    const largest = [...gradient.keys()].sort((i, j) => Math.abs(gradient[j]!) - Math.abs(gradient[i]!)).slice(0, 200);
-    for (const pick of random.key(9).integers(0, largest.length, 8)) {
-      const at = largest[pick]!;
-      const moved = (by: number): number => {
-        const copy = values.slice();
-        copy[at]! += by;
-        return tf.tidy(() => total(tf.tensor(copy, frames.shape)).dataSync()[0]!);
-      };
-      const [eps, high] = [5e-3, moved(5e-3)];
-      const slope = (high - moved(-eps)) / (2 * eps);
-      const rounding = (Math.abs(high) * 2 ** -22) / eps;
-      expect(Math.abs(slope - gradient[at]!)).toBeLessThan(0.02 * Math.abs(gradient[at]!) + rounding);
-    }
+    await expectCentralDifferences(reward, frames, prompts);
     reward.dispose();
   });
 
   test('twenty ascent steps raise every score', async () => {
-    const reward = make();
+    const reward = await make();
     if (!reward.info.differentiable) return;
     const { frames, prompts } = input(reward.info.kind, 2);
-    const text = reward.encode(prompts);
-    const climb = tf.grad((x: Tensor) => tf.sum(reward.compute(x, text)));
-    const before = await reward.compute(frames, text).data();
-    let x = frames;
-    for (let i = 0; i < 20; i++) x = tf.tidy(() => tf.clipByValue(tf.add(x, ofNorm(climb(x), 0.1)), 0, 1));
-    const after = await reward.compute(x, text).data();
-    for (const [i, score] of after.entries()) expect(score).toBeGreaterThan(before[i]!);
+    await expectAscent(reward, frames, prompts);
     reward.dispose();
   });
 
-  test('scoring leaves no tensor behind', () => {
-    const reward = make();
+  test('scoring leaves no tensor behind', async () => {
+    const reward = await make();
     const { frames, prompts } = input(reward.info.kind, 2);
     reward.score(frames, prompts).dispose();
     const count = tf.memory().numTensors;
@@ -163,11 +160,6 @@ describe.each(rows)('the contract, %s', (_, make) => {
     reward.dispose();
   });
 });
-
-/** The tensor scaled to a 2-norm. */
-function ofNorm(x: Tensor, norm: number): Tensor {
-  return tf.mul(x, tf.div(norm, tf.sqrt(tf.sum(tf.square(x)))));
-}
 
 test('a reward without gradient is a constant of the graph', async () => {
   const blind = createReward({

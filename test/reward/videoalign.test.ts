@@ -5,8 +5,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { writeSafetensors } from '../../src/io/index.ts';
-import { type Qwen2VlConfig, qwen2VlRewardShapes } from '../../src/model/qwen2vl/index.ts';
-import { random, Weights } from '../../src/nn/index.ts';
 import {
   openVideoAlign,
   openVideoAlignPrompts,
@@ -14,87 +12,37 @@ import {
   type VideoAlignOptions,
   type VideoAlignPrompts,
   type VideoAlignReward,
-  videoAlign,
 } from '../../src/reward/index.ts';
-import { hashedWeight } from '../model/hashed.ts';
+import {
+  noisy,
+  tinyVideoAlign,
+  tinyVideoAlignWeights,
+  videoAlignDials,
+  videoAlignTemplate,
+  videoAlignTokenizer,
+  videoAlignTokens,
+} from './tiny.ts';
 
-const template = 'look<|VQ_reward|>look<|MQ_reward|>{text_prompt}<|TA_reward|>';
-const words = ['system', 'user', 'assistant', 'look', 'fox', 'snow', 'other'];
-const marks = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<|vision_start|>', '<|vision_end|>', '<|video_pad|>'];
-const config: Qwen2VlConfig = {
-  vocab_size: words.length + marks.length + 3,
-  hidden_size: 16,
-  intermediate_size: 24,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  rms_norm_eps: 1e-6,
-  rope_theta: 1e6,
-  rope_scaling: { mrope_section: [1, 1, 2] },
-  video_token_id: words.length + marks.indexOf('<|video_pad|>'),
-  vision_config: {
-    depth: 1,
-    embed_dim: 16,
-    hidden_size: 16,
-    mlp_ratio: 2,
-    num_heads: 2,
-    in_channels: 3,
-    patch_size: 4,
-    spatial_merge_size: 2,
-    temporal_patch_size: 2,
-  },
-};
 let folder: string;
 let prompts: VideoAlignPrompts;
 
 beforeAll(async () => {
   await use('onnx');
   folder = await mkdtemp(join(tmpdir(), 'videoalign-'));
-  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizerJson()));
-  prompts = await openVideoAlignPrompts(join(folder, 'tokenizer.json'), template);
+  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(videoAlignTokenizer));
+  prompts = await openVideoAlignPrompts(join(folder, 'tokenizer.json'), videoAlignTemplate);
 });
 
 afterAll(() => rm(folder, { recursive: true }));
 
-function tokenizerJson(): object {
-  return {
-    added_tokens: marks.map((content, i) => ({ id: words.length + i, content, special: true, normalized: false })),
-    normalizer: null,
-    pre_tokenizer: { type: 'Whitespace' },
-    post_processor: null,
-    decoder: null,
-    model: {
-      type: 'WordPiece',
-      unk_token: 'other',
-      continuing_subword_prefix: '##',
-      max_input_chars_per_word: 100,
-      vocab: Object.fromEntries(words.map((word, id) => [word, id])),
-    },
-  };
-}
-
-function weightsOf(outputs: number): Weights {
-  return Weights.from(
-    [...qwen2VlRewardShapes(config, outputs)].map(([name, shape]) => {
-      const data = hashedWeight(name.replace('layernorm', 'norm').replace('ln_q', 'norm'), shape);
-      return [name, { dtype: 'float32', shape: [...shape], data }];
-    }),
-  );
-}
-
-const small = { config, minPixels: 64, maxPixels: 256, fps: 8 };
-
 function judge(options: VideoAlignOptions = {}, outputs = 1): VideoAlignReward {
-  return videoAlign(weightsOf(outputs), prompts, { ...small, scale: null, ...options });
+  return tinyVideoAlign(prompts, options, outputs);
 }
 
-function clips(count: number, frames = 5): Tensor {
-  const shape = [count, frames, 18, 22, 3];
-  return tf.tensor(random.key(4).uniform(shape, 0.1, 0.9).data, shape);
-}
+const clips = (count: number, frames = 5): Tensor => noisy(count, frames, 18, 22, 3);
 
 test('special tokens follow the last id of the tokenizer', () => {
-  const first = words.length + marks.length;
+  const first = videoAlignTokens;
   expect(prompts.specialTokens).toEqual([first, first + 1, first + 2]);
   const [before, after, mask] = prompts.batch(['fox', 'fox snow']);
   expect([before!.shape[0], after!.shape, mask!.shape[1]]).toEqual([2, [2, 11], 11]);
@@ -140,27 +88,6 @@ test('a head with three rows reads each dimension by its own row', async () => {
   three.dispose();
 });
 
-test('the gradient agrees with central differences, through sampling, resizing and both towers', async () => {
-  const reward = judge();
-  const video = clips(1);
-  const text = reward.encode(['fox snow']);
-  const total = (x: Tensor): Tensor => tf.sum(reward.compute(x, text));
-  const gradient = await tf.grad(total)(video).data();
-  const values = (await video.data()) as Float32Array;
-  const largest = [...gradient.keys()].sort((i, j) => Math.abs(gradient[j]!) - Math.abs(gradient[i]!)).slice(0, 100);
-  for (const pick of random.key(9).integers(0, largest.length, 8)) {
-    const at = largest[pick]!;
-    const moved = (by: number): number => {
-      const copy = values.slice();
-      copy[at]! += by;
-      return tf.tidy(() => total(tf.tensor(copy, video.shape)).dataSync()[0]!);
-    };
-    const slope = (moved(5e-3) - moved(-5e-3)) / 1e-2;
-    expect(Math.abs(slope - gradient[at]!)).toBeLessThan(0.02 * Math.abs(gradient[at]!) + 1e-4);
-  }
-  reward.dispose();
-});
-
 test('a compiled step gives the same score and gradient for other clips and prompts', async () => {
   const reward = judge();
   const step = (x: Tensor, before: Tensor, after: Tensor, mask: Tensor) =>
@@ -178,26 +105,20 @@ test('a compiled step gives the same score and gradient for other clips and prom
   reward.dispose();
 });
 
-test('scoring leaves no tensor behind', () => {
-  const reward = judge();
-  const video = clips(1);
-  const before = tf.memory().numTensors;
-  reward.score(video, ['fox']).dispose();
-  expect(tf.memory().numTensors).toBe(before);
-  reward.dispose();
-});
-
 test('the published files: a checkpoint and its settings', async () => {
   const scale = { VQ_mean: 1, VQ_std: 2, MQ_mean: 0.5, MQ_std: 4, TA_mean: -1, TA_std: 0.5 };
   const checkpoint = join(folder, 'model.safetensors');
-  const weights = weightsOf(3);
+  const weights = tinyVideoAlignWeights(3);
   const stored = [...(await weights.toHost())].map(([name, host]) => [`base_model.model.${name}`, host] as const);
   weights.dispose();
   await writeSafetensors(checkpoint, new Map(stored));
   const modelConfig = join(folder, 'model_config.json');
   await writeFile(modelConfig, JSON.stringify({ model_config: { output_dim: 3 }, inference_config: scale }));
   const tokenizer = join(folder, 'tokenizer.json');
-  const opened = await openVideoAlign({ checkpoint, modelConfig, tokenizer, template }, small);
+  const opened = await openVideoAlign(
+    { checkpoint, modelConfig, tokenizer, template: videoAlignTemplate },
+    videoAlignDials,
+  );
   const made = judge({ scale }, 3);
   const video = clips(1);
   const [got, want] = [opened, made].map((reward) => reward.score(video, ['fox']));
@@ -206,26 +127,12 @@ test('the published files: a checkpoint and its settings', async () => {
   made.dispose();
 });
 
-test('twenty steps along the gradient raise the score', async () => {
-  const reward = judge();
-  const text = reward.encode(['fox']);
-  const slope = tf.grad((x: Tensor) => tf.sum(reward.compute(x, text)));
-  let video = clips(1, 4);
-  const [before] = await reward.compute(video, text).data();
-  for (let i = 0; i < 20; i++) {
-    video = tf.tidy(() => tf.clipByValue(tf.add(video, tf.mul(tf.sign(slope(video)), 0.01)), 0, 1));
-  }
-  const [after] = await reward.compute(video, text).data();
-  expect(after!).toBeGreaterThan(before!);
-  reward.dispose();
-});
-
 test('faults name what is wrong', async () => {
   const path = join(folder, 'tokenizer.json');
   await expect(openVideoAlignPrompts(path, 'no place for it')).rejects.toThrow('{text_prompt}');
   expect(() => prompts.batch(['a <|VQ_reward|> fox'])).toThrow('plain text');
   await expect(readVideoAlignTemplate(path)).rejects.toThrow('prompt_template.py');
-  await expect(openVideoAlignPrompts(path, template, { padding: '<|none|>' })).rejects.toThrow('<|none|>');
-  const short = await openVideoAlignPrompts(path, template, { textLength: 3 });
+  await expect(openVideoAlignPrompts(path, videoAlignTemplate, { padding: '<|none|>' })).rejects.toThrow('<|none|>');
+  const short = await openVideoAlignPrompts(path, videoAlignTemplate, { textLength: 3 });
   expect(() => short.batch(['fox'])).toThrow('textLength is 3');
 });

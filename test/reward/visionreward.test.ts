@@ -1,8 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
+import { tf } from '../../src/engine/tf.ts';
 import { createClip } from '../../src/io/index.ts';
+import { random } from '../../src/nn/index.ts';
 import {
   checklistScore,
   imageChecklistScore,
@@ -12,6 +15,7 @@ import {
   visionRewardImage,
   visionRewardVideo,
 } from '../../src/reward/index.ts';
+import { externalScorer } from '../../src/train/index.ts';
 
 interface Asked {
   path: string;
@@ -24,6 +28,8 @@ interface Asked {
 const questions = visionRewardVideo.map(({ topic }, i) => `${i}: ${topic} [[prompt]]?`);
 const clip = createClip(new Float32Array(9 * 4 * 6 * 3).fill(0.5), { frames: 9, height: 4, width: 6, fps: 4 });
 let server: Server | undefined;
+
+beforeAll(() => use('onnx'));
 
 afterEach(() => void server?.close());
 
@@ -88,6 +94,36 @@ test('the reward says that it is external and has no gradient', () => {
     differentiable: false,
     external: { endpoint: 'http://localhost/v1', model: 'judge' },
   });
+});
+
+test('the contract of an external reward: the same score each time, who gave it, and no frames outside of [0, 1]', async () => {
+  const { endpoint } = await serve((text) =>
+    says(text.includes('fox') && Number.parseInt(text, 10) % 3 ? 'yes' : 'no'),
+  );
+  const reward = visionReward({ endpoint, model: 'judge', questions });
+  const [first, again, other] = [
+    await reward.rate(clip, 'fox'),
+    await reward.rate(clip, 'fox'),
+    await reward.rate(clip, 'snow'),
+  ];
+  expect(first).toEqual(again);
+  expect(Number.isFinite(first.score) && first.score > other.score).toBe(true);
+  expect(first).toMatchObject({ differentiable: false, external: { endpoint, model: 'judge' } });
+  const changed = (value: number) =>
+    createClip(
+      clip.data.map((x, i) => (i === 7 ? value : x)),
+      clip,
+    );
+  await expect(reward.rate(changed(Number.NaN), 'fox')).rejects.toThrow('finite');
+  await expect(reward.rate(changed(-0.5), 'fox')).rejects.toThrow('[0, 1]');
+});
+
+test('an external reward scores the groups of a training step', async () => {
+  const { asked, endpoint } = await serve((text) => says(text.includes('fox') ? 'yes' : 'no'));
+  const scorer = externalScorer(visionReward({ endpoint, model: 'judge', questions }), 4);
+  const scores = await scorer.score(tf.fill([2, 9, 4, 6, 3], 0.5), ['fox', 'snow'], random.key(1));
+  expect(scores).toBeAllClose([0.216454, -0.216454], { atol: 1e-5 });
+  expect([scorer.id, asked.length]).toEqual(['visionreward-video', 2 * questions.length]);
 });
 
 test('frames are those nearest to full seconds, at most 24', () => {

@@ -1,0 +1,202 @@
+/** The official rewards at their smallest: real code and names, a few thousand hashed weights. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { type ImageRewardConfig, imageRewardShapes, openWordPiece } from '../../src/model/blip/index.ts';
+import { type ClipConfig, type ClipTokenizer, clipShapes } from '../../src/model/clip/index.ts';
+import { type Qwen2VlConfig, qwen2VlRewardShapes } from '../../src/model/qwen2vl/index.ts';
+import { random, Weights } from '../../src/nn/index.ts';
+import {
+  aestheticReward,
+  clipScore,
+  type HeadActivation,
+  type ImageRewardOptions,
+  imageReward,
+  openVideoAlignPrompts,
+  type Reward,
+  type VideoAlignOptions,
+  type VideoAlignPrompts,
+  type VideoAlignReward,
+  videoAlign,
+} from '../../src/reward/index.ts';
+import { hashedWeight } from '../model/hashed.ts';
+
+/** Runs `work` in a folder that is deleted afterwards. */
+export async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'reward-'));
+  try {
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Frames [B, H, W, 3] or clips [B, T, H, W, 3] off the bounds of [0, 1]. */
+export function noisy(...shape: number[]): Tensor {
+  return tf.tensor(random.key(4).uniform(shape, 0.1, 0.9).data, shape);
+}
+
+/** Weights by their names; norms of every spelling are near 1. */
+export function hashedWeights(shapes: Iterable<readonly [string, readonly number[]]>): Weights {
+  return Weights.from(
+    [...shapes].map(([name, shape]) => {
+      const plain = name.replace(/LayerNorm|layernorm|ln_(?:pre|post|final|q|[12])/, 'norm');
+      return [name, { dtype: 'float32', shape: [...shape], data: hashedWeight(plain, shape) }];
+    }),
+  );
+}
+
+export const imageRewardSizes: ImageRewardConfig = {
+  vit: { image_size: 16, patch_size: 8, embed_dim: 16, depth: 2, num_heads: 2 },
+  med_config: {
+    hidden_size: 12,
+    intermediate_size: 24,
+    num_attention_heads: 3,
+    num_hidden_layers: 2,
+    max_position_embeddings: 16,
+    vocab_size: 9,
+    layer_norm_eps: 1e-12,
+  },
+  reward_mean: 0.1,
+  reward_std: 0.5,
+};
+
+/** `vocab.txt` of the tiny ImageReward. */
+export const imageRewardVocabulary: string = '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nred\nfox\n';
+
+/** ImageReward that reads 16 pixels, 8 tokens and the words "a red fox". */
+export async function tinyImageReward(options: ImageRewardOptions = {}): Promise<Reward> {
+  const tokenizer = await inFolder(async (folder) => {
+    await writeFile(join(folder, 'vocab.txt'), imageRewardVocabulary);
+    return openWordPiece(join(folder, 'vocab.txt'));
+  });
+  const weights = hashedWeights(imageRewardShapes(imageRewardSizes));
+  return imageReward(weights, tokenizer, { config: imageRewardSizes, textLength: 8, allowTiny: true, ...options });
+}
+
+export const clipSizes: ClipConfig = {
+  embed_dim: 6,
+  image_resolution: 16,
+  vision_layers: 1,
+  vision_width: 12,
+  vision_patch_size: 8,
+  vision_heads: 3,
+  context_length: 6,
+  vocab_size: 8,
+  transformer_width: 8,
+  transformer_heads: 2,
+  transformer_layers: 1,
+};
+
+/** Every character is one of 0 to 5, then the start 6 and the end 7; long texts keep their end. */
+const characters: ClipTokenizer = {
+  encode: (text) => [6, ...Array.from(text, (character) => character.charCodeAt(0) % 6), 7],
+  batch: (texts, length) => {
+    const rows = texts.map((text) => characters.encode(text));
+    const cut = (row: number[], i: number): number => (i === length - 1 ? row.at(-1)! : row[i]!);
+    const values = rows.map((row) =>
+      Array.from({ length }, (_, i) => (row.length > length ? cut(row, i) : (row[i] ?? 0))),
+    );
+    return tf.tensor2d(values, [texts.length, length], 'int32');
+  },
+};
+
+/** CLIP's score at 16 pixels and 6 tokens. */
+export function tinyClipScore(): Reward {
+  return clipScore(hashedWeights(clipShapes(clipSizes)), characters, { config: clipSizes });
+}
+
+const aestheticHeads = {
+  linear: { '': [1, 6] },
+  mlp: { 'layers.0.': [16, 6], 'layers.2.': [8, 16], 'layers.10.': [1, 8] },
+};
+
+/** A head on features of width 6, in the names of the published files. */
+export function tinyAestheticHead(kind: 'linear' | 'mlp'): Weights {
+  return hashedWeights(
+    Object.entries(aestheticHeads[kind]).flatMap(([name, shape]): [string, number[]][] => [
+      [`${name}weight`, shape],
+      [`${name}bias`, shape.slice(0, 1)],
+    ]),
+  );
+}
+
+/** An aesthetic predictor on the tiny CLIP. */
+export function tinyAesthetic(kind: 'linear' | 'mlp', activation: HeadActivation = 'none'): Reward {
+  const clip = hashedWeights(clipShapes(clipSizes, 'vision'));
+  return aestheticReward({ clip, head: tinyAestheticHead(kind) }, { config: clipSizes, activation });
+}
+
+const words = ['system', 'user', 'assistant', 'look', 'fox', 'snow', 'other'];
+const marks = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<|vision_start|>', '<|vision_end|>', '<|video_pad|>'];
+
+export const videoAlignTemplate: string = 'look<|VQ_reward|>look<|MQ_reward|>{text_prompt}<|TA_reward|>';
+
+/** Id of the first special token: the tokens before it. */
+export const videoAlignTokens: number = words.length + marks.length;
+
+export const videoAlignSizes: Qwen2VlConfig = {
+  vocab_size: videoAlignTokens + 3,
+  hidden_size: 16,
+  intermediate_size: 24,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  rms_norm_eps: 1e-6,
+  rope_theta: 1e6,
+  rope_scaling: { mrope_section: [1, 1, 2] },
+  video_token_id: words.length + marks.indexOf('<|video_pad|>'),
+  vision_config: {
+    depth: 1,
+    embed_dim: 16,
+    hidden_size: 16,
+    mlp_ratio: 2,
+    num_heads: 2,
+    in_channels: 3,
+    patch_size: 4,
+    spatial_merge_size: 2,
+    temporal_patch_size: 2,
+  },
+};
+
+/** Dials of the tiny VideoAlign: at most 16 pixels a side. */
+export const videoAlignDials: VideoAlignOptions = { config: videoAlignSizes, minPixels: 64, maxPixels: 256, fps: 8 };
+
+/** `tokenizer.json` of the tiny VideoAlign. */
+export const videoAlignTokenizer: object = {
+  added_tokens: marks.map((content, i) => ({ id: words.length + i, content, special: true, normalized: false })),
+  normalizer: null,
+  pre_tokenizer: { type: 'Whitespace' },
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: 'WordPiece',
+    unk_token: 'other',
+    continuing_subword_prefix: '##',
+    max_input_chars_per_word: 100,
+    vocab: Object.fromEntries(words.map((word, id) => [word, id])),
+  },
+};
+
+/** How the tiny VideoAlign reads prompts. */
+export function tinyVideoAlignPrompts(): Promise<VideoAlignPrompts> {
+  return inFolder(async (folder) => {
+    await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(videoAlignTokenizer));
+    return openVideoAlignPrompts(join(folder, 'tokenizer.json'), videoAlignTemplate);
+  });
+}
+
+/** Weights with a head of so many rows. */
+export function tinyVideoAlignWeights(outputs: number): Weights {
+  return hashedWeights(qwen2VlRewardShapes(videoAlignSizes, outputs));
+}
+
+/** VideoAlign with raw scores. */
+export function tinyVideoAlign(
+  prompts: VideoAlignPrompts,
+  options: VideoAlignOptions = {},
+  outputs = 1,
+): VideoAlignReward {
+  return videoAlign(tinyVideoAlignWeights(outputs), prompts, { ...videoAlignDials, scale: null, ...options });
+}
