@@ -2,6 +2,7 @@
  * Benchmarks, run from the sources through tsx:
  *
  *     npm run bench -- engine [--only TEXT] [--sides onnx,torch] [--large] [--threads 2] [--rounds 5] [--json FILE]
+ *     npm run bench -- reward [--only TEXT] [--threads 2] [--rounds 5] [--json FILE]
  *     npm run bench -- kernel [--rounds 5] [--json FILE]
  *     npm run bench -- table [FILE]      prints the README's table of a file that `engine --json` wrote
  *
@@ -32,6 +33,7 @@ export type Bench = (options: BenchOptions) => Promise<Record<string, unknown>[]
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.ts')).benchEngine,
   kernel: async () => (await import('./kernel.ts')).benchKernel,
+  reward: async () => (await import('./reward.ts')).benchReward,
 };
 
 async function main(): Promise<void> {

@@ -22,7 +22,7 @@ interface Message {
 async function useBackend(name: string, threads: number): Promise<string> {
   if (name !== 'wasm') {
     const { versions } = await engine.use(name as engine.EngineName, { threads });
-    return Object.values(versions).join(', ');
+    return Object.values(versions)[0] ?? 'unknown';
   }
   const { setThreadsCount, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
   setThreadsCount(threads);

@@ -37,19 +37,27 @@ export function timed(step: () => Promise<void>, repeat: number = 1): Steps {
 
 const turnMs = 300;
 const mostSteps = 30;
+/** Steps longer than this are made once a turn for two turns, and without more warming up. */
+const slowMs = 3000;
 
 /** Steps of a side in one turn: as many as fit into a third of a second, at least one. */
 function stepsEachTurn({ ms }: Times): number {
   return Math.max(1, Math.min(mostSteps, Math.round(turnMs / Math.min(...ms))));
 }
 
+async function warmUp(steps: Steps): Promise<Times> {
+  const first = await steps(1);
+  return first.ms[0]! > slowMs ? first : steps(3);
+}
+
 /** Warms all sides up, then takes turns for `rounds` rounds. */
 export async function takeTurns(sides: readonly Steps[], rounds: number): Promise<Timing[]> {
   const counts: number[] = [];
   const all = sides.map((): Times => ({ ms: [], cpuMs: [] }));
-  for (const steps of sides) counts.push(stepsEachTurn(await steps(3)));
+  for (const steps of sides) counts.push(stepsEachTurn(await warmUp(steps)));
   for (let round = 0; round < rounds; round++) {
     for (const [i, steps] of sides.entries()) {
+      if (round > 1 && Math.min(...all[i]!.ms) > slowMs) continue;
       await sleep(100); // lets the waiting threads of the side before fall asleep
       const { ms, cpuMs } = await steps(counts[i]!);
       all[i]!.ms.push(...ms);

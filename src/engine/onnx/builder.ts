@@ -130,11 +130,21 @@ export class GraphBuilder {
     return this.node('Cast', [x], { to: onnxCode[dtype] }, x.shape, dtype);
   }
 
-  /** The same value when the shape is the same. */
-  reshape(x: Value, shape: number[]): Value {
+  /** The same value when the shape is the same. A pending reshape of `x` is skipped over, or undone. */
+  reshape(given: Value, shape: number[]): Value {
+    if (sameShape(given.shape, shape)) return given;
+    const x = this.beforeReshapes(given);
     if (sameShape(x.shape, shape)) return x;
     const empty = sizeOf(shape) === 0 ? { allowzero: 1 } : null;
     return this.node('Reshape', [x, this.int64(shape)], empty, shape, x.dtype);
+  }
+
+  private beforeReshapes(x: Value): Value {
+    let value = x;
+    while (value.node && this.recorder.operations.get(value.node.op).name === 'Reshape') {
+      value = value.node.inputs[0] as Value;
+    }
+    return value;
   }
 
   transpose(x: Value, perm: readonly number[]): Value {

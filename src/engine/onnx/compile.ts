@@ -5,11 +5,12 @@
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
 import type { Compiled as CompiledFunction, CompileStatus, TensorFunction } from '../engine.ts';
+import { engineState } from '../state.ts';
 import { tf } from '../tf.ts';
 import type { OnnxBackend } from './backend.ts';
 import { describeArguments, fromTemplate } from './container.ts';
 import { Pointers } from './ort.ts';
-import { engineState, type Origin, type Outcome, Refusal, sameOutcome, Trace } from './plan.ts';
+import { type Origin, type Outcome, Refusal, sameOutcome, Trace } from './plan.ts';
 import { type TensorType, Value } from './value.ts';
 
 /** Plans kept by one function: a rollout needs one for each place in its video. */

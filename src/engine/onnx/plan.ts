@@ -3,7 +3,7 @@
  * its outputs went. Two calls that did the same make a plan that can be replayed.
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
-import { tf } from '../tf.ts';
+import { engineState } from '../state.ts';
 import type { OnnxBackend } from './backend.ts';
 import { toTemplate } from './container.ts';
 import type { Flushed, Observer } from './recorder.ts';
@@ -34,16 +34,6 @@ export interface Outcome {
 
 /** Why a call cannot be replayed. */
 export class Refusal extends Error {}
-
-interface EngineState {
-  registeredVariables: Record<string, Variable>;
-  gradientDepth: number;
-}
-
-/** TensorFlow.js's own bookkeeping; there is no public way to ask for it. */
-export function engineState(): EngineState {
-  return (tf.engine() as unknown as { state: EngineState }).state;
-}
 
 /** Watches one call. */
 export class Trace implements Observer {

@@ -4,6 +4,7 @@
  * takes the same inputs with `dy` and returns one gradient for each differentiable input, in order. Where
  * the current backend has none, the reference composition of plain operations runs and tfjs differentiates it.
  */
+import { isTapeOn } from '../state.ts';
 import { type NamedTensorMap, type Tensor, tf } from '../tf.ts';
 
 /** Plain values that parametrise a kernel. */
@@ -38,7 +39,9 @@ export function runNative<R extends Tensor | Tensor[]>(
 
 /** Runs the native kernel with its native gradient if the backend has one, and the reference otherwise. */
 export function fused(call: FusedCall): Tensor {
-  return hasNative(call.name) ? differentiable(call) : call.reference();
+  if (!hasNative(call.name)) return call.reference();
+  if (isTapeOn()) return differentiable(call);
+  return runNative(call.name, { ...call.inputs, ...call.constants }, call.attributes);
 }
 
 function differentiable({ name, inputs, constants = {}, attributes }: FusedCall): Tensor {
