@@ -37,6 +37,7 @@ export function phase2(
 ): AsyncGenerator<train.TrainStep, void> {
   return train.reward({
     ...options,
+    exitSteps: studio.recipe.reward.exitSteps,
     student: { weights, bind: (context) => wanStudent(weights, config, context) },
     decoder: train.vaeDecoder(studio.vae.weights, studio.vae.config),
     reward: studio.reward,

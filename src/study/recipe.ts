@@ -48,7 +48,8 @@ export interface Recipe {
   ode: StageRecipe & { emaDecay: number };
   /** The training reward, the judge that nothing is trained on, and the digit classifier, each with its own seed. */
   judges: Record<'reward' | 'judge' | 'classifier', { seed: number; steps: number; batch: number }>;
-  reward: { train: StageRecipe; emaDecay: number };
+  /** Phase 2; `exitSteps` says at which denoising steps the gradient flows. */
+  reward: { train: StageRecipe; exitSteps: 'shared' | 'last' | 'per-block'; emaDecay: number };
   evaluation: { prompts: number; seeds: number };
 }
 
@@ -129,8 +130,9 @@ export const studyRecipe: Recipe = {
     classifier: { seed: 0, steps: 1200, batch: 64 },
   },
   reward: {
-    train: { steps: 150, batch: 16, lr: 1e-4, betas: [0, 0.999], clip: 10 },
-    emaDecay: 0.95,
+    train: { steps: 400, batch: 16, lr: 2e-5, betas: [0, 0.999], clip: 10 },
+    exitSteps: 'last',
+    emaDecay: 0.98,
   },
   evaluation: { prompts: 64, seeds: 2 },
 };
