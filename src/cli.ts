@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DemoFlags } from './cli/demo.ts';
+import type { EvaluateFlags } from './cli/evaluate.ts';
 import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
 import { packageRoot, packageVersion } from './cli/package.ts';
@@ -40,6 +41,7 @@ function program(): Command {
     .showHelpAfterError('(use --help for the commands and their options)');
   addDemo(root);
   addSample(root);
+  addEvaluate(root);
   root
     .command('doctor')
     .description('what is installed, what is missing, and the command for each')
@@ -76,6 +78,30 @@ function addSample(root: Command): void {
   addEngine(command).action(async (prompt: string, flags: SampleFlags) =>
     (await import('./cli/sample.ts')).sample(prompt, flags),
   );
+}
+
+function addEvaluate(root: Command): void {
+  const command = root
+    .command('evaluate')
+    .description(
+      "measure a folder of any model's videos: JSON, a table and a page with clips; goes on where it stopped",
+    )
+    .argument('<folder>', 'videos named as VBench wants them (prompt-index.mp4), or listed in a manifest')
+    .option('--out <folder>', 'where to write', 'out/evaluation')
+    .option('--manifest <file>', 'JSON: { "file": "prompt" }, or entries with file, prompt, seed and style')
+    .option('--weights <folder>', "official weights under VBench's file names, for its own dimensions")
+    .option('--dimensions <names>', 'only these of the official dimensions, with commas between', namesOf)
+    .option('--results <path>', 'results that VBench has written, to complete the table')
+    .option('--vbench <program>', "run VBench's own command line for the dimensions that only it computes")
+    .addOption(new Option('--clips <count>', 'clips shown on the page').default(12).argParser(wholeNumber))
+    .addOption(new Option('--max-frames <count>', 'most frames read of a video').argParser(wholeNumber));
+  addEngine(command).action(async (folder: string, flags: EvaluateFlags) =>
+    (await import('./cli/evaluate.ts')).evaluateFolder(folder, flags),
+  );
+}
+
+function namesOf(text: string): string[] {
+  return text.split(',').map((name) => name.trim());
 }
 
 function addEngineInstall(root: Command): void {

@@ -4,5 +4,6 @@ export * from './distance/index.ts';
 export * from './flow/index.ts';
 export * from './motion/index.ts';
 export { roundHalfEven } from './rounding.ts';
+export * from './run/index.ts';
 export * from './statistics/index.ts';
 export * from './vbench/index.ts';

@@ -1,3 +1,15 @@
+export { type Diagnosis, diagnose } from './diagnose.ts';
+export {
+  type ClipEvidence,
+  type ClipEvidenceOptions,
+  clipEvidence,
+  evidenceOfLog,
+  type LogEvidence,
+  type LogLine,
+  logEvidence,
+  type RewardHistory,
+  type RunEvidence,
+} from './evidence.ts';
 export { type HackingSignals, hackingAlarms, hackingSignals } from './hacking.ts';
 export {
   type ColourMoments,
@@ -9,3 +21,4 @@ export {
   saturatedShare,
 } from './picture.ts';
 export { gradientNorm, promptMargin, type RewardCurve, rewardCurve, robustnessGap, scoreFrames } from './reward.ts';
+export { type Spread, type Style, styleOf } from './style.ts';

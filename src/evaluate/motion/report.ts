@@ -2,10 +2,10 @@ import type { Clip } from '../../io/clip.ts';
 import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
 import { flicker } from '../vbench/consistency.ts';
-import { clipDynamicDegree, type DynamicDegree } from '../vbench/dynamic-degree.ts';
+import { clipDynamicDegree, type DynamicDegree, flowDynamicDegree, sampledFrames } from '../vbench/dynamic-degree.ts';
 import { brightnessFlicker, seamRatio, stillShare } from './differences.ts';
 import { jerk, tracks } from './tracks.ts';
-import { warpingError } from './warping.ts';
+import { warpingErrorAlong } from './warping.ts';
 
 /** Everything about the motion of a clip that needs no network. */
 export interface MotionReport {
@@ -41,9 +41,10 @@ export function motionReport(clip: Clip, { estimate = lucasKanade, borders = [] 
   const speeds = flows.map(meanMagnitude);
   const quarter = Math.max(1, Math.floor(speeds.length / 4));
   const [begin, end] = [average(speeds.slice(0, quarter)), average(speeds.slice(-quarter))];
-  const warping = warpingError(clip, estimate);
+  const warping = warpingErrorAlong(clip, flows, clipFlow(clip, estimate, 'backward'));
+  const { interval } = sampledFrames(clip.frames, clip.fps);
   return {
-    dynamicDegree: clipDynamicDegree(clip, estimate),
+    dynamicDegree: interval === 1 ? flowDynamicDegree(flows, clip) : clipDynamicDegree(clip, estimate),
     meanFlow: average(speeds),
     decay: begin === 0 ? null : end / begin,
     stillShare: stillShare(clip),

@@ -1,7 +1,7 @@
 import type { Clip } from '../../io/clip.ts';
-import type { FlowEstimator } from '../flow/clip-flow.ts';
+import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
-import { luma, sample } from '../flow/plane.ts';
+import { sample } from '../flow/plane.ts';
 import { trusted } from './occlusion.ts';
 
 /** How well the flow explains the change from frame to frame. */
@@ -21,18 +21,19 @@ export const MIN_VALID = 0.3;
  */
 export function warpingError(clip: Clip, estimate: FlowEstimator = lucasKanade): WarpingError {
   if (clip.frames < 2) throw new RangeError(`warpingError needs two frames or more; the clip has ${clip.frames}`);
-  const planes = Array.from({ length: clip.frames }, (_, frame) => luma(clip, frame));
+  return warpingErrorAlong(clip, clipFlow(clip, estimate), clipFlow(clip, estimate, 'backward'));
+}
+
+/** `warpingError` along flows that are known, one forward and one backward for each pair of frames. */
+export function warpingErrorAlong(clip: Clip, forward: readonly Flow[], backward: readonly Flow[]): WarpingError {
   let [sum, valid] = [0, 0];
-  for (let frame = 0; frame + 1 < clip.frames; frame++) {
-    const [first, second] = [planes[frame]!, planes[frame + 1]!];
-    const forward = estimate(first, second);
-    const pair = pairError(clip, frame, forward, trusted(forward, estimate(second, first)));
+  for (const [frame, flow] of forward.entries()) {
+    const pair = pairError(clip, frame, flow, trusted(flow, backward[frame]!));
     sum += pair.error;
     valid += pair.validShare;
   }
-  const pairs = clip.frames - 1;
-  const validShare = valid / pairs;
-  return { error: validShare < MIN_VALID ? null : sum / pairs, validShare };
+  const validShare = valid / forward.length;
+  return { error: validShare < MIN_VALID ? null : sum / forward.length, validShare };
 }
 
 function pairError(

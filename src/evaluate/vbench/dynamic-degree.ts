@@ -1,6 +1,6 @@
 import type { Clip } from '../../io/clip.ts';
 import type { FlowEstimator } from '../flow/clip-flow.ts';
-import { lucasKanade } from '../flow/lucas-kanade.ts';
+import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
 import { luma } from '../flow/plane.ts';
 import { roundHalfEven } from '../rounding.ts';
 
@@ -30,10 +30,10 @@ export function sampledFrames(frames: number, fps: number): { interval: number; 
   return { interval, kept };
 }
 
-/** Mean of the largest floor(0.05 H W) magnitudes of a flow field [H, W] (at least one). */
-export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>): number {
+/** Mean of the largest floor(share H W) magnitudes of a flow field [H, W] (at least one). */
+export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>, share: number = TOP_SHARE): number {
   const magnitudes = Float64Array.from(u, (value, i) => Math.hypot(value, v[i]!)).sort();
-  const count = Math.max(1, Math.floor(TOP_SHARE * magnitudes.length));
+  const count = Math.max(1, Math.floor(share * magnitudes.length));
   const top = magnitudes.subarray(magnitudes.length - count);
   return top.reduce((sum, value) => sum + value, 0) / count;
 }
@@ -54,13 +54,21 @@ export function dynamicDegree(scores: readonly number[], height: number, width: 
   return { moving: above >= needed, threshold, needed, scores: [...scores], continuous };
 }
 
-/** `dynamicDegree` of a clip, thinned to about 8 frames a second, with any flow estimator. */
+/** `dynamicDegree` of a clip, thinned to about 8 frames a second, with any flow estimator between grey frames. */
 export function clipDynamicDegree(clip: Clip, estimate: FlowEstimator = lucasKanade): DynamicDegree {
   const { kept } = sampledFrames(clip.frames, clip.fps);
   const planes = kept.map((frame) => luma(clip, frame));
-  const scores = planes.slice(1).map((plane, i) => {
-    const { u, v } = estimate(planes[i]!, plane);
-    return topMagnitude(u, v);
-  });
-  return dynamicDegree(scores, clip.height, clip.width);
+  return flowDynamicDegree(
+    planes.slice(1).map((plane, i) => estimate(planes[i]!, plane)),
+    clip,
+  );
+}
+
+/** `dynamicDegree` from the flows of the pairs that count. */
+export function flowDynamicDegree(
+  flows: readonly Pick<Flow, 'u' | 'v'>[],
+  size: Pick<Clip, 'height' | 'width'>,
+): DynamicDegree {
+  const scores = flows.map(({ u, v }) => topMagnitude(u, v));
+  return dynamicDegree(scores, size.height, size.width);
 }

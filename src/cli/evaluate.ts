@@ -1,0 +1,195 @@
+/** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
+import { basename, extname, join, resolve } from 'node:path';
+import { evaluate, io, show, study } from '../index.ts';
+import { readVideo } from '../io/video-read.ts';
+import { startEngine } from './demo.ts';
+import { UsageError } from './failure.ts';
+import { interruptible } from './interrupt.ts';
+import { ProgressLine } from './progress.ts';
+
+/** Flags of an evaluation. */
+export interface EvaluateFlags {
+  out: string;
+  manifest?: string;
+  weights?: string;
+  dimensions?: readonly evaluate.Dimension[];
+  results?: string;
+  vbench?: string;
+  clips: number;
+  maxFrames?: number;
+  engine: string;
+  threads?: number;
+}
+
+/** Evaluates a folder; writes videos.jsonl (a line a video), summary.json, table.txt and report.html. */
+export async function evaluateFolder(folder: string, flags: EvaluateFlags): Promise<void> {
+  const out = resolve(flags.out);
+  const videos = await evaluate.listVideos(folder, flags.manifest);
+  await checkReadable(videos);
+  await study.prepareFolder(out);
+  await startEngine(flags);
+  await interruptible(async (signal) => {
+    const imported = await foreignScores(folder, out, flags, signal);
+    const groups = await openGroups(flags);
+    const line = new ProgressLine();
+    const results = await measureAll(folder, videos, { groups, out, flags, signal }, line);
+    line.end();
+    const columns = groups.flatMap((group) => group.columns);
+    const summary = evaluate.summariseVideos(results, columns, imported);
+    for (const group of groups) group.dispose();
+    await writeAll({ folder, out, summary, results, clips: flags.clips });
+  });
+}
+
+/** Without ffmpeg an MP4 file would look broken; say so before anything is done. */
+async function checkReadable(videos: readonly evaluate.VideoEntry[]): Promise<void> {
+  const other = videos.find(({ file }) => !['.webp', '.gif'].includes(extname(file).toLowerCase()));
+  if (!other || (await show.resolveEncoder()).kind === 'ffmpeg') return;
+  throw new UsageError(`reading "${other.file}" needs ffmpeg: install one, or name it in FFMPEG_BIN`);
+}
+
+/** Weight-free measures always; official dimensions where a folder of weights is given. */
+async function openGroups({ weights, dimensions }: EvaluateFlags): Promise<evaluate.MeasureGroup[]> {
+  const free = evaluate.weightFreeMeasures();
+  const unknown = dimensions?.filter((name) => !evaluate.DIMENSION_NAMES.includes(name)) ?? [];
+  if (unknown.length > 0) {
+    throw new UsageError(`no dimension "${unknown.join(', ')}": use ${evaluate.DIMENSION_NAMES.join(', ')}`);
+  }
+  if (weights === undefined) {
+    if (dimensions) throw new UsageError(`--dimensions ${dimensions.join(',')} needs --weights FOLDER`);
+    return [free];
+  }
+  return [free, await evaluate.officialMeasures(weights, dimensions ? { dimensions } : {})];
+}
+
+/** Scores that VBench itself has found or finds now. */
+async function foreignScores(
+  folder: string,
+  out: string,
+  { results, vbench }: EvaluateFlags,
+  signal: AbortSignal,
+): Promise<evaluate.DimensionScores> {
+  const before = results === undefined ? {} : (await evaluate.importVBenchResults(results)).scores;
+  if (vbench === undefined) return before;
+  const dimensions = evaluate
+    .dimensionTable()
+    .flatMap((row) => (row.status === 'through VBench' ? [row.dimension] : []));
+  const onOutput = (text: string): void => void process.stderr.write(text);
+  const run = { videos: resolve(folder), dimensions, output: join(out, 'vbench'), command: [vbench] as [string] };
+  const { scores } = await evaluate.runVBench({ ...run, signal, onOutput });
+  return { ...before, ...scores };
+}
+
+interface Measuring {
+  groups: readonly evaluate.MeasureGroup[];
+  out: string;
+  flags: EvaluateFlags;
+  signal: AbortSignal;
+}
+
+async function measureAll(
+  folder: string,
+  videos: readonly evaluate.VideoEntry[],
+  { groups, out, flags: { maxFrames }, signal }: Measuring,
+  line: ProgressLine,
+): Promise<evaluate.VideoResult[]> {
+  const journal = join(out, 'videos.jsonl');
+  const options = { folder, videos, groups, journal, signal, ...(maxFrames !== undefined && { maxFrames }) };
+  const run = evaluate.evaluateVideos(options);
+  let broken = 0;
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return next.value;
+    const { done, total, result } = next.value;
+    if (result.broken !== undefined) {
+      broken++;
+      line.say(`skipped ${result.file}: ${result.broken}`);
+    }
+    line.update({ stage: 'evaluate', done, total, values: { broken } });
+  }
+}
+
+interface Written {
+  folder: string;
+  out: string;
+  summary: evaluate.EvaluationSummary;
+  results: readonly evaluate.VideoResult[];
+  /** Most clips shown on the page. */
+  clips: number;
+}
+
+async function writeAll(written: Written): Promise<void> {
+  const { out, summary, folder } = written;
+  await io.writeAtomic(
+    join(out, 'summary.json'),
+    `${JSON.stringify({ folder: basename(resolve(folder)), ...summary }, null, 2)}\n`,
+  );
+  const text = [measureTable(summary), vbenchFigure(summary.vbench)].map((figure) => figure.toText()).join('\n\n');
+  const totals = totalsText(summary.vbench.totals);
+  await io.writeAtomic(join(out, 'table.txt'), `${text}\n\n${totals}\n`);
+  await (await page(written)).save(join(out, 'report.html'));
+  const skipped = summary.broken.length > 0 ? `, ${summary.broken.length} broken ones skipped` : '';
+  process.stdout.write(`${text}\n\n${totals}\n\n${summary.videos} videos of ${summary.prompts} prompts${skipped}\n`);
+  process.stdout.write(`wrote ${join(out, 'report.html')}, summary.json, table.txt and videos.jsonl\n`);
+}
+
+function measureTable({ measures }: evaluate.EvaluationSummary): show.Figure {
+  const rows = measures.map(({ name, value, interval, videos, officialEquivalent }) => ({
+    measure: name,
+    value,
+    low: interval?.low ?? null,
+    high: interval?.high ?? null,
+    videos,
+    "VBench's own": officialEquivalent ? 'yes' : 'no',
+  }));
+  return show.table(rows, { title: 'Measures, with 95 % intervals over prompts' });
+}
+
+function vbenchFigure({ rows }: evaluate.VBenchTable): show.Figure {
+  const shown = rows.map(({ dimension, by, status, missing, raw, normalised }) => ({
+    dimension,
+    by,
+    status: missing.length > 0 ? `${status}: ${missing.join(', ')}` : status,
+    raw,
+    normalised,
+  }));
+  return show.table(shown, { title: 'The 16 dimensions of VBench' });
+}
+
+function totalsText({ quality, semantic, total, missing }: evaluate.VBenchTotals): string {
+  const part = (name: string, value: number | null): string =>
+    `${name} ${value === null ? 'not known' : value.toFixed(4)}`;
+  const why = missing.length > 0 ? ` (no total without ${missing.join(', ')})` : '';
+  return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, ${part('total', total)}${why}`;
+}
+
+async function page({ folder, summary, results, clips }: Written): Promise<show.Report> {
+  const variants = summary.measures.map(({ name, variant }) => `\`${name}\`: ${variant}`).join('\n\n');
+  const broken = summary.broken.map(({ file, reason }) => `\`${file}\`: ${reason}`).join('\n\n');
+  const sections: show.ReportSection[] = [
+    { title: 'Measures', figures: [measureTable(summary)] },
+    { title: 'VBench', text: totalsText(summary.vbench.totals), figures: [vbenchFigure(summary.vbench)] },
+    { title: 'Clips', figures: await clipFigures(folder, results, clips) },
+    { title: 'How each number was made', text: variants },
+  ];
+  if (broken !== '') sections.splice(1, 0, { title: 'Videos that could not be read', text: broken });
+  return show.report({
+    title: `Evaluation of ${basename(resolve(folder))}`,
+    summary: `${summary.videos} videos of ${summary.prompts} prompts; ${summary.broken.length} could not be read and count nowhere.`,
+    sections,
+  });
+}
+
+/** The first videos as small clips; the page carries them, so only some are shown. */
+async function clipFigures(
+  folder: string,
+  results: readonly evaluate.VideoResult[],
+  most: number,
+): Promise<show.CaptionedFigure[]> {
+  const figures: show.CaptionedFigure[] = [];
+  for (const { file, prompt } of results.filter(({ broken }) => broken === undefined).slice(0, most)) {
+    const clip = evaluate.shrunk(await readVideo(join(folder, file)), 128);
+    figures.push({ figure: show.clip(clip), caption: `${prompt} (\`${file}\`)` });
+  }
+  return figures;
+}

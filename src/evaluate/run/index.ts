@@ -1,0 +1,21 @@
+export { type EvaluateOptions, type EvaluateProgress, evaluateVideos } from './evaluate-videos.ts';
+export type { VideoResult } from './journal.ts';
+export {
+  type MeasureColumn,
+  type Measured,
+  type MeasuredVideo,
+  type MeasureGroup,
+  shrunk,
+  type WeightFreeOptions,
+  weightFreeMeasures,
+} from './measures.ts';
+export { type OfficialOptions, officialMeasures } from './official.ts';
+export {
+  type EvaluationSummary,
+  type MeasureSummary,
+  summariseVideos,
+  type VBenchRow,
+  type VBenchTable,
+  vbenchTable,
+} from './summary.ts';
+export { listVideos, promptOfName, type VideoEntry } from './videos.ts';

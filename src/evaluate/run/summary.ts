@@ -1,0 +1,102 @@
+/** From the results of single videos to one row per measure, and to VBench's table. */
+import { type BootstrapOptions, bootstrap, type Interval, type Scores } from '../statistics/bootstrap.ts';
+import { DIMENSIONS, type Dimension } from '../vbench/dimensions.ts';
+import { type DimensionStatus, dimensionTable } from '../vbench/status.ts';
+import { type DimensionScores, type VBenchTotals, vbenchTotals } from '../vbench/totals.ts';
+import type { VideoResult } from './journal.ts';
+import type { MeasureColumn } from './measures.ts';
+
+/** One measure over all videos. */
+export interface MeasureSummary extends MeasureColumn {
+  /** Mean of the values by their weights, as VBench averages; null if no video has a value. */
+  readonly value: number | null;
+  /** Of the mean over prompts of the mean over their videos; null below two prompts. */
+  readonly interval: Interval | null;
+  /** Videos and prompts with a value. */
+  readonly videos: number;
+  readonly prompts: number;
+}
+
+/** An evaluation in numbers. */
+export interface EvaluationSummary {
+  readonly videos: number;
+  readonly prompts: number;
+  /** Videos that could not be read, with the reason. */
+  readonly broken: readonly { readonly file: string; readonly reason: string }[];
+  readonly measures: readonly MeasureSummary[];
+  readonly vbench: VBenchTable;
+}
+
+/** VBench's 16 dimensions: status and value of each, and the totals that they allow. */
+export interface VBenchTable {
+  readonly rows: readonly VBenchRow[];
+  readonly totals: VBenchTotals;
+}
+
+/** A row of VBench's table. */
+export interface VBenchRow extends Omit<DimensionStatus, 'status'> {
+  /** `imported` from VBench's own results, or as in {@link dimensionTable}. */
+  readonly status: DimensionStatus['status'] | 'imported';
+  /** Raw value as a fraction, null where there is none. */
+  readonly raw: number | null;
+  /** (raw - min) / (max - min), as it enters the totals. */
+  readonly normalised: number | null;
+}
+
+/** Sums up videos under the columns they were measured by; `imported` are scores that VBench itself has found. */
+export function summariseVideos(
+  results: readonly VideoResult[],
+  columns: readonly MeasureColumn[],
+  imported: DimensionScores = {},
+  options: BootstrapOptions = {},
+): EvaluationSummary {
+  const measures = columns.map((column) => summariseColumn(results, column, options));
+  return {
+    videos: results.length,
+    prompts: new Set(results.map(({ prompt }) => prompt)).size,
+    broken: results.flatMap(({ file, broken }) => (broken === undefined ? [] : [{ file, reason: broken }])),
+    measures,
+    vbench: vbenchTable(measures, imported),
+  };
+}
+
+function summariseColumn(
+  results: readonly VideoResult[],
+  column: MeasureColumn,
+  options: BootstrapOptions,
+): MeasureSummary {
+  const byPrompt = new Map<string, number[]>();
+  let [sum, weights, videos] = [0, 0, 0];
+  for (const { prompt, values } of results) {
+    const value = values?.[column.name] ?? null;
+    if (value === null) continue;
+    byPrompt.set(prompt, [...(byPrompt.get(prompt) ?? []), value.score]);
+    sum += value.score * value.weight;
+    weights += value.weight;
+    videos++;
+  }
+  const scores: Scores = [...byPrompt.values()];
+  const interval = scores.length < 2 ? null : bootstrap(scores, options);
+  return { ...column, value: weights === 0 ? null : sum / weights, interval, videos, prompts: scores.length };
+}
+
+/**
+ * The 16 rows: what was measured here on official weights, what VBench has found, and what is missing. A value under
+ * another name than a dimension's never enters; the total stays null until all 16 are there.
+ */
+export function vbenchTable(measures: readonly MeasureSummary[], imported: DimensionScores = {}): VBenchTable {
+  const computed = new Map(measures.map((measure) => [measure.name, measure]));
+  const scores: DimensionScores = { ...imported };
+  for (const { name, value, officialEquivalent } of measures) {
+    if (Object.hasOwn(DIMENSIONS, name) && officialEquivalent && value !== null) scores[name as Dimension] = value;
+  }
+  const totals = vbenchTotals(scores);
+  const rows = dimensionTable().map((row): VBenchRow => {
+    const here = computed.has(row.dimension);
+    const status = here ? 'computed' : imported[row.dimension] === undefined ? row.status : 'imported';
+    const raw = scores[row.dimension] ?? null;
+    const missing = status === 'needs weights' ? row.missing : [];
+    return { ...row, status, missing, raw, normalised: totals.normalised[row.dimension] ?? null };
+  });
+  return { rows, totals };
+}

@@ -1,0 +1,120 @@
+/** VBench's dimensions that look at frames: consistency, aesthetics, imaging quality and style. */
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Clip } from '../../io/clip.ts';
+import {
+  type ClipConfig,
+  type ClipTokenizer,
+  clipImageFeatures,
+  clipLogits,
+  clipTextFeatures,
+} from '../../model/clip/index.ts';
+import { type DinoConfig, dinoFeatures } from '../../model/dino/index.ts';
+import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
+import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
+import type { Weights } from '../../nn/index.ts';
+import { aestheticScore } from '../../reward/index.ts';
+import { consistency } from './consistency.ts';
+import { eachFrame } from './frames.ts';
+
+/** A network ready to run: its weights and their sizes. */
+export interface Loaded<Config> {
+  readonly weights: Weights;
+  readonly config: Config;
+}
+
+/** A clip's score and how much it counts in the score of a set of clips (VBench averages some dimensions by frames). */
+export interface DimensionValue {
+  readonly score: number;
+  readonly weight: number;
+}
+
+/** VBench decodes to floats before these dimensions resize, so nothing is rounded in between. */
+function unrounded(transform: ImageTransform, size: number): ImageTransform {
+  return { ...transform, size, rounding: 'none' };
+}
+
+/** Subject consistency by DINO's class tokens. Source: VBench vbench/subject_consistency.py. */
+export async function subjectConsistency(clip: Clip, { weights, config }: Loaded<DinoConfig>): Promise<DimensionValue> {
+  const transform = unrounded(imageTransforms.vbenchDino, config.img_size);
+  const features = await eachFrame(clip, (frames) => dinoFeatures(weights, config, preprocess(frames, transform)));
+  return ofPairs(features);
+}
+
+/** Background consistency by CLIP's image embeddings. Source: VBench vbench/background_consistency.py. */
+export async function backgroundConsistency(
+  clip: Clip,
+  { weights, config }: Loaded<ClipConfig>,
+): Promise<DimensionValue> {
+  const transform = unrounded(imageTransforms.vbenchClip, config.image_resolution);
+  const features = await eachFrame(clip, (frames) => clipImageFeatures(weights, config, preprocess(frames, transform)));
+  return ofPairs(features);
+}
+
+function ofPairs(features: readonly Float32Array[]): DimensionValue {
+  const { score, perFrame } = consistency(features);
+  return { score, weight: perFrame.length };
+}
+
+/** Aesthetic quality: a tenth of LAION's score, mean over frames. Source: VBench vbench/aesthetic_quality.py. */
+export async function aestheticQuality(
+  clip: Clip,
+  { weights, config }: Loaded<ClipConfig>,
+  head: Weights,
+): Promise<DimensionValue> {
+  const transform = unrounded(imageTransforms.vbenchClip, config.image_resolution);
+  const scores = await eachFrame(clip, (frames) => {
+    return aestheticScore(head, clipImageFeatures(weights, config, preprocess(frames, transform)));
+  });
+  return { score: mean(scores.map(([score]) => score! / 10)), weight: 1 };
+}
+
+/** How imaging quality shrinks large frames: by their longer side to 512 (VBench's default), by the shorter, or not. */
+export type ImagingMode = 'longer' | 'shorter' | 'none';
+
+/** Imaging quality: MUSIQ's score over 100, mean over frames. Source: VBench vbench/imaging_quality.py. */
+export async function imagingQuality(
+  clip: Clip,
+  { weights, config }: Loaded<MusiqConfig>,
+  mode: ImagingMode = 'longer',
+): Promise<DimensionValue> {
+  const scores = await eachFrame(clip, (frames) => musiqScore(weights, config, capped(frames, mode)), 2);
+  return { score: mean(scores.map(([score]) => score! / 100)), weight: 1 };
+}
+
+const cap = 512;
+
+/** Frames of at most 512 pixels on the side that counts, bilinear without antialiasing, rounded down. */
+function capped(frames: Tensor, mode: ImagingMode): Tensor {
+  const [, height, width] = frames.shape as [number, number, number];
+  const side = mode === 'longer' ? Math.max(height, width) : Math.min(height, width);
+  if (mode === 'none' || side <= cap) return frames;
+  const plan = (from: number) => ({ from, to: Math.trunc((cap / side) * from) });
+  return resample(frames, plan(height), plan(width), { kernel: 'bilinear', antialias: false });
+}
+
+/**
+ * Appearance style: CLIP's logit of each frame with the words of the style, over 100. Frames are resized as PIL does,
+ * unlike in the other dimensions. Source: VBench vbench/appearance_style.py.
+ *
+ * @param style - the style's phrase alone, for example "Van Gogh style"
+ */
+export async function appearanceStyle(
+  clip: Clip,
+  style: string,
+  { weights, config }: Loaded<ClipConfig>,
+  tokenizer: ClipTokenizer,
+): Promise<DimensionValue> {
+  const transform = { ...imageTransforms.clipFile, size: config.image_resolution };
+  const text = tf.tidy(() => {
+    return clipTextFeatures(weights, config, tokenizer.batch([style], config.context_length));
+  });
+  const logits = await eachFrame(clip, (frames) => {
+    return clipLogits(weights, clipImageFeatures(weights, config, preprocess(frames, transform)), text);
+  });
+  text.dispose();
+  return { score: mean(logits.map(([logit]) => logit! / 100)), weight: clip.frames };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

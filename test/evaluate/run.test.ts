@@ -1,0 +1,167 @@
+/** Evaluating a folder: what is read, what is known after a kill, what a broken video does. */
+import { appendFile, copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  type EvaluateProgress,
+  evaluateVideos,
+  listVideos,
+  type MeasureGroup,
+  promptOfName,
+  summariseVideos,
+  type VideoResult,
+  weightFreeMeasures,
+} from '../../src/evaluate/index.ts';
+import { writeVideo } from '../../src/io/video.ts';
+import { movingSquare } from './clips.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'evaluate-'));
+const folder = join(root, 'videos');
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+beforeAll(async () => {
+  await mkdir(folder);
+  await writeVideo(join(folder, 'a square runs-0.webp'), movingSquare(8, 48, 3), { enlarge: 1 });
+  await copyFile(join(folder, 'a square runs-0.webp'), join(folder, 'a square runs-1.webp'));
+  await writeVideo(join(folder, 'a square rests-0.webp'), movingSquare(8, 48, 1), { enlarge: 1 });
+  await writeFile(join(folder, 'a broken one-0.webp'), 'no video');
+  await writeFile(join(folder, 'notes.txt'), 'not a video');
+});
+
+/** Counts its calls; its value is the number of frames, and it refuses prompts with "rests". */
+function counting(): MeasureGroup & { calls: number } {
+  return {
+    calls: 0,
+    columns: [{ name: 'length', variant: 'frames', officialEquivalent: false, better: null }],
+    async measure({ clip, prompt }) {
+      this.calls++;
+      if (prompt.includes('rests')) throw new RangeError('nothing moves');
+      return { length: { score: clip.frames, weight: 1 } };
+    },
+    dispose: () => {},
+  };
+}
+
+async function finish(run: AsyncGenerator<EvaluateProgress, VideoResult[], void>): Promise<VideoResult[]> {
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return next.value;
+  }
+}
+
+test('prompts come from names or from a manifest', async () => {
+  expect(promptOfName('a cat, at 3-4 pm.-12.mp4')).toEqual({ prompt: 'a cat, at 3-4 pm.', seed: 12 });
+  expect(promptOfName('a cat.mp4')).toEqual({ prompt: 'a cat', seed: 0 });
+  expect((await listVideos(folder)).map(({ prompt, seed }) => [prompt, seed])).toEqual([
+    ['a broken one', 0],
+    ['a square rests', 0],
+    ['a square runs', 0],
+    ['a square runs', 1],
+  ]);
+  const manifest = join(root, 'manifest.json');
+  await writeFile(
+    manifest,
+    JSON.stringify({ 'x-3.mp4': 'a dog', 'y.mp4': { prompt: 'a cow', seed: 's', style: 'pixel art' } }),
+  );
+  expect(await listVideos(folder, manifest)).toEqual([
+    { file: 'x-3.mp4', prompt: 'a dog', seed: 3 },
+    { file: 'y.mp4', prompt: 'a cow', seed: 's', style: 'pixel art' },
+  ]);
+  await writeFile(manifest, JSON.stringify([{ file: 'x.mp4' }]));
+  await expect(listVideos(folder, manifest)).rejects.toThrow(/entry 0: wanted/);
+  await expect(listVideos(root)).rejects.toThrow(/holds no video/);
+});
+
+test('goes on after a kill, drops a torn line, and measures changed files anew', async () => {
+  const [journal, group] = [join(root, 'videos.jsonl'), counting()];
+  const videos = await listVideos(folder);
+  const options = { folder, videos, groups: [group], journal };
+  const first = evaluateVideos(options);
+  await first.next();
+  await first.next();
+  await first.return([]);
+  expect(group.calls).toBe(1); // the broken one is never measured
+  await appendFile(journal, '{"file":"a square runs-0.webp","val');
+  const known: boolean[] = [];
+  const again = evaluateVideos(options);
+  for (let next = await again.next(); !next.done; next = await again.next()) known.push(next.value.known);
+  expect(known).toEqual([true, true, false, false]);
+  expect(group.calls).toBe(3);
+  const lines = (await readFile(journal, 'utf8')).trim().split('\n');
+  expect(lines).toHaveLength(5);
+  for (const line of lines) expect(() => JSON.parse(line)).not.toThrow();
+  await utimes(join(folder, 'a square runs-1.webp'), 1, 1);
+  await finish(evaluateVideos(options));
+  expect(group.calls).toBe(4);
+  const other = { ...group, columns: [{ ...group.columns[0]!, variant: 'other' }] };
+  await expect(finish(evaluateVideos({ ...options, groups: [other] }))).rejects.toThrow(/results of other measures/);
+});
+
+test('a broken or missing video and a failed measure are noted and count nowhere', async () => {
+  const group = counting();
+  const videos = [...(await listVideos(folder)), { file: 'gone-0.webp', prompt: 'gone', seed: 0 }];
+  const results = await finish(evaluateVideos({ folder, videos, groups: [group], journal: join(root, 'b.jsonl') }));
+  expect(results[1]).toMatchObject({ values: { length: null }, notes: { length: 'nothing moves' } });
+  const summary = summariseVideos(results, group.columns);
+  expect(summary.broken.map(({ file }) => file)).toEqual(['a broken one-0.webp', 'gone-0.webp']);
+  expect(summary.measures).toMatchObject([{ name: 'length', value: 8, videos: 2, prompts: 1, interval: null }]);
+  expect(summary.vbench.rows).toHaveLength(16);
+  expect(summary.vbench.totals.total).toBeNull();
+});
+
+test('an abort stops between two videos', async () => {
+  const controller = new AbortController();
+  const run = evaluateVideos({
+    folder,
+    videos: await listVideos(folder),
+    groups: [counting()],
+    journal: join(root, 'c.jsonl'),
+    signal: controller.signal,
+  });
+  await run.next();
+  controller.abort();
+  await expect(run.next()).rejects.toThrow(/abort/);
+});
+
+test('measures without weights tell a moving clip from a still one', async () => {
+  const group = weightFreeMeasures();
+  const moving = await group.measure({ clip: movingSquare(7, 48, 2), prompt: '' });
+  const still = await group.measure({ clip: movingSquare(7, 48, 0), prompt: '' });
+  expect(Object.keys(moving)).toEqual(group.columns.map(({ name }) => name));
+  expect([moving['moving_lk']?.score, still['moving_lk']?.score]).toEqual([1, 0]);
+  expect(still['flow_interp_smoothness']?.score).toBeGreaterThan(0.995);
+  expect(moving['flow_interp_smoothness']!.score).toBeGreaterThan(moving['blend_smoothness']!.score);
+  expect(still['motion_decay']).toBeNull();
+  expect(group.columns.some(({ officialEquivalent }) => officialEquivalent)).toBe(false);
+});
+
+test('large frames are shrunk and fast clips thinned before flow is estimated', async () => {
+  const measured = (clip: ReturnType<typeof movingSquare>) => weightFreeMeasures({ side: 32 }).measure({ clip, prompt: '' });
+  const small = await measured(movingSquare(4, 32, 1));
+  const large = await measured(movingSquare(8, 96, 1.5, 16));
+  expect(large['motion_lk']!.score).toBeCloseTo(small['motion_lk']!.score, -1);
+});
+
+test('weights decide the mean of a set, prompts its interval; imported scores fill the table', () => {
+  const column = { name: 'subject_consistency', variant: 'v', officialEquivalent: true, better: 'higher' as const };
+  const result = (prompt: string, score: number, weight: number): VideoResult => ({
+    file: `${prompt}-${score}.mp4`,
+    prompt,
+    seed: 0,
+    sizeBytes: 1,
+    modifiedMs: 1,
+    values: { subject_consistency: { score, weight } },
+  });
+  const results = [result('a', 1, 30), result('b', 0.5, 10), result('c', 0.6, 0)];
+  const { measures, vbench } = summariseVideos(results, [column], { scene: 0.4111 });
+  expect(measures[0]!.value).toBeCloseTo(0.875, 12);
+  expect(measures[0]!.interval!.estimate).toBeCloseTo(0.7, 12);
+  const row = (name: string) => vbench.rows.find(({ dimension }) => dimension === name);
+  expect(row('subject_consistency')).toMatchObject({ status: 'computed', raw: measures[0]!.value, missing: [] });
+  expect(row('scene')).toMatchObject({ status: 'imported', raw: 0.4111 });
+  expect(row('scene')!.normalised).toBeCloseTo(0.5, 12);
+  expect(row('color')).toMatchObject({ status: 'through VBench', raw: null });
+  const standIn = summariseVideos(results, [{ ...column, officialEquivalent: false }]);
+  expect(standIn.vbench.totals.quality).toBeNull();
+});

@@ -1,0 +1,365 @@
+/** VBench's dimensions on small networks: preprocessing, formulas and files; the networks have tests of their own. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
+import { type Tensor2D, tf } from '../../src/engine/tf.ts';
+import {
+  appearanceStyle,
+  backgroundConsistency,
+  DIMENSIONS,
+  dimensionTable,
+  dynamicDegree,
+  exportForVBench,
+  imagingQuality,
+  importVBenchResults,
+  isStill,
+  middleFrames,
+  motionSmoothness,
+  officialMeasures,
+  raftDynamicDegree,
+  runVBench,
+  subjectConsistency,
+  topMagnitude,
+  vbenchFileName,
+  vbenchTotals,
+  videoTextConsistency,
+} from '../../src/evaluate/index.ts';
+import { findOfficialFiles, officialConfigs } from '../../src/evaluate/vbench/status.ts';
+import { type Clip, clipFrame, createClip, writeSafetensors } from '../../src/io/index.ts';
+import { amtMidpoint, amtPresets, amtShapes } from '../../src/model/amt/index.ts';
+import {
+  type ClipTokenizer,
+  clipImageFeatures,
+  clipPresets,
+  clipShapes,
+  clipTextFeatures,
+} from '../../src/model/clip/index.ts';
+import { dinoFeatures, dinoPresets, dinoShapes } from '../../src/model/dino/index.ts';
+import { musiqPresets, musiqScore, musiqShapes } from '../../src/model/musiq/index.ts';
+import { imageTransforms, preprocess } from '../../src/model/preprocess/index.ts';
+import { raftConfig, raftForward, raftShapes } from '../../src/model/raft/index.ts';
+import { viclipPresets, viclipShapes } from '../../src/model/viclip/index.ts';
+import { hashedWeights } from '../model/hashed-weights.ts';
+import { movingSquare } from './clips.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'vbench-'));
+afterAll(() => rm(folder, { recursive: true, force: true }));
+beforeAll(() => use('onnx'));
+
+const dino = { ...dinoPresets.dino_vitb16, img_size: 32, embed_dim: 16, depth: 1, num_heads: 2 };
+const clipSizes = {
+  ...clipPresets['vit-b-32'],
+  embed_dim: 12,
+  image_resolution: 32,
+  vision_layers: 1,
+  vision_width: 16,
+  vision_heads: 2,
+  vision_patch_size: 16,
+  context_length: 6,
+  vocab_size: 20,
+  transformer_width: 8,
+  transformer_heads: 2,
+  transformer_layers: 1,
+};
+const raft = raftConfig({
+  variant: 'raft_small_tiny',
+  feature_encoder_layers: [4, 4, 4, 4, 8],
+  context_encoder_layers: [4, 4, 4, 4, 10],
+  recurrent_block_hidden_state_size: 6,
+  motion_encoder_corr_layers: [4],
+  motion_encoder_flow_layers: [4, 4],
+  motion_encoder_out_channels: 6,
+  flow_head_hidden_size: 4,
+  corr_block_num_levels: 2,
+  corr_block_radius: 1,
+});
+const tokenizer: ClipTokenizer = {
+  encode: () => [1, 2, 19],
+  batch: (texts, length) =>
+    tf.tensor2d(
+      texts.flatMap(() => Array.from({ length }, (_, i) => [1, 2, 19][i] ?? 0)),
+      [texts.length, length],
+      'int32',
+    ),
+};
+
+function resized(clip: Clip, height: number, width: number): Clip {
+  const data = new Float32Array(clip.frames * height * width * 3);
+  for (let i = 0; i < data.length; i++) {
+    const [c, x, y] = [i % 3, Math.floor(i / 3) % width, Math.floor(i / 3 / width) % height];
+    const frame = Math.floor(i / 3 / width / height);
+    data[i] = clip.data[3 * ((frame * clip.height + (y % clip.height)) * clip.width + (x % clip.width)) + c]!;
+  }
+  return createClip(data, { frames: clip.frames, height, width, fps: clip.fps });
+}
+
+test('middle frames are those of the reference', () => {
+  expect(middleFrames(81, 16)).toEqual([2, 7, 12, 17, 22, 27, 32, 37, 42, 47, 52, 57, 62, 67, 72, 77]);
+  expect(middleFrames(81, 8)).toEqual([4, 14, 24, 34, 44, 54, 64, 75]);
+  expect(middleFrames(16, 8)).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
+  expect(middleFrames(3, 5)).toEqual([0, 1, 2, 2, 2]);
+});
+
+describe('consistency', () => {
+  test('frames that are alike score 1 and count as pairs', async () => {
+    const still = movingSquare(4, 40, 0);
+    const weights = hashedWeights(dinoShapes(dino));
+    const { score, weight } = await subjectConsistency(still, { weights, config: dino });
+    expect(score).toBeCloseTo(1, 5);
+    expect(weight).toBe(3);
+  });
+
+  test('follows the formula on unrounded frames', async () => {
+    const clip = resized(movingSquare(3, 40, 5), 40, 51);
+    const weights = hashedWeights(dinoShapes(dino));
+    const frames = tf.tensor4d(
+      clip.data.map((value) => Math.round(255 * value) / 255),
+      [3, 40, 51, 3],
+    );
+    const transform = { ...imageTransforms.vbenchDino, size: 32, rounding: 'none' as const };
+    const rows = (await dinoFeatures(weights, dino, preprocess(frames, transform)).array()) as number[][];
+    const cosine = (a: number[], b: number[]): number =>
+      a.reduce((sum, value, i) => sum + value * b[i]!, 0) / Math.hypot(...a) / Math.hypot(...b);
+    const [a, b, c] = rows as [number[], number[], number[]];
+    const expected = (cosine(a, b) + (cosine(b, c) + cosine(a, c)) / 2) / 2;
+    const { score } = await subjectConsistency(clip, { weights, config: dino });
+    expect(score).toBeCloseTo(expected, 4);
+  });
+
+  test('background takes CLIP', async () => {
+    const weights = hashedWeights(clipShapes(clipSizes));
+    const { score, weight } = await backgroundConsistency(movingSquare(3, 40, 4), { weights, config: clipSizes });
+    expect(score).toBeGreaterThan(0);
+    expect(score).toBeLessThan(1);
+    expect(weight).toBe(2);
+  });
+});
+
+test('imaging quality is the mean of MUSIQ over 100, of frames whose longer side is at most 512', async () => {
+  const small = { hidden_size: 12, mlp_dim: 16, num_heads: 2, num_layers: 1, longer_side_lengths: [32, 64] };
+  const config = { ...musiqPresets.spaq, ...small };
+  const weights = hashedWeights(musiqShapes(config));
+  const clip = movingSquare(2, 48, 3);
+  const bytes = tf.tensor4d(
+    clip.data.map((value) => Math.round(255 * value) / 255),
+    [2, 48, 48, 3],
+  );
+  const [a = 0, b = 0] = await musiqScore(weights, config, bytes).data();
+  expect((await imagingQuality(clip, { weights, config })).score).toBeCloseTo((a + b) / 200, 6);
+  const wide = resized(clip, 16, 530);
+  const capped = await imagingQuality(wide, { weights, config });
+  const plain = await imagingQuality(wide, { weights, config }, 'none');
+  expect(Math.abs(capped.score - plain.score)).toBeGreaterThan(1e-7);
+  expect(await imagingQuality(wide, { weights, config }, 'shorter')).toEqual(plain);
+});
+
+test('motion smoothness compares odd frames with what AMT makes of their neighbours', async () => {
+  const config = amtPresets.amt_s;
+  const weights = hashedWeights(amtShapes(config), 0.5);
+  const clip = resized(movingSquare(4, 64, 2), 130, 128); // the last odd frame has no neighbour
+  const frame = (index: number) =>
+    tf.tensor4d(
+      clipFrame(clip, index).map((value) => Math.round(255 * value) / 255),
+      [1, 130, 128, 3],
+    );
+  const rows = Int32Array.from({ length: 144 }, (_, i) => Math.min(Math.max(i - 7, 0), 129));
+  const padded = (index: number) => tf.gather(frame(index), tf.tensor1d(rows, 'int32'), 1);
+  const made = await tf
+    .slice(amtMidpoint(weights, config, padded(0), padded(2)), [0, 7, 0, 0], [1, 130, 128, 3])
+    .data();
+  const shown = await frame(1).data();
+  const difference = made.reduce(
+    (sum, value, i) => sum + Math.abs(Math.floor(255 * value) - Math.round(255 * shown[i]!)),
+    0,
+  );
+  const { score } = await motionSmoothness(clip, { weights, config });
+  expect(score).toBeCloseTo((255 - difference / made.length) / 255, 4);
+});
+
+test('dynamic degree takes the padded flow of colour frames', async () => {
+  const weights = hashedWeights(raftShapes(raft), 0.5);
+  const clip = resized(movingSquare(4, 40, 3, 16), 36, 44); // 16 frames a second: every second frame
+  const got = await raftDynamicDegree(clip, { weights, config: raft });
+  expect(got.scores).toHaveLength(1);
+  const pad = (index: number) => {
+    const image = tf.tensor4d(clipFrame(clip, index), [1, 36, 44, 3]);
+    const at = (count: number, before: number, length: number) =>
+      tf.tensor1d(
+        Int32Array.from({ length: count }, (_, i) => Math.min(Math.max(i - before, 0), length - 1)),
+        'int32',
+      );
+    return tf.sub(
+      tf.mul(tf.div(tf.round(tf.mul(tf.gather(tf.gather(image, at(40, 2, 36), 1), at(48, 2, 44), 2), 255)), 255), 2),
+      1,
+    );
+  };
+  const flow = await raftForward(weights, raft, pad(0), pad(2), { iterations: 20 }).data();
+  const part = (offset: number) => Float32Array.from({ length: 40 * 48 }, (_, i) => flow[2 * i + offset]!);
+  expect(got.scores[0]).toBeCloseTo(topMagnitude(part(0), part(1)), 2);
+  expect(got).toMatchObject({ threshold: (6 * 36) / 256, needed: dynamicDegree(got.scores, 36, 44).needed });
+});
+
+test('the static filter counts pairs above its threshold and looks at the long pairs', () => {
+  const quiet = new Array<number>(15).fill(1);
+  expect(isStill(quiet, [1, 1], 256, 256)).toBe(true);
+  expect(isStill([4, 4, ...quiet.slice(2)], [1, 1], 256, 256)).toBe(true); // two of sixteen are allowed
+  expect(isStill([4, 4, 4, ...quiet.slice(3)], [1, 1], 256, 256)).toBe(false);
+  expect(isStill(quiet, [12, 12], 256, 256)).toBe(true); // 3 * 2 * 2
+  expect(isStill(quiet, [12.1, 1], 256, 256)).toBe(false);
+});
+
+describe('text', () => {
+  test('appearance style is the mean cosine times the scale over 100', async () => {
+    const weights = hashedWeights(clipShapes(clipSizes));
+    const clip = movingSquare(2, 40, 4);
+    const got = await appearanceStyle(clip, 'ukiyo-e', { weights, config: clipSizes }, tokenizer);
+    const transform = { ...imageTransforms.clipFile, size: 32 };
+    const images = clipImageFeatures(weights, clipSizes, preprocess(tf.tensor4d(clip.data, [2, 40, 40, 3]), transform));
+    const text = clipTextFeatures(weights, clipSizes, tokenizer.batch(['ukiyo-e'], 6));
+    const unit = (x: typeof images) => tf.div(x, tf.norm(x, 2, 1, true)) as Tensor2D;
+    const cosines = await tf.matMul(unit(images), unit(text), false, true).data();
+    const scale = Math.exp((await weights.get('logit_scale').data())[0]!);
+    expect(got.score).toBeCloseTo((scale * (cosines[0]! + cosines[1]!)) / 200, 5);
+    expect(got.weight).toBe(2);
+  });
+
+  test('video and text meet in ViCLIP', async () => {
+    const small = { embed_dim: 8, inputs_image_res: 28, vision_width: 16, vision_layers: 1, vision_heads: 2 };
+    const words = { max_txt_l: 6, vocab_size: 20, text_width: 8, text_layers: 1, text_heads: 2 };
+    const config = { ...viclipPresets.l14, ...small, ...words };
+    const weights = hashedWeights(viclipShapes(config));
+    const before = tf.memory().numTensors;
+    const { score } = await videoTextConsistency(movingSquare(9, 40, 2), 'a square', { weights, config }, tokenizer);
+    expect(Math.abs(score)).toBeLessThanOrEqual(1);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('files of weights', () => {
+  test('the table says what is missing and what VBench computes alone', () => {
+    const rows = dimensionTable();
+    expect(rows).toHaveLength(16);
+    expect(rows.filter(({ status }) => status === 'through VBench').map(({ dimension }) => dimension)).toEqual([
+      'object_class',
+      'multiple_objects',
+      'human_action',
+      'color',
+      'spatial_relationship',
+      'scene',
+    ]);
+    expect(rows.find(({ dimension }) => dimension === 'imaging_quality')).toMatchObject({
+      status: 'needs weights',
+      missing: ['musiq_spaq_ckpt-358bb6af.pth'],
+    });
+  });
+
+  test('dimensions open from a folder, name their files, and are not official in other sizes', async () => {
+    const path = join(folder, 'dino_vitbase16_pretrain.safetensors');
+    await writeSafetensors(path, await hashedWeights(dinoShapes(dino)).toHost());
+    expect([...(await findOfficialFiles(folder)).keys()]).toEqual(['dino']);
+    const group = await officialMeasures(folder, { configs: { ...officialConfigs, dino } });
+    expect(group.columns).toMatchObject([{ name: 'subject_consistency', officialEquivalent: false }]);
+    expect(group.columns[0]!.weights!['dino_vitbase16_pretrain.safetensors']).toMatch(/^[0-9a-f]{64}$/);
+    const values = await group.measure({ clip: movingSquare(3, 40, 0), prompt: 'x' });
+    expect(values['subject_consistency']?.score).toBeCloseTo(1, 5);
+    group.dispose();
+    await expect(officialMeasures(folder, { dimensions: ['motion_smoothness'] })).rejects.toThrow(/needs amt-s.pth/);
+    await expect(officialMeasures(folder, { dimensions: ['scene'] })).rejects.toThrow(/by VBench alone/);
+    await expect(officialMeasures(folder)).rejects.toThrow(/dino_vitbase16_pretrain.safetensors: .*misshapen/);
+  });
+});
+
+describe("VBench's own command line", () => {
+  test('videos are named word for word, with a manifest beside the folder', async () => {
+    const video = join(folder, 'source.webp');
+    await writeFile(video, 'a video');
+    const target = join(folder, 'videos');
+    const names = await exportForVBench([{ prompt: 'A cat, running. ', index: 2, video, seed: 7 }], target);
+    expect(names).toEqual(['A cat, running. -2.webp']);
+    expect(await readFile(join(target, names[0]!), 'utf8')).toBe('a video');
+    expect(JSON.parse(await readFile(`${target}.json`, 'utf8'))).toEqual({
+      'A cat, running. -2.webp': { prompt: 'A cat, running. ', index: 2, seed: 7 },
+    });
+    const twice = [0, 0].map((index) => ({ prompt: 'a', index, video }));
+    await expect(exportForVBench(twice, target)).rejects.toThrow(/two videos are called "a-0.webp"/);
+    expect(() => vbenchFileName('either/or', 0)).toThrow(/no "\/"/);
+    expect(() => vbenchFileName('x'.repeat(251), 0)).toThrow(/257 bytes/);
+  });
+
+  test('results are read from files and folders, later ones first', async () => {
+    const results = join(folder, 'results');
+    await exportForVBench([], results);
+    const write = (name: string, value: unknown) => writeFile(join(results, name), JSON.stringify(value));
+    await write('results_2026-01-01-00:00:00_eval_results.json', { scene: [0.5, []], color: [0.4, []] });
+    await write('results_2026-01-02-00:00:00_eval_results.json', {
+      scene: [0.6, [{ video_path: 'a-0.mp4', video_results: 1 }]],
+    });
+    const { scores, totals, videos } = await importVBenchResults(results);
+    expect(scores).toEqual({ scene: 0.6, color: 0.4 });
+    expect(totals.total).toBeNull();
+    expect(videos.scene).toEqual([{ video_path: 'a-0.mp4', video_results: 1 }]);
+    await write('results_2026-01-03-00:00:00_eval_results.json', { beauty: [1, []] });
+    await expect(importVBenchResults(results)).rejects.toThrow(/"beauty" is no dimension/);
+  });
+
+  test('the program is run with one string of names, and its results are read', async () => {
+    const program = join(folder, 'fake-vbench.mjs');
+    await writeFile(
+      program,
+      `import { writeFileSync } from 'node:fs';
+       const flag = (name) => process.argv[process.argv.indexOf(name) + 1];
+       const scores = Object.fromEntries(flag('--dimension').split(' ').map((name) => [name, [0.25, []]]));
+       writeFileSync(flag('--output_path') + '/results_x_eval_results.json', JSON.stringify(scores));`,
+    );
+    const run = { videos: folder, output: join(folder, 'out'), dimensions: ['scene', 'color'] as const };
+    const { scores } = await runVBench({ ...run, command: [process.execPath, program] });
+    expect(scores).toEqual({ scene: 0.25, color: 0.25 });
+    await expect(runVBench({ ...run, command: ['no-such-vbench'] })).rejects.toThrow(
+      /not installed: "pip install vbench"/,
+    );
+    await expect(runVBench({ ...run, mode: 'custom_input' })).rejects.toThrow(/scene, color for other prompts/);
+    await expect(runVBench({ ...run, videos: '/videos/$HOME' })).rejects.toThrow(/misread/);
+    await expect(runVBench({ ...run, command: [process.execPath, '-e', 'process.exit(3)', '--'] })).rejects.toThrow(
+      /code 3/,
+    );
+  });
+});
+
+const ROWS = [
+  [
+    'CogVideoX-5B',
+    [96.23, 96.52, 98.66, 96.92, 70.97, 61.98, 62.9, 85.23, 62.11, 99.4, 82.81, 66.35, 53.2, 24.91, 25.38, 27.59],
+    81.6123,
+  ],
+  [
+    'Gen-3',
+    [97.1, 96.62, 98.61, 99.23, 60.14, 63.34, 66.82, 87.81, 53.64, 96.4, 80.9, 65.09, 54.57, 24.31, 24.71, 26.69],
+    82.3228,
+  ],
+  [
+    'Kling',
+    [98.33, 97.6, 99.3, 99.4, 46.94, 61.21, 65.62, 87.24, 68.05, 93.4, 89.9, 73.03, 50.86, 19.62, 24.17, 26.42],
+    81.8435,
+  ],
+] as const;
+
+test.each(ROWS)('published row of %s', (_, row, total) => {
+  const scores = Object.fromEntries(dimensionTable().map(({ dimension }, i) => [dimension, row[i]! / 100]));
+  expect(100 * vbenchTotals(scores).total!).toBeCloseTo(total, 3);
+});
+
+test("the paper's total follows from its quality and semantic scores", () => {
+  const [quality, semantic] = [85.91, 80.97];
+  const scores = Object.fromEntries(
+    dimensionTable().map(({ dimension, group }) => {
+      const { min, max } = DIMENSIONS[dimension];
+      return [dimension, min + ((group === 'quality' ? quality : semantic) / 100) * (max - min)];
+    }),
+  );
+  const totals = vbenchTotals(scores);
+  expect([100 * totals.quality!, 100 * totals.semantic!, 100 * totals.total!].map((value) => value.toFixed(2))).toEqual(
+    ['85.91', '80.97', '84.92'],
+  );
+});
