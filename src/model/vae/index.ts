@@ -4,6 +4,7 @@ export { type DecodeOptions, decode, encode, encodePosterior, type Posterior, ty
 export { latentShape, type VaeConfig, vaeConfig, vaePresets, vaeStrides } from './config.ts';
 export { initVae } from './init.ts';
 export { decoderLayers, encoderLayers, type VaeLayer, type VaeLayerKind } from './layers.ts';
+export { type DecodeMemory, decodeMemory } from './memory.ts';
 export { loadVae, vaeDiffusersName, vaeOfficialNames } from './names.ts';
 export { vaeShapes } from './shapes.ts';
 export {

@@ -24,7 +24,8 @@ export interface KnownOfWan {
 
 /**
  * Configuration and names of a transformer's file. Sizes come from the preset that is asked for, else from the
- * shapes; heads and text length, which no shape shows, from config.json or from the preset of the same shapes.
+ * shapes; heads and text length, which no shape shows, from config.json or from the preset of the same shapes, which also
+ * has the causal keys that no official file mentions.
  *
  * @throws RangeError for image-to-video models and for files that are no Wan transformer, or whose heads are unknown.
  */
@@ -37,8 +38,8 @@ export function recogniseWan(file: Shapes, { preset, json, config }: KnownOfWan)
   const near = preset ?? presetOf(shapes);
   if (preset !== undefined) return { preset, config: wanConfig({ ...wanPresets[preset], ...config }), places };
   const sizes = sizesOf(shapes, layers);
-  const base = json ?? (near === null ? null : { ...wanPresets[near] });
-  if (base === null && config?.num_heads === undefined) {
+  const base = near === null ? json : { ...wanPresets[near], ...json };
+  if (base === undefined && config?.num_heads === undefined) {
     const known = Object.keys(wanPresets).join(', ');
     throw new RangeError(
       `the transformer's sizes are those of no preset (${known}) and there is no config.json: give config.num_heads`,

@@ -5,14 +5,13 @@ import { denoisingSteps } from '../few-step.ts';
 import { rollout } from '../rollout.ts';
 import type { Schedule } from '../schedule.ts';
 import { wanStudent } from '../wan-student.ts';
+import { checkMemory } from './memory-plan.ts';
 import { latentSize, type VideoRequest, type WanModel } from './request.ts';
 
 /** How a causal student generates. */
 export interface CausalRequest extends VideoRequest {
   /** Default Self-Forcing's: 1000, 750, 500, 250 warped with shift 5. */
   readonly schedule?: Schedule;
-  /** Stops before the next block with the signal's reason. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -21,15 +20,17 @@ export interface CausalRequest extends VideoRequest {
  * longer than those of the training. Initial noise and re-noising are drawn from one generator of PyTorch, in the
  * layout [B, F, C, H, W] of Self-Forcing (pipeline/causal_inference.py).
  *
- * @throws RangeError if size or frames do not fit the model, or the latent frames do not fall into blocks.
+ * @throws RangeError if size or frames do not fit the model, or the latent frames do not fall into blocks; MemoryError
+ * before any work if the run would not fit into memory.
  * @example
  * for await (const frames of generateCausal(model, { prompt: 'A cat runs.', seed: 1 })) await show(frames);
  */
 export async function* generateCausal(model: WanModel, request: CausalRequest): AsyncGenerator<Tensor, void, void> {
   const { schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 }), signal } = request;
   const { frames, height, width, channels } = latentSize(model, request);
+  checkMemory(model, { ...request, causal: true });
   const generator = random.torch(request.seed ?? 0);
-  const context = model.text.encode([request.prompt]);
+  const context = await model.text.encode([request.prompt]);
   const student = wanStudent(model.dit.weights, model.dit.config, context);
   context.dispose();
   const noise = torchNoise(generator, [1, frames, height, width, channels]);

@@ -1,12 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { decodeStream } from '../../model/vae/index.ts';
+import { decode, decodeStream } from '../../model/vae/index.ts';
 import { createCrossAttnCache, disposeCrossAttnCache, wanForward } from '../../model/wan/index.ts';
 import { random, toTensor } from '../../nn/index.ts';
 import { guided } from '../guidance.ts';
 import { dpmSolver, uniPC } from '../multistep.ts';
+import { paced } from '../paced.ts';
 import { dpmSchedule, type GridOptions, type Schedule, uniPCSchedule } from '../schedule.ts';
-import type { Sampler, SamplerOptions, Velocity } from '../solver.ts';
+import type { SamplerStep, SteppedSampler, Velocity } from '../solver.ts';
+import { checkMemory } from './memory-plan.ts';
 import { type LatentSize, latentSize, type VideoRequest, type WanModel } from './request.ts';
 
 /** Wan's negative prompt for text to video, used where none is given (wan/configs/shared_config.py). */
@@ -18,13 +20,22 @@ export const defaultNegativePrompt: string =
 /** Wan's solvers. */
 export type WanSolver = 'unipc' | 'dpm++';
 
-const solvers: Readonly<Record<WanSolver, { sample: Sampler; grid: (options: GridOptions) => Schedule }>> = {
+const solvers: Readonly<Record<WanSolver, { sample: SteppedSampler; grid: (options: GridOptions) => Schedule }>> = {
   unipc: { sample: uniPC, grid: uniPCSchedule },
   'dpm++': { sample: dpmSolver, grid: dpmSchedule },
 };
 
+/** What is to be seen of a video while it is generated. */
+export interface Preview {
+  /** Step, from 0. */
+  readonly index: number;
+  readonly steps: number;
+  /** First frame of the clean video that is predicted at this step, [1, 1, H, W, 3] in [-1, 1]; freed afterwards. */
+  readonly frame: Tensor;
+}
+
 /** How a bidirectional model generates; the defaults are those advised for Wan2.1-T2V-1.3B. */
-export interface GenerateRequest extends VideoRequest, SamplerOptions {
+export interface GenerateRequest extends VideoRequest {
   /** Default {@link defaultNegativePrompt}. */
   readonly negativePrompt?: string;
   /** Default 50. */
@@ -37,45 +48,90 @@ export interface GenerateRequest extends VideoRequest, SamplerOptions {
   readonly solver?: WanSolver;
   /** Initial noise [1, F, H, W, C] in place of the seed's; it stays the caller's. */
   readonly noise?: Tensor;
+  /** Sees each denoising step; the tensors live until it is done. */
+  readonly onStep?: (step: SamplerStep) => void | Promise<void>;
+  /** Sees the first frame of the predicted video every `previewEvery` steps. */
+  readonly onPreview?: (preview: Preview) => void | Promise<void>;
+  /** Default 10. */
+  readonly previewEvery?: number;
 }
 
 /**
  * Generates a video with a bidirectional Wan transformer: guided denoising of all frames, whose steps `onStep` sees,
  * then pixels [1, f, H, W, 3] in [-1, 1], yielded latent by latent as they are decoded; they belong to the caller.
- * The seed's noise is `torch.randn(C, F, H, W)` on the CPU. Source: Wan2.1 wan/text2video.py.
+ * Between steps timers run and the signal is heard. The seed's noise is `torch.randn(C, F, H, W)` on the CPU.
+ * Source: Wan2.1 wan/text2video.py.
  *
- * @throws RangeError if size, frames, steps or shift do not fit.
+ * @throws RangeError if size, frames, steps or shift do not fit; MemoryError before any work if the run would not fit
+ * into memory.
  * @example
  * for await (const frames of generate(model, { prompt: 'A cat runs.', seed: 1 })) await show(frames);
  */
 export async function* generate(model: WanModel, request: GenerateRequest): AsyncGenerator<Tensor, void, void> {
-  const latents = denoise(model, request, latentSize(model, request));
+  const size = latentSize(model, request);
+  const { steps = 50, shift = 8, solver = 'unipc' } = request;
+  const schedule = solvers[solver].grid({ steps, shift });
+  checkMemory(model, request);
+  const latents = await denoise(model, request, { size, schedule, sample: solvers[solver].sample });
   try {
-    yield* decodeStream(model.vae.weights, model.vae.config, latentFrames(latents));
+    yield* decodeStream(model.vae.weights, model.vae.config, latentFrames(latents, request.signal));
   } finally {
     latents.dispose();
   }
 }
 
-function denoise(model: WanModel, request: GenerateRequest, size: LatentSize): Tensor {
-  const { steps = 50, shift = 8, guidanceScale = 6, solver = 'unipc', seed = 0, onStep } = request;
-  const { sample, grid } = solvers[solver];
-  const schedule = grid({ steps, shift });
-  const x = request.noise?.clone() ?? seededLatents(seed, size);
+interface Denoising {
+  size: LatentSize;
+  schedule: Schedule;
+  sample: SteppedSampler;
+}
+
+async function denoise(
+  model: WanModel,
+  request: GenerateRequest,
+  { size, schedule, sample }: Denoising,
+): Promise<Tensor> {
+  const { guidanceScale = 6, seed = 0, signal } = request;
   const wanted = guidanceScale === 1 ? [] : [request.negativePrompt ?? defaultNegativePrompt];
-  const fields = [request.prompt, ...wanted].map((text) => textField(model, text));
+  const fields: TextField[] = [];
+  let x: Tensor | undefined;
   try {
+    for (const text of [request.prompt, ...wanted]) {
+      signal?.throwIfAborted();
+      fields.push(await textField(model, text));
+    }
+    x = request.noise?.clone() ?? seededLatents(seed, size);
     const [conditional, unconditional = conditional] = fields.map(({ velocity }) => velocity);
-    return sample(guided(conditional!, unconditional!, guidanceScale), x, schedule, { ...(onStep && { onStep }) });
+    const field = guided(conditional!, unconditional!, guidanceScale);
+    return await paced(sample.steps(field, x, schedule), { signal, onStep: (step) => report(model, request, step) });
   } finally {
-    x.dispose();
+    x?.dispose();
     for (const { dispose } of fields) dispose();
   }
 }
 
+/** Shows a step to those who asked. */
+async function report(model: WanModel, request: GenerateRequest, step: SamplerStep): Promise<void> {
+  const { onStep, onPreview, previewEvery = 10 } = request;
+  await onStep?.(step);
+  if (onPreview === undefined || step.index % previewEvery !== 0) return;
+  const first = tf.tidy(() => step.x0.slice([0, 0], [1, 1]));
+  const frame = decode(model.vae.weights, model.vae.config, first);
+  try {
+    await onPreview({ index: step.index, steps: step.steps, frame });
+  } finally {
+    tf.dispose([first, frame]);
+  }
+}
+
+interface TextField {
+  velocity: Velocity;
+  dispose: () => void;
+}
+
 /** The velocity under a text, whose keys and values are computed once. */
-function textField({ dit, text }: WanModel, caption: string): { velocity: Velocity; dispose: () => void } {
-  const rows = text.encode([caption]);
+async function textField({ dit, text }: WanModel, caption: string): Promise<TextField> {
+  const rows = await text.encode([caption]);
   const context = createCrossAttnCache(dit.weights, dit.config, rows);
   rows.dispose();
   const velocity: Velocity = (x, t) => wanForward(dit.weights, dit.config, { x, t, context });
@@ -88,8 +144,9 @@ function seededLatents(seed: number | bigint, { channels, frames, height, width 
 }
 
 /** The frames of latents [1, F, H, W, C] one after the other. */
-async function* latentFrames(latents: Tensor): AsyncGenerator<Tensor, void, void> {
+async function* latentFrames(latents: Tensor, signal?: AbortSignal): AsyncGenerator<Tensor, void, void> {
   for (let start = 0; start < latents.shape[1]!; start++) {
+    signal?.throwIfAborted();
     const piece = latents.slice([0, start], [-1, 1]); // [1, 1, H, W, C]
     try {
       yield piece;

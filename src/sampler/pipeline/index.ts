@@ -1,3 +1,4 @@
 export * from './generate.ts';
 export * from './generate-causal.ts';
+export * from './memory-plan.ts';
 export * from './request.ts';

@@ -1,16 +1,20 @@
 import type { Tensor } from '../../engine/tf.ts';
+import type { BlockPlace, Umt5Config } from '../../model/index.ts';
 import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig, WanWeights } from '../../model/wan/index.ts';
 import type { Weights } from '../../nn/index.ts';
 
-/** Turns captions into context rows [B, n, text_dim]; a `PromptEncoder` is one. */
+/** Turns captions into context rows [B, n, text_dim]; a `PromptEncoder` and the encoder of `openWan` are some. */
 export interface ContextEncoder {
-  encode(captions: readonly string[]): Tensor;
+  readonly config?: Umt5Config;
+  encode(captions: readonly string[]): Tensor | Promise<Tensor>;
 }
 
-/** The three networks of a Wan pipeline; the weights stay the caller's. */
+/** The three networks of a Wan pipeline, as `openWan` returns them; the weights stay the caller's. */
 export interface WanModel {
-  readonly dit: { readonly weights: Weights; readonly config: WanConfig };
+  /** Where the weights of the blocks are (default `resident`). */
+  readonly blocks?: BlockPlace;
+  readonly dit: { readonly weights: WanWeights; readonly config: WanConfig };
   readonly vae: { readonly weights: Weights; readonly config: VaeConfig };
   readonly text: ContextEncoder;
 }
@@ -24,6 +28,10 @@ export interface VideoRequest {
   readonly size?: readonly [width: number, height: number];
   /** Pixel frames, 1 + a multiple of the temporal stride (default 81). */
   readonly frames?: number;
+  /** Bytes that the process may use; null does not look. Default: what the machine has left. */
+  readonly memoryLimit?: number | null;
+  /** Stops after the step that runs, with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** Shape [F, C, H, W] of a request's latents. */
@@ -32,6 +40,12 @@ export interface LatentSize {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+}
+
+/** The configurations that decide about sizes. */
+export interface WanConfigs {
+  readonly dit: { readonly config: WanConfig };
+  readonly vae: { readonly config: VaeConfig };
 }
 
 /** Token frames that the rotary tables of the original reach. */
@@ -43,7 +57,7 @@ const maxTokenFrames = 1024;
  * @throws RangeError if the sides are no multiples of stride times patch, or the frames do not fit the strides or
  * the rotary tables.
  */
-export function latentSize({ dit, vae }: Pick<WanModel, 'dit' | 'vae'>, request: VideoRequest): LatentSize {
+export function latentSize({ dit, vae }: WanConfigs, request: VideoRequest): LatentSize {
   const { size: [width, height] = [832, 480], frames = 81 } = request;
   const { time, space } = vaeStrides(vae.config);
   const [patchTime, ...patch] = dit.config.patch_size;
