@@ -54,7 +54,8 @@ const cumsum: Gradient = (dy, _saved, attrs) => {
   return { x: () => tf.cumsum(dy as Tensor, axis, exclusive, !reverse) };
 };
 
-interface StridedSliceAttributes {
+/** Attributes of TensorFlow.js's strided slice. */
+export interface StridedSliceAttributes {
   begin: number[];
   end: number[];
   strides: number[];

@@ -51,6 +51,18 @@ function squaredDifference(a: Value, b: Value, g: GraphBuilder): Value {
   return g.mul(difference, difference);
 }
 
+/** The angle of the point (b, a) in (-pi, pi]. */
+function atan2(a: Value, b: Value, g: GraphBuilder): Value {
+  const shape = broadcastShape(a.shape, b.shape);
+  const isInf = (x: Value): Value => g.node('IsInf', [x], null, x.shape, 'bool');
+  const both = g.node('And', [isInf(a), isInf(b)], null, shape, 'bool');
+  const ratio = g.where(both, g.mul(g.map('Sign', a), g.map('Sign', b)), g.div(a, b));
+  const halfTurn = g.where(g.compare('GreaterOrEqual', a, 0), Math.PI, -Math.PI);
+  const turned = g.add(g.map('Atan', ratio), g.where(g.compare('Less', b, 0), halfTurn, 0));
+  const origin = g.node('And', [g.compare('Equal', a, 0), g.compare('Equal', b, 0)], null, shape, 'bool');
+  return g.where(origin, 0, turned);
+}
+
 /** x where x >= 0, alpha x elsewhere. */
 const prelu = defineKernel<{ x: Value; alpha: Value }>('Prelu', ({ inputs: { x, alpha } }, g) => {
   const value = g.cast(x, 'float32');
@@ -101,6 +113,7 @@ export const binaryKernels: readonly KernelDefinition[] = [
   numeric('RealDiv', divide),
   numeric('Mod', floorMod),
   numeric('SquaredDifference', squaredDifference),
+  numeric('Atan2', (a, b, g) => g.cast(atan2(g.cast(a, 'float32'), g.cast(b, 'float32'), g), a.dtype)),
   floorDiv,
   prelu,
   addN,

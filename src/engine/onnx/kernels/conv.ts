@@ -8,7 +8,8 @@ import { convolution, inputGradient } from './convolution.ts';
 import { weightGradient } from './convolution-gradient.ts';
 import { type Plan, planOf, type Triple } from './convolution-plan.ts';
 
-interface Attributes2d {
+/** Attributes of TensorFlow.js's 2-D convolutions. */
+export interface Attributes2d {
   strides: [number, number] | number;
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
   dataFormat?: 'NHWC' | 'NCHW';
@@ -133,15 +134,23 @@ interface FromBoth {
   dy: Value;
 }
 
+/** A 2-D convolution as TensorFlow.js asks for it. */
+export function convolution2d(
+  { x: given, filter }: Data,
+  attrs: Attributes2d,
+  isDepthwise: boolean,
+  g: GraphBuilder,
+): Value {
+  const x = channelsLast(given, attrs, g);
+  const [plan, filters] = plan2d(x.shape as Shape4, filter.shape as Shape4, attrs, isDepthwise);
+  const y = withoutFrames(convolution({ x: clip(x, g), weight: filters.into(filter, g) }, plan, g), g);
+  return asGiven(y, attrs, g);
+}
+
 /** The three kernels of a 2-D convolution. */
 function kernels2d(names: readonly [string, string, string], isDepthwise: boolean): KernelDefinition[] {
   return [
-    defineKernel<Data, Attributes2d>(names[0], ({ inputs: { x: given, filter }, attrs }, g) => {
-      const x = channelsLast(given, attrs, g);
-      const [plan, filters] = plan2d(x.shape as Shape4, filter.shape as Shape4, attrs, isDepthwise);
-      const y = withoutFrames(convolution({ x: clip(x, g), weight: filters.into(filter, g) }, plan, g), g);
-      return asGiven(y, attrs, g);
-    }),
+    defineKernel<Data, Attributes2d>(names[0], ({ inputs, attrs }, g) => convolution2d(inputs, attrs, isDepthwise, g)),
     defineKernel<FromResult, Attributes2d & { inputShape: Shape4 }>(names[1], ({ inputs, attrs }, g) => {
       const shape = lastShape(attrs.inputShape, attrs);
       const [plan, filters] = plan2d(shape, inputs.filter.shape as Shape4, attrs, isDepthwise);

@@ -1,5 +1,6 @@
 import type { KernelDefinition } from '../define.ts';
 import { binaryKernels } from './binary.ts';
+import { composedKernels } from './composed.ts';
 import { convKernels } from './conv.ts';
 import { createKernels } from './create.ts';
 import { gatherKernels } from './gather.ts';
@@ -24,4 +25,5 @@ export const kernels: readonly KernelDefinition[] = [
   ...convKernels,
   ...poolKernels,
   ...resizeKernels,
+  ...composedKernels,
 ];

@@ -4,7 +4,8 @@ import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
 import type { Value } from '../value.ts';
 
-interface MatMulAttributes {
+/** Which operands are transposed. */
+export interface MatMulAttributes {
   transposeA: boolean;
   transposeB: boolean;
 }
@@ -23,14 +24,17 @@ function checkInner(a: Value, b: Value, transA: boolean, transB: boolean): void 
 }
 
 /** op(a) op(b) over the last two axes [.., M, K] [.., K, N] -> [.., M, N], batch axes broadcasting. */
-const batchMatMul = defineKernel<{ a: Value; b: Value }, MatMulAttributes>('BatchMatMul', ({ inputs, attrs }, g) => {
-  const { a, b } = inputs;
+export function product({ a, b }: { a: Value; b: Value }, attrs: MatMulAttributes, g: GraphBuilder): Value {
   const { transposeA: transA, transposeB: transB } = attrs;
   checkInner(a, b, transA, transB);
   if (a.dtype !== 'float32') return g.matmul(transA ? swapLast(a, g) : a, transB ? swapLast(b, g) : b);
   const isPlain = a.shape.length === 2 && b.shape.length === 2 && (transA || transB);
   return isPlain ? g.gemm(a, b, null, { transA, transB }) : g.matmul(a, b, { transA, transB });
-});
+}
+
+const batchMatMul = defineKernel<{ a: Value; b: Value }, MatMulAttributes>('BatchMatMul', ({ inputs, attrs }, g) =>
+  product(inputs, attrs, g),
+);
 
 /** Sums products over the letters that the result leaves out, as in 'bij,bjk->bik'. */
 const einsum = defineKernel<Value[], { equation: string }>('Einsum', ({ inputs, attrs }, g) => {

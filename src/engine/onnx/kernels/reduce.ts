@@ -78,6 +78,22 @@ const cumsum = defineKernel<X, CumulativeAttributes>('Cumsum', ({ inputs: { x },
   return g.node('CumSum', [values, g.scalar(axis, 'int64')], direction, x.shape, values.dtype);
 });
 
+/** Running products in log2(n) steps: each multiplies by the products that end 1, 2, 4, ... positions before. */
+const cumprod = defineKernel<X, CumulativeAttributes>('Cumprod', ({ inputs: { x }, attrs }, g) => {
+  const [axis = 0] = toAxes(attrs.axis, x.shape);
+  const size = x.shape[axis] ?? 1;
+  const turn = (values: Value): Value => (attrs.reverse ? g.reverse(values, [axis]) : values);
+  const zeros = x.shape.map(() => 0);
+  const shifted = (values: Value, by: number): Value => {
+    const kept = x.shape.map((n, i) => (i === axis ? n - by : n));
+    const ones = x.shape.map((_, i): [number, number] => [i === axis ? by : 0, 0]);
+    return g.pad(g.slice(values, zeros, kept), ones, 1);
+  };
+  let products = turn(asNumber(x, g));
+  for (let by = 1; by < size; by *= 2) products = g.mul(products, shifted(products, by));
+  return turn(attrs.exclusive ? shifted(products, 1) : products);
+});
+
 /** The k largest of the last axis, in descending order, equal ones by position, and their positions. */
 const topK = defineKernel<X, { k: number }>('TopK', ({ inputs: { x }, attrs: { k } }, g) => {
   const shape = [...x.shape.slice(0, -1), k];
@@ -100,5 +116,6 @@ export const reduceKernels: readonly KernelDefinition[] = [
   argReduction('ArgMax', Number.NEGATIVE_INFINITY),
   argReduction('ArgMin', Number.POSITIVE_INFINITY),
   cumsum,
+  cumprod,
   topK,
 ];

@@ -1,4 +1,6 @@
 /** Kernels that move elements without computing: reshape, transpose, slice, join, split, repeat, pad. */
+
+import type { StridedSliceAttributes } from '../../gradients.ts';
 import { tf } from '../../tf.ts';
 import type { GraphBuilder } from '../builder.ts';
 import { defineKernel, type KernelDefinition } from '../define.ts';
@@ -36,17 +38,6 @@ const slice = defineKernel<X, SliceAttributes>('Slice', ({ inputs: { x }, attrs 
   tf.slice_util.assertParamsValid(x as never, begin, size);
   return g.slice(x, begin, size);
 });
-
-interface StridedSliceAttributes {
-  begin: number[];
-  end: number[];
-  strides: number[];
-  beginMask: number;
-  endMask: number;
-  ellipsisMask: number;
-  newAxisMask: number;
-  shrinkAxisMask: number;
-}
 
 const stridedSlice = defineKernel<X, StridedSliceAttributes>('StridedSlice', ({ inputs: { x }, attrs: a }, g) => {
   const info = tf.slice_util.sliceInfo(
@@ -166,6 +157,61 @@ const mirrorPad = defineKernel<X, MirrorPadAttributes>('MirrorPad', ({ inputs: {
   return padded;
 });
 
+interface BlockAttributes {
+  blockShape: number[];
+}
+
+/** [B prod(block), H, W, ...] -> [B, H block[0], W block[1], ...], then cropped. */
+const batchToSpace = defineKernel<X, BlockAttributes & { crops: number[][] }>(
+  'BatchToSpaceND',
+  ({ inputs: { x }, attrs: { blockShape, crops } }, g) => {
+    const { backend_util: util } = tf;
+    const count = sizeOf(blockShape);
+    const parts = g.reshape(x, util.getReshaped(x.shape, blockShape, count));
+    const ordered = g.transpose(parts, util.getPermuted(parts.shape.length, blockShape.length));
+    const whole = g.reshape(ordered, util.getReshapedPermuted(x.shape, blockShape, count));
+    const cropped = (i: number): readonly number[] => crops[i - 1] ?? [0, 0];
+    const begin = whole.shape.map((_, i) => cropped(i)[0]!);
+    const size = whole.shape.map((n, i) => n - cropped(i)[0]! - cropped(i)[1]!);
+    return g.slice(whole, begin, size);
+  },
+);
+
+/** The way back: padded, then each place in a block becomes a batch of its own. */
+const spaceToBatch = defineKernel<X, BlockAttributes & { paddings: [number, number][] }>(
+  'SpaceToBatchND',
+  ({ inputs: { x }, attrs: { blockShape, paddings } }, g) => {
+    const { backend_util: util } = tf;
+    const count = sizeOf(blockShape);
+    const around = x.shape.map((_, i): [number, number] => paddings[i - 1] ?? [0, 0]);
+    const whole = g.pad(x, around);
+    const parts = g.reshape(whole, util.getReshaped(whole.shape, blockShape, count, false));
+    const ordered = g.transpose(parts, util.getPermuted(parts.shape.length, blockShape.length, false));
+    return g.reshape(ordered, util.getReshapedPermuted(whole.shape, blockShape, count, false));
+  },
+);
+
+/** A vector, or any tensor taken as one, on the diagonal of zeros: [...] -> [..., ...]. */
+const diag = defineKernel<X>('Diag', ({ inputs: { x } }, g) => {
+  const size = sizeOf(x.shape);
+  const limits = [0, size, 1].map((n) => g.scalar(n, 'int32'));
+  const row = g.node('Range', limits, null, [size], 'int32');
+  const identity = g.compare('Equal', g.reshape(row, [size, 1]), row);
+  const number = x.dtype === 'bool' ? g.cast(x, 'int32') : x;
+  const square = g.node(
+    'Where',
+    [identity, g.reshape(number, [size, 1]), g.scalar(0, number.dtype)],
+    null,
+    [size, size],
+    number.dtype,
+  );
+  return g.cast(g.reshape(square, [...x.shape, ...x.shape]), x.dtype);
+});
+
+const flipLeftRight = defineKernel<{ image: Value }>('FlipLeftRight', ({ inputs: { image } }, g) =>
+  g.reverse(image, [2]),
+);
+
 const reverse = defineKernel<X, { dims: number | number[] }>('Reverse', ({ inputs: { x }, attrs }, g) => {
   const axes = toAxes(attrs.dims, x.shape);
   return axes.length === 0 ? x : g.reverse(x, axes);
@@ -197,5 +243,9 @@ export const shapeKernels: readonly KernelDefinition[] = [
   pad,
   mirrorPad,
   reverse,
+  flipLeftRight,
+  batchToSpace,
+  spaceToBatch,
+  diag,
   depthToSpace,
 ];
