@@ -128,7 +128,7 @@ async function writeAll(written: Written): Promise<void> {
   const totals = totalsText(summary.vbench.totals);
   await io.writeAtomic(join(out, 'table.txt'), `${text}\n\n${totals}\n`);
   await (await page(written)).save(join(out, 'report.html'));
-  const skipped = summary.broken.length > 0 ? `, ${summary.broken.length} broken ones skipped` : '';
+  const skipped = summary.broken.length > 0 ? `, ${summary.broken.length} broken and skipped` : '';
   process.stdout.write(`${text}\n\n${totals}\n\n${summary.videos} videos of ${summary.prompts} prompts${skipped}\n`);
   process.stdout.write(`wrote ${join(out, 'report.html')}, summary.json, table.txt and videos.jsonl\n`);
 }
@@ -159,7 +159,8 @@ function vbenchFigure({ rows }: evaluate.VBenchTable): show.Figure {
 function totalsText({ quality, semantic, total, missing }: evaluate.VBenchTotals): string {
   const part = (name: string, value: number | null): string =>
     `${name} ${value === null ? 'not known' : value.toFixed(4)}`;
-  const why = missing.length > 0 ? ` (no total without ${missing.join(', ')})` : '';
+  const named = missing.length > 6 ? `${missing.length} of the 16 dimensions` : missing.join(', ');
+  const why = missing.length > 0 ? ` (no total without ${named})` : '';
   return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, ${part('total', total)}${why}`;
 }
 

@@ -137,7 +137,8 @@ test('measures without weights tell a moving clip from a still one', async () =>
 });
 
 test('large frames are shrunk and fast clips thinned before flow is estimated', async () => {
-  const measured = (clip: ReturnType<typeof movingSquare>) => weightFreeMeasures({ side: 32 }).measure({ clip, prompt: '' });
+  const measured = (clip: ReturnType<typeof movingSquare>) =>
+    weightFreeMeasures({ side: 32 }).measure({ clip, prompt: '' });
   const small = await measured(movingSquare(4, 32, 1));
   const large = await measured(movingSquare(8, 96, 1.5, 16));
   expect(large['motion_lk']!.score).toBeCloseTo(small['motion_lk']!.score, -1);

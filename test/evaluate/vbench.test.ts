@@ -168,8 +168,8 @@ test('motion smoothness compares odd frames with what AMT makes of their neighbo
   const padded = (index: number) => tf.gather(frame(index), tf.tensor1d(rows, 'int32'), 1);
   const made = await tf
     .slice(amtMidpoint(weights, config, padded(0), padded(2)), [0, 7, 0, 0], [1, 130, 128, 3])
-    .data();
-  const shown = await frame(1).data();
+    .data<'float32'>();
+  const shown = await frame(1).data<'float32'>();
   const difference = made.reduce(
     (sum, value, i) => sum + Math.abs(Math.floor(255 * value) - Math.round(255 * shown[i]!)),
     0,

@@ -16,6 +16,8 @@ export interface MeasureColumn {
   readonly officialEquivalent: boolean;
   /** What better means; null for numbers that only describe. */
   readonly better: 'higher' | 'lower' | null;
+  /** Whether values are 0 or 1, so that their mean is a share. */
+  readonly isShare?: boolean;
   /** Weight files with their SHA-256, for numbers that rest on networks. */
   readonly weights?: Readonly<Record<string, string>>;
 }
@@ -67,7 +69,7 @@ function weightFreeColumns(side: number): MeasureColumn[] {
     return { name, variant, officialEquivalent: false, better };
   };
   return [
-    column('moving_lk', `VBench's rule of dynamic degree on ${flow}`, 'higher'),
+    { ...column('moving_lk', `VBench's rule of dynamic degree on ${flow}`, 'higher'), isShare: true },
     column('motion_lk', `largest 5 % of ${flow}, as if 256 px`, null),
     column('motion_decay', `last over first quarter of ${flow}`, null),
     column('flow_interp_smoothness', `midpoints along ${flow}; not VBench's motion smoothness`, 'higher'),

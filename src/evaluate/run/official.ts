@@ -106,6 +106,7 @@ export async function officialMeasures(folder: string, options: OfficialOptions 
       variant: `VBench's ${name} by ${RECIPES[name].by}, fp32`,
       officialEquivalent: configs === officialConfigs,
       better: 'higher',
+      ...(name === 'dynamic_degree' && { isShare: true }),
       weights: Object.fromEntries(RECIPES[name].files.map((file) => hashes.get(file)!)),
     })),
     measure: (video) => measureAll(wanted, video, opened),

@@ -1,5 +1,6 @@
 /** From the results of single videos to one row per measure, and to VBench's table. */
 import { type BootstrapOptions, bootstrap, type Interval, type Scores } from '../statistics/bootstrap.ts';
+import { wilson } from '../statistics/compare.ts';
 import { DIMENSIONS, type Dimension } from '../vbench/dimensions.ts';
 import { type DimensionStatus, dimensionTable } from '../vbench/status.ts';
 import { type DimensionScores, type VBenchTotals, vbenchTotals } from '../vbench/totals.ts';
@@ -10,7 +11,7 @@ import type { MeasureColumn } from './measures.ts';
 export interface MeasureSummary extends MeasureColumn {
   /** Mean of the values by their weights, as VBench averages; null if no video has a value. */
   readonly value: number | null;
-  /** Of the mean over prompts of the mean over their videos; null below two prompts. */
+  /** Of the mean over prompts of the mean over their videos, Wilson's for shares of videos; null below two prompts. */
   readonly interval: Interval | null;
   /** Videos and prompts with a value. */
   readonly videos: number;
@@ -76,7 +77,8 @@ function summariseColumn(
     videos++;
   }
   const scores: Scores = [...byPrompt.values()];
-  const interval = scores.length < 2 ? null : bootstrap(scores, options);
+  const among = column.isShare ? wilson(sum, videos || 1) : null;
+  const interval = scores.length < 2 ? null : (among ?? bootstrap(scores, options));
   return { ...column, value: weights === 0 ? null : sum / weights, interval, videos, prompts: scores.length };
 }
 

@@ -37,7 +37,12 @@ test('the published model has its number of parameters', () => {
 });
 
 test('the picture between is the one of the original', async () => {
-  const picture = await amtMidpoint(weights, config, waves('first', 128, 144), waves('second', 128, 144)).data();
+  const picture = await amtMidpoint(
+    weights,
+    config,
+    waves('first', 128, 144),
+    waves('second', 128, 144),
+  ).data<'float32'>();
   const every = Array.from({ length: 12 }, (_, i) => picture[4999 * i]!);
   const expected = [0.53852, 0, 1, 0.63157, 0.21452, 0.75537, 0.33664, 0.32925, 0.83989, 0.49567, 0, 1];
   expect(every).toBeAllClose(expected, { atol: 2e-5 });

@@ -1,0 +1,61 @@
+/** `reward-forcing evaluate` as a user runs it. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { EvaluationSummary } from '../../src/evaluate/index.ts';
+import { writeVideo } from '../../src/io/video.ts';
+import { movingSquare } from '../evaluate/clips.ts';
+import { cli, testFolder } from './run.ts';
+
+const folder = await testFolder();
+const videos = join(folder, 'videos');
+await mkdir(videos);
+await writeVideo(join(videos, 'a square runs-0.webp'), movingSquare(5, 32, 2), { enlarge: 1 });
+await writeVideo(join(videos, 'a square crawls-0.webp'), movingSquare(5, 32, 0.5), { enlarge: 1 });
+await writeFile(join(videos, 'a square breaks-0.webp'), 'no video');
+
+test('writes lines, a summary, a table and a page, skips what is broken, and knows it all the second time', async () => {
+  const out = join(folder, 'out');
+  const results = join(folder, 'x_eval_results.json');
+  await writeFile(results, JSON.stringify({ scene: [0.5, []] }));
+  const args = ['evaluate', videos, '--out', out, '--results', results, '--engine', 'cpu'];
+  const first = await cli(args);
+  expect(first.code, first.err).toBe(0);
+  expect(first.err).toMatch(/skipped a square breaks-0\.webp: .+/);
+  expect(first.out).toMatch(/3 videos of 3 prompts, 1 broken and skipped/);
+  expect(first.out).toMatch(/total not known \(no total without 15 of the 16 dimensions/);
+  const summary = JSON.parse(await readFile(join(out, 'summary.json'), 'utf8')) as EvaluationSummary;
+  expect(summary.measures.find(({ name }) => name === 'moving_lk')).toMatchObject({
+    videos: 2,
+    officialEquivalent: false,
+  });
+  expect(summary.vbench.rows.find(({ dimension }) => dimension === 'scene')).toMatchObject({
+    status: 'imported',
+    raw: 0.5,
+  });
+  const page = await readFile(join(out, 'report.html'), 'utf8');
+  expect(page).toContain('a square runs');
+  expect(page).toContain('needs weights: musiq_spaq_ckpt-358bb6af.pth');
+  expect(page).toContain('Videos that could not be read');
+  const lines = await readFile(join(out, 'videos.jsonl'), 'utf8');
+  const second = await cli(args);
+  expect(second.out).toBe(first.out);
+  expect(await readFile(join(out, 'videos.jsonl'), 'utf8')).toBe(lines);
+});
+
+test.each([
+  ['a folder that is not there', [join(folder, 'none')], /none/],
+  ['an empty folder', [folder], /holds no video/],
+  [
+    'an unknown dimension',
+    [videos, '--weights', folder, '--dimensions', 'beauty'],
+    /no dimension "beauty": use subject/,
+  ],
+  ['dimensions without weights', [videos, '--dimensions', 'scene'], /needs --weights FOLDER/],
+  ['weights that are missing', [videos, '--weights', folder, '--dimensions', 'motion_smoothness'], /needs amt-s\.pth/],
+  ['results that are none', [videos, '--results', videos], /no results of VBench/],
+])('refuses %s', async (_, args, message) => {
+  const { code, err } = await cli(['evaluate', ...args, '--out', join(folder, 'refused'), '--engine', 'cpu']);
+  expect(code).not.toBe(0);
+  expect(err).toMatch(message);
+});
