@@ -1,29 +1,15 @@
 #!/usr/bin/env node
 /** Commands about the kernel: `kernel install`, `notebook run`, `lab`. The main command hands over to this one. */
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { KernelClient } from './client/client.ts';
 import { installKernel } from './install.ts';
 import { runLab } from './lab.ts';
-import { type Notebook, readNotebook, writeNotebookText } from './notebook/document.ts';
-import { notebookToHtml } from './notebook/html.ts';
-import { injectParameters, type ParameterValue, parseParameter } from './notebook/parameters.ts';
-import { PROVENANCE_KEY, readProvenance } from './notebook/provenance.ts';
-import { runNotebook } from './notebook/run.ts';
-import { packageRoot } from './package-root.ts';
+import { type RunFlags, runNotebookFiles } from './notebook/command.ts';
+import { type ParameterValue, parseParameter } from './notebook/parameters.ts';
 
 const main = join(dirname(fileURLToPath(import.meta.url)), 'main.js');
-
-interface RunFlags {
-  param: Record<string, ParameterValue>;
-  out?: string;
-  html?: string;
-  timeout?: number;
-  allowErrors?: boolean;
-  quiet?: boolean;
-}
 
 const program = new Command('reward-forcing');
 
@@ -42,10 +28,10 @@ program
   .command('notebook')
   .description('notebooks without Python')
   .command('run')
-  .description('execute a notebook from top to bottom')
-  .argument('<file>', 'the notebook')
+  .description('execute notebooks from top to bottom')
+  .argument('<file...>', 'the notebooks')
   .option('--param <name=value>', 'a parameter, as papermill defines them; repeatable', collectParameter, {})
-  .option('--out <file>', 'where to write the executed notebook (default: the notebook itself)')
+  .option('--out <file>', 'where to write the executed notebook of one notebook (default: in place)')
   .option('--html <file>', 'also write a self-contained HTML page')
   .option('--timeout <seconds>', 'longest time for one cell', Number)
   .option('--allow-errors', 'go on after a cell that failed')
@@ -72,48 +58,8 @@ async function lab(folder: string, flags: { environment: string }, command: Comm
   process.exitCode = await runLab(main, { folder, environment, args: command.args.slice(1), say });
 }
 
-async function run(file: string, flags: RunFlags): Promise<void> {
-  const notebook = injectParameters(readNotebook(file), flags.param);
-  const kernel = await KernelClient.start({
-    argv: [process.execPath, main, '{connection_file}'],
-    cwd: dirname(resolve(file)),
-    onLog: (text) => process.stderr.write(text),
-  });
-  process.once('SIGINT', () => void kernel.request('control', 'interrupt_request', {}));
-  try {
-    const result = await runNotebook(notebook, kernel, {
-      ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
-      ...(flags.allowErrors && { allowErrors: true }),
-      ...(!flags.quiet && {
-        onCell: (index: number, total: number) => say(`cell ${index} of ${total}`),
-        onText: (text: string) => process.stdout.write(text),
-      }),
-    });
-    const provenance = await readProvenance(result.notebook, kernel, packageRoot(dirname(main)), flags.param);
-    result.notebook.metadata = { ...result.notebook.metadata, [PROVENANCE_KEY]: provenance };
-    save(result.notebook, file, flags);
-    if (result.error) {
-      process.stderr.write(
-        `\ncell ${result.error.cell + 1} of ${file} failed:\n${result.error.traceback.join('\n')}\n`,
-      );
-      process.exitCode = 1;
-    }
-  } finally {
-    await kernel.stop();
-  }
-}
-
-function save(notebook: Notebook, file: string, flags: RunFlags): void {
-  write(flags.out ?? file, writeNotebookText(notebook));
-  if (flags.html) write(flags.html, notebookToHtml(notebook, basename(file, '.ipynb')));
-}
-
-/** Aside first, so that a full disk leaves no half-written file under the final name. */
-function write(path: string, text: string): void {
-  const aside = `${path}.${process.pid}.tmp`;
-  writeFileSync(aside, text);
-  renameSync(aside, path);
-  say(`wrote ${path}`);
+async function run(files: string[], flags: RunFlags): Promise<void> {
+  process.exitCode = await runNotebookFiles(main, files, flags);
 }
 
 function collectParameter(text: string, before: Record<string, ParameterValue>): Record<string, ParameterValue> {

@@ -9,7 +9,7 @@ import type { DemoFlags } from './cli/demo.ts';
 import type { EvaluateFlags } from './cli/evaluate.ts';
 import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
-import { packageRoot, packageVersion } from './cli/package.ts';
+import { packageRoot, packageVersion } from './io/package.ts';
 import type { SampleFlags } from './cli/sample.ts';
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,4 +1,5 @@
 /** A notebook as one self-contained HTML page, from the richest form of each output that needs no script. */
+import { basename } from 'node:path';
 import hljs from 'highlight.js';
 import { marked } from 'marked';
 import { escapeHtml } from '../escape-html.ts';
@@ -29,8 +30,14 @@ table { border-collapse: collapse; margin: .5rem 0; } th, td { padding: .3rem .7
 .hljs-comment { color: var(--muted); font-style: italic; } .hljs-title, .hljs-property { color: #6639ba; }
 `;
 
-/** The whole page. */
-export function notebookToHtml(notebook: Notebook, title: string): string {
+/** The whole page, titled by the notebook's first heading, or else by the file's name. */
+export function notebookToHtml(notebook: Notebook, file: string): string {
+  const [, heading] =
+    notebook.cells
+      .map(cellText)
+      .join('\n')
+      .match(/^# (.*)$/m) ?? [];
+  const title = heading ?? basename(file, '.ipynb');
   const cells = notebook.cells.map(renderCell).join('\n');
   return `<!doctype html>
 <html lang="en">
@@ -63,17 +70,24 @@ function renderOutput(output: Output): string {
     return block(output['name'] === 'stderr' ? 'output stderr' : 'output', pre(join(output['text'])));
   }
   if (output.output_type === 'error') return block('output error', pre(join(output['traceback'], '\n')));
-  return block('output', renderData((output['data'] ?? {}) as Json));
+  return block('output', renderData((output['data'] ?? {}) as Json, (output['metadata'] ?? {}) as Json));
 }
 
-function renderData(data: Json): string {
+function renderData(data: Json, metadata: Json): string {
   if (data['text/html'] !== undefined) return join(data['text/html']);
   if (data['image/svg+xml'] !== undefined) return join(data['image/svg+xml']);
   const image = IMAGE_TYPES.find((type) => data[type] !== undefined);
   const alt = escapeHtml(join(data['text/plain'] ?? ''));
-  if (image) return `<img alt="${alt}" src="data:${image};base64,${join(data[image]).replace(/\s/g, '')}">`;
+  if (image)
+    return `<img alt="${alt}"${width(metadata[image])} src="data:${image};base64,${join(data[image]).replace(/\s/g, '')}">`;
   if (data['text/markdown'] !== undefined) return marked.parse(join(data['text/markdown']), { async: false });
   return pre(join(data['text/plain'] ?? ''));
+}
+
+/** Front ends are told the size on the page of pictures drawn for fine screens. */
+function width(shown: unknown): string {
+  const { width: pixels } = (shown ?? {}) as { width?: unknown };
+  return typeof pixels === 'number' ? ` width="${pixels}"` : '';
 }
 
 /** nbformat allows text as one string or as lines. */

@@ -8,9 +8,10 @@ export interface RunOptions {
   timeoutMs?: number;
   /** Go on after a cell that failed. Cells tagged `raises-exception` may always fail. */
   allowErrors?: boolean;
-  /** Called before each code cell and with each of its stream texts. */
-  onCell?: (index: number, total: number) => void;
+  /** Called before each code cell, with the cells above it, and with each of its stream texts and displays. */
+  onCell?: (index: number, total: number, before: readonly Cell[]) => void;
   onText?: (text: string) => void;
+  onDisplay?: (data: Json) => void;
 }
 
 export interface RunResult {
@@ -36,7 +37,7 @@ export async function runNotebook(
   const run = { ...notebook, cells };
   const code = cells.map((cell, index) => ({ cell, index })).filter(({ cell }) => cell.cell_type === 'code');
   for (const [position, { cell, index }] of code.entries()) {
-    options.onCell?.(position + 1, code.length);
+    options.onCell?.(position + 1, code.length, cells.slice(0, index));
     const reply = await runCell(cell, kernel, displays, options);
     const failed = reply['status'] !== 'ok' && !hasTag(cell, 'raises-exception') && !options.allowErrors;
     if (failed) return { notebook: run, error: { cell: index, ...errorOf(reply) } };
@@ -51,7 +52,7 @@ async function runCell(
   options: RunOptions,
 ): Promise<Json> {
   const area = new OutputArea(displays);
-  const { timeoutMs, onText } = options;
+  const { timeoutMs, onText, onDisplay } = options;
   cell.outputs = area.outputs;
   const source = cellText(cell);
   if (source.trim() === '') return { status: 'ok' };
@@ -60,11 +61,21 @@ async function runCell(
   const { reply } = await kernel.execute(source, { stop_on_error: true }, NO_LIMIT_MS, (message) => {
     area.apply(message);
     if (message.header.msg_type === 'stream') onText?.(String(message.content['text']));
+    if (message.header.msg_type.endsWith('display_data')) onDisplay?.(message.content['data'] as Json);
   });
   clearTimeout(timer);
+  for (const output of area.outputs) dropView(output);
   cell.execution_count = typeof reply['execution_count'] === 'number' ? reply['execution_count'] : null;
   cell.metadata = { ...cell.metadata, execution: { started, ended: new Date().toISOString() } };
   return reply;
+}
+
+const VIEW = 'application/vnd.jupyter.widget-view+json';
+
+/** A stored view of a widget would show an error where its model is gone: the picture beside it stays. */
+function dropView({ data }: Output): void {
+  const forms = (data ?? {}) as Json;
+  if (Object.keys(forms).some((type) => type.startsWith('image/') || type === 'text/html')) delete forms[VIEW];
 }
 
 async function interrupt(kernel: KernelClient): Promise<void> {

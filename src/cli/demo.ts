@@ -1,11 +1,13 @@
-/** `reward-forcing demo`: from shipped weights in minutes, or everything from scratch in hours. */
+/** `reward-forcing demo`: the quickstart notebook from shipped weights in minutes, or everything from scratch in hours. */
 import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { engine, study } from '../index.ts';
+import { packageRoot, packageVersion } from '../io/package.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
-import { packageRoot, packageVersion } from './package.ts';
 import { ProgressLine } from './progress.ts';
+import { runNotebook } from './run-notebook.ts';
 
 /** Flags of the demo. */
 export interface DemoFlags {
@@ -17,35 +19,68 @@ export interface DemoFlags {
   threads?: number;
 }
 
+const NOTEBOOK = '00-quickstart.ipynb';
 const RECIPES: Readonly<Record<string, study.Recipe>> = { study: study.studyRecipe, smoke: study.smokeRecipe };
+
+/** Sizes of the notebook for weights of the smoke recipe: seconds, for tests. */
+const SMOKE_SIZES = { prompts: 2, seeds: 1, shown: 1, trajectories: 2, phase1Steps: 2, phase2Steps: 2, batch: 2 };
 
 /** Runs the demo; prints where its files lie and what it found. */
 export async function demo(flags: DemoFlags): Promise<void> {
   const recipe = recipeNamed(flags.recipe);
+  checkEngine(flags.engine);
   const out = resolve(flags.out);
   const weights = weightsFolder(flags, out);
   await study.prepareFolder(out);
-  await startEngine(flags);
   const line = new ProgressLine();
-  const heard = {
-    onProgress: (progress: study.Progress) => line.update(progress),
-    onNotice: (text: string) => line.say(text),
-  };
+  await interruptible(async (signal) => {
+    if (flags.fromScratch) await trainAll(flags, { recipe, out, weights, line, signal });
+    const manifest = await study.readManifest(weights);
+    study.verifyWeights(weights, manifest);
+    await study.probeCodec((text) => line.say(text));
+    const sizes = manifest.recipe.name === 'smoke' ? SMOKE_SIZES : {};
+    const { engine: engineName, threads = 0 } = flags;
+    await runQuickstart(out, { out, weights, engineName, threads, ...sizes }, signal);
+  });
+  const results = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')) as study.DemoResults;
+  process.stdout.write(`${conclusion(results, out)}\n`);
+}
+
+type Parameters = Readonly<Record<string, string | number>>;
+
+/** Runs the notebook into a folder aside: its page and its executed form appear when all of it went well. */
+async function runQuickstart(out: string, parameters: Parameters, signal: AbortSignal): Promise<void> {
+  const aside = await mkdtemp(join(out, '.demo-'));
+  const [notebook, page] = [join(aside, NOTEBOOK), join(aside, 'report.html')];
   try {
-    const results = await interruptible(async (signal) => {
-      if (flags.fromScratch) {
-        const scratch = { recipe, folder: join(out, 'from-scratch'), shipTo: weights, version: packageVersion() };
-        await study.runFromScratch({
-          ...scratch,
-          ...heard,
-          signal,
-          about: { command: command(flags), commit: commit() },
-        });
-      }
-      return study.runDemo({ weights, out, version: packageVersion(), ...heard, signal });
+    await runNotebook(join(packageRoot(), 'notebooks', NOTEBOOK), { notebook, page, parameters, signal });
+    await rename(notebook, join(out, NOTEBOOK));
+    await rename(page, join(out, 'report.html'));
+  } finally {
+    await rm(aside, { recursive: true, force: true });
+  }
+}
+
+interface Training {
+  recipe: study.Recipe;
+  out: string;
+  weights: string;
+  line: ProgressLine;
+  signal: AbortSignal;
+}
+
+async function trainAll(flags: DemoFlags, { recipe, out, weights, line, signal }: Training): Promise<void> {
+  await startEngine(flags);
+  try {
+    await study.runFromScratch({
+      recipe,
+      folder: join(out, 'from-scratch'),
+      shipTo: weights,
+      version: packageVersion(),
+      onProgress: (progress) => line.update(progress),
+      signal,
+      about: { command: command(flags), commit: commit() },
     });
-    line.end();
-    process.stdout.write(`${conclusion(results, out)}\n`);
   } finally {
     line.end();
   }
@@ -61,13 +96,17 @@ function recipeNamed(name: string): study.Recipe {
 function weightsFolder({ weights, fromScratch, recipe }: DemoFlags, out: string): string {
   if (weights) return resolve(weights);
   const isShipped = !fromScratch || recipe === 'study';
-  return isShipped ? join(packageRoot(), 'data', 'study') : join(out, 'from-scratch', 'shipped');
+  return isShipped ? study.shippedFolder() : join(out, 'from-scratch', 'shipped');
+}
+
+function checkEngine(name: string): void {
+  const known = [...engine.list().map((entry) => entry.name), 'auto'];
+  if (!known.includes(name)) throw new UsageError(`there is no engine "${name}": use ${known.join(', ')}`);
 }
 
 /** Starts the engine that a command asks for. */
 export async function startEngine({ engine: name, threads }: Pick<DemoFlags, 'engine' | 'threads'>): Promise<void> {
-  const known = [...engine.list().map((entry) => entry.name), 'auto'];
-  if (!known.includes(name)) throw new UsageError(`there is no engine "${name}": use ${known.join(', ')}`);
+  checkEngine(name);
   await engine.use(name as engine.EngineName | 'auto', threads === undefined ? {} : { threads });
 }
 
@@ -94,8 +133,9 @@ function conclusion({ differences, outcomes, prompts, seeds }: study.DemoResults
   return [
     `phase 2 minus phase 1 over ${prompts.length} prompts x ${seeds} seeds, with 95% intervals:`,
     `  reward of the last frame ${change(reward)}, second judge ${change(judge)}, clips that move ${moving.join(' -> ')}`,
-    `report:  ${join(out, 'report.html')}`,
-    `results: ${join(out, 'results.json')}`,
-    `clips:   ${join(out, 'clips')}`,
+    `report:   ${join(out, 'report.html')}`,
+    `notebook: ${join(out, NOTEBOOK)}`,
+    `results:  ${join(out, 'results.json')}`,
+    `clips:    ${join(out, 'clips')}`,
   ].join('\n');
 }

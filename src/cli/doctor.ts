@@ -4,11 +4,11 @@ import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type EngineEntry, list, use } from '../engine/index.ts';
+import { packageRoot, packageVersion } from '../io/package.ts';
 import { inspectWeights } from '../model/index.ts';
 import { resolveEncoder } from '../show/index.ts';
 import { readManifest, verifyWeights } from '../study/index.ts';
 import { UsageError } from './failure.ts';
-import { packageRoot, packageVersion } from './package.ts';
 
 /** One line of the report. `fix` is the command that helps where something is missing. */
 interface Finding {

@@ -7,7 +7,6 @@ import { writeVideo } from '../io/video.ts';
 import { startEngine } from './demo.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
-import { packageRoot } from './package.ts';
 
 /** Flags of a sample. */
 export interface SampleFlags {
@@ -58,7 +57,7 @@ async function defaultOut(): Promise<string> {
   return join('out', kind === 'ffmpeg' ? 'sample.mp4' : 'sample.webp');
 }
 
-async function loadShipped(folder: string = join(packageRoot(), 'data', 'study')): Promise<study.Networks> {
+async function loadShipped(folder: string = study.shippedFolder()): Promise<study.Networks> {
   const manifest = await study.readManifest(folder);
   study.verifyWeights(folder, manifest);
   return study.loadNetworks(folder, manifest.recipe);

@@ -10,6 +10,8 @@ export interface ClipOptions {
   title?: string;
   /** `auto` (default): H.264 where ffmpeg is found, else animated WebP. */
   codec?: VideoCodec | 'auto';
+  /** Whole factor by which pixels are repeated; default: small frames up to about 256 pixels. */
+  enlarge?: number;
   /** Whether the videos start by themselves (default), muted and over and over. */
   autoplay?: boolean;
   provenance?: Provenance;
@@ -50,9 +52,9 @@ function grid(title: string | undefined, players: readonly string[]): string {
 async function player(
   name: string,
   source: Clip,
-  { codec = 'auto', autoplay = true, provenance = {} }: ClipOptions,
+  { codec = 'auto', autoplay = true, enlarge, provenance = {} }: ClipOptions,
 ): Promise<string> {
-  const video = await encodeVideo(source, { codec, provenance });
+  const video = await encodeVideo(source, { codec, provenance, ...(enlarge !== undefined && { enlarge }) });
   const uri = dataUri(video.bytes, video.mime);
   const style = 'display:block;max-width:100%;height:auto;border-radius:4px';
   const size = `width="${video.width}" height="${video.height}" style="${style}"`;

@@ -33,6 +33,7 @@ export async function drawSheet({ width, height, images, texts, drawing = '' }: 
           .toBuffer(),
       },
     ])
+    .withMetadata({ density: 72 * pixelRatio })
     .png()
     .toBuffer();
 }

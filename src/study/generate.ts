@@ -27,6 +27,11 @@ export interface Net<Config> {
   config: Config;
 }
 
+/** A copy to train, whose weights its maker releases. */
+export function copyOf<Config>({ weights, config }: Net<Config>): Net<Config> {
+  return { weights: weights.clone(), config };
+}
+
 /** What sampling needs beside the network itself. */
 export interface Studio {
   recipe: Recipe;

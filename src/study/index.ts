@@ -10,6 +10,7 @@ export {
   type VariantName,
 } from './artefacts.ts';
 export { Chain, type ChainOptions, type ChainProgress, runChain } from './chain.ts';
+export { type ClipsToWrite, probeCodec, writeClips } from './clip-files.ts';
 export {
   type CompareOptions,
   type Contestant,
@@ -19,11 +20,12 @@ export {
   evaluationPrompts,
   type Outcome,
 } from './compare.ts';
-export { type DemoOptions, type DemoSize, runDemo, smokeDemo, studyDemo } from './demo.ts';
+export { type DemoRecord, demoPicture, demoResults } from './demo-results.ts';
 export { type FromScratchOptions, runFromScratch } from './from-scratch.ts';
 export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './gallery.ts';
 export {
   clipLatentShape,
+  copyOf,
   decodeClips,
   distilledDraw,
   generate,
@@ -42,6 +44,18 @@ export { prepareFolder } from './output.ts';
 export { phase1, phase2, type SupervisedFrames } from './phases.ts';
 export { type Published, readPublished } from './published.ts';
 export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './recipe.ts';
-export type { Claim, DemoResults, Difference, EngineUsed, ScratchResults, Summary } from './results.ts';
-export { type Manifest, readManifest, shipWeights, verifyWeights } from './shipped.ts';
+export { claimsTable, differenceTable, measureNotesTable, measureTable } from './report-tables.ts';
+export {
+  type Claim,
+  type DemoResults,
+  type Difference,
+  type EngineUsed,
+  type ScratchResults,
+  type StepCurves,
+  type Summary,
+  toJson,
+} from './results.ts';
+export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './shipped.ts';
+export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './trajectories.ts';
 export { type Progress, type Work, weightsFolder } from './workshop.ts';
+export { promptSource } from './world.ts';

@@ -7,12 +7,18 @@ import type { Claim, Difference, Summary } from './results.ts';
 
 const SHARES: ReadonlySet<MeasureName> = new Set(['digit', 'colour', 'direction', 'speed', 'dynamicDegree']);
 
-/** A row per measure, a column per outcome. */
+/** What each measure says, a row each. */
+export function measureNotesTable(): show.Figure {
+  return show.table(
+    MEASURES.map((name) => ({ measure: MEASURE_NOTES[name].label, says: MEASURE_NOTES[name].meaning })),
+  );
+}
+
+/** A row per measure, a column per outcome, with intervals that keep to one line. */
 export function measureTable(outcomes: Readonly<Record<string, Summary>>, titles: readonly string[]): show.Figure {
   const rows = MEASURES.map((name) => ({
-    measure: MEASURE_NOTES[name].label,
-    ...Object.fromEntries(titles.map((title) => [title, withInterval(name, outcomes[title]![name])])),
-    'what it means': MEASURE_NOTES[name].meaning,
+    measure: unbroken(MEASURE_NOTES[name].label),
+    ...Object.fromEntries(titles.map((title) => [title, compact(name, outcomes[title]![name])])),
   }));
   return show.table(rows);
 }
@@ -21,7 +27,7 @@ export function measureTable(outcomes: Readonly<Record<string, Summary>>, titles
 export function differenceTable(difference: Difference, title: string): show.Figure {
   const rows = MEASURES.map((name) => ({
     measure: MEASURE_NOTES[name].label,
-    difference: withInterval(name, difference[name]),
+    difference: compact(name, difference[name]),
     'p, sign flips': difference[name].pValue.toFixed(3),
   }));
   return show.table(rows, { title });
@@ -29,7 +35,7 @@ export function differenceTable(difference: Difference, title: string): show.Fig
 
 /** A row per claim. */
 export function claimsTable(claims: readonly Claim[]): show.Figure {
-  return show.table(claimRows(claims));
+  return show.table(claimRows(claims).map((row) => ({ ...row, found: unbroken(row.found) })));
 }
 
 /** The same table in Markdown, for the README. */
@@ -53,6 +59,17 @@ function withInterval(name: MeasureName, { estimate, low, high }: Pick<Interval,
   return `${value(name, estimate)} [${value(name, low)}, ${value(name, high)}]`;
 }
 
+/** The same in fewer characters, for tables of many columns. */
+function compact(name: MeasureName, { estimate, low, high }: Pick<Interval, 'estimate' | 'low' | 'high'>): string {
+  const bare = (number: number): string => value(name, number).replace('%', '');
+  return unbroken(`${value(name, estimate)} [${bare(low)}, ${bare(high)}]`);
+}
+
+/** Text that a table does not wrap. */
+function unbroken(text: string): string {
+  return text.replaceAll(' ', '\u00a0');
+}
+
 function value(name: MeasureName, number: number): string {
-  return SHARES.has(name) ? `${(100 * number).toFixed(0)}%` : number.toFixed(name === 'flicker' ? 4 : 2);
+  return SHARES.has(name) ? `${(100 * number).toFixed(0)}%` : number.toFixed(name === 'flicker' ? 3 : 2);
 }

@@ -5,7 +5,6 @@ import type { VideoCodec } from '../io/video.ts';
 import { MEASURES, type MeasureName } from './measure.ts';
 import { MEASURE_NOTES } from './measure-notes.ts';
 import type { Manifest } from './shipped.ts';
-import type { Curves } from './short-runs.ts';
 
 /** What computed the numbers. */
 export interface EngineUsed {
@@ -22,6 +21,9 @@ export interface EngineUsed {
 export type Summary = Readonly<Record<MeasureName, Interval>>;
 /** Paired difference of each measure. */
 export type Difference = Readonly<Record<MeasureName, PairedComparison>>;
+
+/** Numbers of each training step, by name. */
+export type StepCurves = Readonly<Record<string, readonly number[]>>;
 
 /** `results.json` of the demo. */
 export interface DemoResults {
@@ -46,7 +48,7 @@ export interface DemoResults {
   /** Mean reward of each frame. */
   rewardPerFrame: Readonly<Record<string, readonly number[]>>;
   /** Numbers of each step of the short runs. */
-  curves: Readonly<Record<string, Curves>>;
+  curves: Readonly<Record<string, StepCurves>>;
 }
 
 /** A statement about the method, with what the run found. */

@@ -2,6 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../io/index.ts';
+import { packageRoot } from '../io/package.ts';
 import { artefactPath, hasArtefact, NETWORKS, type NetworkName, sha256 } from './artefacts.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -25,6 +26,11 @@ export interface Manifest {
 }
 
 const MANIFEST = 'manifest.json';
+
+/** The folder of the weights that come with this package. */
+export function shippedFolder(): string {
+  return join(packageRoot(), 'data', 'study');
+}
 
 /** Reads the manifest of a folder of weights. Throws with what to do when it is missing or no JSON. */
 export async function readManifest(folder: string): Promise<Manifest> {

@@ -1,6 +1,6 @@
 /** ODE trajectories of the small teacher: sampling them into a store, and drawing from it the batches of phase 1. */
 import type { Tensor } from '../engine/tf.ts';
-import { toFloat32 } from '../io/index.ts';
+import { type HostTensor, toFloat32 } from '../io/index.ts';
 import type { WanConfig } from '../model/index.ts';
 import { random } from '../nn/index.ts';
 import {
@@ -8,6 +8,7 @@ import {
   type OwnedVelocity,
   sampleTrajectories,
   statesFor,
+  type TrajectoryRecord,
   type TrajectoryStore,
 } from '../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../train/index.ts';
@@ -81,5 +82,19 @@ export async function trajectorySource(store: TrajectoryStore): Promise<Source<T
       sigmas: first.sigmas,
       prompts: Array.from(chosen, (index) => records[index]!.prompt),
     };
+  };
+}
+
+/** A trajectory store that lives as long as the process. */
+export function memoryTrajectories(): TrajectoryStore {
+  const all = new Map<string, { record: TrajectoryRecord; states: HostTensor; sigmas: Float64Array }>();
+  return {
+    folder: 'memory',
+    records: () => [...all.values()].map(({ record }) => record),
+    has: (id) => all.has(id),
+    add: async (record, states, sigmas) => {
+      all.set(record.id, { record, states, sigmas });
+    },
+    read: async (id) => all.get(id)!,
   };
 }

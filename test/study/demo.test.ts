@@ -1,31 +1,37 @@
+/** The demo through the built command line: the quickstart notebook on weights of the smoke recipe. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { type Notebook, readNotebook } from '../../kernel/notebook/document.ts';
 import { use } from '../../src/engine/index.ts';
-import { tf } from '../../src/engine/tf.ts';
-import { type DemoResults, MEASURES, runDemo, smokeDemo } from '../../src/study/index.ts';
+import { type DemoResults, MEASURES } from '../../src/study/index.ts';
+import { cli, type Ended } from '../cli/run.ts';
 import { shippedWeights, testFolder } from './chain.ts';
 
 const folder = await testFolder();
 const out = join(folder, 'out');
 let weights: string;
+let ended: Ended;
 let results: DemoResults;
+
+const demo = (to: string): Promise<Ended> => cli(['demo', '--out', to, '--weights', weights, '--threads', '1']);
 
 beforeAll(async () => {
   await use('onnx', { threads: 1, spin: false });
   weights = await shippedWeights(folder);
-  results = await runDemo({ weights, out, version: '1.2.3' });
-}, 180_000);
+  ended = await demo(out);
+  expect(ended.code, ended.err).toBe(0);
+  results = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')) as DemoResults;
+}, 400_000);
 
 test('results.json holds every measure of every student, the weights and the engine, and no times', async () => {
-  const text = await readFile(join(out, 'results.json'), 'utf8');
-  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(results)));
   const titles = ['real clips', 'teacher', 'before phase 1', 'short phase 1', 'phase 1', 'short phase 2', 'phase 2'];
   expect(Object.keys(results.outcomes)).toEqual(titles);
   for (const outcome of Object.values(results.outcomes)) expect(Object.keys(outcome)).toEqual([...MEASURES]);
+  expect(Object.keys(results.differences)).toContain('phase 2 - phase 1');
   expect(Object.values(results.weights.sha256)).toHaveLength(8);
   expect(results.engine).toMatchObject({ name: 'onnx', threads: 1, fallbacks: {} });
-  expect(text).not.toMatch(/\d{4}-\d\d-\d\d|"(\w*(Ms|Time|Date)|time|date)"/);
+  expect(JSON.stringify(results)).not.toMatch(/\d{4}-\d\d-\d\d|"(\w*(Ms|Time|Date)|time|date)"/);
 });
 
 test('real clips are told apart from noise by the measures', () => {
@@ -35,49 +41,53 @@ test('real clips are told apart from noise by the measures', () => {
   expect(real.pxPerFrame.estimate).toBeGreaterThan(0.9);
 });
 
-test('two runs write the same results.json and leak no tensor', async () => {
-  const before = tf.memory().numTensors;
+test('cells and their progress go to standard error, what was found to standard output', () => {
+  expect(ended.err).toMatch(/^cell 1 of \d+: Can a reward/m);
+  expect(ended.err).toMatch(/^cell \d+ of \d+: Phase 2/m);
+  expect(ended.out).toMatch(/^phase 2 minus phase 1 over 2 prompts x 1 seeds/);
+  for (const name of ['report.html', '00-quickstart.ipynb', 'results.json', 'clips'])
+    expect(ended.out).toContain(join(out, name));
+});
+
+test('the folder holds the page, the executed notebook, the picture and the clips, and nothing aside', async () => {
+  const names = ['00-quickstart.ipynb', 'clips', 'report.html', 'result.png', 'results.json'];
+  expect((await readdir(out)).sort()).toEqual(names);
+  const clips = await readdir(join(out, 'clips'));
+  expect(clips).toHaveLength(6);
+  const extension = results.codec === 'h264' ? 'mp4' : 'webp';
+  expect(clips).toContain(`phase-2-a-red-digit-zero-moves-left-slowly.${extension}`);
+  const notebook: Notebook = readNotebook(join(out, '00-quickstart.ipynb'));
+  expect(notebook.metadata['reward_forcing']).toMatchObject({ engine: { name: 'onnx' }, parameters: { prompts: 2 } });
+});
+
+test('the page carries every section and asks nothing of the network', async () => {
+  const page = await readFile(join(out, 'report.html'), 'utf8');
+  expect(page).toContain('<title>Can a reward teach');
+  for (const title of ['The world', 'Trajectories', 'Phase 1', 'Phase 2', 'What was measured', 'The answer'])
+    expect(page).toMatch(new RegExp(`<h[23]>${title}`));
+  expect(page).not.toMatch(/<script|<link |(?:src|href)="https?:/);
+});
+
+test('two runs write the same results.json', async () => {
   const again = join(folder, 'again');
-  await runDemo({ weights, out: again, version: '1.2.3' });
+  expect((await demo(again)).code).toBe(0);
   const [a, b] = await Promise.all([out, again].map((path) => readFile(join(path, 'results.json'), 'utf8')));
   expect(a).toBe(b);
-  expect(tf.memory().numTensors).toBe(before);
-}, 60_000);
+}, 240_000);
 
-test('the report carries every section and asks nothing of the network', async () => {
-  const page = await readFile(join(out, 'report.html'), 'utf8');
-  for (const title of ['The method', 'The teacher', 'From noise to clip', 'Motion', 'What was measured']) {
-    expect(page).toContain(`<h2>${title}</h2>`);
-  }
-  expect(page).toContain(results.weights.sha256['teacher']!.slice(0, 16));
-  expect(page.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script|<link/);
-});
-
-test('clips are named by student and prompt; without ffmpeg they are WebP, which is announced', async () => {
-  vi.stubEnv('PATH', '');
-  vi.stubEnv('FFMPEG_BIN', '');
-  const bare = join(folder, 'bare');
-  const notices: string[] = [];
-  const { codec } = await runDemo({ weights, out: bare, version: '1', onNotice: (text) => notices.push(text) });
-  vi.unstubAllEnvs();
-  const isBundled = codec === 'h264';
-  expect(notices.join()).toMatch(isBundled ? /^$/ : /no ffmpeg.*WebP/);
-  const names = await readdir(join(bare, 'clips'));
-  expect(names).toHaveLength(6 * smokeDemo.shown);
-  expect(names).toContain(`phase-2-a-red-digit-zero-moves-left-slowly.${isBundled ? 'mp4' : 'webp'}`);
-}, 60_000);
-
-test('an abort stops it at once, with nothing half-written', async () => {
+test('Ctrl-C while a cell computes ends it with 130 and leaves nothing', async () => {
   const stopped = join(folder, 'stopped');
-  const controller = new AbortController();
-  const onProgress = ({ stage }: { stage: string }): void => {
-    if (stage === 'phase 1') controller.abort(new Error('enough'));
-  };
-  const run = runDemo({ weights, out: stopped, version: '1', onProgress, signal: controller.signal });
-  await expect(run).rejects.toThrow('enough');
-  expect(await readdir(stopped)).toEqual(['clips']);
-  expect(await readdir(join(stopped, 'clips'))).toEqual([]);
-});
+  const args = ['demo', '--out', stopped, '--weights', weights, '--threads', '1'];
+  let isSent = false;
+  const { code, err } = await cli(args, {
+    during: (child, text) => {
+      if (!isSent && /: Phase 2/.test(text)) isSent = child.kill('SIGINT');
+    },
+  });
+  expect(code).toBe(130);
+  expect(err).not.toMatch(/\n +at /);
+  expect(await readdir(stopped)).toEqual([]);
+}, 240_000);
 
 test('a changed byte in the weights is found before any work', async () => {
   const path = join(weights, 'ode.safetensors');
@@ -85,8 +95,9 @@ test('a changed byte in the weights is found before any work', async () => {
   const changed = Buffer.from(bytes);
   changed[changed.length - 3]! ^= 1;
   await writeFile(path, changed);
-  await expect(runDemo({ weights, out, version: '1' })).rejects.toThrow(
-    /ode\.safetensors has sha256 .* the manifest says/,
-  );
+  const { code, err } = await demo(join(folder, 'changed'));
   await writeFile(path, bytes);
+  expect(code).toBe(1);
+  expect(err).toMatch(/ode\.safetensors has sha256 .* the manifest says/);
+  expect(err).not.toContain('cell 1 of');
 });

@@ -1,3 +1,4 @@
+/** Clips as files of a folder, in a codec that this machine has. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clip, createClip, writeAtomic } from '../io/index.ts';
