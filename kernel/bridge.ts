@@ -19,7 +19,7 @@ export type ToUser =
   | { type: 'execute'; parent: string; cell: string; converted: ConvertedCode; maps: string[] }
   | { type: 'interrupt'; acknowledged: Int32Array }
   | { type: 'comm'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
-  | { type: 'warm' }
+  | { type: 'warm'; names: string[] }
   | { type: 'exit' };
 
 export type ToServer =

@@ -4,18 +4,16 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { ToServer } from './bridge.ts';
+import { NAMESPACES, NOTEBOOK_NAMES } from './built-in-names.ts';
 import { packageRoot } from './package-root.ts';
-import type { Prelude } from './server/language.ts';
+import type { Imports } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
-import { bindNotebook } from './user/bound.ts';
-import type { BuiltIns } from './user/built-ins.ts';
-import { installModuleFallback } from './user/modules.ts';
-import { notebookFunctions } from './user/notebook.ts';
-import { UserSession } from './user/session.ts';
 
-/** Namespaces of the library that every notebook has without an import. */
-const NAMESPACES = ['engine', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show', 'dataset', 'study', 'tf'];
+/**
+ * The compiler's heap, four times what the library's types take. Below 2 GB V8 collects garbage when the heap has grown
+ * by half, where it would wait for four times the size: the kernel's memory stays flat over a long notebook.
+ */
+const SERVER_HEAP_MB = 1024;
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = packageRoot(here);
@@ -24,6 +22,7 @@ const library = join(root, 'dist', 'src', 'index.js');
 
 main(process.argv[2]);
 
+/** The server thread starts first: the compiler takes it longer to load than all else takes this thread. */
 function main(connectionFile: string | undefined): void {
   if (!connectionFile) {
     process.stderr.write(
@@ -31,47 +30,57 @@ function main(connectionFile: string | undefined): void {
     );
     process.exit(2);
   }
-  installModuleFallback(manifest.name, library);
-  const location = { name: manifest.name, root, types: library.replace(/\.js$/, '.d.ts') };
   const isInCell = new Int32Array(new SharedArrayBuffer(4));
-  const { version } = manifest;
-  const workerData: ServerThreadData = { connectionFile, version, location, prelude: prelude(), isInCell };
-  const server = new Worker(join(here, 'server', 'thread.js'), { workerData, stdout: true, stderr: true });
+  const server = startServer(connectionFile, isInCell);
+  const session = import('./user/start.ts').then(({ startSession }) =>
+    startSession({
+      post: (message) => server.postMessage(message),
+      isInCell,
+      library: { name: manifest.name, entry: library },
+    }),
+  );
+  server.on('message', async (message) => (await session).receive(message));
+}
+
+function startServer(connectionFile: string, isInCell: Int32Array): Worker {
+  const { name, version } = manifest;
+  const location = { name, root, types: library.replace(/\.js$/, '.d.ts') };
+  const workerData: ServerThreadData = { connectionFile, version, location, builtIns: builtIns(), isInCell };
+  const server = new Worker(join(here, 'server', 'thread.js'), {
+    workerData,
+    resourceLimits: { maxOldGenerationSizeMb: SERVER_HEAP_MB },
+    stdout: true,
+    stderr: true,
+  });
   forwardLogs(server);
-  const session = new UserSession((message: ToServer) => server.postMessage(message), builtIns(), isInCell);
-  bindNotebook(session);
-  session.install();
-  server.on('message', (message) => session.receive(message));
   server.on('error', (error) => fail(`the server thread failed: ${error.stack}`));
   server.on('exit', (code) => process.exit(code));
+  return server;
 }
 
-/** Imports that give the built-in names their types. */
-function prelude(): Prelude {
-  return {
-    notebook: { from: join(here, 'user', 'notebook.js'), names: Object.keys(notebookFunctions) },
-    library: { from: library, names: existsSync(library) ? NAMESPACES : [] },
-  };
+/**
+ * Where the built-in names' types come from. `tf` is TensorFlow.js as a module: what the library exports under that name
+ * is a value alone, and cells also write `tf.Tensor` as a type.
+ */
+function builtIns(): Imports[] {
+  const notebook: Imports = { from: join(here, 'user', 'notebook.js'), names: NOTEBOOK_NAMES, kind: 'function' };
+  if (!existsSync(library)) return [notebook];
+  const tensors = dirname(createRequire(library).resolve('@tensorflow/tfjs/package.json'));
+  return [
+    notebook,
+    { from: library, names: NAMESPACES.filter((name) => name !== 'tf'), kind: 'module' },
+    { from: tensors, names: ['tf'], kind: 'module', isWhole: true },
+  ];
 }
 
-/** The built-in names' values. The library is loaded when a cell first reads one of its namespaces. */
-function builtIns(): BuiltIns {
-  const require = createRequire(import.meta.url);
-  const namespace = (name: string) => (): unknown => (require(library) as Record<string, unknown>)[name];
-  return {
-    ...Object.fromEntries(Object.entries(notebookFunctions).map(([name, value]) => [name, () => value])),
-    ...Object.fromEntries(NAMESPACES.map((name) => [name, namespace(name)])),
-  };
-}
-
-/** The server thread's own log goes to the process's log, not into the notebook. */
+/** The server thread's own log goes to the process's log, not into the notebook, which has process.stderr soon. */
 function forwardLogs(server: Worker): void {
   const log = process.stderr.write.bind(process.stderr);
   server.stderr.on('data', (chunk: Buffer) => log(chunk));
   server.stdout.on('data', (chunk: Buffer) => log(chunk));
 }
 
-/** Past `session.install` process.stderr belongs to the notebook: the log is file descriptor 2. */
+/** process.stderr belongs to the notebook: the log is file descriptor 2. */
 function fail(message: string): never {
   writeSync(2, `${message}\n`);
   process.exit(1);

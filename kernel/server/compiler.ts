@@ -3,12 +3,14 @@
  * lean program. It is put in the place of the module before the converter loads it; the converter stays unmodified.
  */
 import { join } from 'node:path';
+import { readPackagesLightly } from './package-files.ts';
 import { bindNames, type TypeScript } from './syntax.ts';
 
 type Program = import('@tslab/typescript-for-tslab').Program;
 type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
 type CompilerOptions = import('@tslab/typescript-for-tslab').CompilerOptions;
 type CompilerHost = import('@tslab/typescript-for-tslab').CompilerHost;
+type System = import('@tslab/typescript-for-tslab').System;
 type BuilderProgram = import('@tslab/typescript-for-tslab').BuilderProgram;
 
 /** Where imports that the notebook's own folder cannot resolve are looked up. */
@@ -25,6 +27,8 @@ export interface CompilerWork {
   maps: string[];
   /** Set before a cell with declarations is converted: its first update is only asked for names. */
   namesOnly: boolean;
+  /** Gives the packages that know `name` their docstrings, from the next question on. */
+  readDocstrings(name: string): void;
 }
 
 /** The converter's name for a cell. */
@@ -37,23 +41,26 @@ interface Resolved {
 
 /** Wraps the compiler that `require` finds and returns what it shares with its user. */
 export function wrapCompiler(require: NodeJS.Require, location: PackageLocation): CompilerWork {
-  const work: CompilerWork = { maps: [], namesOnly: false };
+  const work: CompilerWork = { maps: [], namesOnly: false, readDocstrings: () => {} };
   const id = require.resolve('@tslab/typescript-for-tslab');
   const original = require(id) as TypeScript;
   const wrapped: Record<string, unknown> = { ...original };
   wrapped['createWatchCompilerHost'] = (
     files: unknown,
     options: object,
-    system: unknown,
+    system: System,
     ...rest: unknown[]
-  ): unknown =>
-    (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
+  ): unknown => {
+    const packages = readPackagesLightly(original, system);
+    work.readDocstrings = packages.readDocstrings;
+    return (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
       files,
       { ...options, inlineSourceMap: true, ...pathOptions(location) },
-      system,
+      packages.system,
       createLeanProgram(original, work),
       ...rest.slice(1),
     );
+  };
   wrapped['transpileModule'] = captureMaps(original, work);
   const cached = require.cache[id];
   if (cached) cached.exports = wrapped;

@@ -49,18 +49,15 @@ export class DiagnosticsError extends Error {
   }
 }
 
-/** Imports that every session begins with. */
-export interface Prelude {
-  /** Functions that cells call without an import. */
-  notebook: Imports;
-  /** The library's namespaces. Their types take a second to read, so that happens when a cell first names one. */
-  library: Imports;
-}
-
+/** Names that cells have without an import. Their types are read when a cell first names one of them. */
 export interface Imports {
   /** Absolute path of a module. */
   from: string;
   names: readonly string[];
+  /** What the names are, as completion shows it. */
+  kind: 'function' | 'module';
+  /** The one name is the module itself, with its types as members. */
+  isWhole?: boolean;
 }
 
 export class Language {
@@ -71,11 +68,12 @@ export class Language {
   readonly #work: CompilerWork;
   /** Declarations of all cells so far: the scope of the next one. */
   #declarations = '';
-  #pending: Prelude | null;
-  readonly #onLibrary: () => void;
+  /** Built-in names whose types have not been read yet. */
+  #pending: readonly Imports[];
+  readonly #onFirstUse: (imports: Imports) => void;
 
-  /** `onLibrary` is called when the library is about to be needed. */
-  constructor(location: PackageLocation, prelude: Prelude, onLibrary: () => void) {
+  /** `onFirstUse` is called when cells begin to use some of the built-in names. */
+  constructor(location: PackageLocation, builtIns: readonly Imports[], onFirstUse: (imports: Imports) => void) {
     const require = createRequire(import.meta.url);
     const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));
     this.#work = wrapCompiler(fromTslab, location);
@@ -86,9 +84,8 @@ export class Language {
       require('tslab/dist/inspect.js') as { printQuickInfo: (info: unknown) => string }
     ).printQuickInfo;
     this.#converter = createConverter({ isJS: false, isBrowser: false });
-    this.#onLibrary = onLibrary;
-    this.#pending = prelude;
-    this.#declare(prelude.notebook);
+    this.#pending = builtIns;
+    this.#onFirstUse = onFirstUse;
   }
 
   /** Type checks and converts a cell. Throws DiagnosticsError. */
@@ -122,13 +119,15 @@ export class Language {
       const kind = kinds.get(text) ?? '';
       return { text, kind: COMPLETION_KINDS[kind] ?? kind };
     });
-    const namespaces = this.#namespacesAt(code, found.start, position);
-    return { start: found.start, end: found.end, matches: [...namespaces, ...matches] };
+    const builtIns = this.#builtInsAt(code, found.start, position);
+    return { start: found.start, end: found.end, matches: [...builtIns, ...matches] };
   }
 
   /** Type and documentation of the symbol at or just before `position`; null when there is none. */
   inspect(code: string, position: number): string | null {
     this.#prepare(code);
+    const word = wordAt(code, position);
+    if (word !== '') this.#work.readDocstrings(word);
     for (const at of [position, position - 1]) {
       if (at < 0) continue;
       const info = this.#converter.inspect(this.#declarations, code, at);
@@ -141,28 +140,33 @@ export class Language {
     this.#converter.close();
   }
 
-  /** Declares the library's namespaces when the code is the first to read one. */
+  /** Declares built-in names when the code is the first to read one. */
   #prepare(code: string): void {
-    if (!this.#pending || !readsAny(this.typescript, code, this.#free(this.#pending.library))) return;
-    const { library } = this.#pending;
-    this.#pending = null;
-    this.#onLibrary();
-    this.#declare(library);
+    const used = this.#pending.filter((imports) => readsAny(this.typescript, code, this.#free(imports)));
+    if (used.length === 0) return;
+    this.#pending = this.#pending.filter((imports) => !used.includes(imports));
+    for (const imports of used) {
+      this.#onFirstUse(imports);
+      this.#declare(imports);
+    }
   }
 
-  /** Namespaces that the word before the cursor may become and that are not declared yet. */
-  #namespacesAt(code: string, start: number, position: number): Completion['matches'] {
+  /** Built-in names that the word before the cursor may become and that are not declared yet. */
+  #builtInsAt(code: string, start: number, position: number): Completion['matches'] {
     const word = code.slice(start, position);
-    if (!this.#pending || word === '' || code[start - 1] === '.') return [];
-    const names = this.#free(this.#pending.library).filter((name) => name.startsWith(word));
-    return names.map((text) => ({ text, kind: 'module' }));
+    if (word === '' || code[start - 1] === '.') return [];
+    return this.#pending.flatMap((imports) => {
+      const names = this.#free(imports).filter((name) => name.startsWith(word));
+      return names.map((text) => ({ text, kind: imports.kind }));
+    });
   }
 
   /** Adds imports to the scope of all cells; what they import is there at run time already. */
   #declare(imports: Imports): void {
     const names = this.#free(imports);
     if (names.length === 0) return;
-    this.#declarations += `import { ${names.join(', ')} } from ${JSON.stringify(imports.from)};\n`;
+    const what = imports.isWhole ? `* as ${names[0]}` : `{ ${names.join(', ')} }`;
+    this.#declarations += `import ${what} from ${JSON.stringify(imports.from)};\n`;
   }
 
   /** The names that no cell has declared as its own. */
@@ -170,6 +174,13 @@ export class Language {
     const taken = new Set(declaredNames(this.typescript, this.#declarations));
     return names.filter((name) => !taken.has(name));
   }
+}
+
+/** The identifier around `position`; empty where there is none. */
+function wordAt(code: string, position: number): string {
+  const before = /[\w$]*$/.exec(code.slice(0, position))?.[0] ?? '';
+  const after = /^[\w$]*/.exec(code.slice(position))?.[0] ?? '';
+  return before + after;
 }
 
 /** A place in the cell as stack frames name it; `#` tells it apart from places that are still to be mapped. */

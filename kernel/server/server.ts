@@ -7,7 +7,7 @@ import type { PackageLocation } from './compiler.ts';
 import { Executions } from './executions.ts';
 import { History } from './history.ts';
 import { Interrupter } from './interrupt.ts';
-import { Language, type Prelude } from './language.ts';
+import { type Imports, Language } from './language.ts';
 import { Stdin } from './stdin.ts';
 import { completeness } from './syntax.ts';
 
@@ -18,7 +18,8 @@ export interface ServerOptions {
   connection: ConnectionInfo;
   version: string;
   location: PackageLocation;
-  prelude: Prelude;
+  /** Names that cells have without an import. */
+  builtIns: readonly Imports[];
   /** Shared with the user thread: 1 while it runs a cell. */
   isInCell: Int32Array;
   post(message: ToUser): void;
@@ -57,7 +58,9 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#channels = new Channels(options.connection);
-    this.#language = new Language(options.location, options.prelude, () => options.post({ type: 'warm' }));
+    this.#language = new Language(options.location, options.builtIns, ({ names }) =>
+      options.post({ type: 'warm', names: [...names] }),
+    );
     this.#interrupter = new Interrupter(options.post, options.isInCell);
     this.#stdin = new Stdin(this.#channels);
     this.#executions = new Executions(this.#channels, this.#language, this.#history, (parent, cell, converted, maps) =>

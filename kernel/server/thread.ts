@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { ToServer } from '../bridge.ts';
 import { readConnectionFile } from '../protocol/channels.ts';
 import type { PackageLocation } from './compiler.ts';
-import type { Prelude } from './language.ts';
+import type { Imports } from './language.ts';
 import { endWithParent } from './parent.ts';
 import { Server } from './server.ts';
 
@@ -12,7 +12,7 @@ export interface ServerThreadData {
   connectionFile: string;
   version: string;
   location: PackageLocation;
-  prelude: Prelude;
+  builtIns: readonly Imports[];
   isInCell: Int32Array;
 }
 

@@ -8,10 +8,10 @@ import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
 const SYNC_PREFIX = '(function(exports, require) { '.length;
 const ASYNC_PREFIX = '(async function(exports, require) { '.length;
 const HIDDEN_FRAME = /tslab\/dist\/|node:vm|node:internal|node:async_hooks|[\\/]kernel[\\/]user[\\/]|__tslab__/;
-const NOISE_LINE = /^evalmachine|^\s*\^+\s*$|^\s+at (async )?(cell-\d+|expression|prelude)\.ts$/;
+const NOISE_LINE = /^evalmachine|^\s*\^+\s*$|^\s+at (async )?(cell-\d+|expression)\.ts$/;
 /** Places that the server has mapped already (see server/guard.ts). */
-const MAPPED_POSITION = /((?:cell-\d+|expression|prelude)\.ts)#/g;
-const CELL_POSITION = /((?:cell-\d+|expression|prelude)\.ts):(\d+):(\d+)/g;
+const MAPPED_POSITION = /((?:cell-\d+|expression)\.ts)#/g;
+const CELL_POSITION = /((?:cell-\d+|expression)\.ts):(\d+):(\d+)/g;
 
 /** Raised in the place of whatever an interrupt ended. */
 export class KeyboardInterrupt extends Error {

@@ -2,6 +2,7 @@
  * What a cell can call without an import. The functions act on the kernel that runs in this process; outside a kernel
  * they say so.
  */
+import type { NotebookName } from '../built-in-names.ts';
 import { current } from './bound.ts';
 import type { Comms } from './comms.ts';
 import { clearOutput, display, html, live, markdown } from './display.ts';
@@ -28,7 +29,7 @@ const kernel: { readonly signal: AbortSignal; readonly comms: Comms } = {
 export { clearOutput, display, html, input, kernel, live, markdown, progress, widgets };
 
 /** The same by name. */
-export const notebookFunctions: Readonly<Record<string, unknown>> = {
+export const notebookFunctions: Readonly<Record<NotebookName, unknown>> = {
   clearOutput,
   display,
   html,

@@ -87,7 +87,7 @@ export class UserSession implements Session {
         this.#receiveComm(message);
         break;
       case 'warm':
-        this.#warm();
+        this.#warm(message.names);
         break;
       case 'exit':
         process.exit(0);
@@ -171,11 +171,11 @@ export class UserSession implements Session {
     }
   }
 
-  /** Reads all built-in names once, unless a cell is running. A library that fails to load shows when a cell uses it. */
-  #warm(): void {
+  /** Reads built-in names once, unless a cell is running. A library that fails to load shows when a cell uses it. */
+  #warm(names: readonly string[]): void {
     if (this.#running) return;
     try {
-      for (const get of Object.values(this.#builtIns)) get();
+      for (const name of names) this.#builtIns[name]?.();
     } catch {
       // The same error comes again in the cell that reads the name.
     }

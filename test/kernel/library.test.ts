@@ -29,12 +29,32 @@ test('hover shows the docstring of a function of the library', async () => {
   const code = 'sampler.euler';
   const { content } = await kernel.request('shell', 'inspect_request', { code, cursor_pos: code.length });
   const text = (content['data'] as Json)['text/plain'] as string;
-  expect(text).toMatch(/^const euler: sampler\.Sampler\n\nEuler/);
+  expect(text).toMatch(/^const euler: sampler\.\w+\n\nEuler/);
 });
 
 test('wrong arguments for the library are type errors', async () => {
   const { reply } = await kernel.execute('sampler.euler("no field", 1);');
   expect(reply).toMatchObject({ status: 'error', ename: 'TypeScriptError' });
+});
+
+test('members of namespaces are types as well', async () => {
+  const cell = `const weight: tf.Tensor2D = tf.eye(2);
+    const solver: sampler.Sampler = sampler.euler;
+    const last: train.TrainStep | null = null;
+    weight.shape.join()`;
+  expect(result((await kernel.execute(cell)).published)).toBe("'2,2'");
+  expect((await kernel.execute('const wrong: tf.Tensor = 3;')).reply).toMatchObject({ ename: 'TypeScriptError' });
+});
+
+test('hover shows the docstrings of packages, Node and the language', async () => {
+  for (const [code, documentation] of [
+    ['tf.tidy', 'intermediate tensors'],
+    ['console.log', 'Prints to `stdout`'],
+    ['[1].map', 'Calls a defined callback function'],
+  ] as const) {
+    const { content } = await kernel.request('shell', 'inspect_request', { code, cursor_pos: code.length });
+    expect((content['data'] as Json)['text/plain']).toContain(documentation);
+  }
 });
 
 test('the namespaces are the modules that an import gives', async () => {

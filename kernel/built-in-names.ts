@@ -1,0 +1,39 @@
+/** Names that every cell has without an import. */
+
+/** Namespaces of the library. */
+export const NAMESPACES: readonly string[] = [
+  'engine',
+  'model',
+  'sampler',
+  'reward',
+  'train',
+  'evaluate',
+  'show',
+  'dataset',
+  'study',
+  'tf',
+];
+
+/** What user/notebook.ts exports. */
+export type NotebookName =
+  | 'clearOutput'
+  | 'display'
+  | 'html'
+  | 'input'
+  | 'kernel'
+  | 'live'
+  | 'markdown'
+  | 'progress'
+  | 'widgets';
+
+export const NOTEBOOK_NAMES: readonly NotebookName[] = [
+  'clearOutput',
+  'display',
+  'html',
+  'input',
+  'kernel',
+  'live',
+  'markdown',
+  'progress',
+  'widgets',
+];
