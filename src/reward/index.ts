@@ -33,7 +33,7 @@ export {
   videoAlign,
   videoAlignScale,
 } from './videoalign.ts';
-export { openVideoAlign, type VideoAlignFiles } from './videoalign-open.ts';
+export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts } from './videoalign-open.ts';
 export {
   openVideoAlignPrompts,
   readVideoAlignTemplate,

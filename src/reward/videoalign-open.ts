@@ -1,7 +1,14 @@
 /** VideoAlign from the files of its released checkpoint. */
 import { readFile } from 'node:fs/promises';
-import { openPth, openSafetensors } from '../io/index.ts';
-import { loadQwen2VlReward, type Qwen2VlLoadOptions, qwen2VlPresets } from '../model/qwen2vl/index.ts';
+import type { CheckpointEntries } from '../model/index.ts';
+import { openCheckpoint } from '../model/index.ts';
+import {
+  joinedEntries,
+  loadQwen2VlReward,
+  type Qwen2VlConfig,
+  type Qwen2VlLoadOptions,
+  qwen2VlPresets,
+} from '../model/qwen2vl/index.ts';
 import {
   type VideoAlignOptions,
   type VideoAlignReward,
@@ -11,10 +18,20 @@ import {
 } from './videoalign.ts';
 import { openVideoAlignPrompts } from './videoalign-prompt.ts';
 
+/** A checkpoint that was saved as changes of the base model. */
+export interface VideoAlignParts {
+  /** Qwen2-VL-2B-Instruct: `model.safetensors.index.json`, or one file. */
+  readonly base: string;
+  /** `adapter_model.safetensors` (or `.bin`): LoRA factors. */
+  readonly adapter: string;
+  /** `non_lora_state_dict.pth`: vision tower, special tokens and head. */
+  readonly rest: string;
+}
+
 /** Where the files of VideoAlign lie. */
 export interface VideoAlignFiles {
-  /** `model.pth` of the released checkpoint, or a `.safetensors` file with the same names. */
-  readonly checkpoint: string;
+  /** `model.pth` of the released checkpoint, a `.safetensors` file with the same names, or the parts. */
+  readonly checkpoint: string | VideoAlignParts;
   /** `model_config.json` beside the checkpoint: LoRA, head and scale. */
   readonly modelConfig: string;
   /** `tokenizer.json` of Qwen2-VL. */
@@ -46,10 +63,16 @@ export async function openVideoAlign(
   const settings = JSON.parse(await readFile(files.modelConfig, 'utf8')) as ModelConfigJson;
   const { config = qwen2VlPresets.videoalign, scale = settings.inference_config ?? videoAlignScale } = options;
   const prompts = await openVideoAlignPrompts(files.tokenizer, files.template);
-  const open = files.checkpoint.endsWith('.safetensors') ? openSafetensors : openPth;
-  const entries = (await open(files.checkpoint)).entries();
+  const entries = await entriesOf(files.checkpoint, config);
   const weights = await loadQwen2VlReward(config, entries, loadOptions(settings));
   return videoAlign(weights, prompts, { ...options, config, scale });
+}
+
+async function entriesOf(checkpoint: string | VideoAlignParts, config: Qwen2VlConfig): Promise<CheckpointEntries> {
+  const open = async (path: string): Promise<CheckpointEntries> => (await openCheckpoint(path)).entries();
+  if (typeof checkpoint === 'string') return open(checkpoint);
+  const { base, adapter, rest } = checkpoint;
+  return joinedEntries(config, { base: await open(base), adapter: await open(adapter), rest: await open(rest) });
 }
 
 function loadOptions({ model_config, peft_lora_config }: ModelConfigJson): Qwen2VlLoadOptions {

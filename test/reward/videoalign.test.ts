@@ -18,6 +18,7 @@ import {
   tinyVideoAlign,
   tinyVideoAlignWeights,
   videoAlignDials,
+  videoAlignSizes,
   videoAlignTemplate,
   videoAlignTokenizer,
   videoAlignTokens,
@@ -118,6 +119,7 @@ test('the published files: a checkpoint and its settings', async () => {
   const opened = await openVideoAlign(
     { checkpoint, modelConfig, tokenizer, template: videoAlignTemplate },
     videoAlignDials,
+    videoAlignSizes,
   );
   const made = judge({ scale }, 3);
   const video = clips(1);
@@ -125,6 +127,69 @@ test('the published files: a checkpoint and its settings', async () => {
   expect(await got!.data()).toBeAllClose(await want!.data(), { atol: 1e-5 });
   opened.dispose();
   made.dispose();
+});
+
+test('the published files in parts: base model, LoRA factors, and what trained fully', async () => {
+  const path = (name: string) => join(folder, name);
+  const whole = tinyVideoAlignWeights(1);
+  const hosts = [...(await whole.toHost())];
+  whole.dispose();
+  const isRest = (name: string) => name.startsWith('visual.') || name.startsWith('rm_head');
+  const table = {
+    dtype: 'float32',
+    shape: [videoAlignSizes.vocab_size + 5, 16],
+    data: new Float32Array(21 * 16),
+  } as const;
+  const base = hosts
+    .filter(([name]) => !name.startsWith('rm_head'))
+    .map(([name, host]) => {
+      const { data } = host;
+      if (name === 'model.embed_tokens.weight') table.data.set(data as Float32Array);
+      const widened = name === 'model.embed_tokens.weight' ? table : host;
+      return [name, isRest(name) ? { ...host, data: new Float32Array(data.length) } : widened] as const;
+    });
+  await writeSafetensors(path('base.safetensors'), new Map(base));
+  const rest = hosts
+    .filter(([name]) => isRest(name))
+    .map(([name, host]) => [`base_model.model.${name}`, host] as const);
+  await writeSafetensors(path('rest.safetensors'), new Map(rest));
+  const module = 'model.layers.1.self_attn.q_proj';
+  const [a, b] = [noisy(2, 16), noisy(16, 2)].map((x) => ({
+    dtype: 'float32' as const,
+    shape: x.shape,
+    data: x.dataSync() as Float32Array,
+  }));
+  const factors = { [`${module}.lora_A.weight`]: a!, [`${module}.lora_B.weight`]: b! };
+  const named = Object.entries(factors).map(([name, host]) => [`base_model.model.${name}`, host] as const);
+  await writeSafetensors(path('adapter.safetensors'), new Map(named));
+  const changed = hosts.map(([name, host]) => {
+    const change = tf.mul(tf.matMul(tf.tensor2d(b!.data, [16, 2]), tf.tensor2d(a!.data, [2, 16])), 2).dataSync();
+    const data = name === `${module}.weight` ? (host.data as Float32Array).map((x, i) => x + change[i]!) : host.data;
+    return [name, { ...host, data }] as const;
+  });
+  await writeSafetensors(path('merged.safetensors'), new Map(changed));
+  const config = { peft_lora_config: { lora_enable: true, lora_r: 2, lora_alpha: 4 } };
+  await writeFile(path('model_config.json'), JSON.stringify(config));
+  const common = {
+    modelConfig: path('model_config.json'),
+    tokenizer: path('tokenizer.json'),
+    template: videoAlignTemplate,
+  };
+  const parts = {
+    base: path('base.safetensors'),
+    adapter: path('adapter.safetensors'),
+    rest: path('rest.safetensors'),
+  };
+  const scores: Float32Array[] = [];
+  for (const checkpoint of [parts, path('merged.safetensors')]) {
+    const reward = await openVideoAlign({ ...common, checkpoint }, videoAlignDials);
+    scores.push(await reward.score(clips(1), ['fox']).data<'float32'>());
+    reward.dispose();
+  }
+  expect(scores[0]).toBeAllClose(scores[1]!, { atol: 1e-5 });
+  const strange = { ...parts, base: path('rest.safetensors') };
+  const opened = openVideoAlign({ ...common, checkpoint: strange }, videoAlignDials);
+  await expect(opened).rejects.toThrow(`${module}.weight: the adapter changes it`);
 });
 
 test('faults name what is wrong', async () => {

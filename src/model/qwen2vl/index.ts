@@ -1,3 +1,4 @@
+export { joinedEntries, type Qwen2VlParts } from './adapter.ts';
 export { type Qwen2VlConfig, type Qwen2VlVisionConfig, qwen2VlPresets } from './config.ts';
 export {
   patchify,
