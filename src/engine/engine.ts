@@ -36,6 +36,8 @@ export interface EngineReport {
   /** Graphs compiled, and the time that took. */
   readonly compiles: number;
   readonly compileMs: number;
+  /** Compiled graphs kept for the next time they are recorded. */
+  readonly sessions: number;
   /** Graphs run, operations recorded and not run yet. */
   readonly runs: number;
   readonly pending: number;

@@ -73,7 +73,7 @@ export async function use(name: EngineName | 'auto', options: EngineOptions = {}
   isChecking = options.check === 'finite';
   checkFinite(tf.getBackend(), isChecking);
   active = engine;
-  return engine.report();
+  return withDisplay(engine.report());
 }
 
 /** The engines there are: which are available, and what the others lack. Looks for libraries, loads none. */
@@ -105,7 +105,7 @@ function started(caller: string): Engine {
 
 /** What the engine in use is and has done. Throws before the first `use`. */
 export function report(): EngineReport {
-  return started('report').report();
+  return withDisplay(started('report').report());
 }
 
 /** Computes what the engine has put off. Call it once a round in long loops that read nothing, and before timing. */

@@ -20,6 +20,7 @@ function report(): EngineReport {
     memoryBytes: tf.memory().numBytes,
     compiles: 0,
     compileMs: 0,
+    sessions: 0,
     runs: 0,
     pending: 0,
     fallbacks: {},

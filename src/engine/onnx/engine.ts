@@ -45,6 +45,7 @@ function reportOf({ recorder, fallbacks }: Started): EngineReport {
     memoryBytes: recorder.bytes,
     compiles: recorder.sessions.compiles,
     compileMs: recorder.sessions.compileMs,
+    sessions: recorder.sessions.size,
     runs: recorder.flushes,
     pending: recorder.pendingNodes,
     fallbacks: { ...fallbacks.counts },

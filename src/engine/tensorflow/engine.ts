@@ -104,6 +104,7 @@ function reportOf(now: Started): EngineReport {
     memoryBytes: tf.memory().numBytes,
     compiles: 0,
     compileMs: 0,
+    sessions: 0,
     runs: 0,
     pending: 0,
     fallbacks: { ...fallbacks },
