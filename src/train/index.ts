@@ -16,7 +16,7 @@ export type { ExplorationOptions } from './exploration.ts';
 export * from './flow-matching.ts';
 export { type Gradients, gradientsOf, type Objective } from './gradients.ts';
 export type { EncodeText, Forward, LatentBatch, Network, Source } from './ingredients.ts';
-export { type Decoder, type Judged, type JudgeOptions, rewardLoss, vaeDecoder } from './judge.ts';
+export { type Decoder, type Judged, type JudgeOptions, type RewardLossForm, rewardLoss, vaeDecoder } from './judge.ts';
 export { type Average, Learner, type LearnerOptions } from './learner.ts';
 export * from './ode-loss.ts';
 export { groupAdvantages, type PolicyLoss, policyLoss, stepDivergence, stepLogDensity } from './policy.ts';

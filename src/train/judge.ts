@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../engine/tf.ts';
 import { decode, type VaeConfig, vaeStrides } from '../model/vae/index.ts';
 import type { Key, Weights } from '../nn/index.ts';
-import { type FrameChoice, frameIndex, frameSelect, type Reward } from '../reward/index.ts';
+import { type FrameChoice, frameIndex, frameSelect, type Reward, reflLoss } from '../reward/index.ts';
 import type { Objective } from './gradients.ts';
 
 /** Turns latents into the pixels that a reward sees. */
@@ -22,12 +22,28 @@ export function vaeDecoder(weights: Weights, config: VaeConfig): Decoder {
   return { stride: vaeStrides(config).time, decode: decoded };
 }
 
+/**
+ * What is minimised of scores R: `negative` is `-weight · mean R` (Reward-Forcing), `refl` is
+ * `scale · mean max(0, target - R)`, which stops pushing what reached the target (ImageReward's ReFL).
+ */
+export type RewardLossForm =
+  | { form: 'negative'; weight?: number }
+  | {
+      form: 'refl';
+      /** @defaultValue 2 */
+      target?: number;
+      /** @defaultValue 1e-3 */
+      scale?: number;
+    };
+
 /** How clips are judged. */
 export interface JudgeOptions {
   decoder: Decoder;
   reward: Reward;
   /** Frames that a frame reward sees; `random` draws one for each step. @defaultValue 'last' */
   frames?: FrameChoice;
+  /** @defaultValue `{ form: 'negative', weight: 1 }` */
+  loss?: RewardLossForm;
   /** Shorter form of the prompts for the reward. @defaultValue the same prompts */
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
@@ -67,11 +83,11 @@ export interface Judged {
 }
 
 /**
- * `-mean R` of latents `[B, F, H, W, C]` through the decoder, whose gradient reaches the latent frames from
+ * `-mean R`, or another form, of latents `[B, F, H, W, C]` through the decoder, whose gradient reaches the latent frames from
  * `gradientFrom` on. Reports `reward`, `rewardStd` and `saturated`.
  */
 export function rewardLoss(
-  { decoder, reward: judge }: JudgeOptions,
+  { decoder, reward: judge, loss }: JudgeOptions,
   latents: Tensor,
   { frame, text, gradientFrom }: Judged & { gradientFrom: number },
 ): Objective {
@@ -81,7 +97,13 @@ export function rewardLoss(
   const mean = tf.mean(scores);
   const rewardStd = tf.sqrt(tf.mean(tf.square(tf.sub(scores, mean))));
   const saturated = tf.mean(tf.cast(tf.greaterEqual(tf.abs(seen), 1), 'float32'));
-  return { loss: tf.neg(mean), values: { reward: mean, rewardStd, saturated } };
+  return { loss: lossOf(scores, mean, loss), values: { reward: mean, rewardStd, saturated } };
+}
+
+function lossOf(scores: Tensor, mean: Tensor, given: RewardLossForm = { form: 'negative' }): Tensor {
+  if (given.form === 'refl') return reflLoss(scores, given.target, given.scale);
+  const { weight = 1 } = given;
+  return tf.neg(weight === 1 ? mean : tf.mul(mean, weight));
 }
 
 /** Scores `[B]` of pictures or clips; a frame reward judges a clip by the mean over its frames. */

@@ -21,7 +21,7 @@ export interface RewardTrainOptions<Cache> extends RunOptions, LearnerOptions, R
 }
 
 /**
- * Phase 2: the student generates clips from its own context and climbs a differentiable reward, `L = -mean R(x̂, c)`.
+ * Phase 2: the student generates clips from its own context and climbs a differentiable reward, `L = -mean R(x̂, c)` or ReFL's form of it.
  * Gradient flows through the exit step of the supervised block alone and through the decoder into that block's
  * latents; everything before is constant. Clip rewards and `frames: 'all'` supervise every block. Reports `reward`,
  * `rewardStd`, `exitStep`, `frame` and `saturated`, the share of pixels at the bounds, where no gradient flows.
@@ -54,6 +54,7 @@ function prepare<Cache>(options: RewardTrainOptions<Cache>): Stage {
     return [await withRollouts(options, key, supervised, work)];
   };
   const given = { batch, latentShape, sigmas: [...schedule.sigmas], frames, exitSteps, reward: options.reward.info.id };
-  const config = { ...learnerConfig(options, average), ...given };
+  const form = options.loss ? { loss: { ...options.loss } } : {};
+  const config = { ...learnerConfig(options, average), ...given, ...form };
   return { name: 'reward', config, learners: [learner], step, dispose: update.dispose };
 }

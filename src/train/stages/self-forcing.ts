@@ -75,8 +75,8 @@ function configOf<Cache>(options: SelfForcingOptions<Cache>): Stage['config'] {
   };
 }
 
-function feedbackConfig({ weight, frames = 'last', reward }: JudgeOptions & { weight: number }): Stage['config'] {
-  return { weight, frames, reward: reward.info.id };
+function feedbackConfig({ weight, frames = 'last', reward, loss }: JudgeOptions & { weight: number }): Stage['config'] {
+  return { weight, frames, reward: reward.info.id, ...(loss && { loss: { ...loss } }) };
 }
 
 type StudentBatch<Cache> = [rolled: Rolled<Cache>, view: ScoreView, judged: Judged | null];
