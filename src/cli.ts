@@ -9,8 +9,9 @@ import type { DemoFlags } from './cli/demo.ts';
 import type { EvaluateFlags } from './cli/evaluate.ts';
 import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
-import { packageRoot, packageVersion } from './io/package.ts';
 import type { SampleFlags } from './cli/sample.ts';
+import type { WanSampleFlags } from './cli/sample-wan.ts';
+import { packageRoot, packageVersion } from './io/package.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -74,10 +75,21 @@ function addSample(root: Command): void {
     .option('--seed <seed>', 'of the noise', '0')
     .option('--network <name>', 'teacher, distilled, ode (phase 1) or reward-forcing (phase 2)', 'reward-forcing')
     .option('--out <file>', 'an .mp4, .webp or .png file (default: out/sample.mp4, .webp without ffmpeg)')
-    .option('--weights <folder>', 'a folder of small-scale weights with its manifest');
-  addEngine(command).action(async (prompt: string, flags: SampleFlags) =>
-    (await import('./cli/sample.ts')).sample(prompt, flags),
-  );
+    .option('--weights <folder>', 'a folder of small-scale weights with its manifest')
+    .option('--model <folder>', 'an official Wan2.1 folder in place of the small scale; the options below are for it')
+    .option('--student <file>', 'a causal student (.pt, .safetensors) in place of its transformer')
+    .option('--size <WxH>', 'pixels (default 832x480)')
+    .option('--frames <count>', '1 + a multiple of 4 (default 81)')
+    .option('--steps <count>', 'of the solver (default 50)')
+    .option('--guidance <scale>', '1 goes without the negative prompt (default 6)')
+    .option('--shift <factor>', 'of the noise levels (default 8)')
+    .option('--negative <prompt>', "what to avoid (default: Wan's own text)")
+    .option('--blocks <place>', 'where weights wait: resident, host, host-bfloat16 or file (default resident)');
+  addEngine(command).action(async (prompt: string, flags: SampleFlags & Partial<WanSampleFlags>) => {
+    const { model } = flags;
+    if (model === undefined) return (await import('./cli/sample.ts')).sample(prompt, flags);
+    return (await import('./cli/sample-wan.ts')).sampleWan(prompt, { ...flags, model });
+  });
 }
 
 function addEvaluate(root: Command): void {

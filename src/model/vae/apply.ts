@@ -1,4 +1,5 @@
 /** The arithmetic of each kind of layer. Source: Wan2.1 wan/modules/vae.py (`ResidualBlock`, `AttentionBlock`). */
+import { flush } from '../../engine/index.ts';
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
@@ -29,6 +30,9 @@ const arithmetic: Record<VaeLayerKind, (call: LayerCall, x: Tensor) => Tensor> =
   upsample3d,
 };
 
+/** From this many elements on (64 MiB) an activation is worth computing a layer by itself. */
+export const largeActivation: number = 2 ** 24;
+
 /**
  * Runs layers over one chunk x [B,F,H,W,C]. Between layers only the running value and the slots stay in memory.
  */
@@ -51,6 +55,7 @@ export function applyLayers(
     if (chunk.next) Object.assign(chunk.next, result.slots);
     value = result.output;
     if (input !== x) input.dispose();
+    if (value.size >= largeActivation) flush(); // an engine that puts work off would plan for many layers at once
   }
   return value;
 }

@@ -1,4 +1,5 @@
 /** What decoding needs while it runs, from the layers alone. */
+import { largeActivation } from './apply.ts';
 import { type VaeConfig, vaeStrides } from './config.ts';
 import { decoderLayers, type VaeLayer } from './layers.ts';
 
@@ -10,8 +11,8 @@ export interface DecodeMemory {
   readonly activations: number;
 }
 
-/** Tensors of the widest layer's size that are alive at once; measured on the onnx engine. */
-const widestAlive = 11;
+/** Tensors of the widest layer's size that are alive at once, measured on the onnx engine. */
+const alive = { together: 11, layerByLayer: 6 };
 
 /** Bytes that decoding videos of a size needs, one latent frame after the other. */
 export function decodeMemory(config: VaeConfig, { height, width }: { height: number; width: number }): DecodeMemory {
@@ -25,7 +26,10 @@ export function decodeMemory(config: VaeConfig, { height, width }: { height: num
     if (layer.kind.startsWith('upsample')) area *= 4;
     widest = Math.max(widest, frames * area * Math.max(layer.in, layer.out));
   }
-  return { state: 4 * state, activations: 4 * widest * widestAlive };
+  return {
+    state: 4 * state,
+    activations: 4 * widest * (widest < largeActivation ? alive.together : alive.layerByLayer),
+  };
 }
 
 /** Channels of which a layer keeps the last two frames. */
