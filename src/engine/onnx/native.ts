@@ -96,11 +96,20 @@ function signatures(out: OutParameter): Record<keyof typeof slots, [string, CTyp
   };
 }
 
+/** Throws where a library of this version does not offer the C functions used here. */
+export function checkVersion(version: string, hasApi: boolean): void {
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  if (hasApi && (major > 1 || minor >= apiVersion)) return;
+  throw new Error(
+    `engine onnx: ONNX Runtime ${version} is too old, 1.${apiVersion} or newer is wanted. Run: ${installCommand}`,
+  );
+}
+
 function bindTable(base: unknown): Record<string, unknown> {
   const [getApi, getVersion] = koffi.decode(base, koffi.array('void *', 2)) as [unknown, unknown];
   const version = koffi.call(getVersion, koffi.proto('const char *OrtGetVersionString()')) as string;
   const api = koffi.call(getApi, koffi.proto('void *OrtGetApi(uint32_t)'), apiVersion) as unknown;
-  if (!api) throw new Error(`engine onnx: ONNX Runtime ${version} is too old. Run: ${installCommand}`);
+  checkVersion(version, api !== null);
   const table = koffi.decode(api, koffi.array('void *', tableLength)) as unknown[];
   const bound: Record<string, unknown> = { version };
   const types = signatures(koffi.out(koffi.pointer(p)));

@@ -51,6 +51,17 @@ export class Pointers {
 /** Graphs come here with equal nodes merged; more passes would double the time of a compile and gain nothing. */
 const noOptimisations = 0;
 
+/** ONNX Runtime's message without the places in its own sources; memory that is not there in plain words. */
+function explained(message: string): string {
+  const [, bytes] = /allocate memory for requested buffer of size (\d+)/.exec(message) ?? [];
+  if (bytes !== undefined || /bad.?alloc/.test(message)) {
+    const amount = bytes === undefined ? '' : `, ${Math.ceil(Number(bytes) / 2 ** 20)} MiB were asked for at once`;
+    return `out of memory${amount}; use smaller batches or fewer frames, and dispose of tensors that are not needed`;
+  }
+  const [, told] = /Status Message: (?:\S*onnxruntime_src\S* )?(.*)$/s.exec(message) ?? [];
+  return (told ?? message).trim();
+}
+
 export class Runtime {
   readonly threads: number;
   readonly version: string;
@@ -90,7 +101,7 @@ export class Runtime {
     if (status === 0) return;
     const message = this.api.GetErrorMessage(status);
     this.api.ReleaseStatus(status);
-    throw new Error(`ONNX Runtime: ${message}`);
+    throw new Error(`ONNX Runtime: ${explained(message)}`);
   }
 
   private sessionOptions(): number {
