@@ -37,10 +37,10 @@ function toText(report: EngineReport): string {
 }
 
 function toHtml(report: EngineReport): string {
-  const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
+  const escapeHtml = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
   const cell = 'style="text-align:left"';
   const rows = facts(report).map(
-    ([title, fact]) => `<tr><th ${cell}>${title}</th><td ${cell}>${escape(fact)}</td></tr>`,
+    ([title, fact]) => `<tr><th ${cell}>${title}</th><td ${cell}>${escapeHtml(fact)}</td></tr>`,
   );
   return `<table>${rows.join('')}</table>`;
 }

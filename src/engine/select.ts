@@ -12,6 +12,7 @@ import type {
 } from './engine.ts';
 import { registerGradients } from './gradients.ts';
 import { findRuntime } from './onnx/library.ts';
+import { withDisplay } from './report-display.ts';
 import { findTensorflow } from './tensorflow/find.ts';
 import { tf } from './tf.ts';
 

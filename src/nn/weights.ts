@@ -2,6 +2,7 @@ import { type Tensor, tf, type Variable } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
 import { toHost, toTensor } from './host.ts';
 import { checkShapes, type Shapes } from './shapes.ts';
+import { weightsBundle } from './weights-display.ts';
 
 /** What weights are made from: an engine's tensor, or host data as read from a file or drawn from a key. */
 export type WeightSource = Tensor | HostTensor;
@@ -28,6 +29,15 @@ let serial = 0;
 export class Weights {
   readonly #variables: ReadonlyMap<string, Variable>;
   readonly #prefix: string;
+
+  static {
+    // What a notebook kernel asks for: a tree of the names with shapes, types and sizes.
+    Object.defineProperty(Weights.prototype, Symbol.for('Jupyter.display'), {
+      value(this: Weights) {
+        return weightsBundle(this.entries().map(([name, { shape, dtype }]) => ({ name, shape, dtype })));
+      },
+    });
+  }
 
   private constructor(variables: ReadonlyMap<string, Variable>, prefix: string) {
     this.#variables = variables;
