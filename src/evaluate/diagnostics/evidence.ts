@@ -7,7 +7,7 @@ import { lucasKanade } from '../flow/lucas-kanade.ts';
 import { diversity, seamRatio } from '../motion/differences.ts';
 import { warpingErrorAlong } from '../motion/warping.ts';
 import { flicker } from '../vbench/consistency.ts';
-import { clipDynamicDegree } from '../vbench/dynamic-degree.ts';
+import { clipDynamicDegree, flowDynamicDegree, sampledFrames } from '../vbench/dynamic-degree.ts';
 import { saturatedShare } from './picture.ts';
 import type { RewardCurve } from './reward.ts';
 import { type Style, styleOf } from './style.ts';
@@ -79,18 +79,25 @@ export function clipEvidence(
       `clipEvidence got ${clips.length} clips and ${prompts.length} prompts; want one prompt for each`,
     );
   }
-  const errors = clips.map((clip) => {
-    return warpingErrorAlong(clip, clipFlow(clip, estimate), clipFlow(clip, estimate, 'backward')).error;
-  });
+  const moves = clips.map((clip) => motionOf(clip, estimate));
   return {
-    movingShare: mean(clips.map((clip) => (clipDynamicDegree(clip, estimate).moving ? 1 : 0))),
+    movingShare: mean(moves.map(({ moving }) => (moving ? 1 : 0))),
     flicker: mean(clips.map(flicker)),
-    warpingError: meanOrNull(errors),
+    warpingError: meanOrNull(moves.map(({ error }) => error)),
     seamRatio: meanOrNull(clips.map((clip) => seamRatio(clip, borders))),
     saturated: mean(clips.map(({ data, height, width }) => saturatedShare({ data, height, width }))),
     diversity: meanOrNull(ofOnePrompt(clips, prompts).map((group) => (group.length < 2 ? null : diversity(group)))),
     style: styleOf(clips.map((clip) => ({ data: clipFrame(clip, -1), height: clip.height, width: clip.width }))),
   };
+}
+
+/** Whether a clip moves and its warping error, from the same flows where all frames count. */
+function motionOf(clip: Clip, estimate: FlowEstimator): { moving: boolean; error: number | null } {
+  const flows = clipFlow(clip, estimate);
+  const { error } = warpingErrorAlong(clip, flows, clipFlow(clip, estimate, 'backward'));
+  const isWhole = sampledFrames(clip.frames, clip.fps).interval === 1;
+  const { moving } = isWhole ? flowDynamicDegree(flows, clip) : clipDynamicDegree(clip, estimate);
+  return { moving, error };
 }
 
 function ofOnePrompt(clips: readonly Clip[], prompts: readonly string[]): Clip[][] {

@@ -32,17 +32,27 @@ export function vbenchFileName(prompt: string, index: number, extension: string 
   );
 }
 
+/** How clips are encoded. */
+export interface ExportOptions {
+  /** Ending of clips that are encoded (files keep theirs): `.mp4` (default) for VBench, `.webp` needs no ffmpeg. */
+  readonly extension?: '.mp4' | '.webp';
+}
+
 /**
  * Writes a folder of videos under VBench's names, and beside it (VBench takes the ending from any entry of the folder)
  * `folder.json` with the prompt and seed of each. Returns the names.
  *
  * @throws Error for two videos of one name; FfmpegError where clips are to be encoded and no ffmpeg is there.
  */
-export async function exportForVBench(videos: Iterable<ExportedVideo>, folder: string): Promise<string[]> {
+export async function exportForVBench(
+  videos: Iterable<ExportedVideo>,
+  folder: string,
+  { extension = '.mp4' }: ExportOptions = {},
+): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const written = new Map<string, { prompt: string; index: number; seed: number | string | null }>();
   for (const { prompt, index, video, seed = null } of videos) {
-    const name = vbenchFileName(prompt, index, typeof video === 'string' ? extname(video) : '.mp4');
+    const name = vbenchFileName(prompt, index, typeof video === 'string' ? extname(video) : extension);
     if (written.has(name)) throw new Error(`two videos are called "${name}"; give each its own index`);
     if (typeof video === 'string') await copyFile(video, join(folder, name));
     else await writeVideo(join(folder, name), video, { enlarge: 1 });

@@ -1,7 +1,7 @@
 export { consistency, flicker } from './consistency.ts';
 export { DIMENSION_NAMES, DIMENSIONS, type Dimension, type DimensionGroup, type DimensionRule } from './dimensions.ts';
 export { clipDynamicDegree, type DynamicDegree, dynamicDegree, sampledFrames, topMagnitude } from './dynamic-degree.ts';
-export { type ExportedVideo, exportForVBench, vbenchFileName } from './export.ts';
+export { type ExportedVideo, type ExportOptions, exportForVBench, vbenchFileName } from './export.ts';
 export { middleFrames } from './frames.ts';
 export {
   aestheticQuality,

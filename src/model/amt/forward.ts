@@ -1,6 +1,9 @@
 /**
  * AMT: the picture halfway between two others, which VBench's motion smoothness compares with the one that was there.
  * Source: Li et al. 2023, arXiv 2304.09790; MCG-NKU/AMT networks/AMT-S.py.
+ *
+ * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
+ * stand in test/model/amt.
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';

@@ -1,6 +1,9 @@
 /**
  * MUSIQ: multi-scale image quality transformer, the scorer of VBench's imaging quality. Source: Ke et al. 2021,
  * arXiv 2108.05997; IQA-PyTorch pyiqa/archs/musiq_arch.py.
+ *
+ * There is no parity fixture: IQA-PyTorch's own module was run on hashed weights, and its numbers
+ * stand in test/model/musiq.
  */
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';

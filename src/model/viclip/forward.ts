@@ -1,6 +1,9 @@
 /**
  * ViCLIP: CLIP for short videos. Source: Wang et al. 2023, arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and
  * viclip_text.py as VBench carries them.
+ *
+ * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
+ * stand in test/model/viclip.
  */
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
