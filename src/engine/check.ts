@@ -3,7 +3,7 @@
  * a NaN or an infinity that none of its inputs held throws. Kernels without inputs (fill) may make infinities.
  */
 import type { DataType, KernelBackend, KernelConfig } from '@tensorflow/tfjs';
-import { tf } from './tf.ts';
+import { replaceKernels } from './replace-kernels.ts';
 
 type Kernel = KernelConfig['kernelFunc'];
 type Call = Parameters<Kernel>[0];
@@ -14,20 +14,16 @@ interface Handle {
   dtype: DataType;
 }
 
-/** Kernels as they were, by backend. */
-const unchecked = new Map<string, readonly KernelConfig[]>();
+/** Backends whose kernels are checked, with the way back. */
+const restores = new Map<string, () => void>();
 
 /** Turns the check of a backend's kernels on or off. */
 export function checkFinite(backendName: string, isOn: boolean): void {
-  const kept = unchecked.get(backendName);
-  if (isOn === (kept !== undefined)) return;
-  const configs = kept ?? tf.getKernelsForBackend(backendName);
-  for (const config of configs) {
-    tf.unregisterKernel(config.kernelName, backendName);
-    tf.registerKernel(isOn ? { ...config, kernelFunc: checked(config) } : config);
-  }
-  if (isOn) unchecked.set(backendName, configs);
-  else unchecked.delete(backendName);
+  const restore = restores.get(backendName);
+  if (isOn === (restore !== undefined)) return;
+  restore?.();
+  if (isOn) restores.set(backendName, replaceKernels(backendName, checked));
+  else restores.delete(backendName);
 }
 
 function checked({ kernelName, kernelFunc }: KernelConfig): Kernel {

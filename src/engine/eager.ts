@@ -1,5 +1,7 @@
-/** `compile` and `profile` of engines that compute at once and do not tell their operations apart. */
+/** `compile` and `profile` of engines that compute at once. */
 import type { Compiled, EngineName, Profile, TensorFunction } from './engine.ts';
+import { ProfileStacks } from './profile-stacks.ts';
+import { replaceKernels } from './replace-kernels.ts';
 import { tf } from './tf.ts';
 
 /** Runs the function each time; temporary tensors are disposed of, as on every engine. */
@@ -18,9 +20,29 @@ export function compileEager<A extends readonly unknown[], R>(
   });
 }
 
-/** Wall time alone. */
+/** Times every kernel of the backend in use; a kernel that calls another counts without it. */
 export function profileEager(work: () => void): Profile {
-  const start = performance.now();
-  tf.tidy(work);
-  return { wallMs: performance.now() - start, operations: [] };
+  const stacks = new ProfileStacks();
+  const open: { path: string[]; innerMs: number }[] = [];
+  const restore = replaceKernels(tf.getBackend(), ({ kernelName, kernelFunc }) => (call) => {
+    const frame = { path: [...(open.at(-1)?.path ?? []), kernelName], innerMs: 0 };
+    open.push(frame);
+    const start = performance.now();
+    try {
+      return kernelFunc(call);
+    } finally {
+      const ms = performance.now() - start;
+      open.pop();
+      const caller = open.at(-1);
+      if (caller) caller.innerMs += ms;
+      stacks.add(frame.path, ms - frame.innerMs);
+    }
+  });
+  try {
+    const start = performance.now();
+    tf.tidy(work);
+    return stacks.toProfile(performance.now() - start);
+  } finally {
+    restore();
+  }
 }

@@ -73,10 +73,21 @@ export interface ProfileRow {
   readonly ms: number;
 }
 
+/** Time of one chain of calls: a kernel of TensorFlow.js, then what it is made of. */
+export interface ProfileStack {
+  readonly path: readonly string[];
+  readonly calls: number;
+  /** Without what it calls in turn. */
+  readonly ms: number;
+}
+
 /** Where the time of a function went, the longest first. */
 export interface Profile {
   readonly wallMs: number;
+  /** By the innermost operation. */
   readonly operations: readonly ProfileRow[];
+  /** By the whole chain of calls, as a flame graph wants it: `show.profile` draws it. */
+  readonly stacks: readonly ProfileStack[];
 }
 
 /** A started engine. */

@@ -7,6 +7,7 @@ export type {
   EngineReport,
   Profile,
   ProfileRow,
+  ProfileStack,
   TensorFunction,
 } from './engine.ts';
 export * from './ops/index.ts';

@@ -7,6 +7,7 @@ export * from './flow.ts';
 export * from './flow-colours.ts';
 export { type Clips, type FramesOptions, frames } from './frames.ts';
 export { type LensOptions, lens } from './lens.ts';
+export { type ProfileOptions, profile } from './profile.ts';
 export * from './report.ts';
 export * from './score.ts';
 export { type Line, type Series, smooth } from './series.ts';

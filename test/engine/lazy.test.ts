@@ -155,27 +155,6 @@ describe('memory', () => {
   });
 });
 
-test('a profile names the operations of a function, and leaves nothing behind', () => {
-  const x = floats([64, 64]);
-  engine.flush();
-  const { memoryBytes } = engine.report();
-  const { numTensors } = tf.memory();
-  const { operations, wallMs } = engine.profile(() => {
-    const y = tf.matMul(x, x).tanh();
-    y.sum().dataSync();
-    y.max().dataSync();
-  });
-  expect(wallMs).toBeGreaterThan(0);
-  const calls = new Map(operations.map(({ operation, calls }) => [operation, calls]));
-  expect(calls.get('MatMul')).toBe(1);
-  expect(calls.get('Tanh')).toBe(1);
-  // a maximum asks for NaN beside
-  expect([calls.get('ReduceSum'), calls.get('ReduceMax')]).toEqual([1, 2]);
-  expect(engine.report().memoryBytes).toBe(memoryBytes);
-  expect(tf.memory().numTensors).toBe(numTensors);
-  x.dispose();
-});
-
 describe('choosing an engine', () => {
   test('tensors move when the engine changes, both ways', async () => {
     const made = floats([2, 3]);

@@ -189,6 +189,7 @@ export function buildModel(graph: Graph, dynamic: Uint8Array, operations: Operat
     return {
       operation,
       op: operation.name,
+      kernel: node.kernel,
       domain: operation.domain,
       attributes: operation.attributes,
       inputs: node.inputs.map((input) => naming.name(input)),

@@ -2,7 +2,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Profile, ProfileRow } from '../engine.ts';
+import type { Profile } from '../engine.ts';
+import { ProfileStacks } from '../profile-stacks.ts';
 import { tf } from '../tf.ts';
 import type { Observer, Recorder } from './recorder.ts';
 import { SessionCache } from './session-cache.ts';
@@ -24,15 +25,14 @@ function readEvents(file: string): TraceEvent[] {
   return events;
 }
 
-function addUp(events: readonly TraceEvent[]): ProfileRow[] {
-  const rows = new Map<string, { operation: string; calls: number; ms: number }>();
+/** Node names begin with the kernel that recorded them: see proto.ts. */
+function addUp(events: readonly TraceEvent[]): ProfileStacks {
+  const stacks = new ProfileStacks();
   for (const { cat, dur, name, args } of events) {
     if (cat !== 'Node' || !name.endsWith('_kernel_time')) continue;
-    const operation = args?.op_name ?? name;
-    const row = rows.get(operation) ?? { operation, calls: 0, ms: 0 };
-    rows.set(operation, { operation, calls: row.calls + 1, ms: row.ms + dur / 1000 });
+    stacks.add([name.split('/')[0]!, args?.op_name ?? name], dur / 1000);
   }
-  return [...rows.values()].sort((a, b) => b.ms - a.ms);
+  return stacks;
 }
 
 /** Profiles one run of `work`; wallMs includes compiling its graphs anew. Tensors that it makes are disposed of. */
@@ -53,7 +53,7 @@ export function profileWork(recorder: Recorder, work: () => void): Profile {
   try {
     const wallMs = run();
     const events = recorder.sessions.sessions().flatMap((session) => readEvents(runtime.endProfile(session)));
-    return { wallMs, operations: addUp(events) };
+    return addUp(events).toProfile(wallMs);
   } finally {
     runtime.profileNewSessions(null);
     recorder.sessions.clear();

@@ -10,6 +10,8 @@ export type Attributes = Readonly<Record<string, number | string | readonly numb
 
 export interface ModelNode {
   readonly op: string;
+  /** The kernel of TensorFlow.js that recorded it; begins the node's name. */
+  readonly kernel: string;
   readonly domain: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -171,7 +173,7 @@ function writeNode(w: Writer, node: ModelNode, index: number): void {
   w.message(field.graph.node, () => {
     for (const name of node.inputs) w.text(f.input, name);
     for (const name of node.outputs) w.text(f.output, name);
-    w.text(f.name, `${node.op}_${index}`);
+    w.text(f.name, `${node.kernel}/${node.op}_${index}`);
     w.text(f.op, node.op);
     for (const name in node.attributes) writeAttribute(w, name, node.attributes[name]!);
     if (node.domain !== '') w.text(f.domain, node.domain);
