@@ -44,7 +44,7 @@ export { prepareFolder } from './output.ts';
 export { phase1, phase2, type SupervisedFrames } from './phases.ts';
 export { type Published, readPublished } from './published.ts';
 export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './recipe.ts';
-export { claimsTable, differenceTable, measureNotesTable, measureTable } from './report-tables.ts';
+export { claimsTable, differenceTable, measureTable } from './report-tables.ts';
 export {
   type Claim,
   type DemoResults,

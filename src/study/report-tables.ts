@@ -7,13 +7,6 @@ import type { Claim, Difference, Summary } from './results.ts';
 
 const SHARES: ReadonlySet<MeasureName> = new Set(['digit', 'colour', 'direction', 'speed', 'dynamicDegree']);
 
-/** What each measure says, a row each. */
-export function measureNotesTable(): show.Figure {
-  return show.table(
-    MEASURES.map((name) => ({ measure: MEASURE_NOTES[name].label, says: MEASURE_NOTES[name].meaning })),
-  );
-}
-
 /** A row per measure, a column per outcome, with intervals that keep to one line. */
 export function measureTable(outcomes: Readonly<Record<string, Summary>>, titles: readonly string[]): show.Figure {
   const rows = MEASURES.map((name) => ({
@@ -35,7 +28,13 @@ export function differenceTable(difference: Difference, title: string): show.Fig
 
 /** A row per claim. */
 export function claimsTable(claims: readonly Claim[]): show.Figure {
-  return show.table(claimRows(claims).map((row) => ({ ...row, found: unbroken(row.found) })));
+  return show.table(
+    claimRows(claims).map((row) => ({
+      ...row,
+      found: unbroken(row.found),
+      verdict: unbroken(row.verdict),
+    })),
+  );
 }
 
 /** The same table in Markdown, for the README. */
