@@ -105,7 +105,7 @@ export const studyRecipe: Recipe = {
     sampling: { kind: 'uniform', shift: 2 },
     emaDecay: 0.998,
   },
-  sampling: { steps: 32, shift: 3, guidanceScale: 3 },
+  sampling: { steps: 32, shift: 3, guidanceScale: 4 },
   student: { denoisingSteps: [1000, 750, 500, 250], shift: 3 },
   distil: {
     generator: { steps: 300, batch: 32, lr: 2e-4, betas: [0, 0.999], clip: 10 },
@@ -116,9 +116,9 @@ export const studyRecipe: Recipe = {
   },
   trajectories: { count: 1400, steps: 48 },
   ode: {
-    steps: 1000,
+    steps: 200,
     batch: 32,
-    lr: { lr: 1e-3, warmup: 50, decay: { kind: 'linear', from: 300, to: 1000, final: 0.02 } },
+    lr: { lr: 1e-3, warmup: 50, decay: { kind: 'linear', from: 60, to: 200, final: 0.02 } },
     betas: [0.9, 0.99],
     weightDecay: 0,
     clip: 1,
@@ -130,7 +130,7 @@ export const studyRecipe: Recipe = {
     classifier: { seed: 0, steps: 1200, batch: 64 },
   },
   reward: {
-    train: { steps: 400, batch: 16, lr: 2e-5, betas: [0, 0.999], clip: 10 },
+    train: { steps: 400, batch: 16, lr: 3e-5, betas: [0, 0.999], clip: 10 },
     exitSteps: 'last',
     emaDecay: 0.98,
   },
