@@ -13,8 +13,13 @@ export interface ExplorationOptions<Cache> extends Omit<RolloutIngredients<Cache
   scorer: Scorer;
   /** Prompts per step. */
   batch: number;
-  /** Clips per prompt, which differ in their noise alone. @defaultValue 4 */
+  /** Clips per prompt. @defaultValue 4 */
   samples?: number;
+  /**
+   * Whether the clips of a prompt start from one noise and differ by their re-noising alone, so that their scores tell
+   * which continuation of the same start was better. @defaultValue true
+   */
+  sharedStart?: boolean;
   /** Shorter form of the prompts for the reward. @defaultValue the same prompts */
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
@@ -41,8 +46,6 @@ export interface Explored<Cache> {
   latents: readonly Tensor[];
   /** The step of each block that was asked for. */
   transitions: readonly Transition[];
-  /** The noise that the rollout drew from. */
-  renoise: BlockNoise;
   /** Of each clip. */
   scores: readonly number[];
 }
@@ -64,18 +67,34 @@ export async function withExploration<Cache, R>(
   const prompts = drawn.flatMap((prompt) => Array<string>(samples).fill(prompt));
   const context = options.encodeText(prompts);
   const student = options.student.bind(context);
-  const noise = toTensor(key.stream('noise').normal([prompts.length, ...latentShape]));
+  const noise = startNoise(options, key.stream('noise'));
   const renoise = seededNoise(key.stream('renoise'));
   const made: Pick<Explored<Cache>, 'latents' | 'transitions'> = { latents: [], transitions: [] };
   try {
     const blocks = blockRanges(latentShape[0], student.blocks);
     await roll({ student, noise, renoise }, options.schedule, kept, made);
     const scores = await scoresOf(options, made.latents, prompts, key.stream('frame'));
-    return await work({ student, prompts, context, blocks, renoise, scores, ...made });
+    return await work({ student, prompts, context, blocks, scores, ...made });
   } finally {
     student.dispose();
     tf.dispose([context, noise, ...made.latents, ...made.transitions.flatMap(({ x, x0, next }) => [x, x0, next])]);
   }
+}
+
+/** Initial noise `[B, F, H, W, C]`, by default the same for the clips of a prompt. */
+function startNoise<Cache>(
+  { batch, samples = 4, latentShape, sharedStart = true }: ExplorationOptions<Cache>,
+  key: Key,
+): Tensor {
+  if (!sharedStart) return toTensor(key.normal([batch * samples, ...latentShape]));
+  const starts = toTensor(key.normal([batch, ...latentShape]));
+  const rows = tf.tensor1d(
+    Array.from({ length: batch * samples }, (_, i) => Math.floor(i / samples)),
+    'int32',
+  );
+  const noise = tf.gather(starts, rows);
+  tf.dispose([starts, rows]);
+  return noise;
 }
 
 /** Fills `made` as the rollout goes, so that what it holds can be released whenever it fails. */
@@ -138,9 +157,21 @@ export function deviation(values: readonly number[]): number {
 
 /** The settings that decide what is explored, for a run's configuration. */
 export function explorationConfig<Cache>(options: ExplorationOptions<Cache>): { [key: string]: Json } {
-  const { batch, samples = 4, latentShape, schedule, scorer } = options;
+  const { batch, samples = 4, sharedStart = true, latentShape, schedule, scorer } = options;
   if (!Number.isInteger(samples) || samples < 2) {
     throw new RangeError(`samples: wanted 2 clips of each prompt or more, to compare them; received ${samples}`);
   }
-  return { batch, samples, latentShape: [...latentShape], sigmas: [...schedule.sigmas], reward: scorer.id };
+  if (schedule.timesteps.length < 2) {
+    throw new RangeError(
+      'schedule: received one denoising step; want two or more, since all but the last are what is learnt from',
+    );
+  }
+  return {
+    batch,
+    samples,
+    sharedStart,
+    latentShape: [...latentShape],
+    sigmas: [...schedule.sigmas],
+    reward: scorer.id,
+  };
 }

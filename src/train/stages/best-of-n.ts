@@ -1,6 +1,4 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor } from '../../nn/index.ts';
-import { addNoise, type BlockRange } from '../../sampler/index.ts';
 import { type BlockState, blockStates, estimateAt, releaseStates } from '../block-states.ts';
 import {
   type ExplorationOptions,
@@ -26,13 +24,16 @@ export interface BestOfNOptions<Cache> extends RunOptions, LearnerOptions, Explo
 }
 
 /**
- * Training without the reward's gradient, by rejection: of each prompt `samples` clips are generated, the best `keep`
- * are noised afresh to a denoising step, and the student learns to restore every block of them from the blocks before,
- * `L = mean |x̂0(x_σ) - x0|²`. It can only make likelier what the student already does sometimes, and it narrows the
- * variety: watch the deviation within prompts. Reports `reward`, `rewardStd`, `rewardBest` (over all clips, within
- * prompts, of the best of each) and `step`. Changes the student's weights in place.
- * Source: Dong et al. 2023, arXiv 2304.06767 (RAFT, reward ranked finetuning).
+ * Training without the reward's gradient, by rejection: of each prompt `samples` clips are generated from one noise, and
+ * at one denoising step, from the very states that the best `keep` passed, the student learns to see their ends at
+ * once, `L = mean |x̂0(x_j) - x0|²` over all blocks. The last step has nothing to learn, since its estimate is the end.
+ * It can only make surer what the student already does sometimes, and it narrows the variety: watch the deviation
+ * within prompts. (To noise the kept clips afresh, as diffusion models are fine-tuned, blurs a few-step student: from
+ * pure noise it must give a clip, not the mean of clips.) Reports `reward`, `rewardStd`, `rewardBest` (over all clips,
+ * within prompts, of the best of each) and `step`. Changes the student's weights in place.
+ * Source: after Dong et al. 2023, arXiv 2304.06767 (RAFT, reward ranked finetuning).
  *
+ * @throws RangeError when the student takes a single step.
  * @example for await (const step of bestOfN({ ...run, student, scorer: externalScorer(visionReward(server), 16) })) {}
  */
 export function bestOfN<Cache>(options: BestOfNOptions<Cache>): AsyncGenerator<TrainStep, void, void> {
@@ -55,12 +56,12 @@ function prepare<Cache>(options: BestOfNOptions<Cache>): Stage {
   const learner = new Learner('student', options.student.weights, options, average);
   const update = makeUpdate(learner, restoration<Cache>, { compiled: false });
   const step: Stage['step'] = async (_, key) => {
-    const index = key.stream('step').integer(0, schedule.timesteps.length);
+    const index = key.stream('step').integer(0, schedule.timesteps.length - 1);
     const work = async (clips: Explored<Cache>): Promise<UpdateResult> => {
-      const result = await onBest(options, clips, index, key.stream('fresh'), update);
+      const result = await onBest(options, clips, index, update);
       return { ...result, values: { ...result.values, ...scoreValues(clips.scores, samples), step: index } };
     };
-    return [await withExploration(options, key, -1, work)];
+    return [await withExploration(options, key, index, work)];
   };
   const config = { ...learnerConfig(options, average), ...explored, keep };
   return { name: 'best-of-n', config, learners: [learner], step, dispose: update.dispose };
@@ -71,21 +72,18 @@ function restoration<Cache>({ student, states, targets }: Lesson<Cache>): Object
   return { loss: tf.div(tf.addN(errors), errors.length) };
 }
 
-/** Picks the best clips, noises them and runs the update on them. */
+/** Picks the best clips and runs the update on the steps that they took. */
 async function onBest<Cache>(
   options: BestOfNOptions<Cache>,
-  { scores, latents, context, blocks }: Explored<Cache>,
+  { scores, latents, transitions, context, blocks }: Explored<Cache>,
   index: number,
-  key: Key,
   update: (lesson: Lesson<Cache>) => Promise<UpdateResult>,
 ): Promise<UpdateResult> {
   const { samples = 4, keep = 1, schedule } = options;
   const level = { t: schedule.timesteps[index]!, sigma: schedule.sigmas[index]! };
   const rows = tf.tensor1d(bestRows(scores, samples, keep), 'int32');
-  const [text, ...targets] = [context, ...latents].map((all) => tf.gather(all, rows)) as [Tensor, ...Tensor[]];
-  const noised = (target: Tensor, { index: block }: BlockRange): Tensor =>
-    tf.tidy(() => addNoise(target, toTensor(key.stream(block).normal(target.shape)), level.sigma));
-  const inputs = targets.map((target, i) => noised(target, blocks[i]!));
+  const kept = (all: Tensor): Tensor => tf.gather(all, rows);
+  const [text, targets, inputs] = [kept(context), latents.map(kept), transitions.map(({ x }) => kept(x))];
   const student = options.student.bind(text);
   const states = blockStates(student, blocks, targets, inputs, level);
   try {

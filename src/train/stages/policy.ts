@@ -41,7 +41,7 @@ export interface PolicyOptions<Cache> extends RunOptions, LearnerOptions, Explor
  * `step`, `outside` (share of clipped ratios) and, with an anchor, `divergence`. Changes the student's weights in place.
  * Source: Black et al. 2023, arXiv 2305.13301 (DDPO); Xue et al. 2025, arXiv 2505.07818 (DanceGRPO).
  *
- * @throws RangeError when the student takes a single step, which draws nothing.
+ * @throws RangeError when the student takes a single step.
  */
 export function policy<Cache>(options: PolicyOptions<Cache>): AsyncGenerator<TrainStep, void, void> {
   return runStage(() => prepare(options), options);
@@ -64,11 +64,6 @@ function prepare<Cache>(options: PolicyOptions<Cache>): Stage {
   const { average = null, samples = 4, updates = 1, range = 1e-3, schedule, anchor } = options;
   const steps = schedule.timesteps.length;
   const explored = explorationConfig(options);
-  if (steps < 2) {
-    throw new RangeError(
-      `schedule: a policy needs two denoising steps or more, received ${steps}; use bestOfN instead`,
-    );
-  }
   const learner = new Learner('student', options.student.weights, options, average);
   const update = makeUpdate(learner, (lesson: Lesson<Cache>) => objective(lesson, range, anchor?.weight ?? 0), {
     compiled: false,
