@@ -176,7 +176,7 @@ async function page({ folder, summary, results, clips }: Written): Promise<show.
   if (broken !== '') sections.splice(1, 0, { title: 'Videos that could not be read', text: broken });
   return show.report({
     title: `Evaluation of ${basename(resolve(folder))}`,
-    summary: `${summary.videos} videos of ${summary.prompts} prompts; ${summary.broken.length} could not be read and count nowhere.`,
+    summary: `${summary.videos} videos of ${summary.prompts} prompts; videos that could not be read, which count nowhere: ${summary.broken.length}.`,
     sections,
   });
 }
