@@ -28,7 +28,10 @@ export interface EngineReport {
   /** Where it computes, for example `cpu (linux x64)`. */
   readonly device: string;
   readonly threads: number;
-  /** Arithmetic of float tensors. */
+  /**
+   * Arithmetic of float tensors. There is no bfloat16: the processor kernels of ONNX Runtime have no products in it on
+   * x86, where AMX serves int8 alone.
+   */
   readonly precision: 'float32';
   readonly versions: Readonly<Record<string, string>>;
   /** Bytes of tensor data held now. */

@@ -117,7 +117,7 @@ export function flush(): void {
 /**
  * Runs `work` once and says where the time went, by operation and by chain of calls; temporary tensors are disposed
  * of. In a notebook the result is a table, and `show.profile` draws it. The onnx engine compiles the graphs anew for
- * this, which counts in `wallMs`, and runs compiled functions as they are; the others time each kernel.
+ * this, which shows as `compile`, and runs compiled functions as they are; the others time each kernel.
  */
 export function profile(work: () => void): Profile {
   return started('profile').profile(work);

@@ -35,7 +35,7 @@ function addUp(events: readonly TraceEvent[]): ProfileStacks {
   return stacks;
 }
 
-/** Profiles one run of `work`; wallMs includes compiling its graphs anew. Tensors that it makes are disposed of. */
+/** Profiles one run of `work` on graphs compiled anew, which shows as `compile`. Tensors that it makes are disposed of. */
 export function profileWork(recorder: Recorder, work: () => void): Profile {
   const { runtime, sessions: usual } = recorder;
   const run = (): number => {
@@ -52,8 +52,11 @@ export function profileWork(recorder: Recorder, work: () => void): Profile {
   runtime.profileNewSessions(join(tmpdir(), `reward-forcing-${process.pid}`));
   try {
     const wallMs = run();
+    const { compileMs } = recorder.sessions;
     const events = recorder.sessions.sessions().flatMap((session) => readEvents(runtime.endProfile(session)));
-    return addUp(events).toProfile(wallMs);
+    const stacks = addUp(events);
+    if (compileMs > 0) stacks.add(['compile'], compileMs);
+    return stacks.toProfile(wallMs);
   } finally {
     runtime.profileNewSessions(null);
     recorder.sessions.clear();
