@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { writeSafetensors } from '../../src/io/index.ts';
+import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
 import {
   openVideoAlign,
   openVideoAlignPrompts,
@@ -119,7 +119,6 @@ test('the published files: a checkpoint and its settings', async () => {
   const opened = await openVideoAlign(
     { checkpoint, modelConfig, tokenizer, template: videoAlignTemplate },
     videoAlignDials,
-    videoAlignSizes,
   );
   const made = judge({ scale }, 3);
   const video = clips(1);
@@ -135,16 +134,14 @@ test('the published files in parts: base model, LoRA factors, and what trained f
   const hosts = [...(await whole.toHost())];
   whole.dispose();
   const isRest = (name: string) => name.startsWith('visual.') || name.startsWith('rm_head');
-  const table = {
-    dtype: 'float32',
-    shape: [videoAlignSizes.vocab_size + 5, 16],
-    data: new Float32Array(21 * 16),
-  } as const;
+  const rows = videoAlignSizes.vocab_size + 5;
+  const wide = new Float32Array(rows * 16);
+  const table: HostTensor = { dtype: 'float32', shape: [rows, 16], data: wide };
   const base = hosts
     .filter(([name]) => !name.startsWith('rm_head'))
     .map(([name, host]) => {
       const { data } = host;
-      if (name === 'model.embed_tokens.weight') table.data.set(data as Float32Array);
+      if (name === 'model.embed_tokens.weight') wide.set(data as Float32Array);
       const widened = name === 'model.embed_tokens.weight' ? table : host;
       return [name, isRest(name) ? { ...host, data: new Float32Array(data.length) } : widened] as const;
     });
