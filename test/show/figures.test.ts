@@ -97,6 +97,12 @@ describe('clip', () => {
     expect(html).toContain('data-codec="webp"');
   });
 
+  test('clips are shown at the size that is asked for', async () => {
+    const disc = movingDisc();
+    const html = await clip(disc, { codec: 'webp', enlarge: 3 }).toHtml();
+    expect(html).toContain(`width="${3 * disc.width}" height="${3 * disc.height}"`);
+  });
+
   test('says size and rate in words', () => {
     expect(clip({ teacher: movingDisc() }, { title: 'T' }).toText()).toBe('T: teacher, 5 frames at 8 fps');
   });
