@@ -45,14 +45,12 @@ export function bootstrap(
 ): Interval {
   checkScores(scores);
   const {
-    resamples = 2000,
+    resamples: count = 2000,
     level = 0.95,
     seed = 0,
     kind = scores.length < FEW_PROMPTS ? 'bca' : 'percentile',
   } = options;
-  const draws = resample(scores, resamples, seed)
-    .map(statistic)
-    .sort((a, b) => a - b);
+  const draws = Array.from(resamples(scores, count, seed), statistic).sort((a, b) => a - b);
   const estimate = statistic(scores);
   const tails: [number, number] = [(1 - level) / 2, (1 + level) / 2];
   const [low, high] = kind === 'bca' ? corrected(tails, draws, estimate, jackknife(scores, statistic)) : tails;
@@ -61,15 +59,20 @@ export function bootstrap(
 
 /** `count` nested resamples of the scores. */
 export function resample(scores: Scores, count: number, seed: number | string): Scores[] {
+  return [...resamples(scores, count, seed)];
+}
+
+/** As `resample`, one after the other: a large evaluation has too many numbers to hold them all. */
+export function* resamples(scores: Scores, count: number, seed: number | string): Generator<Scores, void> {
   const root = random.key(seed).stream('bootstrap');
   const seeds = scores.reduce((total, row) => Math.max(total, row.length), 0);
-  return Array.from({ length: count }, (_, draw) => {
+  for (let draw = 0; draw < count; draw++) {
     const u = root.stream(draw).uniform([scores.length * (1 + seeds)]).data;
-    return scores.map((_, i) => {
+    yield scores.map((_, i) => {
       const row = scores[Math.floor(u[i * (1 + seeds)]! * scores.length)]!;
       return row.map((_, j) => row[Math.floor(u[i * (1 + seeds) + 1 + j]! * row.length)]!);
     });
-  });
+  }
 }
 
 /** Linear interpolation between order statistics at p (n - 1). `sorted` ascends. */

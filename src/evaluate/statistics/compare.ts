@@ -1,5 +1,5 @@
 import { random } from '../../nn/random.ts';
-import { type BootstrapOptions, bootstrap, type Interval, promptMean, resample, type Scores } from './bootstrap.ts';
+import { type BootstrapOptions, bootstrap, type Interval, promptMean, resamples, type Scores } from './bootstrap.ts';
 import { normalQuantile } from './normal.ts';
 
 /** Wilson score interval of `successes` out of `trials`, for shares such as dynamic degree. */
@@ -29,10 +29,10 @@ export interface PairedComparison extends Interval {
  */
 export function pairedDifference(first: Scores, second: Scores, options: BootstrapOptions = {}): PairedComparison {
   const differences = subtract(first, second);
-  const { resamples = 2000, seed = 0 } = options;
-  const draws = resample(differences, resamples, seed).map(promptMean);
-  const positive = draws.filter((value) => value > 0).length / resamples;
-  return { ...bootstrap(differences, options), positive, pValue: signFlip(differences, resamples, seed) };
+  const { resamples: count = 2000, seed = 0 } = options;
+  const draws = Array.from(resamples(differences, count, seed), promptMean);
+  const positive = draws.filter((value) => value > 0).length / count;
+  return { ...bootstrap(differences, options), positive, pValue: signFlip(differences, count, seed) };
 }
 
 function subtract(first: Scores, second: Scores): number[][] {
