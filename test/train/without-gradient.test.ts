@@ -59,7 +59,7 @@ type Student = Pick<ReturnType<typeof settings>, 'student'>;
 
 describe('rewards without gradient', () => {
   test.each([
-    ['restoring the best of n', bestOfN],
+    ['keeping the best of n', bestOfN],
     ['policy gradient', policy as typeof bestOfN],
   ])('are climbed by %s, and those of the opposite taste descended', async (_, stage) => {
     const fixed = { batch: 2, samples: 8, lr: 1e-2, betas: [0.9, 0.99] as const, weightDecay: 0 };
