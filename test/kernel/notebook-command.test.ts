@@ -1,0 +1,50 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { codeCell, readNotebook } from '../../kernel/notebook/document.ts';
+
+const cli = fileURLToPath(new URL('../../dist/kernel/cli.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'notebook-command-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(name: string, ...sources: string[]): string {
+  const file = join(folder, name);
+  const cells = sources.map((source) => codeCell(source));
+  writeFileSync(file, JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells }));
+  return file;
+}
+
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [cli, 'notebook', 'run', ...args], { encoding: 'utf8', timeout: 120_000 });
+
+test('several notebooks run in place, and a stored widget leaves its picture only', () => {
+  const grey = '({ data: new Float32Array(3 * 4 * 4 * 3), frames: 3, height: 4, width: 4, fps: 4 })';
+  const files = [write('a.ipynb', '6 * 7'), write('b.ipynb', `widgets.scrub(${grey})`)];
+  const { status, stdout, stderr } = run(...files);
+  expect(status, stderr).toBe(0);
+  expect(stdout).toContain(`wrote ${files[1]}`);
+  expect(readNotebook(files[0]!).cells[0]!.outputs![0]!['data']).toEqual({ 'text/plain': '42' });
+  const shown = readNotebook(files[1]!).cells[0]!.outputs![0]!['data'] as object;
+  expect(Object.keys(shown)).toEqual(['image/png', 'text/plain']);
+}, 120_000);
+
+test('one output for several notebooks is refused before any work', () => {
+  const { status, stderr } = run(write('c.ipynb', '1'), write('d.ipynb', '2'), '--out', join(folder, 'e.ipynb'));
+  expect(status).toBe(1);
+  expect(stderr).toContain('--out and --html name one file, and 2 notebooks were given');
+});
+
+test('a run that is stopped ends with 130 and leaves the notebook as it was', async () => {
+  const file = write('long.ipynb', 'console.log("begun"); await new Promise(() => {});');
+  const before = readFileSync(file, 'utf8');
+  const child = spawn(process.execPath, [cli, 'notebook', 'run', file]);
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (chunk.toString().includes('begun')) child.kill('SIGTERM');
+  });
+  const code = await new Promise((resolve) => child.on('exit', resolve));
+  expect(code).toBe(130);
+  expect(readFileSync(file, 'utf8')).toBe(before);
+}, 120_000);
