@@ -3,6 +3,7 @@
  *
  *     npm run bench -- engine [--only TEXT] [--sides onnx,torch] [--large] [--threads 2] [--rounds 5] [--json FILE]
  *     npm run bench -- reward [--only TEXT] [--threads 2] [--rounds 5] [--json FILE]
+ *     npm run bench -- wan [--only load|block] [--threads 2] [--rounds 5] [--json FILE]
  *     npm run bench -- kernel [--rounds 5] [--json FILE]
  *     npm run bench -- table [FILE]      prints the README's table of a file that `engine --json` wrote
  *
@@ -34,6 +35,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.ts')).benchEngine,
   kernel: async () => (await import('./kernel.ts')).benchKernel,
   reward: async () => (await import('./reward.ts')).benchReward,
+  wan: async () => (await import('./wan.ts')).benchWan,
 };
 
 async function main(): Promise<void> {

@@ -40,7 +40,7 @@ test.each([
     ['sample', 'a red digit one moves up slowly', '--out', 'a.gif'],
     /a\.gif.*\.mp4, \.webp, \.png/,
   ],
-  ['a file that holds no weights', ['doctor', '--weights', 'package.json'], /give a \.safetensors/],
+  ['a file that holds no weights', ['doctor', '--weights', 'package.json'], /wanted \.safetensors/],
 ])('%s is a usage error: exit code 2 and what to do', async (_, args, message) => {
   const { code, out, err } = await cli(args);
   expect(code).toBe(2);

@@ -1,3 +1,9 @@
 export { findWanFiles, type WanFiles, wanDownload } from './files.ts';
-export { type BlockPlace, type OpenedWan, type OpenWanOptions, openWan } from './open-wan.ts';
+export { type OpenedWan, type OpenWanOptions, openWan } from './open-wan.ts';
 export { type RandomWanOptions, writeRandomWan } from './random-wan.ts';
+export {
+  type BlockPlace,
+  type OpenedTransformer,
+  openWanTransformer,
+  type WanTransformerOptions,
+} from './transformer.ts';

@@ -1,0 +1,93 @@
+/** A Wan transformer from its file, with its weights wherever they are to be. */
+import { type HostTensor, hostTensor, toBfloat16, toFloat32 } from '../../io/index.ts';
+import { checkShapes, type Shapes } from '../../nn/index.ts';
+import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
+import { loadWan, swappedWan, type WanConfig, type WanPreset, type WanWeights, wanShapes } from '../wan/index.ts';
+import { type RecognisedWan, readJson, recogniseWan } from './recognise.ts';
+
+/**
+ * Where the weights of the transformer's blocks are between passes: on the engine in float32, in host memory as the
+ * file has them, in host memory in bfloat16, or in the file alone.
+ */
+export type BlockPlace = 'resident' | 'host' | 'host-bfloat16' | 'file';
+
+/** Options of {@link openWanTransformer}. */
+export interface WanTransformerOptions {
+  /** Default: recognised from config.json and shapes. */
+  readonly preset?: WanPreset;
+  /** Keys that win over the recognised ones, for example `{ local_attn_size: 12 }` of a causal student. */
+  readonly config?: Partial<WanConfig>;
+  /** Key of a training checkpoint (default: the averaged generator, else the generator). */
+  readonly part?: string;
+  /** Default `resident`. */
+  readonly blocks?: BlockPlace;
+  /** Path of an official or diffusers config.json. */
+  readonly configFile?: string | null;
+}
+
+/** An open transformer. */
+export interface OpenedTransformer {
+  /** Null for sizes that are none of the presets'. */
+  readonly preset: WanPreset | null;
+  readonly config: WanConfig;
+  readonly blocks: BlockPlace;
+  readonly weights: WanWeights & { dispose(): void };
+}
+
+/**
+ * Opens the transformer's file alone: safetensors, its index, or a training checkpoint. Names and shapes are checked
+ * before any tensor is read.
+ *
+ * @throws Error listing the missing, surplus and misshapen weights by their official names.
+ * @example await openWanTransformer('self_forcing_dmd.pt', { blocks: 'host-bfloat16' })
+ */
+export async function openWanTransformer(
+  path: string,
+  options: WanTransformerOptions = {},
+): Promise<OpenedTransformer> {
+  const { part, blocks = 'resident' } = options;
+  const file = await openCheckpoint(path, part === undefined ? {} : { part });
+  const recognised = await recognise(file, options);
+  const { config, preset } = recognised;
+  return { preset, config, blocks, weights: await loadBlocks(file, recognised, blocks) };
+}
+
+async function recognise(file: Checkpoint, options: WanTransformerOptions): Promise<RecognisedWan> {
+  const json = options.configFile == null ? undefined : await readJson(options.configFile);
+  const found = recogniseWan(shapesOf(file), { preset: options.preset, json, config: options.config });
+  const { places, config } = found;
+  const received = new Map([...places].map(([name, place]) => [name, file.info(place).shape]));
+  received.delete(''); // parts that are not the transformer's
+  checkShapes(received, wanShapes(config), file.path);
+  return found;
+}
+
+/** Shapes of the tensors of a file by its own names. */
+export function shapesOf(file: Checkpoint): Shapes {
+  return new Map(file.names().map((name) => [name, file.info(name).shape]));
+}
+
+async function loadBlocks(
+  file: Checkpoint,
+  { config, places }: RecognisedWan,
+  blocks: BlockPlace,
+): Promise<OpenedTransformer['weights']> {
+  if (blocks === 'resident') return loadWan(config, file.entries(), { trainable: false });
+  if (blocks === 'file') {
+    const { readSync } = file;
+    if (readSync !== undefined) return swappedWan(config, { read: (name) => readSync(places.get(name)!) });
+    throw new RangeError(`blocks: "file" wants a safetensors file, received ${file.path}; use "host"`);
+  }
+  const held = new Map<string, HostTensor>();
+  for (const name of wanShapes(config).keys()) {
+    const read = await file.read(places.get(name)!);
+    held.set(name, blocks === 'host' ? read : narrowed(read));
+  }
+  return swappedWan(config, { read: (name) => held.get(name)! });
+}
+
+/** Half the bytes of float32; what is narrow already stays as it is. */
+function narrowed(tensor: HostTensor): HostTensor {
+  if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return tensor;
+  return hostTensor('bfloat16', tensor.shape, toBfloat16(toFloat32(tensor)));
+}
