@@ -56,7 +56,9 @@ describe.skipIf(!python)(`nbclient and nbconvert${why}`, () => {
       const page = readFileSync(file.replace(/ipynb$/, 'html'), 'utf8');
       const pictures = outputs.filter(({ data }) => 'image/png' in ((data ?? {}) as object));
       expect(pictures.length).toBeGreaterThan(3);
-      expect(page.match(/src="data:(image|video)\/|<svg|<table|widget-view\+json/g)?.length).toBeGreaterThanOrEqual(pictures.length);
+      expect(page.match(/src="data:(image|video)\/|<svg|<table|widget-view\+json/g)?.length).toBeGreaterThanOrEqual(
+        pictures.length,
+      );
     },
     isWhole ? 1_800_000 : 600_000,
   );
