@@ -46,7 +46,7 @@ test('run again it goes on, compares the variants, ships the weights and shows t
   expect(names).toEqual(expect.arrayContaining(['curves.json', 'manifest.json', 'results.json', 'results.md']));
   expect(names.filter((name) => name.endsWith('.safetensors'))).toHaveLength(8);
   expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('What the whole run shows');
-}, 120_000);
+}, 400_000);
 
 test('a sample is written for a prompt, the same for the same seed', async () => {
   const bytes: Buffer[] = [];
@@ -66,7 +66,7 @@ test('Ctrl-C in the demo leaves no report and no results', async () => {
   const { code } = await cli(args, { during: at('Before and after', 'SIGINT') });
   expect(code).toBe(130);
   expect(await readdir(stopped)).toEqual([]);
-});
+}, 240_000);
 
 test('without ffmpeg clips are WebP, and that is said', async () => {
   const bare = join(folder, 'bare');
@@ -75,7 +75,7 @@ test('without ffmpeg clips are WebP, and that is said', async () => {
   expect(code, err).toBe(0);
   const { codec } = JSON.parse(await readFile(join(bare, 'results.json'), 'utf8')) as { codec: string };
   if (codec === 'webp') expect(err).toContain('no ffmpeg with H.264 was found: clips are written as animated WebP');
-});
+}, 240_000);
 
 test('an FFMPEG_BIN that names no program is an error before any work', async () => {
   const env = { FFMPEG_BIN: join(folder, 'no-such-program') };
