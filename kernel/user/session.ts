@@ -22,8 +22,12 @@ import { Streams } from './streams.ts';
 type Execute = ToUser & { type: 'execute' };
 type Outcome = { ok: true; value: unknown; hasValue: boolean } | { ok: false; error: unknown };
 
+/** A cell that an interrupt has ended is reported by then, whatever became of its own code. */
+const REPORT_WITHIN_MS = 300;
+
 /** The cell that runs now. */
 interface Running {
+  parent: string;
   abort: AbortController;
   reject: (reason: Error) => void;
   deferred: Promise<void>[];
@@ -121,16 +125,24 @@ export class UserSession implements Session {
     this.#converted = { ...converted, diagnostics: [] };
     if (this.#converted.output !== undefined) this.#converted.output += `\n//# sourceURL=${cell}`;
     if (maps.length > 0) this.#errors.addCell(cell, converted.hasToplevelAwait === true, maps);
-    const result = await this.#run();
+    const result = await this.#run(parent);
+    this.#finish(parent, result);
+  }
+
+  /** Ends the running cell, once. */
+  #finish(parent: string, result: ExecutionResult): void {
+    if (this.#running?.parent !== parent) return;
+    Atomics.store(this.#isInCell, 0, 0);
+    this.#running = null;
     this.#streams.flush();
     this.#post({ type: 'done', parent, result });
   }
 
-  async #run(): Promise<ExecutionResult> {
+  async #run(parent: string): Promise<ExecutionResult> {
     const abort = new AbortController();
     this.#signal = abort.signal;
     const interrupted = new Promise<never>((_, reject) => {
-      this.#running = { abort, reject, deferred: [] };
+      this.#running = { parent, abort, reject, deferred: [] };
     });
     interrupted.catch(() => {});
     Atomics.store(this.#isInCell, 0, 1);
@@ -145,9 +157,6 @@ export class UserSession implements Session {
       return { ok: true, ...(await Promise.race([toMimeBundle(value), interrupted])) };
     } catch (error) {
       return { ok: false, error: this.#errors.report(asInterrupt(error)) };
-    } finally {
-      Atomics.store(this.#isInCell, 0, 0);
-      this.#running = null;
     }
   }
 
@@ -181,11 +190,18 @@ export class UserSession implements Session {
     }
   }
 
+  /**
+   * V8's termination may come as late as a native call returns, and then end the code of this class that was about to
+   * report the cell: the timer reports it in that case.
+   */
   #interruptRunning(): void {
     if (!this.#running) return;
+    const { parent, abort, reject } = this.#running;
     const reason = new KeyboardInterrupt();
-    this.#running.abort.abort(reason);
-    this.#running.reject(reason);
+    const report = (): void => this.#finish(parent, { ok: false, error: this.#errors.report(reason) });
+    setTimeout(report, REPORT_WITHIN_MS);
+    abort.abort(reason);
+    reject(reason);
   }
 
   #publish(messageType: string, content: Json, metadata: Json = {}, buffers: Uint8Array[] = []): void {

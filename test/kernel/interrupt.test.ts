@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { KernelClient } from '../../kernel/client/client.ts';
+import type { Execution, KernelClient } from '../../kernel/client/client.ts';
+import type { Json } from '../../kernel/protocol/wire.ts';
 import { result, startKernel } from './start.ts';
 
 let kernel: KernelClient;
@@ -12,6 +13,19 @@ beforeAll(async () => {
 
 afterAll(() => kernel.stop());
 
+/** Sends a cell and waits until it runs; its end comes later. */
+async function begin(code: string, options: Json = {}): Promise<{ ended: Promise<Execution> }> {
+  let ended: Promise<Execution> | undefined;
+  await new Promise<void>((resolve, reject) => {
+    ended = kernel.execute(`display("runs"); ${code}`, options, 60_000, ({ header }) => {
+      if (header.msg_type === 'display_data') resolve();
+    });
+    ended.catch(reject);
+  });
+  await pause(50);
+  return { ended: ended as Promise<Execution> };
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 test.each([
@@ -20,10 +34,9 @@ test.each([
   ['a loop after an await', 'await 1; while (true) {}'],
   ['a wait for input', 'input("?")'],
 ])('an interrupt request ends %s and keeps the state', async (_, code) => {
-  const cell = kernel.execute(code, { allow_stdin: true }, 20_000);
-  await pause(400);
+  const { ended } = await begin(code, { allow_stdin: true });
   expect((await kernel.request('control', 'interrupt_request', {})).content['status']).toBe('ok');
-  expect((await cell).reply).toMatchObject({ status: 'error', ename: 'KeyboardInterrupt' });
+  expect((await ended).reply).toMatchObject({ status: 'error', ename: 'KeyboardInterrupt' });
   expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
 });
 
@@ -31,10 +44,9 @@ test.each([
   ['a pending await', 'await new Promise(() => {});'],
   ['a synchronous loop', 'while (true) {}'],
 ])('SIGINT ends %s', async (_, code) => {
-  const cell = kernel.execute(code, {}, 20_000);
-  await pause(400);
+  const { ended } = await begin(code);
   kernel.process.kill('SIGINT');
-  expect((await cell).reply).toMatchObject({ status: 'error', ename: 'KeyboardInterrupt' });
+  expect((await ended).reply).toMatchObject({ status: 'error', ename: 'KeyboardInterrupt' });
   expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
 });
 
@@ -42,10 +54,9 @@ test('an interrupt stops an async generator at its next step', async () => {
   const steps =
     'let steps = 0; async function* run() { while (true) { steps++; await new Promise(r => setTimeout(r, 5)); yield steps; } }';
   await kernel.execute(steps);
-  const cell = kernel.execute('for await (const _ of run()) {}', {}, 20_000);
-  await pause(300);
+  const { ended } = await begin('for await (const _ of run()) {}');
   await kernel.request('control', 'interrupt_request', {});
-  expect((await cell).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
   const at = Number(result((await kernel.execute('steps')).published));
   await pause(150);
   expect(Number(result((await kernel.execute('steps')).published)) - at).toBeLessThanOrEqual(1);
@@ -59,10 +70,9 @@ test('an interrupt while nothing runs changes nothing', async () => {
 });
 
 test('what an interrupted or failed cell declared before its end is kept', async () => {
-  const cell = kernel.execute('const before = [1, 2]; await new Promise(() => {});', {}, 20_000);
-  await pause(300);
+  const { ended } = await begin('const before = [1, 2]; await new Promise(() => {});');
   await kernel.request('control', 'interrupt_request', {});
-  await cell;
+  await ended;
   expect(result((await kernel.execute('before.length')).published)).toBe('2');
   await kernel.execute('const early = 7; throw new Error("after");');
   expect(result((await kernel.execute('early')).published)).toBe('7');
@@ -74,4 +84,24 @@ test('an interrupt while the library loads ends the cell and leaves the library 
   await kernel.request('control', 'interrupt_request', {});
   expect((await cell).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
   expect(result((await kernel.execute('typeof sampler.euler')).published)).toBe("'function'");
+});
+
+test('a native call of an engine ends the cell when it returns; its memory does not grow', async () => {
+  await kernel.execute(`await engine.use('onnx', { threads: 1 });
+    const a = tf.randomNormal([800, 800]);
+    await a.data();
+    const chain = () => tf.tidy(() => {
+      let x: tf.Tensor = a;
+      for (let i = 0; i < 30; i++) x = tf.matMul(x, a).mul(1e-3);
+      return x.sum().dataSync()[0];
+    });`);
+  const held = async (): Promise<unknown> => result((await kernel.execute('engine.report().memoryBytes')).published);
+  await kernel.execute('chain()');
+  const before = await held();
+  const { ended } = await begin('while (true) chain();');
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await ended).reply).toMatchObject({ status: 'error', ename: 'KeyboardInterrupt' });
+  expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
+  await kernel.execute('chain()');
+  expect(await held()).toBe(before);
 });
