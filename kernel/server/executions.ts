@@ -13,6 +13,12 @@ export type RunInUserThread = (
   maps: string[],
 ) => Promise<ExecutionResult>;
 
+const INTERRUPTED: ErrorReport = {
+  ename: 'KeyboardInterrupt',
+  evalue: 'the cell was interrupted before it ran',
+  traceback: ['KeyboardInterrupt: the cell was interrupted before it ran'],
+};
+
 interface Options {
   silent: boolean;
   storeHistory: boolean;
@@ -27,6 +33,7 @@ export class Executions {
   #queue: Message[] = [];
   #isRunning = false;
   #current: Message | null = null;
+  #isInterrupted = false;
   #count = 0;
 
   constructor(channels: Channels, language: Language, history: History, run: RunInUserThread) {
@@ -39,6 +46,11 @@ export class Executions {
   /** The request whose cell is running. */
   get current(): Message | null {
     return this.#current;
+  }
+
+  /** Keeps the current cell from reaching the user thread, if it has not yet. */
+  interrupt(): void {
+    this.#isInterrupted = true;
   }
 
   enqueue(request: Message): void {
@@ -60,6 +72,7 @@ export class Executions {
     const options = readOptions(content);
     const code = String(content['code'] ?? '');
     this.#current = request;
+    this.#isInterrupted = false;
     this.#publishState('busy', request);
     if (options.storeHistory) this.#history.add(++this.#count, code);
     const executionCount = this.#count;
@@ -76,6 +89,7 @@ export class Executions {
   async #evaluate(parent: string, cell: string, code: string): Promise<ExecutionResult> {
     try {
       const { converted, maps } = this.#language.convert(code, cell);
+      if (this.#isInterrupted) return { ok: false, error: INTERRUPTED };
       const result = await this.#run(parent, cell, converted, maps);
       // Also after an error: what was declared before it, or before an interrupt, is there.
       this.#language.commit(converted);

@@ -218,6 +218,7 @@ export class Server {
 
   async #interrupt(): Promise<Json> {
     this.#stdin.interrupt();
+    this.#executions.interrupt();
     if (this.#executions.current) await this.#interrupter.interrupt();
     return { status: 'ok' };
   }

@@ -78,6 +78,17 @@ test('what an interrupted or failed cell declared before its end is kept', async
   expect(result((await kernel.execute('early')).published)).toBe('7');
 });
 
+test('an interrupt that comes with its cell keeps the cell from running on', async () => {
+  for (let i = 0; i < 5; i++) {
+    const cell = kernel.execute('await new Promise(() => {});', {}, 20_000);
+    await pause(i);
+    await kernel.request('control', 'interrupt_request', {});
+    const first = await Promise.race([cell, pause(1000)]);
+    if (!first) await kernel.request('control', 'interrupt_request', {});
+    expect((await cell).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  }
+});
+
 test('an interrupt while the library loads ends the cell and leaves the library whole', async () => {
   const cell = kernel.execute('Object.keys(sampler).length; await new Promise(() => {});', {}, 20_000);
   await pause(100);
