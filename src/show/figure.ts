@@ -1,4 +1,5 @@
 import { extname } from 'node:path';
+import sharp from 'sharp';
 import { writeAtomic } from '../io/atomic.ts';
 import { addPngText, type Provenance } from '../io/image-text.ts';
 
@@ -26,7 +27,7 @@ export interface FigureSource {
   png: () => Promise<Uint8Array>;
   /** Default: the PNG as an image, at half its pixels. */
   html?: () => Promise<string>;
-  /** Further forms of the notebook bundle. */
+  /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
   extra?: () => MimeBundle;
   /** Whether the bundle carries the HTML, for moving pictures and tables. */
   rich?: boolean;
@@ -36,7 +37,9 @@ export interface FigureSource {
 
 /** Makes a figure of its source. */
 export function figure({ text, png, html, extra, rich = false, provenance = {} }: FigureSource): Figure {
-  const drawn = once(async () => addPngText(await png(), { Software: 'reward-forcing', ...provenance }));
+  const label = (bytes: Uint8Array): Uint8Array => addPngText(bytes, { Software: 'reward-forcing', ...provenance });
+  const drawn = once(async () => label(await png()));
+  const shown = extra ? async () => label(await halved(await drawn())) : drawn;
   const written = once(html ?? (async () => imageTag(await drawn(), text)));
   return {
     toText: () => text,
@@ -51,7 +54,7 @@ export function figure({ text, png, html, extra, rich = false, provenance = {} }
     [jupyterDisplay]: async () => ({
       ...extra?.(),
       ...(rich && { 'text/html': await written() }),
-      'image/png': Buffer.from(await drawn()).toString('base64'),
+      'image/png': Buffer.from(await shown()).toString('base64'),
       'text/plain': text,
     }),
   };
@@ -80,6 +83,16 @@ export function dataUri(bytes: Uint8Array, mime: string): string {
 function imageTag(png: Uint8Array, alt: string): string {
   const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
   return `<img src="${dataUri(png, 'image/png')}" alt="${escapeText(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
+}
+
+/** A picture drawn at twice its size, at its size. */
+async function halved(png: Uint8Array): Promise<Uint8Array> {
+  const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
+  return sharp(png)
+    .resize(Math.round(width / 2))
+    .withMetadata({ density: 72 })
+    .png()
+    .toBuffer();
 }
 
 function page(title: string, body: string): string {

@@ -74,11 +74,10 @@ export function svgDocument(width: number, height: number, body: string): string
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${body}</svg>`;
 }
 
-/** Draws an SVG document on white, at twice its size; the density in the file tells front ends at which size to show it. */
+/** Draws an SVG document on white, at twice its size. */
 export async function svgToPng(svg: string): Promise<Uint8Array> {
   return sharp(Buffer.from(svg), { density: 72 * pixelRatio })
     .flatten({ background: '#ffffff' })
-    .withMetadata({ density: 72 * pixelRatio })
     .png()
     .toBuffer();
 }
