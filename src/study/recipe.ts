@@ -62,7 +62,7 @@ const vaeOptimizer: Omit<LearnerOptions, 'lr'> = { betas: [0.9, 0.99], weightDec
 export const studyRecipe: Recipe = {
   name: 'study',
   seed: 7,
-  exemplars: 20,
+  exemplars: 10,
   text: { textDim, textLen },
   vae: {
     config: vaeConfig({ dim: 8, z_dim: 16, dim_mult: [1, 2, 4], num_res_blocks: 1, temperal_downsample: [true, true] }),
@@ -94,9 +94,9 @@ export const studyRecipe: Recipe = {
   teacher: {
     config: { ...wanPresets.study, text_dim: textDim, text_len: textLen },
     train: {
-      steps: 6000,
+      steps: 8000,
       batch: 48,
-      lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 3000, to: 6000, final: 0.02 } },
+      lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 4000, to: 8000, final: 0.02 } },
       betas: [0.9, 0.99],
       weightDecay: 0,
       clip: 1,
