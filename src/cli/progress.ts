@@ -16,6 +16,8 @@ export class ProgressLine {
   readonly #now: () => number;
   #stage = '';
   #started = 0;
+  /** What was done when the stage was first heard of: a resumed one does not begin at nothing. */
+  #first = 0;
   #written = 0;
   #isOpen = false;
 
@@ -32,11 +34,12 @@ export class ProgressLine {
       this.end();
       this.#stage = progress.stage;
       this.#started = now;
+      this.#first = progress.done;
     }
     const interval = this.#stream.isTTY ? INTERVAL_MS.terminal : INTERVAL_MS.plain;
     if (!isNew && !isLast && now - this.#written < interval) return;
     this.#written = now;
-    this.#show(describe(progress, (now - this.#started) / 1000));
+    this.#show(describe(progress, this.#first, (now - this.#started) / 1000));
   }
 
   /** A line of its own. */
@@ -63,8 +66,8 @@ export class ProgressLine {
   }
 }
 
-function describe({ stage, done, total, values }: study.Progress, seconds: number): string {
-  const left = done > 0 && done < total ? `, ${duration((seconds / done) * (total - done))} left` : '';
+function describe({ stage, done, total, values }: study.Progress, first: number, seconds: number): string {
+  const left = done > first && done < total ? `, ${duration((seconds / (done - first)) * (total - done))} left` : '';
   const numbers = Object.entries(values)
     .slice(0, 3)
     .map(([name, value]) => ` ${name} ${value.toPrecision(3)}`)

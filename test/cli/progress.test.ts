@@ -22,7 +22,7 @@ test('a terminal gets one line, updated in place at most ten times a second, clo
   }
   line.end();
   expect(written.length).toBeLessThan(15);
-  expect(written[0]).toBe('\r\u001b[Kteacher: 1/100 loss 0.500 (0 s, 0 s left)');
+  expect(written[0]).toBe('\r\u001b[Kteacher: 1/100 loss 0.500 (0 s)');
   expect(written.at(-2)).toBe('\r\u001b[Kteacher: 100/100 loss 0.500 (1 s)');
   expect(written.at(-1)).toBe('\n');
 });
@@ -41,12 +41,20 @@ test('a log gets plain lines: each stage, its end, and one every five seconds be
   }
   line.say('a notice');
   expect(written).toEqual([
-    'ode: 1/12 (0 s, 0 s left)\n',
-    'ode: 6/12 (5 s, 5 s left)\n',
+    'ode: 1/12 (0 s)\n',
+    'ode: 6/12 (5 s, 6 s left)\n',
     'ode: 11/12 (10 s, 1 s left)\n',
     'ode: 12/12 (11 s)\n',
     'a notice\n',
   ]);
+});
+
+test('a resumed stage is timed from where it goes on', () => {
+  const { written, line, wait } = recorded(false);
+  line.update({ stage: 'teacher', done: 600, total: 1000, values: {} });
+  wait(10_000);
+  line.update({ stage: 'teacher', done: 700, total: 1000, values: {} });
+  expect(written).toEqual(['teacher: 600/1000 (0 s)\n', 'teacher: 700/1000 (10 s, 30 s left)\n']);
 });
 
 test('work without steps to count is announced by its name', () => {
