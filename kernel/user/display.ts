@@ -4,45 +4,61 @@ import type { MimeData } from '../bridge.ts';
 import { current } from './bound.ts';
 import { DISPLAY, type MimeBundle, toMimeBundleNow } from './mime.ts';
 
-/** A display that can be drawn again in its place. */
-export interface DisplayHandle {
-  readonly id: string;
-  update(value: unknown): void;
-}
-
 /** What decides itself how it is shown. */
 export interface Shown {
   [DISPLAY](): MimeData | Promise<MimeData>;
 }
 
-/** Displays whose bundle is still being made: later ones of the same place wait, so that the last stays. */
-const pending = new Map<string, Promise<void>>();
+/** A display that can be drawn again in its place. As a cell's value it shows nothing more. */
+export interface DisplayHandle extends Shown {
+  readonly id: string;
+  update(value: unknown): void;
+}
 
 /** Shows a value now; `id` names the display so that later calls can update it. */
 export function display(value: unknown, options: { id?: string } = {}): DisplayHandle {
   const id = options.id ?? randomUUID();
   show('display_data', value, id);
-  return { id, update: (next) => show('update_display_data', next, id) };
+  return { id, update: (next) => show('update_display_data', next, id), [DISPLAY]: () => ({}) };
 }
 
-function show(messageType: string, value: unknown, id: string): void {
-  const bound = current();
+/** Where something is shown: a display's id, or the end of the cell's output. */
+type Place = string | typeof END;
+const END: unique symbol = Symbol('end of the output');
+
+/** What a cell is still drawing, by place: later messages to the place wait for it. A cell is known by its signal. */
+const drawings = new WeakMap<AbortSignal, Map<Place, Promise<void>>>();
+
+/** New displays appear in the order of the calls; an update waits only for what its own place shows. */
+function show(messageType: 'display_data' | 'update_display_data', value: unknown, id: string): void {
   const publish = ({ data, metadata }: MimeBundle): void =>
-    bound.publish(messageType, { data, metadata, transient: { display_id: id } });
-  const bundle = toMimeBundleNow(value);
-  const before = pending.get(id);
-  if (!before && !(bundle instanceof Promise)) {
-    publish(bundle);
+    current().publish(messageType, { data, metadata, transient: { display_id: id } });
+  publishInTurn(toMimeBundleNow(value), publish, messageType === 'display_data' ? [END, id] : [id]);
+}
+
+/**
+ * Publishes what was made once nothing is pending in `places`, at once where nothing has to be waited for. What an
+ * interrupted cell was drawing is never shown.
+ */
+function publishInTurn<T>(made: T | Promise<T>, publish: (made: T) => void, places: readonly Place[]): void {
+  const { signal } = current();
+  const pending = drawings.get(signal) ?? new Map<Place, Promise<void>>();
+  const before = places.flatMap((place) => pending.get(place) ?? []);
+  if (before.length === 0 && !(made instanceof Promise)) {
+    publish(made);
     return;
   }
-  const shown = Promise.all([bundle, before]).then(([made]) => publish(made));
-  const settled: Promise<void> = shown
+  const published = Promise.all([made, ...before]).then(([ready]) => {
+    if (!signal.aborted) publish(ready);
+  });
+  const settled: Promise<void> = published
     .catch(() => {})
     .then(() => {
-      if (pending.get(id) === settled) pending.delete(id);
+      for (const place of places) if (pending.get(place) === settled) pending.delete(place);
     });
-  pending.set(id, settled);
-  bound.defer(shown);
+  for (const place of places) pending.set(place, settled);
+  drawings.set(signal, pending);
+  current().defer(published);
 }
 
 /** HTML as a template tag: html`<b>${text}</b>`; interpolated values are inserted as they are. */
@@ -59,7 +75,7 @@ export function markdown(strings: TemplateStringsArray, ...values: unknown[]): S
 
 /** Removes the cell's output; with `wait` only when new output arrives. */
 export function clearOutput(wait = false): void {
-  current().publish('clear_output', { wait });
+  publishInTurn({ wait }, (content) => current().publish('clear_output', content), [END]);
 }
 
 /** A drawing that follows values as they change. */

@@ -154,8 +154,11 @@ export class UserSession implements Session {
       const value = await Promise.race([outcome.value, interrupted]);
       await Promise.race([this.#settleDeferred(), interrupted]);
       if (!outcome.hasValue || value === undefined) return { ok: true };
-      return { ok: true, ...(await Promise.race([toMimeBundle(value), interrupted])) };
+      const bundle = await Promise.race([toMimeBundle(value), interrupted]);
+      return Object.keys(bundle.data).length > 0 ? { ok: true, ...bundle } : { ok: true };
     } catch (error) {
+      // What was displayed before the error is shown before it.
+      if (!abort.signal.aborted) await Promise.race([this.#settleDeferred(), interrupted]).catch(() => {});
       return { ok: false, error: this.#errors.report(asInterrupt(error)) };
     }
   }

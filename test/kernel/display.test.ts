@@ -54,15 +54,62 @@ for (state = 1; state < 4; state++) drawing.refresh();`,
   expect(ofType(published, 'update_display_data').at(-1)?.['data']).toEqual({ 'text/plain': '4' });
 });
 
-test('bundles that take their time arrive in the order of the calls', async () => {
-  const { published } = await kernel.execute(
-    `const slow = (text: string, ms: number) => ({ [Symbol.for('Jupyter.display')]: async () => { await new Promise((r) => setTimeout(r, ms)); return { 'text/plain': text }; } });
-const place = display(slow('a', 60)); place.update(slow('b', 5)); place.update('c');`,
-  );
+/** Declares `slow(text, ms)`, whose bundle takes its time, and how often. */
+const SLOW =
+  "const slow = (text: string, ms: number) => ({ [Symbol.for('Jupyter.display')]: async () => { await new Promise((r) => setTimeout(r, ms)); return { 'text/plain': text }; } });";
+
+/** What the cell shows, updates and clearings included. */
+async function shownBy(code: string): Promise<{ shown: unknown[]; reply: Json }> {
+  const { published, reply } = await kernel.execute(`${SLOW} ${code}`);
   const shown = published
-    .filter(({ header }) => /display_data/.test(header.msg_type))
-    .map(({ content }) => (content['data'] as Json)['text/plain']);
+    .filter(({ header }) => /display_data|clear_output|execute_result/.test(header.msg_type))
+    .map(({ content }) => (content['data'] as Json | undefined)?.['text/plain'] ?? 'clear');
+  return { shown, reply };
+}
+
+test('bundles that take their time arrive in the order of the calls', async () => {
+  const { shown } = await shownBy(
+    "const place = display(slow('a', 60)); place.update(slow('b', 5)); place.update('c');",
+  );
   expect(shown).toEqual(['a', 'b', "'c'"]);
+});
+
+test('several displays of a cell appear in the order of the calls, the cell’s value last', async () => {
+  const calls =
+    "display(slow('a', 60)); display(slow('b', 20)); display('c'); clearOutput(true); display(slow('d', 1));";
+  const { shown } = await shownBy(`${calls} slow('e', 1)`);
+  expect(shown).toEqual(['a', 'b', "'c'", 'clear', 'd', 'e']);
+});
+
+test('an update of a display that stands does not wait for another that is being drawn', async () => {
+  const { shown } = await shownBy("const bar = display(0); display(slow('figure', 60)); bar.update(1); bar.update(2);");
+  expect(shown).toEqual(['0', '1', '2', 'figure']);
+});
+
+test.each([
+  "throw new Error('then this');",
+  "await 1; throw new Error('then this');",
+  "Promise.reject(new Error('then this'))",
+])('what was displayed before an error is shown before it: %s', async (failing) => {
+  const { published, reply } = await kernel.execute(`${SLOW} display(slow('a', 40)); ${failing}`);
+  expect(reply).toMatchObject({ status: 'error', evalue: 'then this' });
+  const types = published.map(({ header }) => header.msg_type);
+  expect(types.slice(-3)).toEqual(['display_data', 'error', 'status']);
+});
+
+test('the handle of a display shows nothing more as the value of a cell', async () => {
+  expect((await shownBy("display('once')")).shown).toEqual(["'once'"]);
+});
+
+test('a drawing that an interrupt ended neither appears later nor holds up the next cell', async () => {
+  const ended = kernel.execute(
+    `{ ${SLOW} console.log('begun'); display(slow('never', 1e6)); display(slow('late', 150)); }`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  const { shown } = await shownBy("display(slow('next', 200));");
+  expect(shown).toEqual(['next']);
 });
 
 test('a display that fails makes the cell fail', async () => {
