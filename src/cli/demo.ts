@@ -22,6 +22,14 @@ export interface DemoFlags {
 const NOTEBOOK = '00-quickstart.ipynb';
 const RECIPES: Readonly<Record<string, study.Recipe>> = { study: study.studyRecipe, smoke: study.smokeRecipe };
 
+/** Engines by name; `engine.list()` would also look for their libraries, which takes up to a second. */
+const ENGINES: Readonly<Record<engine.EngineName | 'auto', true>> = {
+  onnx: true,
+  tensorflow: true,
+  cpu: true,
+  auto: true,
+};
+
 /** Sizes of the notebook for weights of the smoke recipe: seconds, for tests. */
 const SMOKE_SIZES = { prompts: 2, seeds: 1, shown: 1, trajectories: 2, phase1Steps: 2, phase2Steps: 2, batch: 2 };
 
@@ -100,8 +108,8 @@ function weightsFolder({ weights, fromScratch, recipe }: DemoFlags, out: string)
 }
 
 function checkEngine(name: string): void {
-  const known = [...engine.list().map((entry) => entry.name), 'auto'];
-  if (!known.includes(name)) throw new UsageError(`there is no engine "${name}": use ${known.join(', ')}`);
+  if (Object.hasOwn(ENGINES, name)) return;
+  throw new UsageError(`there is no engine "${name}": use ${Object.keys(ENGINES).join(', ')}`);
 }
 
 /** Starts the engine that a command asks for. */
