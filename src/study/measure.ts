@@ -1,17 +1,9 @@
 /** What generated clips are worth: caption fidelity, motion, rewards; a row per prompt, an entry per seed. */
 import { setImmediate } from 'node:timers/promises';
 import { parseCaption } from '../dataset/digits/index.ts';
-import { tf } from '../engine/tf.ts';
-import {
-  bootstrap,
-  type Classifier,
-  captionFidelity,
-  clipDynamicDegree,
-  flicker,
-  type Interval,
-  type Scores,
-} from '../evaluate/index.ts';
-import { type Clip, clipFrame } from '../io/index.ts';
+import type { Classifier, Interval, Scores } from '../evaluate/index.ts';
+import * as evaluate from '../evaluate/index.ts';
+import type { Clip } from '../io/index.ts';
 import type { Reward } from '../reward/index.ts';
 
 /** Who judges. */
@@ -58,7 +50,7 @@ async function measureOnce(
   { reward, judge, classifier }: Judges,
   onClip: () => void,
 ): Promise<Record<MeasureName, number[]>> {
-  const fidelity = await captionFidelity(clips, prompts.map(parseCaption), classifier);
+  const fidelity = await evaluate.captionFidelity(clips, prompts.map(parseCaption), classifier);
   const right = (name: 'digit' | 'colour' | 'direction' | 'speed'): number[] =>
     fidelity.clips.map((clip) => Number(clip.right[name]));
   return {
@@ -68,7 +60,7 @@ async function measureOnce(
     speed: right('speed'),
     dynamicDegree: await dynamicDegrees(clips, onClip),
     pxPerFrame: fidelity.clips.map(({ seen }) => seen.pxPerFrame),
-    flicker: clips.map(flicker),
+    flicker: clips.map(evaluate.flicker),
     reward: await scoreFrames(reward, clips, prompts, [-1]),
     judge: await scoreFrames(judge, clips, prompts, [-1]),
     rewardAllFrames: await scoreFrames(reward, clips, prompts, allFrames(clips)),
@@ -79,7 +71,7 @@ async function measureOnce(
 async function dynamicDegrees(clips: readonly Clip[], onClip: () => void): Promise<number[]> {
   const degrees: number[] = [];
   for (const clip of clips) {
-    degrees.push(Number(clipDynamicDegree(clip).moving));
+    degrees.push(Number(evaluate.clipDynamicDegree(clip).moving));
     onClip();
     await setImmediate();
   }
@@ -97,26 +89,17 @@ export async function scoreFrames(
   prompts: readonly string[],
   frames: readonly number[],
 ): Promise<number[]> {
+  if (clips.length === 0) throw new RangeError('no clips to score: give one for each prompt');
   const totals = new Array<number>(clips.length).fill(0);
   for (const frame of frames) {
-    const scores = tf.tidy(() => reward.score(stackFrames(clips, frame), [...prompts]));
-    for (const [i, value] of (await scores.data<'float32'>()).entries()) totals[i]! += value / frames.length;
-    scores.dispose();
+    const scores = await evaluate.scoreFrames(clips, prompts, reward, frame);
+    for (const [i, value] of scores.entries()) totals[i]! += value / frames.length;
   }
   return totals;
 }
 
-function stackFrames(clips: readonly Clip[], index: number): ReturnType<typeof tf.tensor4d> {
-  const [first] = clips;
-  if (!first) throw new RangeError('no clips to score: give one for each prompt');
-  const size = first.height * first.width * 3;
-  const data = new Float32Array(clips.length * size);
-  for (const [i, clip] of clips.entries()) data.set(clipFrame(clip, index), i * size);
-  return tf.tensor4d(data, [clips.length, first.height, first.width, 3]);
-}
-
 /** Estimate and 95% interval of every measure, resampling prompts. */
 export function summarise(measures: Measures, seed: number): Record<MeasureName, Interval> {
-  const entries = MEASURES.map((name) => [name, bootstrap(measures[name], { seed })] as const);
+  const entries = MEASURES.map((name) => [name, evaluate.bootstrap(measures[name], { seed })] as const);
   return Object.fromEntries(entries) as Record<MeasureName, Interval>;
 }
