@@ -27,6 +27,8 @@ export interface CompilerWork {
   maps: string[];
   /** Set before a cell with declarations is converted: its first update is only asked for names. */
   namesOnly: boolean;
+  /** How the type is declared that the cell of the newest program aliases last, as its file says. */
+  aliasedDeclaration(): string | null;
   /** Gives the packages that know `name` their docstrings, from the next question on. */
   readDocstrings(name: string): void;
 }
@@ -41,7 +43,7 @@ interface Resolved {
 
 /** Wraps the compiler that `require` finds and returns what it shares with its user. */
 export function wrapCompiler(require: NodeJS.Require, location: PackageLocation): CompilerWork {
-  const work: CompilerWork = { maps: [], namesOnly: false, readDocstrings: () => {} };
+  const work: CompilerWork = { maps: [], namesOnly: false, aliasedDeclaration: () => null, readDocstrings: () => {} };
   const id = require.resolve('@tslab/typescript-for-tslab');
   const original = require(id) as TypeScript;
   const wrapped: Record<string, unknown> = { ...original };
@@ -112,6 +114,7 @@ function createLeanProgram(typescript: TypeScript, work: CompilerWork) {
     }
     const builder = create(files, options, host, old && (before.get(old) ?? old), ...rest);
     const { getSourceFile } = builder;
+    work.aliasedDeclaration = () => aliasedDeclaration(typescript, builder.getProgram());
     return Object.assign(builder, {
       getAllDependencies: (file: SourceFile) => [...sourcesBehind(builder.getProgram(), file)],
       // The converter reads a file's names before anything has asked for a type: binding finds them.
@@ -147,4 +150,14 @@ function sourcesBehind(program: Program, file: SourceFile, found: Set<string> = 
       sourcesBehind(program, imported, found);
   });
   return found;
+}
+
+function aliasedDeclaration(ts: TypeScript, program: Program): string | null {
+  const cell = program.getSourceFiles().find(({ fileName }) => fileName.endsWith(CELL_FILE));
+  const alias = cell?.statements.at(-1);
+  if (!alias || !ts.isTypeAliasDeclaration(alias) || !ts.isTypeReferenceNode(alias.type)) return null;
+  const checker = program.getTypeChecker();
+  const named = checker.getSymbolAtLocation(alias.type.typeName);
+  const symbol = named && named.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(named) : named;
+  return symbol?.declarations?.map((declaration) => declaration.getText()).join('\n\n') ?? null;
 }

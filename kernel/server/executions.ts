@@ -3,7 +3,9 @@ import type { ConvertedCode, ErrorReport, ExecutionResult, MimeData } from '../b
 import type { Channels } from '../protocol/channels.ts';
 import type { Json, Message } from '../protocol/wire.ts';
 import type { History } from './history.ts';
+import { hoverBundle } from './hover.ts';
 import { DiagnosticsError, type Language } from './language.ts';
+import { type Query, readQuery } from './query.ts';
 
 /** Runs converted code in the user thread under a request's id. */
 export type RunInUserThread = (
@@ -12,6 +14,9 @@ export type RunInUserThread = (
   converted: ConvertedCode,
   maps: string[],
 ) => Promise<ExecutionResult>;
+
+/** A cell's result, with pages for the front end's pager. */
+type Looked = ExecutionResult & { ok: true; payload?: Json[] };
 
 const INTERRUPTED: ErrorReport = {
   ename: 'KeyboardInterrupt',
@@ -78,7 +83,10 @@ export class Executions {
     const executionCount = this.#count;
     if (!options.silent)
       await this.#channels.publish('execute_input', { code, execution_count: executionCount }, header);
-    const result = await this.#evaluate(header.msg_id, `cell-${executionCount}.ts`, code);
+    const query = readQuery(code);
+    const result = query
+      ? await this.#look(query, request, options.silent).catch(failure)
+      : await this.#evaluate(header.msg_id, `cell-${executionCount}.ts`, code);
     if (result.ok) await this.#replyOk(request, executionCount, result, options);
     else await this.#replyError(request, executionCount, result.error, options);
     this.#current = null;
@@ -92,27 +100,43 @@ export class Executions {
       if (this.#isInterrupted) return { ok: false, error: INTERRUPTED };
       const result = await this.#run(parent, cell, converted, maps);
       // Also after an error: what was declared before it, or before an interrupt, is there.
-      this.#language.commit(converted);
+      this.#language.commit(converted, code);
       return result;
     } catch (error) {
-      if (error instanceof DiagnosticsError) return { ok: false, error: error.report };
-      const { name, message, stack } = error as Error;
-      return { ok: false, error: { ename: name, evalue: message, traceback: (stack ?? message).split('\n') } };
+      return failure(error);
     }
   }
 
-  async #replyOk(
-    request: Message,
-    count: number,
-    result: ExecutionResult & { ok: true },
-    options: Options,
-  ): Promise<void> {
+  /** Answers `name?` with a page, as IPython does; front ends show it in their pager or below the cell. */
+  async #look({ name, withSource }: Query, { header }: Message, silent: boolean): Promise<Looked> {
+    const found = this.#language.inspect(name, name.length);
+    if (!found) {
+      if (!silent)
+        await this.#channels.publish('stream', { name: 'stdout', text: `Object \`${name}\` not found.\n` }, header);
+      return { ok: true };
+    }
+    const source = withSource ? await this.#sourceOf(name, header.msg_id) : '';
+    return { ok: true, payload: [{ source: 'page', data: hoverBundle(found, source), start: 0 }] };
+  }
+
+  /** As the cell that declares it says, or as the function that it is; empty for all else. */
+  async #sourceOf(name: string, parent: string): Promise<string> {
+    const declared = this.#language.source(name);
+    if (declared !== null) return declared;
+    const asText = `typeof ${name} === 'function' ? String(${name}) : ''`;
+    const shown = `({ [Symbol.for('Jupyter.display')]: () => ({ 'text/plain': ${asText} }) })`;
+    const result = await this.#evaluate(parent, 'expression.ts', shown);
+    return result.ok ? String(result.data?.['text/plain'] ?? '') : '';
+  }
+
+  async #replyOk(request: Message, count: number, result: Looked, options: Options): Promise<void> {
     if (result.data && !options.silent) {
       const content = { execution_count: count, data: result.data, metadata: result.metadata ?? {} };
       await this.#channels.publish('execute_result', content, request.header);
     }
     const expressions = await this.#userExpressions(request);
-    const content = { status: 'ok', execution_count: count, payload: [], user_expressions: expressions };
+    const { payload = [] } = result;
+    const content = { status: 'ok', execution_count: count, payload, user_expressions: expressions };
     await this.#channels.reply('shell', request, 'execute_reply', content);
   }
 
@@ -149,6 +173,13 @@ export class Executions {
   #publishState(state: 'busy' | 'idle', request: Message): void {
     void this.#channels.publish('status', { execution_state: state }, request.header);
   }
+}
+
+/** Errors of the kernel itself, and what the type check found. */
+function failure(error: unknown): ExecutionResult & { ok: false } {
+  if (error instanceof DiagnosticsError) return { ok: false, error: error.report };
+  const { name, message, stack } = error as Error;
+  return { ok: false, error: { ename: name, evalue: message, traceback: (stack ?? message).split('\n') } };
 }
 
 function readOptions(content: Json): Options {

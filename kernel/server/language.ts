@@ -6,7 +6,8 @@ import type { ConvertedCode, ErrorReport } from '../bridge.ts';
 import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
 import { type CompilerWork, type PackageLocation, wrapCompiler } from './compiler.ts';
 import { guardCell } from './guard.ts';
-import { declaredNames, isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
+import { type Hover, readHover } from './hover.ts';
+import { declarationOf, declaredNames, isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
 
 export interface ConvertedCell {
   converted: ConvertedCode;
@@ -39,6 +40,9 @@ const COMPLETION_KINDS: Record<string, string> = {
   type: 'type',
 };
 
+/** Longest run of names and dots that is looked at before a cursor. */
+const LONGEST_NAMES = 200;
+
 /** A cell that does not pass the type check; `report` shows each diagnostic under the cell's own line. */
 export class DiagnosticsError extends Error {
   readonly report: ErrorReport;
@@ -64,10 +68,11 @@ export class Language {
   readonly version: string;
   readonly typescript: TypeScript;
   readonly #converter: Converter;
-  readonly #printQuickInfo: (info: unknown) => string;
   readonly #work: CompilerWork;
   /** Declarations of all cells so far: the scope of the next one. */
   #declarations = '';
+  /** The cells that made them. */
+  readonly #committed: string[] = [];
   /** Built-in names whose types have not been read yet. */
   #pending: readonly Imports[];
   readonly #onFirstUse: (imports: Imports) => void;
@@ -80,9 +85,6 @@ export class Language {
     this.typescript = fromTslab('@tslab/typescript-for-tslab') as TypeScript;
     this.version = this.typescript.version;
     const { createConverter } = require('tslab/dist/converter.js') as typeof import('tslab/dist/converter.js');
-    this.#printQuickInfo = (
-      require('tslab/dist/inspect.js') as { printQuickInfo: (info: unknown) => string }
-    ).printQuickInfo;
     this.#converter = createConverter({ isJS: false, isBrowser: false });
     this.#pending = builtIns;
     this.#onFirstUse = onFirstUse;
@@ -107,8 +109,9 @@ export class Language {
   }
 
   /** Makes a cell's declarations visible to later ones: called once it has run, well or not. */
-  commit(converted: ConvertedCode): void {
+  commit(converted: ConvertedCode, code: string): void {
     this.#declarations = converted.declOutput ?? '';
+    this.#committed.push(code);
   }
 
   complete(code: string, position: number): Completion {
@@ -124,16 +127,41 @@ export class Language {
   }
 
   /** Type and documentation of the symbol at or just before `position`; null when there is none. */
-  inspect(code: string, position: number): string | null {
+  inspect(code: string, position: number): Hover | null {
     this.#prepare(code);
-    const word = wordAt(code, position);
+    const names = namesBefore(code, position);
+    const word = names.split('.').at(-1) ?? '';
     if (word !== '') this.#work.readDocstrings(word);
     for (const at of [position, position - 1]) {
       if (at < 0) continue;
-      const info = this.#converter.inspect(this.#declarations, code, at);
-      if (info) return this.#printQuickInfo(info);
+      const found = this.#hover(code, at);
+      if (found) return found.signature.startsWith('namespace ') ? this.#withMembers(found, names) : found;
     }
-    return null;
+    return word === '' ? null : this.#inspectType(names);
+  }
+
+  /** How `name` is written: by the cell that declared it last, or in its package if it is a type; null for all else. */
+  source(name: string): string | null {
+    for (const code of [...this.#committed].reverse()) {
+      const found = code.includes(name) ? declarationOf(this.typescript, code, name) : null;
+      if (found !== null) return found;
+    }
+    return this.#inspectType(name) && this.#work.aliasedDeclaration();
+  }
+
+  /** Interfaces and type aliases are nothing as values: they are looked up where a type is wanted. */
+  #inspectType(names: string): Hover | null {
+    const code = `type Inspected = ${names}`;
+    return this.#hover(code, code.length);
+  }
+
+  #withMembers(found: Hover, names: string): Hover {
+    const members = this.complete(`${names}.`, names.length + 1).matches.map(({ text }) => text);
+    return { ...found, documentation: [found.documentation, members.join(', ')].filter(Boolean).join('\n\n') };
+  }
+
+  #hover(code: string, position: number): Hover | null {
+    return readHover(this.#converter.inspect(this.#declarations, code, position));
   }
 
   close(): void {
@@ -176,9 +204,9 @@ export class Language {
   }
 }
 
-/** The identifier around `position`; empty where there is none. */
-function wordAt(code: string, position: number): string {
-  const before = /[\w$]*$/.exec(code.slice(0, position))?.[0] ?? '';
+/** The identifier around `position` with what stands before it and a dot; empty where there is none. */
+function namesBefore(code: string, position: number): string {
+  const before = /(?:[\w$]+\.)*[\w$]*$/.exec(code.slice(Math.max(0, position - LONGEST_NAMES), position))?.[0] ?? '';
   const after = /^[\w$]*/.exec(code.slice(position))?.[0] ?? '';
   return before + after;
 }

@@ -6,6 +6,7 @@ import { type Json, type Message, PROTOCOL_VERSION } from '../protocol/wire.ts';
 import type { PackageLocation } from './compiler.ts';
 import { Executions } from './executions.ts';
 import { History } from './history.ts';
+import { hoverBundle } from './hover.ts';
 import { Interrupter } from './interrupt.ts';
 import { type Imports, Language } from './language.ts';
 import { Stdin } from './stdin.ts';
@@ -193,9 +194,8 @@ export class Server {
 
   #inspect(content: Json): Json {
     const code = String(content['code'] ?? '');
-    const text = this.#language.inspect(code, toUtf16(code, Number(content['cursor_pos'] ?? 0)));
-    const data = text === null ? {} : { 'text/plain': text, 'text/markdown': `\`\`\`typescript\n${text}\n\`\`\`` };
-    return { status: 'ok', found: text !== null, data, metadata: {} };
+    const found = this.#language.inspect(code, toUtf16(code, Number(content['cursor_pos'] ?? 0)));
+    return { status: 'ok', found: found !== null, data: found ? hoverBundle(found) : {}, metadata: {} };
   }
 
   #commInfo(content: Json): Json {

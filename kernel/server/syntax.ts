@@ -1,4 +1,5 @@
 /** Questions about a cell's syntax that tslab's converter does not answer. */
+import { readQuery } from './query.ts';
 
 /** The TypeScript that tslab ships. */
 export type TypeScript = typeof import('@tslab/typescript-for-tslab');
@@ -26,6 +27,13 @@ export function declaredNames(ts: TypeScript, code: string): string[] {
   return names;
 }
 
+/** The statement that declares `name` at the top level, with the comment above it; null where none does. */
+export function declarationOf(ts: TypeScript, code: string, name: string): string | null {
+  const file = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ES2022, true);
+  const texts = file.statements.map((statement) => statement.getFullText().trim());
+  return texts.filter((text) => declaredNames(ts, text).includes(name)).at(-1) ?? null;
+}
+
 export type Completeness = { status: 'complete' } | { status: 'invalid' } | { status: 'incomplete'; indent: string };
 
 const UNTERMINATED_TEMPLATE = 1160;
@@ -35,6 +43,7 @@ const EXPECTED_SOMETHING = new Set([1005, 1109, 1126, 1128, 1002]);
 
 /** Whether a console client should run the code, ask for another line, or report a syntax error at once. */
 export function completeness(ts: TypeScript, code: string): Completeness {
+  if (readQuery(code)) return { status: 'complete' };
   const source = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true);
   const errors = (source as unknown as { parseDiagnostics: ParseDiagnostic[] }).parseDiagnostics;
   if (errors.length === 0) return { status: 'complete' };

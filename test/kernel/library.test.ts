@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
-import { ofType, result, startKernel } from './start.ts';
+import { ofType, result, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
 
@@ -55,6 +55,49 @@ test('hover shows the docstrings of packages, Node and the language', async () =
     const { content } = await kernel.request('shell', 'inspect_request', { code, cursor_pos: code.length });
     expect((content['data'] as Json)['text/plain']).toContain(documentation);
   }
+});
+
+const hover = async (code: string): Promise<unknown> =>
+  ((await kernel.request('shell', 'inspect_request', { code, cursor_pos: code.length })).content['data'] as Json)[
+    'text/plain'
+  ];
+
+test('hover knows names that are types only, wherever they stand', async () => {
+  await kernel.execute('/** A point. */\ninterface Point { x: number }');
+  expect(await hover('Point')).toBe('interface Point\n\nA point.');
+  expect(await hover('train.TrainStep')).toBe('interface TrainStep\n\nWhat a stage yields after each step.');
+  expect(await hover('const step: train.TrainStep')).toBe(await hover('train.TrainStep'));
+  expect(await hover('tf.Tensor2D')).toMatch(/^type Tensor2D = Tensor<Rank\.R2>/);
+  expect(await hover('noSuchName')).toBeUndefined();
+});
+
+test('hover lists the members of a namespace', async () => {
+  expect(await hover('sampler')).toMatch(/^namespace sampler\n\n.*\beuler, /);
+});
+
+/** What `name?` and its kin show. */
+async function page(code: string): Promise<unknown> {
+  const { reply } = await kernel.execute(code);
+  const [shown] = reply['payload'] as { source: string; data: Json }[];
+  expect(shown?.source).toBe('page');
+  return shown?.data['text/plain'];
+}
+
+test('a question mark pages type and docstring, two of them the source too', async () => {
+  expect(await page('sampler.euler?')).toBe(await hover('sampler.euler'));
+  expect(await page('?sampler.euler')).toBe(await hover('sampler.euler'));
+  expect(await page('sampler.euler??')).toMatch(/schedule, options\) =>/);
+  expect(await page('??train.TrainStep')).toContain('loss: number;');
+  await kernel.execute('const one = 1;\n/** Doubles. */\nfunction double(x: number): number { return 2 * x; }');
+  expect(await page('double??')).toMatch(
+    /\n\n\/\*\* Doubles\. \*\/\nfunction double\(x: number\): number \{ return 2 \* x; \}$/,
+  );
+});
+
+test('a question about nothing says so', async () => {
+  const { published, reply } = await kernel.execute('?noSuchName');
+  expect(reply).toMatchObject({ status: 'ok', payload: [] });
+  expect(text(published)).toBe('Object `noSuchName` not found.\n');
 });
 
 test('the namespaces are the modules that an import gives', async () => {

@@ -36,6 +36,7 @@ class Conformance(jupyter_kernel_test.KernelTests):
     supported_history_operations = ("tail", "range", "search")
     code_history_pattern = "1?1*"
     code_inspect_sample = "console"
+    code_page_something = "?console"
     code_clear_output = "clearOutput()"
 
 
