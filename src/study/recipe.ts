@@ -127,7 +127,7 @@ export const studyRecipe: Recipe = {
   judges: {
     reward: { seed: 0, steps: 1600, batch: 32 },
     judge: { seed: 1, steps: 1600, batch: 32 },
-    classifier: { seed: 0, steps: 1200, batch: 64 },
+    classifier: { seed: 0, steps: 3600, batch: 64 },
   },
   reward: {
     train: { steps: 400, batch: 16, lr: 3e-5, betas: [0, 0.999], clip: 10 },
