@@ -3,7 +3,7 @@ import { classifierShapes } from '../model/classifier/index.ts';
 import { vaeShapes } from '../model/vae/index.ts';
 import { type WanConfig, wanShapes } from '../model/wan/index.ts';
 import { checkShapes, type Shapes } from '../nn/index.ts';
-import { type Artefact, artefactPath, loadArtefact, NETWORKS, type NetworkName, sha256 } from './artefacts.ts';
+import { type Artefact, artefactPath, loadArtefact, type NetworkName } from './artefacts.ts';
 import type { Studio } from './generate.ts';
 import type { Judges } from './measure.ts';
 import type { Recipe } from './recipe.ts';
@@ -48,10 +48,16 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
     reward,
     judge,
     classifier,
-    checksums: Object.fromEntries(NETWORKS.map((name) => [name, sha256(artefactPath(folder, name))])) as Record<
-      NetworkName,
-      string
-    >,
+    checksums: {
+      vae: vae.sha256,
+      teacher: teacher!.sha256,
+      distilled: distilled!.sha256,
+      ode: ode!.sha256,
+      'reward-forcing': forced!.sha256,
+      reward: reward.info.weightsSha256!,
+      judge: judge.info.weightsSha256!,
+      classifier: classifier.sha256,
+    },
     dispose: () => {
       for (const { weights } of nets) weights.dispose();
       for (const owner of [reward, judge, text]) owner.dispose();
