@@ -70,6 +70,19 @@ export function drawOf(studio: Studio, { net, kind }: Pick<Contestant, 'net' | '
   return { teacher: teacherDraw, distilled: distilledDraw, student: studentDraw }[kind](studio, net);
 }
 
+/** First minus second of each pair of titles that are both there, by `first - second`. */
+export function differencesOf(
+  pairs: readonly (readonly [first: string, second: string])[],
+  outcomes: Readonly<Record<string, Pick<Outcome, 'measures'>>>,
+  seed: number,
+): Record<string, Record<MeasureName, PairedComparison>> {
+  const there = pairs.filter((titles) => titles.every((title) => outcomes[title]));
+  const entries = there.map(
+    ([first, second]) => [`${first} - ${second}`, compareOutcomes(outcomes[first]!, outcomes[second]!, seed)] as const,
+  );
+  return Object.fromEntries(entries);
+}
+
 /** Paired differences of every measure, first minus second, with intervals over prompts. */
 export function compareOutcomes(
   first: Pick<Outcome, 'measures'>,

@@ -4,7 +4,7 @@ import { rewardCurve } from '../evaluate/index.ts';
 import { packageVersion } from '../io/package.ts';
 import type { VideoCodec } from '../io/video.ts';
 import * as show from '../show/index.ts';
-import { compareOutcomes, type Outcome } from './compare.ts';
+import { differencesOf, type Outcome } from './compare.ts';
 import { realClips } from './gallery.ts';
 import { type Judges, measure, summarise } from './measure.ts';
 import { type DemoResults, engineUsed, measureVariants, type StepCurves, weightsUsed } from './results.ts';
@@ -47,7 +47,7 @@ export async function demoResults(record: DemoRecord, judges: Judges): Promise<D
     seeds,
     measures: measureVariants(),
     outcomes: { 'real clips': real, ...mapValues(outcomes, ({ summary }) => summary) },
-    differences: differencesOf(outcomes, seed),
+    differences: differencesOf(PAIRS, outcomes, seed),
     rewardPerFrame: await rewardsPerFrame(outcomes, prompts, judges),
     curves,
   };
@@ -61,13 +61,6 @@ export function demoPicture({ manifest, prompts, outcomes }: DemoRecord): show.F
     .flatMap((prompt, i) => titles.map((title) => [`${prompt}: ${title}`, outcomes[title]!.clips[0]![i]!] as const));
   const provenance = { version: packageVersion(), weights: manifest.commit };
   return show.frames(Object.fromEntries(rows), { count: 9, width: 720, provenance });
-}
-
-function differencesOf(outcomes: DemoRecord['outcomes'], seed: number): DemoResults['differences'] {
-  const entries = PAIRS.filter(([first, second]) => outcomes[first] && outcomes[second]).map(
-    ([first, second]) => [`${first} - ${second}`, compareOutcomes(outcomes[first]!, outcomes[second]!, seed)] as const,
-  );
-  return Object.fromEntries(entries);
 }
 
 async function rewardsPerFrame(

@@ -10,7 +10,7 @@ import { claimsOf } from './claims.ts';
 import {
   type CompareOptions,
   type Contestant,
-  compareOutcomes,
+  differencesOf,
   evaluateContestant,
   evaluationPrompts,
 } from './compare.ts';
@@ -61,11 +61,9 @@ export async function compareAll(options: CompareAllOptions): Promise<ScratchRes
   measured[title] = await judged(options, networks, unseen, heldOut);
   const real = Array.from({ length: REAL_DRAWS * set.seeds }, (_, i) => realClips(set.prompts, seed + i));
   measured['real clips'] = await measure(real, set.prompts, networks);
-  const of = (name: string): { measures: Measures } => ({ measures: measured[name]! });
   const outcomes = Object.fromEntries(Object.entries(measured).map(([name, all]) => [name, summarise(all, seed)]));
-  const differences = Object.fromEntries(
-    PAIRS.map(([first, second]) => [`${first} - ${second}`, compareOutcomes(of(first), of(second), seed)] as const),
-  );
+  const scored = Object.fromEntries(Object.entries(measured).map(([name, measures]) => [name, { measures }]));
+  const differences = differencesOf(PAIRS, scored, seed);
   networks.dispose();
   for (const { weights } of Object.values(variants)) weights.dispose();
   return {
