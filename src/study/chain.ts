@@ -10,17 +10,14 @@ import type { ArtefactName } from './artefacts.ts';
 import type { SupervisedFrames } from './phases.ts';
 import type { Recipe } from './recipe.ts';
 import * as stages from './stages.ts';
-import { type Progress, type Work, Workshop, type WorkshopOptions, weightsFolder } from './workshop.ts';
-
-export type ChainProgress = Progress;
-export type ChainOptions = WorkshopOptions;
+import { type Work, Workshop, type WorkshopOptions, weightsFolder } from './workshop.ts';
 
 /**
  * Runs every stage that has not left its weights yet, in order.
  *
  * @throws Error if the folder holds a run of another recipe; the abort reason when `signal` stops it.
  */
-export async function* runChain(options: ChainOptions): Work {
+export async function* runChain(options: WorkshopOptions): Work {
   await mkdir(weightsFolder(options), { recursive: true });
   await settleRecipe(options);
   const chain = new Chain(options);
@@ -38,7 +35,7 @@ export async function* runChain(options: ChainOptions): Work {
 export class Chain {
   readonly #shop: Workshop;
 
-  constructor(options: ChainOptions) {
+  constructor(options: WorkshopOptions) {
     this.#shop = new Workshop(options);
   }
 
@@ -92,7 +89,7 @@ export class Chain {
 }
 
 /** Notes the recipe of a new run, or compares with the one that is there. */
-async function settleRecipe({ folder, recipe }: ChainOptions): Promise<void> {
+async function settleRecipe({ folder, recipe }: WorkshopOptions): Promise<void> {
   const path = join(folder, 'recipe.json');
   const wanted = JSON.parse(JSON.stringify(recipe)) as Recipe;
   const text = await readFile(path, 'utf8').catch(() => null);

@@ -9,7 +9,7 @@ export {
   VARIANTS,
   type VariantName,
 } from './artefacts.ts';
-export { Chain, type ChainOptions, type ChainProgress, runChain } from './chain.ts';
+export { Chain, runChain } from './chain.ts';
 export { type ClipsToWrite, probeCodec, writeClips } from './clip-files.ts';
 export {
   type CompareOptions,
@@ -57,5 +57,5 @@ export {
 } from './results.ts';
 export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './shipped.ts';
 export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './trajectories.ts';
-export { type Progress, type Work, weightsFolder } from './workshop.ts';
+export { type Progress, type Work, type WorkshopOptions, weightsFolder } from './workshop.ts';
 export { promptSource } from './world.ts';

@@ -1,6 +1,6 @@
 /** ODE trajectories of the small teacher: sampling them into a store, and drawing from it the batches of phase 1. */
 import type { Tensor } from '../engine/tf.ts';
-import { type HostTensor, toFloat32 } from '../io/index.ts';
+import { elementCount, type HostTensor, toFloat32 } from '../io/index.ts';
 import type { WanConfig } from '../model/index.ts';
 import { random } from '../nn/index.ts';
 import {
@@ -71,7 +71,7 @@ export async function trajectorySource(store: TrajectoryStore): Promise<Source<T
   const [first] = stored;
   if (!first) throw new Error(`${store.folder} holds no trajectories: sample some first`);
   const { shape } = first.states;
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = elementCount(shape);
   const states = stored.map((trajectory) => toFloat32(trajectory.states));
   return (key, count) => {
     const chosen = key.integers(0, stored.length, count);

@@ -106,11 +106,7 @@ export class Workshop {
 }
 
 /** Steps of a training stage as progress. */
-export async function* trainingProgress(
-  stage: string,
-  total: number,
-  steps: AsyncGenerator<train.TrainStep, void>,
-): Work {
+async function* trainingProgress(stage: string, total: number, steps: AsyncGenerator<train.TrainStep, void>): Work {
   for await (const { step, loss, gradNorm, values } of steps) {
     yield { stage, done: step, total, values: { loss, gradNorm, ...values } };
   }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as digits from '../dataset/digits/index.ts';
 import { tf } from '../engine/tf.ts';
-import { type HostTensor, readSafetensors, writeSafetensors } from '../io/index.ts';
+import { elementCount, type HostTensor, readSafetensors, writeSafetensors } from '../io/index.ts';
 import { encode, type VaeConfig } from '../model/vae/index.ts';
 import { type HostFloats, type Key, toHost, toTensor, type Weights } from '../nn/index.ts';
 import type { LatentBatch, Source } from '../train/index.ts';
@@ -101,7 +101,7 @@ function joined(parts: readonly HostTensor[]): HostTensor {
     at += part.data.length;
   }
   const rest = first?.shape.slice(1) ?? [];
-  return { dtype: 'float32', shape: [size / rest.reduce((a, b) => a * b, 1), ...rest], data };
+  return { dtype: 'float32', shape: [size / elementCount(rest), ...rest], data };
 }
 
 function captionsOf({ seed, exemplars, latents }: Recipe): string[] {
@@ -111,7 +111,7 @@ function captionsOf({ seed, exemplars, latents }: Recipe): string[] {
 /** Random clips of the bank. */
 export function latentSource({ latents, captions }: LatentBank): Source<LatentBatch> {
   const [total = 0, ...shape] = latents.shape;
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = elementCount(shape);
   return (key, count) => {
     const chosen = key.integers(0, total, count);
     const data = new Float32Array(count * size);
