@@ -4,9 +4,10 @@ import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { NETWORKS, runChain, smokeRecipe, weightsFolder } from '../../src/study/index.ts';
-import { testFolder, train } from './chain.ts';
+import { testFolder } from '../folder.ts';
+import { train } from './chain.ts';
 
-const folder = await testFolder();
+const folder = await testFolder('chain');
 const [whole, broken] = [join(folder, 'whole'), join(folder, 'broken')];
 let stages: string[];
 

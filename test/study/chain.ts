@@ -1,16 +1,6 @@
-/** The smoke recipe's chain, run once per test file into a folder that is deleted afterwards. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** The smoke recipe's chain, run into a folder. */
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import { type Progress, runChain, shipWeights, smokeRecipe, weightsFolder } from '../../src/study/index.ts';
-
-/** A folder for the tests of this file. */
-export async function testFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'study-'));
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** Runs the chain; `stopAt` aborts it after that stage's first step. Returns the stages that ran. */
 export async function train(folder: string, stopAt?: string): Promise<string[]> {

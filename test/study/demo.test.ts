@@ -6,9 +6,10 @@ import { type Notebook, readNotebook } from '../../kernel/notebook/document.ts';
 import { use } from '../../src/engine/index.ts';
 import { type DemoResults, MEASURES } from '../../src/study/index.ts';
 import { cli, type Ended } from '../cli/run.ts';
-import { shippedWeights, testFolder } from './chain.ts';
+import { testFolder } from '../folder.ts';
+import { shippedWeights } from './chain.ts';
 
-const folder = await testFolder();
+const folder = await testFolder('demo');
 const out = join(folder, 'out');
 let weights: string;
 let ended: Ended;
