@@ -9,6 +9,7 @@ import { openArchive, type PthArchive } from './pth-archive.ts';
 import { readRange } from './pth-bytes.ts';
 import { PthError } from './pth-error.ts';
 import { elementSpan, materialise, PthTensor } from './pth-tensor.ts';
+import type { EntriesOptions } from './safetensors.ts';
 
 /** An open description of a PyTorch file: names and shapes are in memory, each tensor is read when asked for. */
 export interface PthFile {
@@ -25,7 +26,7 @@ export interface PthFile {
   /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** Reads tensors one after the other. */
-  entries(): AsyncGenerator<[string, HostTensor]>;
+  entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
   /** The part below a key, for example `generator_ema` of a training checkpoint. */
   at(key: string): PthFile;
 }
@@ -50,9 +51,9 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
     if (found === undefined) throw new PthError(`${path}: no tensor "${name}" among ${tensors.size}`);
     return found;
   };
-  const read = (tensor: string | PthTensor) => {
+  const read = (tensor: string | PthTensor, shared?: Uint8Array) => {
     const place = typeof tensor === 'string' ? info(tensor) : tensor;
-    return withFile(path, (file) => readTensor(file, archive, place));
+    return withFile(path, (file) => readTensor(file, archive, place, shared));
   };
   return {
     path,
@@ -60,10 +61,12 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
     names: () => [...tensors.keys()],
     has: (name) => tensors.has(name),
     info,
-    read,
+    read: (tensor) => read(tensor),
     readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
-    async *entries() {
-      for (const [name, tensor] of tensors) yield [name, await read(tensor)];
+    async *entries({ reuse = false } = {}) {
+      const largest = Math.max(0, ...[...tensors.values()].map(spanBytes));
+      const shared = reuse ? new Uint8Array(largest) : undefined;
+      for (const [name, tensor] of tensors) yield [name, await read(tensor, shared)];
     },
     at: (key) => {
       const part = value instanceof Map ? value.get(key) : undefined;
@@ -80,10 +83,19 @@ function rowsOf({ storage, offset, shape, stride }: PthTensor, start: number, co
   return new PthTensor(storage, offset + start * (stride[0] ?? 0), [count, ...rest], stride);
 }
 
-async function readTensor(file: FileHandle, archive: PthArchive, tensor: PthTensor): Promise<HostTensor> {
-  const size = bytesPerElement(tensor.dtype);
-  const start = await archive.locate(file, tensor.storage);
-  return materialise(tensor, await readRange(file, start + tensor.offset * size, elementSpan(tensor) * size));
+async function readTensor(
+  file: FileHandle,
+  archive: PthArchive,
+  tensor: PthTensor,
+  shared?: Uint8Array,
+): Promise<HostTensor> {
+  const begin = (await archive.locate(file, tensor.storage)) + tensor.offset * bytesPerElement(tensor.dtype);
+  return materialise(tensor, await readRange(file, begin, spanBytes(tensor), shared));
+}
+
+/** Stored bytes from the first element of a tensor to its last. */
+function spanBytes(tensor: PthTensor): number {
+  return elementSpan(tensor) * bytesPerElement(tensor.dtype);
 }
 
 const maxDepth = 64;

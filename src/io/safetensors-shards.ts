@@ -27,10 +27,10 @@ export async function openShards(path: string): Promise<SafetensorsFile> {
     info: (name) => shardOf(name).info(name),
     read: (name) => shardOf(name).read(name),
     readRows: (name, start, count) => shardOf(name).readRows(name, start, count),
-    readSync: (name) => shardOf(name).readSync(name),
-    async *entries() {
+    map: (name) => shardOf(name).map(name),
+    async *entries(options) {
       for (const [shard, file] of shards) {
-        for await (const entry of file.entries()) if (places.get(entry[0]) === shard) yield entry;
+        for await (const entry of file.entries(options)) if (places.get(entry[0]) === shard) yield entry;
       }
     },
   };

@@ -2,7 +2,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeAtomic } from './atomic.ts';
+import { fillBytes } from './fill-bytes.ts';
 import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
+import { mapBytes } from './mapped-bytes.ts';
 import {
   maxHeaderBytes,
   parseHeader,
@@ -25,10 +27,19 @@ export interface SafetensorsFile {
   read(name: string): Promise<HostTensor>;
   /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
-  /** As `read`, at once: for work that cannot wait, such as a transformer that reads block by block. */
-  readSync(name: string): HostTensor;
+  /**
+   * A tensor whose memory is the file: the system reads what is touched, when it is touched, and may drop it again.
+   * Where it cannot map files, the tensor is read. The file must not be shortened while the tensor is in use.
+   */
+  map(name: string): HostTensor;
   /** Reads tensors one after the other, in file order. */
-  entries(): AsyncGenerator<[string, HostTensor]>;
+  entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
+}
+
+/** How tensors are read one after the other. */
+export interface EntriesOptions {
+  /** Each tensor lies in the memory of the one before, whose values are then lost (default false). */
+  readonly reuse?: boolean;
 }
 
 /**
@@ -69,11 +80,13 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
     info,
     read: (name) => withFile(path, (file) => readTensor(file, info(name))),
     readRows: (name, start, count) => withFile(path, (file) => readTensor(file, rowsOf(info(name), start, count))),
-    readSync: (name) => readTensorSync(path, info(name)),
-    async *entries() {
+    map: (name) => mapTensor(path, info(name)),
+    async *entries({ reuse = false } = {}) {
+      const largest = Math.max(0, ...[...tensors.values()].map(({ byteLength }) => byteLength));
+      const shared = reuse ? new Uint8Array(largest) : undefined;
       const file = await open(path, 'r');
       try {
-        for (const [name, place] of byPosition()) yield [name, await readTensor(file, place)];
+        for (const [name, place] of byPosition()) yield [name, await readTensor(file, place, shared)];
       } finally {
         await file.close();
       }
@@ -109,8 +122,9 @@ async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
   return parseHeader(text, dataStart, size);
 }
 
-async function readTensor(file: FileHandle, place: TensorInfo): Promise<HostTensor> {
-  const bytes = await readBytes(file, place.begin, place.byteLength);
+/** Reads a tensor into the start of `shared`, if given. */
+async function readTensor(file: FileHandle, place: TensorInfo, shared?: Uint8Array): Promise<HostTensor> {
+  const bytes = await readBytes(file, place.begin, shared?.subarray(0, place.byteLength) ?? place.byteLength);
   return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
 }
 
@@ -123,36 +137,37 @@ function rowsOf(place: TensorInfo, start: number, count: number): TensorInfo {
   return { ...place, shape: [count, ...rest], begin: begin + start * rowBytes, byteLength: count * rowBytes };
 }
 
-function readTensorSync(path: string, { dtype, shape, begin, byteLength }: TensorInfo): HostTensor {
-  const bytes = new Uint8Array(byteLength);
+/** Typed arrays start at multiples of their element, which files do not promise. */
+function mapTensor(path: string, { dtype, shape, begin, byteLength }: TensorInfo): HostTensor {
+  const isAligned = begin % bytesPerElement(dtype) === 0;
+  const bytes = (isAligned ? mapBytes(path, begin, byteLength) : null) ?? readBytesSync(path, begin, byteLength);
+  return hostTensor(dtype, shape, viewBytes(dtype, bytes));
+}
+
+function readBytesSync(path: string, begin: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
   const file = openSync(path, 'r');
   try {
-    for (let done = 0; done < byteLength; ) {
-      const count = readSync(file, bytes, done, Math.min(part, byteLength - done), begin + done);
+    for (let done = 0; done < length; ) {
+      const count = readSync(file, bytes, done, Math.min(1 << 30, length - done), begin + done);
       if (count === 0) throw cutShort(begin + done, `${path}: `);
       done += count;
     }
   } finally {
     closeSync(file);
   }
-  return hostTensor(dtype, shape, viewBytes(dtype, bytes));
+  return bytes;
 }
-
-/** One system call moves at most 2 GiB, so long ranges come in parts. */
-const part = 1 << 30;
 
 function cutShort(at: number, where: string = ''): SafetensorsError {
   return new SafetensorsError(`${where}the file ends at byte ${at}; has it been cut since it was opened?`);
 }
 
-async function readBytes(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await file.read(bytes, done, Math.min(part, length - done), begin + done);
-    if (bytesRead === 0) throw cutShort(begin + done);
-    done += bytesRead;
-  }
+/** Fills `target`, an array or the length of a new one, from `begin` on. */
+async function readBytes(file: FileHandle, begin: number, target: number | Uint8Array): Promise<Uint8Array> {
+  const bytes = typeof target === 'number' ? new Uint8Array(target) : target;
+  const done = await fillBytes(file, bytes, begin);
+  if (done < bytes.length) throw cutShort(begin + done);
   return bytes;
 }
 

@@ -4,23 +4,24 @@ import type { HostTensor } from './host-tensor.ts';
  * The elements of a host tensor as float32.
  *
  * Half precisions, 8-bit floats, booleans and small integers widen exactly; float64 and 64-bit integers round to
- * nearest. float32 data is returned as it is, not copied.
+ * nearest. float32 data is returned as it is, not copied. Half precisions are widened into the start of `into`, if
+ * it is given and large enough.
  *
  * @example toFloat32(await file.read('head.head.weight'))
  */
-export function toFloat32(host: HostTensor): Float32Array {
+export function toFloat32(host: HostTensor, into?: Float32Array): Float32Array {
   const { dtype, data } = host;
   switch (dtype) {
     case 'float32':
       return data as Float32Array;
     case 'bfloat16':
-      return widenBfloat16(data as Uint16Array);
+      return widenBfloat16(data as Uint16Array, target(data.length, into));
     case 'float16':
-      return widenByTable(data as Uint16Array, halfTable());
+      return widenByTable(data as Uint16Array, halfTable(), target(data.length, into));
     case 'float8_e4m3':
-      return widenByTable(data as Uint8Array, float8Table(4, 3));
+      return widenByTable(data as Uint8Array, float8Table(4, 3), target(data.length));
     case 'float8_e5m2':
-      return widenByTable(data as Uint8Array, float8Table(5, 2));
+      return widenByTable(data as Uint8Array, float8Table(5, 2), target(data.length));
     case 'int64':
     case 'uint64':
       return Float32Array.from(data as BigInt64Array, Number);
@@ -29,14 +30,17 @@ export function toFloat32(host: HostTensor): Float32Array {
   }
 }
 
-function widenBfloat16(bits: Uint16Array): Float32Array {
-  const wide = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) wide[i] = bits[i]! << 16;
-  return new Float32Array(wide.buffer);
+function target(length: number, into?: Float32Array): Float32Array {
+  return into !== undefined && into.length >= length ? into.subarray(0, length) : new Float32Array(length);
 }
 
-function widenByTable(bits: Uint16Array | Uint8Array, table: Float32Array): Float32Array {
-  const wide = new Float32Array(bits.length);
+function widenBfloat16(bits: Uint16Array, wide: Float32Array): Float32Array {
+  const words = new Uint32Array(wide.buffer, wide.byteOffset, wide.length);
+  for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
+  return wide;
+}
+
+function widenByTable(bits: Uint16Array | Uint8Array, table: Float32Array, wide: Float32Array): Float32Array {
   for (let i = 0; i < bits.length; i++) wide[i] = table[bits[i]!]!;
   return wide;
 }

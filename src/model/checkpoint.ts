@@ -1,5 +1,13 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
-import { type HostDType, type HostTensor, openPth, openSafetensors, openShards, type PthFile } from '../io/index.ts';
+import {
+  type EntriesOptions,
+  type HostDType,
+  type HostTensor,
+  openPth,
+  openSafetensors,
+  openShards,
+  type PthFile,
+} from '../io/index.ts';
 
 /** An open checkpoint: names, dtypes and shapes are in memory, each tensor is read when asked for. */
 export interface Checkpoint {
@@ -12,10 +20,10 @@ export interface Checkpoint {
   read(name: string): Promise<HostTensor>;
   /** Reads `count` rows of a tensor's first axis. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
-  /** As `read`, at once; PyTorch files cannot. */
-  readonly readSync?: (name: string) => HostTensor;
+  /** A tensor whose memory is the file; PyTorch files have none. */
+  readonly map?: (name: string) => HostTensor;
   /** Reads tensors one after the other; what `loadWan`, `loadVae` and `loadUmt5` take. */
-  entries(): AsyncGenerator<[string, HostTensor]>;
+  entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
 }
 
 /** Keys under which training checkpoints keep a network, the best first (Self-Forcing, CausVid). */

@@ -1,3 +1,5 @@
+import { tf } from '../engine/tf.ts';
+import { type HostTensor, hostTensor, toFloat32 } from '../io/index.ts';
 import { checkShapes, type Shapes, type WeightSource, Weights, type WeightsOptions } from '../nn/index.ts';
 
 /** Tensors of a checkpoint with their names, at once or one after the other (`file.entries()`). */
@@ -30,8 +32,29 @@ async function* renamed(
   entries: CheckpointEntries,
   rename: (name: string) => string | null,
 ): AsyncGenerator<[string, WeightSource]> {
+  const widen = copiesUploads() ? widener() : (source: WeightSource) => source;
   for await (const [name, source] of entries) {
     const official = rename(name);
-    if (official !== null) yield [official, source];
+    if (official !== null) yield [official, widen(source)];
   }
+}
+
+/**
+ * Whether the engine copies the arrays that tensors are made from, so that one array serves all: touching new memory
+ * takes longer than reading a file. TensorFlow.js's own interpreter keeps them.
+ */
+export function copiesUploads(): boolean {
+  return tf.getBackend() !== 'cpu';
+}
+
+const narrow: ReadonlySet<HostTensor['dtype']> = new Set(['bfloat16', 'float16']);
+
+/** Widens half precisions, each into the memory of the one before. */
+function widener(): (source: WeightSource) => WeightSource {
+  let shared = new Float32Array();
+  return (source) => {
+    if (source instanceof tf.Tensor || !narrow.has(source.dtype)) return source;
+    if (shared.length < source.data.length) shared = new Float32Array(source.data.length);
+    return hostTensor('float32', source.shape, toFloat32(source, shared));
+  };
 }

@@ -4,10 +4,15 @@
  * peak memory over what is kept. Computing: one block at 1,560 tokens on the onnx engine against PyTorch eager in fp32,
  * in turn, where REWARD_FORCING_PYTHON is set. `--only load` or `--only block` runs one of them.
  */
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
@@ -44,32 +49,69 @@ async function benchLoading(): Promise<Record<string, unknown>[]> {
     const path = join(folder, 'diffusion_pytorch_model.safetensors');
     const bytes = await writeSynthetic(path);
     const rows: Record<string, unknown>[] = [];
-    for (const blocks of ['host', 'resident'] as const) rows.push(await measureLoading(path, bytes, blocks));
+    for (const blocks of ['host', 'resident'] as const) {
+      for (const state of ['cached', 'uncached'] as const) rows.push(await measureLoading(path, bytes, blocks, state));
+    }
     return rows;
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-/** Loading after a plain read, so that both meet the same state of the system's cache. */
-async function measureLoading(path: string, bytes: number, blocks: BlockPlace): Promise<Record<string, unknown>> {
+/** Loading after a plain read, both from the same state of the system's cache of the file. */
+async function measureLoading(
+  path: string,
+  bytes: number,
+  blocks: BlockPlace,
+  state: 'cached' | 'uncached',
+): Promise<Record<string, unknown>> {
+  const prepare = () => (state === 'cached' ? plainRead(path) : dropCache(path));
+  await prepare();
   const readMs = await plainRead(path);
+  await prepare();
+  await collectGarbage();
   const before = resetPeak();
-  const start = performance.now();
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
   const wan = await openWanTransformer(path, { blocks });
   engine.flush();
   const loadMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
   const peak = peakBytes() - before;
   wan.weights.dispose();
   const kept = blocks === 'host' ? bytes : 2 * bytes; // bfloat16 as in the file, or float32
   return {
-    name: `load 1.3B bfloat16, blocks ${blocks}`,
+    name: `load 1.3B bfloat16, blocks ${blocks}, file ${state}`,
     fileGB: rounded(bytes / 1e9),
     plainReadGBs: rounded(bytes / 1e6 / readMs),
     loadGBs: rounded(bytes / 1e6 / loadMs),
+    newMemoryGBs: rounded(touchNewMemory(kept)),
+    userMs: rounded(user / 1e3),
+    systemMs: rounded(system / 1e3),
     peakOverFile: rounded(peak / bytes),
     peakOverKept: rounded(peak / kept),
   };
+}
+
+/** Makes the system forget what it has cached of a file; Linux only. */
+async function dropCache(path: string): Promise<void> {
+  await promisify(execFile)('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0']);
+}
+
+/** Frees what earlier measurements left. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  for (let i = 0; i < 3; i++) {
+    runInNewContext('gc')();
+    await setImmediate(); // finalisation has its turn
+  }
+}
+
+/** Gigabytes a second at which the machine gives new memory: what no loading into memory can exceed. */
+function touchNewMemory(bytes: number): number {
+  const start = performance.now();
+  const parts = Array.from({ length: Math.ceil(bytes / chunk.length) }, () => new Uint8Array(chunk.length));
+  for (const part of parts) for (let at = 0; at < part.length; at += 4096) part[at] = 1;
+  return (parts.length * chunk.length) / 1e6 / (performance.now() - start);
 }
 
 const chunk = new Uint8Array(1 << 26);

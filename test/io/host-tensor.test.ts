@@ -40,6 +40,16 @@ describe('widening', () => {
     expect(Array.from(toFloat32(narrow))).toEqual([1, 1, 1 + 2 ** -6, -3.5, Number.POSITIVE_INFINITY, Number.NaN]);
   });
 
+  test('half precisions widen into memory that is given, if it is large enough', () => {
+    const into = new Float32Array(4).fill(7);
+    const halves = (dtype: 'bfloat16' | 'float16', words: number[]) =>
+      hostTensor(dtype, [words.length], Uint16Array.from(words));
+    expect(Array.from(toFloat32(halves('bfloat16', [0x3f80, 0xc000]), into))).toEqual([1, -2]);
+    expect(Array.from(into)).toEqual([1, -2, 7, 7]);
+    expect(toFloat32(halves('float16', [0x3c00, 0x4000, 0]), into).buffer).toBe(into.buffer);
+    expect(toFloat32(halves('float16', [0, 0, 0, 0, 0x3c00]), into)[4]).toBe(1);
+  });
+
   test('every half-precision value survives widening and narrowing, neighbours round to even', () => {
     const patterns = Uint16Array.from({ length: 0x7c01 }, (_, i) => i);
     const values = toFloat32(hostTensor('float16', [patterns.length], patterns));

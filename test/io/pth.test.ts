@@ -43,6 +43,18 @@ describe('views of a storage', () => {
     expect([dtype, shape, Array.from(data as Float32Array)]).toEqual(['float32', view.shape, values]);
   });
 
+  test('entries that reuse memory hold the same values', async () => {
+    const views = { whole: { shape: [6], stride: [1] }, end: { offset: 4, shape: [2], stride: [1] } };
+    const tensors = Object.entries(views).map(([name, view]) => [name, tensor('0', 6, view)] as const);
+    const file = await save(archive(pickled(dictionary(Object.fromEntries(tensors)), six)));
+    const seen: number[][] = [];
+    for await (const [, { data }] of file.entries({ reuse: true })) seen.push(Array.from(data as Float32Array));
+    expect(seen).toEqual([
+      [0, 1, 2, 3, 4, 5],
+      [4, 5],
+    ]);
+  });
+
   test.each([
     ['beyond the storage', { offset: 4, shape: [3], stride: [1] }, /does not fit its storage of 6 elements/],
     ['backwards', { offset: 5, shape: [3], stride: [-1] }, /makes no sense/],

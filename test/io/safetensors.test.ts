@@ -93,6 +93,70 @@ function bytes({ data }: HostTensor): Uint8Array {
   return new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer);
 }
 
+describe('mapped tensors', () => {
+  test('hold the same bits as read ones, wherever they lie in the file', async () => {
+    const path = join(folder, 'mapped.safetensors');
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyTensor, { maxLength: 6 }), async (tensors) => {
+        await writeSafetensors(
+          path,
+          tensors.map((tensor, i) => [String(i), tensor] as const),
+        );
+        const file = await openSafetensors(path);
+        for (const name of file.names()) expect(file.map(name)).toEqual(await file.read(name));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('are read where their place in the file is not aligned', async () => {
+    const path = join(folder, 'odd.safetensors');
+    const header = JSON.stringify({
+      byte: { dtype: 'U8', shape: [1], data_offsets: [0, 1] },
+      float: { dtype: 'F32', shape: [1], data_offsets: [1, 5] },
+    });
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    const float = Buffer.alloc(4);
+    float.writeFloatLE(0.5);
+    await writeFile(path, Buffer.concat([length, Buffer.from(header), Buffer.of(7), float]));
+    const file = await openSafetensors(path);
+    expect([...file.map('byte').data, ...file.map('float').data]).toEqual([7, 0.5]);
+  });
+
+  test('may be written to, and the file stays as it is', async () => {
+    const path = join(folder, 'private.safetensors');
+    await writeSafetensors(path, [['a', hostTensor('float32', [2], Float32Array.of(1, 2))]]);
+    const file = await openSafetensors(path);
+    file.map('a').data[0] = 9;
+    expect(Array.from((await file.read('a')).data as Float32Array)).toEqual([1, 2]);
+  });
+
+  test('outlive the file they came from', async () => {
+    const path = join(folder, 'gone.safetensors');
+    await writeSafetensors(path, [['a', hostTensor('int32', [3], Int32Array.of(1, 2, 3))]]);
+    const tensor = (await openSafetensors(path)).map('a');
+    await rm(path);
+    expect(Array.from(tensor.data as Int32Array)).toEqual([1, 2, 3]);
+  });
+});
+
+test('entries that reuse memory hold one tensor after the other', async () => {
+  const path = join(folder, 'reused.safetensors');
+  await writeSafetensors(path, [
+    ['a', hostTensor('float32', [2], Float32Array.of(1, 2))],
+    ['b', hostTensor('float32', [1], Float32Array.of(3))],
+  ]);
+  const seen: number[][] = [];
+  const buffers = new Set<ArrayBufferLike>();
+  for await (const [, { data }] of (await openSafetensors(path)).entries({ reuse: true })) {
+    seen.push(Array.from(data as Float32Array));
+    buffers.add(data.buffer);
+  }
+  expect(seen).toEqual([[1, 2], [3]]);
+  expect(buffers.size).toBe(1);
+});
+
 test('data of every tensor starts at a multiple of its element size', async () => {
   const path = join(folder, 'aligned.safetensors');
   await writeSafetensors(path, [
@@ -137,4 +201,5 @@ test('a file cut after it was opened is refused', async () => {
   const file = await openSafetensors(path);
   await writeFile(path, Buffer.alloc(20));
   await expect(file.read('a')).rejects.toThrow('has it been cut');
+  expect(() => file.map('a')).toThrow('has it been cut');
 });

@@ -1,13 +1,15 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
-import { type HostTensor, hostTensor, toBfloat16, toFloat32 } from '../../io/index.ts';
+import { bytesOf, type HostTensor, hostTensor, toBfloat16, toFloat32 } from '../../io/index.ts';
 import { checkShapes, type Shapes } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
+import { copiesUploads } from '../load.ts';
 import { loadWan, swappedWan, type WanConfig, type WanPreset, type WanWeights, wanShapes } from '../wan/index.ts';
 import { type RecognisedWan, readJson, recogniseWan } from './recognise.ts';
 
 /**
  * Where the weights of the transformer's blocks are between passes: on the engine in float32, in host memory as the
- * file has them, in host memory in bfloat16, or in the file alone.
+ * file has them (a safetensors file is mapped, so the system may drop what it can read again), in host memory in
+ * bfloat16, or in the file alone.
  */
 export type BlockPlace = 'resident' | 'host' | 'host-bfloat16' | 'file';
 
@@ -72,22 +74,37 @@ async function loadBlocks(
   { config, places }: RecognisedWan,
   blocks: BlockPlace,
 ): Promise<OpenedTransformer['weights']> {
-  if (blocks === 'resident') return loadWan(config, file.entries(), { trainable: false });
+  if (blocks === 'resident') {
+    return loadWan(config, file.entries({ reuse: copiesUploads() }), { trainable: false });
+  }
   if (blocks === 'file') {
-    const { readSync } = file;
-    if (readSync !== undefined) return swappedWan(config, { read: (name) => readSync(places.get(name)!) });
+    const { map } = file;
+    if (map !== undefined) return swappedWan(config, { read: (name) => map(places.get(name)!) });
     throw new RangeError(`blocks: "file" wants a safetensors file, received ${file.path}; use "host"`);
   }
   const held = new Map<string, HostTensor>();
   for (const name of wanShapes(config).keys()) {
-    const read = await file.read(places.get(name)!);
-    held.set(name, blocks === 'host' ? read : narrowed(read));
+    held.set(name, await (blocks === 'host' ? inMemory : narrowed)(file, places.get(name)!));
   }
   return swappedWan(config, { read: (name) => held.get(name)! });
 }
 
+/** A tensor that has been read: into memory of its own, or in the pages that the system keeps of the file anyway. */
+async function inMemory(file: Checkpoint, name: string): Promise<HostTensor> {
+  if (file.map === undefined) return file.read(name);
+  const tensor = file.map(name);
+  touch(bytesOf(tensor));
+  return tensor;
+}
+
+/** Makes the system read the pages of mapped memory now. */
+function touch(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; at += 4096) Atomics.load(bytes, at); // a plain read may be optimised away
+}
+
 /** Half the bytes of float32; what is narrow already stays as it is. */
-function narrowed(tensor: HostTensor): HostTensor {
+async function narrowed(file: Checkpoint, name: string): Promise<HostTensor> {
+  const tensor = await file.read(name);
   if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return tensor;
   return hostTensor('bfloat16', tensor.shape, toBfloat16(toFloat32(tensor)));
 }

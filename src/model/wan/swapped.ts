@@ -28,7 +28,7 @@ export interface SwappedWan extends WanWeights {
  *
  * @throws Error from a pass inside of a gradient, which would need all blocks at once.
  * @example
- * const weights = swappedWan(config, { read: (name) => file.readSync(name) });
+ * const weights = swappedWan(config, { read: (name) => file.map(name) });
  * const velocity = wanForward(weights, config, { x, t: 937.5, context });
  */
 export function swappedWan(config: WanConfig, source: BlockSource): SwappedWan {

@@ -1,0 +1,15 @@
+import type { FileHandle } from 'node:fs/promises';
+
+/** One system call moves at most 2 GiB, so long ranges come in parts. */
+const part = 1 << 30;
+
+/** Reads a file from `begin` on into `bytes`; returns how many came, fewer than wanted where the file ends. */
+export async function fillBytes(file: FileHandle, bytes: Uint8Array, begin: number): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(part, bytes.length - done), begin + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
