@@ -18,20 +18,27 @@ const isWindows: boolean = process.platform === 'win32';
 /** A command and its arguments. */
 export type Invocation = readonly [command: string, ...args: string[]];
 
-/** What makes the environment: uv where it is there, venv and pip otherwise. Throws where there is neither. */
-export function environmentPlan(environment: string, isThere: (command: string) => boolean): Invocation[] {
+/**
+ * What makes an environment with `packages`, which may be options of pip: uv where it is there, venv and pip otherwise.
+ * Throws where there is neither.
+ */
+export function environmentPlan(
+  environment: string,
+  packages: readonly string[],
+  isThere: (command: string) => boolean = answers,
+): Invocation[] {
   const python = programIn(environment, 'python');
   if (isThere('uv')) {
     return [
       ['uv', 'venv', environment],
-      ['uv', 'pip', 'install', '--python', python, ...PACKAGES],
+      ['uv', 'pip', 'install', '--python', python, ...packages],
     ];
   }
   const system = ['python3', 'python'].find(isThere);
   if (!system) throw new Error(NO_PYTHON);
   return [
     [system, '-m', 'venv', environment],
-    [python, '-m', 'pip', 'install', '--quiet', ...PACKAGES],
+    [python, '-m', 'pip', 'install', '--quiet', ...packages],
   ];
 }
 
@@ -43,7 +50,7 @@ export async function runLab(
   const { folder, environment, args, say } = options;
   const jupyter = programIn(environment, 'jupyter-lab');
   if (!existsSync(jupyter)) {
-    const plan = environmentPlan(environment, answers);
+    const plan = environmentPlan(environment, PACKAGES);
     say(`making ${environment} with ${PACKAGES.join(', ')}: once, about a minute`);
     for (const [command, ...rest] of plan) runOrThrow(command, rest);
   }
@@ -57,7 +64,8 @@ export async function runLab(
   });
 }
 
-function programIn(environment: string, name: string): string {
+/** Where an environment has a program. */
+export function programIn(environment: string, name: string): string {
   return isWindows ? join(environment, 'Scripts', `${name}.exe`) : join(environment, 'bin', name);
 }
 

@@ -1,7 +1,7 @@
 /** The five sockets of a kernel (iopub, shell, control, stdin, heartbeat) with ordered, signed sending. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Publisher, Reply, Router } from 'zeromq';
+import { Reply, Router, XPublisher } from 'zeromq';
 import { createHeader, type Header, type Json, type Message, parse, Signer, serialize, WireError } from './wire.ts';
 
 /** Contents of the connection file that the client writes. */
@@ -18,6 +18,9 @@ export interface ConnectionInfo {
 }
 
 export type RouterName = 'shell' | 'control' | 'stdin';
+
+/** First byte of a message that asks for a topic, which follows it. */
+const SUBSCRIBES = 1;
 
 /** A reply's addressee: the request's identities and header. */
 export interface Request {
@@ -38,11 +41,11 @@ export class Channels {
   readonly session: string = randomUUID();
   readonly #signer: Signer;
   readonly #info: ConnectionInfo;
-  readonly #iopub = new Publisher({ sendHighWaterMark: 0 });
+  readonly #iopub = new XPublisher({ sendHighWaterMark: 0, verbosity: 'allSubs' });
   readonly #heartbeat = new Reply();
   readonly #routers: Record<RouterName, Router> = { shell: new Router(), control: new Router(), stdin: new Router() };
   /** Sends on one socket must not overlap: each waits for the one before. */
-  readonly #tails = new Map<Publisher | Router, Promise<void>>();
+  readonly #tails = new Map<XPublisher | Router, Promise<void>>();
 
   constructor(info: ConnectionInfo) {
     this.#info = info;
@@ -59,6 +62,7 @@ export class Channels {
       await this.#routers[name].bind(address(this.#info[`${name}_port`]));
     }
     void this.#echoHeartbeat();
+    void this.#welcome();
   }
 
   /** Messages of one router in order of arrival; invalid frames are dropped and told to `onInvalid`. */
@@ -97,13 +101,13 @@ export class Channels {
   }
 
   #send(
-    socket: Publisher | Router,
+    socket: XPublisher | Router,
     identities: Buffer[],
     type: string,
     content: Json,
-    parent: Header | undefined,
-    metadata: Json,
-    buffers: Uint8Array[],
+    parent?: Header,
+    metadata: Json = {},
+    buffers: Uint8Array[] = [],
   ): Promise<void> {
     const header = createHeader(this.session, type);
     const message = { identities, header, parent: (parent ?? {}) as Json, metadata, content, buffers };
@@ -120,5 +124,14 @@ export class Channels {
 
   async #echoHeartbeat(): Promise<void> {
     for await (const frames of this.#heartbeat) await this.#heartbeat.send(frames);
+  }
+
+  /** Tells each new subscriber that nothing will be missed from here on. Source: Jupyter enhancement proposal 65. */
+  async #welcome(): Promise<void> {
+    for await (const [frame] of this.#iopub) {
+      if (frame?.[0] !== SUBSCRIBES) continue;
+      const subscription = frame.subarray(1);
+      void this.#send(this.#iopub, [subscription], 'iopub_welcome', { subscription: subscription.toString() });
+    }
   }
 }

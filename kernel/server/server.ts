@@ -140,7 +140,8 @@ export class Server {
       const content = await handler(request, channel);
       if (content) await this.#channels.reply(channel, request, replyType, content);
     } catch (error) {
-      const { name, message } = error as Error;
+      const { name, message, stack } = error as Error;
+      process.stderr.write(`kernel: ${type} failed: ${stack ?? message}\n`);
       const content = { status: 'error', ename: name, evalue: message, traceback: [] };
       if (replyType !== type) await this.#channels.reply(channel, request, replyType, content);
     }

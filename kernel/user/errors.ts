@@ -7,7 +7,8 @@ import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
 /** Columns that the executor's wrapper takes on the first line of synchronous and asynchronous cells. */
 const SYNC_PREFIX = '(function(exports, require) { '.length;
 const ASYNC_PREFIX = '(async function(exports, require) { '.length;
-const HIDDEN_FRAME = /tslab\/dist\/|node:vm|node:internal|node:async_hooks|[\\/]kernel[\\/]user[\\/]|__tslab__/;
+const HIDDEN_FRAME =
+  /tslab\/dist\/|node:vm|node:internal|node:async_hooks|[\\/]kernel[\\/]user[\\/]|dist[\\/]kernel[\\/]main\.js|__tslab__/;
 const NOISE_LINE = /^evalmachine|^\s*\^+\s*$|^\s+at (async )?(cell-\d+|expression)\.ts$/;
 /** Places that the server has mapped already (see server/guard.ts). */
 const MAPPED_POSITION = /((?:cell-\d+|expression)\.ts)#/g;

@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: ['test/kernel/python.ts'],
     setupFiles: ['test/config/setup.ts'],
     reporters: ['default', './test/config/reporter.ts'],
     testTimeout: 60_000,

@@ -2,18 +2,17 @@
  * The notebooks under Jupyter's own tools, nbclient and nbconvert, where a Python has them. They run with few prompts
  * and steps; REWARD_FORCING_NOTEBOOKS=whole runs them as they are, for minutes each.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { installKernel } from '../../kernel/install.ts';
 import { readNotebook, writeNotebookText } from '../../kernel/notebook/document.ts';
 import { injectParameters, type ParameterValue } from '../../kernel/notebook/parameters.ts';
+import { findPython, runPython } from './python.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const script = join(root, 'test', 'kernel', 'python', 'notebooks.py');
 const files = readdirSync(join(root, 'notebooks')).filter((name) => name.endsWith('.ipynb'));
 const isWhole = process.env['REWARD_FORCING_NOTEBOOKS'] === 'whole';
 
@@ -27,15 +26,9 @@ const SMALL: Readonly<Record<string, Record<string, ParameterValue>>> = {
   '60-reward-forcing.ipynb': { prompts: 3, phase1Steps: 2, phase2Steps: 2, batch: 2, trajectories: 4 },
 };
 
-const jupyterLab = process.env['REWARD_FORCING_JUPYTERLAB'];
-const python = [
-  process.env['REWARD_FORCING_PYTHON'],
-  jupyterLab && join(dirname(jupyterLab), 'python'),
-  join(root, '.venv', 'bin', 'python'),
-].find((path) => path && existsSync(path) && spawnSync(path, ['-c', 'import nbclient, nbconvert']).status === 0);
-const why = python ? '' : ' (skipped: no Python with nbclient and nbconvert; name one in REWARD_FORCING_PYTHON)';
+const { python, why } = findPython('nbclient, nbconvert');
 
-describe.skipIf(!python)(`nbclient and nbconvert${why}`, () => {
+describe.skipIf(!python)(`nbclient and nbconvert${why ? ` (skipped: ${why})` : ''}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'nbclient-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   if (python) installKernel(join(root, 'dist', 'kernel', 'main.js'), { prefix: folder });
@@ -49,7 +42,7 @@ describe.skipIf(!python)(`nbclient and nbconvert${why}`, () => {
         ...(name.startsWith('00') && { out: join(folder, 'out') }),
       };
       writeFileSync(file, writeNotebookText(injectParameters(readNotebook(join(root, 'notebooks', name)), parameters)));
-      const { code, said } = await execute(file);
+      const { code, said } = await runPython(python!, 'notebooks.py', ['reward-forcing', file], folder);
       expect(code, said).toBe(0);
       const outputs = readNotebook(file).cells.flatMap((cell) => cell.outputs ?? []);
       expect(outputs.map(({ output_type: type }) => type)).not.toContain('error');
@@ -62,16 +55,4 @@ describe.skipIf(!python)(`nbclient and nbconvert${why}`, () => {
     },
     isWhole ? 1_800_000 : 600_000,
   );
-
-  function execute(file: string): Promise<{ code: number | null; said: string }> {
-    const env = { ...process.env, JUPYTER_PATH: join(folder, 'share', 'jupyter'), PYTHONDONTWRITEBYTECODE: '1' };
-    const child = spawn(python!, [script, 'reward-forcing', file], { env });
-    let said = '';
-    const hear = (chunk: Buffer): void => {
-      said += chunk.toString();
-    };
-    child.stdout.on('data', hear);
-    child.stderr.on('data', hear);
-    return new Promise((resolve) => child.on('exit', (code) => resolve({ code, said })));
-  }
 });

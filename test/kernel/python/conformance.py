@@ -10,8 +10,16 @@ jupyter_kernel_test.TIMEOUT = 15
 PNG = 'Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64")'
 
 
+KERNEL_NAME = sys.argv[1] if len(sys.argv) > 1 else "reward-forcing"
+
+
+class Welcome(jupyter_kernel_test.IopubWelcomeTests):
+    kernel_name = KERNEL_NAME
+    support_iopub_welcome = True
+
+
 class Conformance(jupyter_kernel_test.KernelTests):
-    kernel_name = sys.argv[1] if len(sys.argv) > 1 else "reward-forcing"
+    kernel_name = KERNEL_NAME
     language_name = "typescript"
     file_extension = ".ts"
     code_hello_world = 'console.log("hello, world")'
