@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import sharp from 'sharp';
 import { type Clip, createClip } from './clip.ts';
 import { FfmpegError, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
+import { animationTiming } from './webp-timing.ts';
 
 /** What of a video is read. */
 export interface ReadVideoOptions {
@@ -28,28 +29,32 @@ export async function readVideo(path: string, options: ReadVideoOptions = {}): P
   const ffmpeg = await findFfmpeg();
   if (!ffmpeg) {
     throw new FfmpegError(
-      `reading ${path} needs ffmpeg, and none was found in FFMPEG_BIN, ffmpeg-static or PATH: install one ` +
-        '(`apt install ffmpeg`, `brew install ffmpeg`), or convert the file to animated WebP',
+      `reading ${path} needs ffmpeg, and none was found in FFMPEG_BIN, ffmpeg-static, PATH or @ffmpeg-installer/ffmpeg: install one ` +
+        '(`apt install ffmpeg`, `brew install ffmpeg`, `npm install @ffmpeg-installer/ffmpeg`), or convert the file to animated WebP',
     );
   }
   const limit = Number.isFinite(maxFrames) ? ['-frames:v', String(Math.floor(maxFrames))] : [];
   const resample = fps === undefined ? ['-vsync', '0'] : ['-r', String(fps)];
   const args = ['-i', path, '-map', '0:v:0', ...limit, ...resample, '-f', 'image2pipe', '-c:v', 'ppm', 'pipe:1'];
-  const { output, messages } = await runFfmpeg(ffmpeg, args);
+  const { output, messages } = await runFfmpeg(ffmpeg.path, args);
   const listed = /, ([\d.]+) fps/.exec(messages)?.[1];
   return clipOfPpm(output, fps ?? Number(listed ?? 25));
 }
 
 async function readAnimation(path: string, maxFrames: number): Promise<Clip> {
-  const { pages = 1, delay = [100] } = await sharp(path).metadata();
-  const frames = Math.min(pages, Math.floor(maxFrames));
-  const { data, info } = await sharp(path, { pages: frames })
+  const { pageOfFrame, fps } = animationTiming(await sharp(path).metadata(), Math.floor(maxFrames));
+  const pages = pageOfFrame.at(-1)! + 1;
+  const { data, info } = await sharp(path, { pages })
     .toColourspace('srgb')
     .removeAlpha()
     .raw()
     .toBuffer({ resolveWithObject: true });
-  const values = Float32Array.from(data, (byte) => byte / 255);
-  return createClip(values, { frames, height: info.height / frames, width: info.width, fps: 1000 / (delay[0] || 100) });
+  const size = data.length / pages;
+  const values = new Float32Array(pageOfFrame.length * size);
+  for (const [frame, page] of pageOfFrame.entries()) {
+    for (let i = 0; i < size; i++) values[frame * size + i] = data[page * size + i]! / 255;
+  }
+  return createClip(values, { frames: pageOfFrame.length, height: info.height / pages, width: info.width, fps });
 }
 
 /** Binary PPM pictures one after the other: "P6", width, height, 255, then the pixels. */
