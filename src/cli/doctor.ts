@@ -89,13 +89,14 @@ async function video(): Promise<Finding> {
   } catch (error) {
     return { what: 'video', state: 'failed', detail: (error as Error).message };
   }
-  if (encoder.kind === 'ffmpeg') return { what: 'video', state: 'ok', detail: `ffmpeg at ${encoder.path}` };
+  if (encoder.kind === 'ffmpeg')
+    return { what: 'video', state: 'ok', detail: `ffmpeg at ${encoder.path} (${encoder.from})` };
   const detail = 'no ffmpeg: clips are written as animated WebP';
   return {
     what: 'video',
     state: 'missing',
     detail,
-    fix: 'npm rebuild ffmpeg-static --ignore-scripts=false, or set FFMPEG_BIN',
+    fix: 'npm install @ffmpeg-installer/ffmpeg, or set FFMPEG_BIN',
   };
 }
 

@@ -4,35 +4,54 @@ import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 
 /** A run of ffmpeg that failed, with the end of what it said. */
 export class FfmpegError extends Error {
   override readonly name: string = 'FfmpegError';
 }
 
+/** A program, and what it was found by. */
+export interface Ffmpeg {
+  path: string;
+  from: 'FFMPEG_BIN' | 'ffmpeg-static' | 'PATH' | '@ffmpeg-installer/ffmpeg';
+}
+
 /**
- * Path of an ffmpeg: FFMPEG_BIN, else the binary of ffmpeg-static if its install script ran, else the first on PATH;
- * null where there is none.
+ * An ffmpeg: FFMPEG_BIN, else the binary of ffmpeg-static if its install script ran, else the first on PATH, else the
+ * one that `@ffmpeg-installer/ffmpeg` carries where that package is installed; null where there is none. Packages are
+ * looked up from `folders`.
  *
  * @throws FfmpegError if FFMPEG_BIN names no program.
  */
-export async function findFfmpeg(environment: NodeJS.ProcessEnv = process.env): Promise<string | null> {
+export async function findFfmpeg(
+  environment: NodeJS.ProcessEnv = process.env,
+  folders: readonly string[] = [dirname(fileURLToPath(import.meta.url)), process.cwd()],
+): Promise<Ffmpeg | null> {
   const { FFMPEG_BIN: named, PATH: path = '' } = environment;
   if (named) {
-    if (await isProgram(named)) return named;
+    if (await isProgram(named)) return { path: named, from: 'FFMPEG_BIN' };
     throw new FfmpegError(`FFMPEG_BIN is "${named}", which is no program: set it to an ffmpeg, or unset it`);
   }
-  const name = process.platform === 'win32' ? 'ffmpeg.exe' : 'ffmpeg';
   const places = path.split(delimiter).filter((folder) => folder !== '');
-  const candidates = [...bundledFolder(), ...places].map((folder) => join(folder, name));
-  for (const candidate of candidates) if (await isProgram(candidate)) return candidate;
+  const binaries = `@ffmpeg-installer/${process.platform}-${process.arch}`;
+  const candidates = [
+    ...folderOf('ffmpeg-static', folders).map((folder) => ({ folder, from: 'ffmpeg-static' }) as const),
+    ...places.map((folder) => ({ folder, from: 'PATH' }) as const),
+    ...folderOf(binaries, folders).map((folder) => ({ folder, from: '@ffmpeg-installer/ffmpeg' }) as const),
+  ];
+  const name = process.platform === 'win32' ? 'ffmpeg.exe' : 'ffmpeg';
+  for (const { folder, from } of candidates) {
+    const program = join(folder, name);
+    if (await isProgram(program)) return { path: program, from };
+  }
   return null;
 }
 
-/** Where ffmpeg-static puts its binary; the package itself is not run, as it would read the environment once for all. */
-function bundledFolder(): string[] {
+/** The folder of an installed package, which holds its binary; the package itself is not run. */
+function folderOf(name: string, folders: readonly string[]): string[] {
   try {
-    return [dirname(createRequire(import.meta.url).resolve('ffmpeg-static/package.json'))];
+    return [dirname(createRequire(import.meta.url).resolve(`${name}/package.json`, { paths: [...folders] }))];
   } catch {
     return [];
   }

@@ -6,7 +6,8 @@ import { writeAtomic } from './atomic.ts';
 import type { Clip } from './clip.ts';
 import { enlargement, frameImage, type RgbImage } from './image.ts';
 import type { Provenance } from './image-text.ts';
-import { FfmpegError, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
+import { type Ffmpeg, FfmpegError, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
+import { frameDelay, timingNote } from './webp-timing.ts';
 
 /** Codecs that clips are written with. */
 export type VideoCodec = 'h264' | 'webp';
@@ -26,6 +27,8 @@ export interface VideoOptions {
 export interface EncodedVideo {
   bytes: Uint8Array;
   codec: VideoCodec;
+  /** What encoded it: sharp, or an ffmpeg with the place where it was found. */
+  encoder: 'sharp' | `ffmpeg (${Ffmpeg['from']})`;
   mime: 'video/mp4' | 'image/webp';
   height: number;
   width: number;
@@ -34,9 +37,9 @@ export interface EncodedVideo {
 }
 
 /** What encodes clips on this machine: an ffmpeg, or the built-in animated WebP. */
-export async function resolveEncoder(): Promise<{ kind: 'ffmpeg'; path: string } | { kind: 'webp' }> {
-  const path = await findFfmpeg();
-  return path === null ? { kind: 'webp' } : { kind: 'ffmpeg', path };
+export async function resolveEncoder(): Promise<({ kind: 'ffmpeg' } & Ffmpeg) | { kind: 'webp' }> {
+  const ffmpeg = await findFfmpeg();
+  return ffmpeg === null ? { kind: 'webp' } : { kind: 'ffmpeg', ...ffmpeg };
 }
 
 /**
@@ -49,14 +52,14 @@ export async function encodeVideo(clip: Clip, options: VideoOptions = {}): Promi
   if (!Number.isInteger(enlarge) || enlarge < 1) {
     throw new RangeError(`enlarge: wanted a whole factor >= 1, received ${enlarge}`);
   }
-  const job: Job = { clip, enlarge, quality, comment: JSON.stringify(provenance) };
+  const job: Job = { clip, enlarge, quality, provenance };
   if (codec === 'webp') return encodeWebp(job);
   const ffmpeg = await findFfmpeg();
   if (codec === 'h264') {
     if (ffmpeg) return encodeH264(job, ffmpeg);
     throw new FfmpegError(
-      'H.264 needs ffmpeg, and none was found in FFMPEG_BIN, ffmpeg-static or PATH: install one ' +
-        '(`apt install ffmpeg`, `brew install ffmpeg`, `npm rebuild ffmpeg-static --ignore-scripts=false`), or use codec "webp"',
+      'H.264 needs ffmpeg, and none was found in FFMPEG_BIN, ffmpeg-static, PATH or @ffmpeg-installer/ffmpeg: install one ' +
+        '(`apt install ffmpeg`, `brew install ffmpeg`, `npm install @ffmpeg-installer/ffmpeg`), or use codec "webp"',
     );
   }
   if (!ffmpeg) return encodeWebp(job);
@@ -70,10 +73,10 @@ interface Job {
   clip: Clip;
   enlarge: number;
   quality: number;
-  comment: string;
+  provenance: Provenance;
 }
 
-async function encodeH264({ clip, enlarge, quality, comment }: Job, ffmpeg: string): Promise<EncodedVideo> {
+async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: Ffmpeg): Promise<EncodedVideo> {
   const { frames, fps } = clip;
   const { height, width } = even(frameImage(clip, 0, enlarge));
   const folder = await mkdtemp(join(tmpdir(), 'clip-'));
@@ -94,9 +97,10 @@ async function encodeH264({ clip, enlarge, quality, comment }: Job, ffmpeg: stri
     const colour = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-pix_fmt', 'yuv420p'];
     const filter = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv'];
     const rate = ['-c:v', 'libx264', '-crf', String(Math.round(38 - 0.25 * quality)), '-an'];
-    const about = ['-metadata', `comment=${comment}`, '-movflags', '+faststart', path];
-    await runFfmpeg(ffmpeg, [...input, ...filter, ...rate, ...colour, ...about], pixels(clip, enlarge));
-    return { bytes: await readFile(path), codec: 'h264', mime: 'video/mp4', height, width, frames, fps };
+    const about = ['-metadata', `comment=${JSON.stringify(provenance)}`, '-movflags', '+faststart', path];
+    await runFfmpeg(ffmpeg.path, [...input, ...filter, ...rate, ...colour, ...about], pixels(clip, enlarge));
+    const encoder = `ffmpeg (${ffmpeg.from})` as const;
+    return { bytes: await readFile(path), codec: 'h264', encoder, mime: 'video/mp4', height, width, frames, fps };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -120,16 +124,24 @@ function even(image: RgbImage): RgbImage {
   return { data, height, width };
 }
 
-async function encodeWebp({ clip, enlarge, quality, comment }: Job): Promise<EncodedVideo> {
+async function encodeWebp({ clip, enlarge, quality, provenance }: Job): Promise<EncodedVideo> {
   const { frames, fps } = clip;
   const images = Array.from({ length: frames }, (_, index) => frameImage(clip, index, enlarge));
   const { height, width } = images[0]!;
   const raw = { width, height: height * frames, channels: 3 as const, pageHeight: height };
   const bytes = await sharp(Buffer.concat(images.map(({ data }) => data)), { raw })
-    .webp({ quality, lossless: enlarge > 1, loop: 0, delay: Array<number>(frames).fill(Math.round(1000 / fps)) })
-    .withExif({ IFD0: { ImageDescription: comment } })
+    .webp({ quality, lossless: enlarge > 1, loop: 0, delay: Array<number>(frames).fill(frameDelay(fps)) })
+    .withExif({ IFD0: { ImageDescription: plainJson({ ...provenance, ...timingNote(clip) }) } })
     .toBuffer();
-  return { bytes, codec: 'webp', mime: 'image/webp', height, width, frames, fps };
+  return { bytes, codec: 'webp', encoder: 'sharp', mime: 'image/webp', height, width, frames, fps };
+}
+
+/** JSON without characters beyond ASCII, which is all that EXIF has. */
+function plainJson(value: object): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Writes a clip as its extension says, .mp4 (H.264) or .webp; returns what was written. */

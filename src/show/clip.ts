@@ -1,4 +1,6 @@
+import sharp from 'sharp';
 import type { Clip } from '../io/clip.ts';
+import { enlargement, frameImage } from '../io/image.ts';
 import type { Provenance } from '../io/image-text.ts';
 import { encodeVideo, type VideoCodec } from '../io/video.ts';
 import { dataUri, escapeText, type Figure, figure } from './figure.ts';
@@ -61,8 +63,15 @@ async function player(
   const play = autoplay ? 'autoplay muted loop playsinline controls' : 'muted loop playsinline controls';
   const isVideo = video.mime === 'video/mp4';
   const body = isVideo
-    ? `<video src="${uri}" ${size} ${play}></video>`
+    ? `<video src="${uri}" poster="${await poster(source, enlarge)}" ${size} ${play}></video>`
     : `<img src="${uri}" ${size} alt="${escapeText(name || 'animated clip')}">`;
   const caption = name ? `<figcaption style="margin-top:4px;font-size:13px">${escapeText(name)}</figcaption>` : '';
-  return `<figure style="margin:0;max-width:${video.width}px" data-codec="${video.codec}">${body}${caption}</figure>`;
+  return `<figure style="margin:0;max-width:${video.width}px" data-codec="${video.codec}" data-encoder="${video.encoder}">${body}${caption}</figure>`;
+}
+
+/** The first frame, for the time before the video plays and for where it cannot. */
+async function poster(clip: Clip, enlarge: number = enlargement(clip)): Promise<string> {
+  const { data, height, width } = frameImage(clip, 0, enlarge);
+  const picture = sharp(data, { raw: { width, height, channels: 3 } });
+  return dataUri(await picture.webp({ quality: 85 }).toBuffer(), 'image/webp');
 }

@@ -1,11 +1,14 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
+import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createClip } from '../../src/io/clip.ts';
+import { type Clip, createClip } from '../../src/io/clip.ts';
+import { readImage } from '../../src/io/image.ts';
 import { encodeVideo, resolveEncoder, writeVideo } from '../../src/io/video.ts';
 import { findFfmpeg, runFfmpeg } from '../../src/io/video-ffmpeg.ts';
 import { readVideo } from '../../src/io/video-read.ts';
+import * as show from '../../src/show/index.ts';
 import { movingDisc } from './clips.ts';
 
 let folder: string;
@@ -25,7 +28,15 @@ async function pretend(script: string, name: string = 'ffmpeg'): Promise<string>
   return path;
 }
 
-/** No ffmpeg anywhere: an empty PATH. A binary of ffmpeg-static would still be found. */
+/** A package with an ffmpeg in it, installed in the folder. */
+async function install(name: string): Promise<string> {
+  const home = join(folder, 'node_modules', name);
+  await mkdir(home, { recursive: true });
+  await writeFile(join(home, 'package.json'), JSON.stringify({ name }));
+  return pretend('exit 0', join('node_modules', name, 'ffmpeg'));
+}
+
+/** No ffmpeg anywhere: an empty PATH. A binary of an installed package would still be found. */
 function withoutFfmpeg(): void {
   vi.stubEnv('FFMPEG_BIN', '');
   vi.stubEnv('PATH', '');
@@ -55,9 +66,47 @@ describe('animated WebP', () => {
     }
   });
 
+  /** A clip of one value a frame, each a level of 8 bits. */
+  function flat(levels: readonly number[], fps: number): Clip {
+    const data = Float32Array.from({ length: levels.length * 8 * 6 * 3 }, (_, i) => levels[Math.floor(i / 144)]! / 255);
+    return createClip(data, { frames: levels.length, height: 8, width: 6, fps });
+  }
+
+  test.each([
+    ['different frames', [0, 50, 100, 150], 8],
+    ['repeated frames', [0, 0, 90, 90, 90, 0, 7], 16],
+    ['each frame twice', [10, 10, 20, 20, 30, 30], 24],
+    ['a clip that stands still', [80, 80, 80, 80, 80], 12.5],
+    ['a long stop', [1, ...Array<number>(80).fill(200)], 16],
+    ['one frame', [33], 16],
+  ])('%s come back, frame by frame and bit by bit', async (_, levels, fps) => {
+    const path = join(folder, 'a.webp');
+    const source = flat(levels, fps);
+    await writeVideo(path, source, { enlarge: 2, provenance: { prompt: '数字 "clip"', frames: '99' } });
+    const read = await readVideo(path);
+    expect([read.frames, read.height, read.width, read.fps]).toEqual([levels.length, 16, 12, fps]);
+    const corners = levels.map((_level, frame) => Math.round(read.data[frame * 16 * 12 * 3]! * 255));
+    expect(corners).toEqual(levels);
+  });
+
+  test('of other origin are read at the rate of their shortest frame', async () => {
+    const path = join(folder, 'a.gif');
+    const raw = { width: 4, height: 12, channels: 3 as const, pageHeight: 4 };
+    const pixels = Buffer.concat([0, 128, 255].map((level) => Buffer.alloc(48, level)));
+    await sharp(pixels, { raw })
+      .gif({ delay: [50, 150, 100] })
+      .toFile(path);
+    const read = await readVideo(path);
+    expect([read.frames, read.fps]).toEqual([6, 20]);
+    const greys = Array.from({ length: 6 }, (_, frame) => Math.round(read.data[frame * 48]! * 255));
+    expect(greys).toEqual([0, 128, 128, 128, 255, 255]);
+  });
+
   test('reads no more frames than wanted', async () => {
     const path = join(folder, 'a.webp');
     await writeVideo(path, clip);
+    expect((await readVideo(path, { maxFrames: 2 })).frames).toBe(2);
+    await writeVideo(path, flat([9, 9, 9], 8));
     expect((await readVideo(path, { maxFrames: 2 })).frames).toBe(2);
   });
 });
@@ -96,8 +145,27 @@ if (ffmpeg) {
     });
 
     test('auto takes it', async () => {
-      expect((await encodeVideo(clip)).codec).toBe('h264');
-      expect(await resolveEncoder()).toEqual({ kind: 'ffmpeg', path: ffmpeg });
+      expect(await encodeVideo(clip)).toMatchObject({ codec: 'h264', encoder: `ffmpeg (${ffmpeg.from})` });
+      expect(await resolveEncoder()).toEqual({ kind: 'ffmpeg', ...ffmpeg });
+    });
+
+    test('the file says where it comes from', async () => {
+      const path = join(folder, 'a.mp4');
+      await writeVideo(path, clip, { provenance: { seed: '7', prompt: 'a = b; "c"' } });
+      const { output } = await runFfmpeg(ffmpeg.path, ['-i', path, '-f', 'ffmetadata', 'pipe:1']);
+      const [, comment = ''] = /^comment=(.*)$/m.exec(output.toString()) ?? [];
+      expect(JSON.parse(comment.replace(/\\([=;#\\])/g, '$1'))).toEqual({ seed: '7', prompt: 'a = b; "c"' });
+    });
+
+    test('a figure of it has the first frame as its poster', async () => {
+      const html = await show.clip({ disc: clip }).toHtml();
+      const [, poster = ''] = /<video [^>]*poster="data:image\/webp;base64,([^"]+)"/.exec(html) ?? [];
+      const { data, width } = await readImage(Buffer.from(poster, 'base64'));
+      expect(width / clip.width).toBe(Math.floor(256 / 24));
+      expect(data.slice(0, 3)).toBeAllClose(
+        clip.data.slice(0, 3).map((value) => 255 * value),
+        { atol: 4 },
+      );
     });
 
     test('a file that is no video is refused with ffmpeg’s reason', async () => {
@@ -110,15 +178,24 @@ if (ffmpeg) {
 describe('finding ffmpeg', () => {
   test('FFMPEG_BIN comes first, and must be a program', async () => {
     const path = await pretend('exit 0', 'mine');
-    expect(await findFfmpeg({ FFMPEG_BIN: path, PATH: '' })).toBe(path);
+    expect(await findFfmpeg({ FFMPEG_BIN: path, PATH: '' })).toEqual({ path, from: 'FFMPEG_BIN' });
     await expect(findFfmpeg({ FFMPEG_BIN: '/nowhere/ffmpeg' })).rejects.toThrow('FFMPEG_BIN is "/nowhere/ffmpeg"');
   });
 
-  test('PATH is searched in order', async () => {
-    const path = await pretend('exit 0');
+  test('then ffmpeg-static, PATH in its order, and @ffmpeg-installer/ffmpeg', async () => {
+    const carried = await install(`@ffmpeg-installer/${process.platform}-${process.arch}`);
     await mkdir(join(folder, 'empty'));
-    const found = await findFfmpeg({ PATH: `${join(folder, 'empty')}:${folder}` });
-    expect(found === path || found?.includes('ffmpeg-static')).toBe(true);
+    expect(await findFfmpeg({ PATH: join(folder, 'empty') }, [folder])).toEqual({
+      path: carried,
+      from: '@ffmpeg-installer/ffmpeg',
+    });
+    const path = await pretend('exit 0');
+    const search = { PATH: `${join(folder, 'empty')}${delimiter}${folder}` };
+    expect(await findFfmpeg(search, [folder])).toEqual({ path, from: 'PATH' });
+    const fetched = await install('ffmpeg-static');
+    expect(await findFfmpeg(search, [folder])).toEqual({ path: fetched, from: 'ffmpeg-static' });
+    await chmod(fetched, 0o644);
+    expect(await findFfmpeg(search, [folder])).toEqual({ path, from: 'PATH' });
   });
 
   test('without one clips are WebP, and H.264 names the ways to get it', async () => {
