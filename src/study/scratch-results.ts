@@ -59,8 +59,7 @@ export async function compareAll(options: CompareAllOptions): Promise<ScratchRes
   const title = 'teacher, held-out prompts';
   const unseen: Entrant = { title, net: networks.teacher, kind: 'teacher' };
   measured[title] = await judged(options, networks, unseen, heldOut);
-  const real = Array.from({ length: REAL_DRAWS * set.seeds }, (_, i) => realClips(set.prompts, seed + i));
-  measured['real clips'] = await measure(real, set.prompts, networks);
+  measured['real clips'] = await judgedReal(options, networks, set);
   const outcomes = Object.fromEntries(Object.entries(measured).map(([name, all]) => [name, summarise(all, seed)]));
   const scored = Object.fromEntries(Object.entries(measured).map(([name, measures]) => [name, { measures }]));
   const differences = differencesOf(PAIRS, scored, seed);
@@ -133,6 +132,21 @@ async function judged(
   await mkdir(join(folder, 'evaluation'), { recursive: true });
   await writeAtomic(path, JSON.stringify(measures));
   return measures;
+}
+
+/** Measures of the data set itself for the same prompts. */
+function judgedReal(
+  { recipe, onProgress, signal }: CompareAllOptions,
+  networks: Networks,
+  { prompts, seeds }: PromptSet,
+): Promise<Measures> {
+  const clips = Array.from({ length: REAL_DRAWS * seeds }, (_, i) => realClips(prompts, recipe.seed + i));
+  const total = clips.length * prompts.length;
+  let done = 0;
+  return measure(clips, prompts, networks, () => {
+    signal?.throwIfAborted();
+    onProgress?.({ stage: 'compare: real clips', done: ++done, total, values: {} });
+  });
 }
 
 function checksums(networks: Networks, variants: Variants): Record<string, string> {
