@@ -1,4 +1,5 @@
 /** Writes small PyTorch files byte by byte, honest and dishonest ones. */
+import { crc32 } from 'node:zlib';
 
 /** Opcodes as byte strings. */
 export const op = {
@@ -36,11 +37,12 @@ export function tensor(
   key: string,
   elements: number,
   view: { offset?: number; shape: number[]; stride: number[] },
+  kind: 'FloatStorage' | 'BFloat16Storage' = 'FloatStorage',
 ): Buffer {
   const tuple = (...items: Buffer[]) => Buffer.concat([op.mark, ...items, op.tuple]);
   const storage = tuple(
     op.text('storage'),
-    op.global('torch', 'FloatStorage'),
+    op.global('torch', kind),
     op.text(key),
     op.text('cpu'),
     op.integer(elements),
@@ -62,8 +64,13 @@ export function tensor(
 
 /** A pickled dictionary of parts that are pickled already. */
 export function dictionary(entries: Record<string, Buffer>): Buffer {
+  return Buffer.concat([op.protocol, mapping(entries), op.stop]);
+}
+
+/** A dictionary inside of another. */
+export function mapping(entries: Record<string, Buffer>): Buffer {
   const items = Object.entries(entries).flatMap(([key, value]) => [op.text(key), value]);
-  return Buffer.concat([op.protocol, op.dict, op.mark, ...items, op.setItems, op.stop]);
+  return Buffer.concat([op.dict, op.mark, ...items, op.setItems]);
 }
 
 /** An archive of stored records; with `wide`, sizes and positions are written as in files beyond 4 GiB. */
@@ -74,8 +81,11 @@ export function archive(records: Record<string, Uint8Array>, { wide = false, met
   for (const [name, content] of Object.entries(records)) {
     const local = Buffer.alloc(30);
     local.writeUInt32LE(0x04034b50, 0);
+    local.writeUInt32LE(crc32(content), 14);
+    local.writeUInt32LE(content.length, 18);
+    local.writeUInt32LE(content.length, 22);
     local.writeUInt16LE(Buffer.byteLength(name), 26);
-    central.push(centralEntry(name, content.length, position, wide, method));
+    central.push(centralEntry(name, content, position, { wide, method }));
     parts.push(local, Buffer.from(name), Buffer.from(content));
     position += 30 + Buffer.byteLength(name) + content.length;
   }
@@ -84,10 +94,17 @@ export function archive(records: Record<string, Uint8Array>, { wide = false, met
   return Buffer.concat([...parts, directory, ...endRecords(position, directory.length, count, wide)]);
 }
 
-function centralEntry(name: string, size: number, header: number, wide: boolean, method: number): Buffer {
+function centralEntry(
+  name: string,
+  content: Uint8Array,
+  header: number,
+  { wide, method }: { wide: boolean; method: number },
+): Buffer {
   const entry = Buffer.alloc(46);
+  const size = content.length;
   entry.writeUInt32LE(0x02014b50, 0);
   entry.writeUInt16LE(method, 10);
+  entry.writeUInt32LE(crc32(content), 16);
   const extra = wide ? Buffer.alloc(28) : Buffer.alloc(0);
   [size, size, header].forEach((value, i) => {
     entry.writeUInt32LE(wide ? 0xffffffff : value, [20, 24, 42][i]!);
