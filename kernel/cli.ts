@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 /** Commands about the kernel: `kernel install`, `notebook run`, `lab`. The main command hands over to this one. */
-import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { installKernel } from './install.ts';
-import { runLab } from './lab.ts';
+import { runLab, splitFolder } from './lab.ts';
 import { type RunFlags, runNotebookFiles } from './notebook/command.ts';
 import { type ParameterValue, parseParameter } from './notebook/parameters.ts';
 
@@ -41,10 +40,11 @@ program
 program
   .command('lab')
   .description('start JupyterLab with the kernel, in a virtual environment of its own')
-  .argument('[folder]', 'where the notebooks are', existsSync('notebooks') ? 'notebooks' : '.')
+  .argument('[folder]', 'where the notebooks are (default: notebooks, or else here)')
+  .argument('[options...]', 'options of JupyterLab, such as --no-browser --port 9999')
   .option('--environment <folder>', 'the virtual environment', '.venv')
-  .allowExcessArguments()
-  .action(lab);
+  .allowUnknownOption()
+  .action((_folder, _options, flags: { environment: string }, command: Command) => lab(command.args, flags));
 
 try {
   await program.parseAsync();
@@ -53,9 +53,9 @@ try {
   process.exitCode = 1;
 }
 
-async function lab(folder: string, flags: { environment: string }, command: Command): Promise<void> {
-  const environment = resolve(flags.environment);
-  process.exitCode = await runLab(main, { folder, environment, args: command.args.slice(1), say });
+async function lab(given: readonly string[], flags: { environment: string }): Promise<void> {
+  const [folder, args] = splitFolder(given);
+  process.exitCode = await runLab(main, { folder, environment: resolve(flags.environment), args, say });
 }
 
 async function run(files: string[], flags: RunFlags): Promise<void> {

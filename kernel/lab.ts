@@ -42,6 +42,13 @@ export function environmentPlan(
   ];
 }
 
+/** The folder of the notebooks, and the options that JupyterLab gets. */
+export function splitFolder(given: readonly string[]): [folder: string, options: readonly string[]] {
+  const [first, ...rest] = given;
+  if (first !== undefined && !first.startsWith('-')) return [first, rest];
+  return [existsSync('notebooks') ? 'notebooks' : '.', given];
+}
+
 /** Starts JupyterLab in `folder` and resolves to its exit code. `say` hears what is being done. */
 export async function runLab(
   main: string,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { environmentPlan } from '../../kernel/lab.ts';
+import { environmentPlan, splitFolder } from '../../kernel/lab.ts';
 
 test('the environment is made by uv where it is there', () => {
   const plan = environmentPlan('/e', ['jupyterlab'], () => true);
@@ -17,4 +17,10 @@ test('where there is neither, the message says what to get and what works withou
   expect(() => environmentPlan('/e', ['jupyterlab'], () => false)).toThrow(
     /docs\.astral\.sh\/uv[\s\S]*python\.org[\s\S]*notebook run/,
   );
+});
+
+test('a folder may be named, and all options go to JupyterLab', () => {
+  expect(splitFolder(['mine', '--port', '1'])).toEqual(['mine', ['--port', '1']]);
+  expect(splitFolder(['--no-browser', '--port', '1'])).toEqual(['notebooks', ['--no-browser', '--port', '1']]);
+  expect(splitFolder([])).toEqual(['notebooks', []]);
 });
