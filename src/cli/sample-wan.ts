@@ -39,7 +39,7 @@ export async function sampleWan(prompt: string, flags: WanSampleFlags): Promise<
   const request = requestOf(prompt, flags);
   const blocks = blocksOf(flags.blocks);
   const out = resolve(flags.out ?? (await defaultOut()));
-  if (!formats.includes(extname(out))) throw new UsageError(`--out is "${out}": use a file in ${formats.join(', ')}`);
+  await checkOut(out);
   await study.prepareFolder(dirname(out));
   await startEngine(flags);
   await interruptible(async (signal) => {
@@ -99,6 +99,15 @@ function blocksOf(text: string = 'resident'): model.BlockPlace {
   const place = places.find((name) => name === text);
   if (place === undefined) throw new UsageError(`--blocks is "${text}": use ${places.join(', ')}`);
   return place;
+}
+
+/** What cannot be written is refused before the hours that a video may take. */
+async function checkOut(out: string): Promise<void> {
+  if (!formats.includes(extname(out))) throw new UsageError(`--out is "${out}": use a file in ${formats.join(', ')}`);
+  if (extname(out) !== '.mp4' || (await show.resolveEncoder()).kind === 'ffmpeg') return;
+  throw new UsageError(
+    `--out is "${out}", and MP4 needs ffmpeg: "reward-forcing doctor" says how to get it, or use .webp`,
+  );
 }
 
 /** H.264 where it can be had, else animated WebP. */

@@ -1,15 +1,19 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { readSafetensors, writeSafetensors } from '../../src/io/index.ts';
+import { readSafetensors } from '../../src/io/index.ts';
+import { findFfmpeg } from '../../src/io/video-ffmpeg.ts';
+import { readVideo } from '../../src/io/video-read.ts';
 import { writeRandomWan } from '../../src/model/index.ts';
 import { random } from '../../src/nn/index.ts';
+import { writeStudent } from '../model/student-checkpoint.ts';
 import { cli, testFolder } from './run.ts';
 
 const folder = await testFolder();
 const wan = join(folder, 'wan');
+const ffmpeg = await findFfmpeg();
 const small = ['--model', wan, '--size', '16x8', '--frames', '5', '--steps', '2', '--seed', '3'];
 
 beforeAll(async () => {
@@ -29,17 +33,68 @@ test('sample --model writes a video that carries its settings, after a memory pl
   expect(text).toContain('"seed":"3","size":"16x8","frames":"5","steps":"2","guidance":"6","shift":"8","model":"tiny"');
 });
 
-test('sample --student runs a causal student', async () => {
-  const student = join(folder, 'student.safetensors');
+test('sample --student runs a causal student from its training checkpoint, which doctor --weights recognises', async () => {
+  const student = join(folder, 'self_forcing_dmd.pt');
   const tensors = await readSafetensors(join(wan, 'diffusion_pytorch_model.safetensors'));
-  await writeSafetensors(
-    student,
-    [...tensors].map(([name, tensor]) => [`model.${name}`, tensor] as const),
-  );
+  await writeStudent(student, { generator: tensors, generator_ema: tensors });
   const out = join(folder, 'causal.png');
   const { code } = await cli(['sample', 'A cat runs.', ...small, '--student', student, '--out', out]);
   expect(code).toBe(0);
   expect((await sharp(out).metadata()).format).toBe('png');
+  const { out: report } = await cli(['doctor', '--weights', student]);
+  expect(report).toMatch(/generator_ema/);
+  expect(report).toMatch(/wan.*tiny/i);
+});
+
+test.each(['', '一只猫在跑。قطة 🐈‍⬛', 'word '.repeat(2000)])('prompt %# becomes a video', async (prompt) => {
+  const out = join(folder, 'prompt.png');
+  const { code, err } = await cli(['sample', prompt, ...small, '--frames', '1', '--steps', '1', '--out', out]);
+  expect([code, err.match(/error/i)]).toEqual([0, null]);
+});
+
+describe('MP4', () => {
+  test.skipIf(ffmpeg === null)('carries its settings (needs ffmpeg, or FFMPEG_BIN)', async () => {
+    const out = join(folder, 'video.mp4');
+    const { code } = await cli(['sample', '猫 "runs".', ...small, '--out', out]);
+    expect(code).toBe(0);
+    const bytes = await readFile(out);
+    expect(bytes.toString('latin1', 4, 8)).toBe('ftyp');
+    expect(bytes.toString('utf8')).toContain('{"prompt":"猫 \\"runs\\".","seed":"3","size":"16x8","frames":"5"');
+    expect(await readVideo(out)).toMatchObject({ frames: 5, width: 256, height: 128, fps: 16 }); // enlarged
+  });
+
+  /** An ffmpeg that is a shell script; $out is the file that it should write. */
+  async function pretend(script: string): Promise<NodeJS.ProcessEnv> {
+    const path = join(folder, 'ffmpeg');
+    await writeFile(path, `#!/bin/sh\nfor out; do :; done\n${script}\n`, { mode: 0o755 });
+    return { FFMPEG_BIN: path };
+  }
+
+  test.each([
+    ['fails midway', 'echo half > "$out"; echo "No space left on device" >&2; exit 1', /No space left on device/],
+    ['is killed', 'echo half > "$out"; kill -9 $$', /ffmpeg ended with/],
+    ['writes nothing', 'exit 0', /clip\.mp4/],
+  ])('an ffmpeg that %s leaves the file that was there, and no other', async (_, script, message) => {
+    const place = join(folder, 'kept');
+    await mkdir(place, { recursive: true });
+    await writeFile(join(place, 'video.mp4'), 'before');
+    const args = ['sample', 'A cat.', ...small, '--frames', '1', '--steps', '1', '--out', join(place, 'video.mp4')];
+    const { code, err } = await cli(args, { env: await pretend(script) });
+    expect(code).toBe(1);
+    expect(err).toMatch(message);
+    expect(await readdir(place)).toEqual(['video.mp4']);
+    expect(await readFile(join(place, 'video.mp4'), 'utf8')).toBe('before');
+  });
+
+  test('without ffmpeg is refused before any work', async () => {
+    if ((await findFfmpeg({ PATH: '' })) !== null) return; // one is installed as a package
+    const started = await cli(['sample', 'A cat.', ...small, '--out', join(folder, 'never.mp4')], {
+      env: { PATH: '', FFMPEG_BIN: '' },
+    });
+    expect(started.code).toBe(2);
+    expect(started.err).toMatch(/MP4 needs ffmpeg/);
+    expect(started.err).not.toMatch(/transformer/);
+  });
 });
 
 test.each([
