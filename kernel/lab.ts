@@ -1,6 +1,6 @@
 /** JupyterLab with this kernel: in a virtual environment of its own, made on the first start. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installKernel } from './install.ts';
 
@@ -61,6 +61,8 @@ export async function runLab(
     say(`making ${environment} with ${PACKAGES.join(', ')}: once, about a minute`);
     for (const [command, ...rest] of plan) runOrThrow(command, rest);
   }
+  // JupyterLab's own JavaScript is CommonJS: a package around the environment must not make it something else.
+  writeFileSync(join(environment, 'package.json'), '{ "private": true }\n');
   say(`the kernel is in ${installKernel(main, { prefix: environment })}`);
   const lab = spawn(jupyter, [folder, ...args], { stdio: 'inherit' });
   // Ctrl-C reaches JupyterLab as well; it asks back, so this process waits for it.
