@@ -13,10 +13,11 @@ const CELLS = [
   'show.frames({ "a square": clip })',
   'for await (const n of progress(Array.from({ length: 40 }, (_, i) => i), { label: "steps" })) await new Promise((r) => setTimeout(r, 40));',
   'const slider = widgets.compare({ before: clip, after: clip }); slider',
+  'train.TrainStep?',
   'let taken = 0;\nasync function* training() { while (true) { await new Promise((r) => setTimeout(r, 10)); yield ++taken; } }\nfor await (const step of training()) {}',
   'taken > 0 && slider.frame',
 ];
-const ENDLESS = 5;
+const ENDLESS = 6;
 
 describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped: ${missing})` : ''}`, () => {
   let lab: Lab;
@@ -89,6 +90,12 @@ describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped
     expect(await images.count()).toBe(2);
     await expect.poll(() => cell(4).locator('code').last().textContent()).toBe('8/12');
     expect(await images.first().evaluate((element: HTMLImageElement) => element.naturalWidth)).toBe(32);
+  });
+
+  test('a question shows its page below the cell', async () => {
+    const page = cell(5).locator('.jp-OutputArea-output');
+    await expect.poll(() => page.textContent()).toMatch(/interface TrainStep\s+What a stage yields/);
+    expect(await page.getAttribute('data-mime-type')).toBe('text/markdown');
   });
 
   test('Stop ends a training generator, and the next cell runs', async () => {

@@ -69,7 +69,7 @@ export default {
     const stop = () => { clearInterval(timer); timer = null; play.textContent = '▶'; };
     play.onclick = () => {
       if (timer) return stop();
-      play.textContent = '⏸';
+      play.textContent = '❙❙';
       timer = setInterval(() => seek((model.get('frame') + 1) % frames), 1000 / model.get('fps'));
     };
     slider.oninput = () => { stop(); seek(Number(slider.value)); };

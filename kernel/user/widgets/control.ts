@@ -30,12 +30,12 @@ export default {
     };
     const set = (changed) => { for (const key in changed) model.set(key, changed[key]); model.save_changes(); };
     const play = button('▶', 'play', () => set({ status: model.get('status') === 'playing' ? 'paused' : 'playing' }));
-    const step = button('⏭', 'step', () => set({ status: 'paused', asked: model.get('asked') + 1 }));
-    const stop = button('⏹', 'stop', () => set({ status: 'stopped' }));
+    const step = button('▶❙', 'step', () => set({ status: 'paused', asked: model.get('asked') + 1 }));
+    const stop = button('■', 'stop', () => set({ status: 'stopped' }));
     const draw = () => {
       const status = model.get('status');
       const isOver = status === 'stopped' || status === 'done';
-      play.textContent = status === 'playing' ? '⏸' : '▶';
+      play.textContent = status === 'playing' ? '❙❙' : '▶';
       for (const one of [play, step, stop]) one.disabled = isOver;
       label.textContent = model.get('label') + ' step ' + model.get('step') + ' · ' + status;
     };
