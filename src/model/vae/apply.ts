@@ -15,7 +15,7 @@ import {
 } from './causal.ts';
 import type { VaeLayer, VaeLayerKind } from './layers.ts';
 
-/** Sees each layer's output while a model runs; keep a clone to use it later. */
+/** Sees each layer's output while a model runs, for each chunk or frame; keep a clone to use it later. */
 export type LayerTap = (name: string, output: Tensor) => void;
 
 const arithmetic: Record<VaeLayerKind, (call: LayerCall, x: Tensor) => Tensor> = {
@@ -30,34 +30,94 @@ const arithmetic: Record<VaeLayerKind, (call: LayerCall, x: Tensor) => Tensor> =
   upsample3d,
 };
 
-/** From this many elements on (64 MiB) an activation is worth computing a layer by itself. */
+/** From this many elements on (64 MiB) an activation is worth computing a layer, and a frame, by itself. */
 export const largeActivation: number = 2 ** 24;
 
+/** How layers are applied. */
+export interface LayerOptions {
+  readonly onLayer?: LayerTap | undefined;
+  /** Elements from which on an activation counts as large; default {@link largeActivation}. */
+  readonly large?: number | undefined;
+}
+
 /**
- * Runs layers over one chunk x [B,F,H,W,C]. Between layers only the running value and the slots stay in memory.
+ * Runs layers over one chunk x [B,F,H,W,C]. Between layers only the running value and the slots stay in memory; from
+ * where the value is large on, the frames of the chunk pass the remaining layers one by one.
  */
 export function applyLayers(
   layers: readonly VaeLayer[],
   weights: Weights,
   x: Tensor,
   chunk: ChunkContext,
-  onLayer?: LayerTap,
+  options: LayerOptions = {},
 ): Tensor {
+  const { onLayer, large = largeActivation } = options;
   let value = x;
-  for (const { kind, name } of layers) {
-    const input = value;
-    const result = tf.tidy(() => {
-      const slots = chunk.next && {};
-      const output = arithmetic[kind]({ weights, name, chunk: { ...chunk, next: slots } }, input);
-      onLayer?.(name, output);
-      return { output, slots: slots ?? {} };
-    });
-    if (chunk.next) Object.assign(chunk.next, result.slots);
-    value = result.output;
-    if (input !== x) input.dispose();
-    if (value.size >= largeActivation) flush(); // an engine that puts work off would plan for many layers at once
+  for (const [i, layer] of layers.entries()) {
+    const rest = layers.slice(i);
+    const isSplit = value.size >= large && runsByFrame(rest, value);
+    const result = isSplit
+      ? applyByFrame(rest, weights, value, chunk, options)
+      : applyLayer(layer, weights, value, chunk, onLayer);
+    if (value !== x) value.dispose();
+    value = result;
+    if (isSplit) break;
+    if (value.size >= large) flush(); // an engine that puts work off would plan for many layers at once
   }
   return value;
+}
+
+function applyLayer(
+  { kind, name }: VaeLayer,
+  weights: Weights,
+  x: Tensor,
+  chunk: ChunkContext,
+  onLayer?: LayerTap,
+): Tensor {
+  const { output, slots } = tf.tidy(() => {
+    const next = chunk.next && {};
+    const result = arithmetic[kind]({ weights, name, chunk: { ...chunk, next } }, x);
+    onLayer?.(name, result);
+    return { output: result, slots: next ?? {} };
+  });
+  if (chunk.next) Object.assign(chunk.next, slots);
+  if (chunk.consume) tf.dispose(slotsOf(chunk.past, name));
+  return output;
+}
+
+/** Slots of the operations of one layer. */
+function slotsOf(past: Readonly<Record<string, Tensor>>, layer: string): Tensor[] {
+  const isOwn = (slot: string): boolean => slot === layer || slot.startsWith(`${layer}.`);
+  return Object.entries(past).flatMap(([slot, tensor]) => (isOwn(slot) ? [tensor] : []));
+}
+
+/** Halving time needs frames in pairs; every other layer takes them one by one. */
+function runsByFrame(layers: readonly VaeLayer[], x: Tensor): boolean {
+  return x.shape[1]! > 1 && layers.every(({ kind }) => kind !== 'downsample3d');
+}
+
+/** Frames as chunks of their own: the same numbers, and the activations of one frame at a time. */
+function applyByFrame(
+  layers: readonly VaeLayer[],
+  weights: Weights,
+  x: Tensor,
+  chunk: ChunkContext,
+  options: LayerOptions,
+): Tensor {
+  const count = x.shape[1]!;
+  let { past, consume } = chunk;
+  const outputs = Array.from({ length: count }, (_, i) => {
+    const frame = x.slice([0, i], [-1, 1]); // [B,1,H,W,C]
+    const next = i < count - 1 ? {} : chunk.next;
+    const output = applyLayers(layers, weights, frame, { first: chunk.first && i === 0, past, next, consume }, options);
+    frame.dispose();
+    past = next ?? {};
+    consume = true;
+    return output;
+  });
+  const joined = tf.concat(outputs, 1);
+  tf.dispose(outputs);
+  return joined;
 }
 
 /** x + conv(silu(norm(conv(silu(norm x))))), the shortcut being a 1×1×1 convolution where channels change. */

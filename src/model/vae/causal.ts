@@ -16,6 +16,8 @@ export interface ChunkContext {
   readonly past: Readonly<Record<string, Tensor>>;
   /** Takes the slots for the next chunk; null when there is none (a whole clip at once). */
   readonly next: Record<string, Tensor> | null;
+  /** Whether each slot of the previous chunk is freed as soon as its layer has read it. */
+  readonly consume: boolean;
 }
 
 /** The weights of one layer and the chunk that it works on. */

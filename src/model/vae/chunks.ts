@@ -1,7 +1,7 @@
 /** Walking a clip chunk by chunk: how long the chunks are, and what is carried from one to the next. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { applyLayers, type LayerTap } from './apply.ts';
+import { applyLayers, type LayerOptions } from './apply.ts';
 import { type VaeConfig, vaeStrides } from './config.ts';
 import type { VaeLayer } from './layers.ts';
 
@@ -14,16 +14,24 @@ export interface ChunkResult {
   readonly state: VaeState;
 }
 
-/** Encoder or decoder as a function of one chunk; without `keep` no chunk follows and the state stays empty. */
-export type ChunkRun = (x: Tensor, state: VaeState | null, keep: boolean) => ChunkResult;
+/** What happens to the states around a chunk. */
+export interface ChunkUse {
+  /** Whether a chunk follows; else the new state stays empty. */
+  readonly keep: boolean;
+  /** Whether the given state is freed layer by layer, as it is used up: memory for one state in the place of two. */
+  readonly consume: boolean;
+}
+
+/** Encoder or decoder as a function of one chunk. */
+export type ChunkRun = (x: Tensor, state: VaeState | null, use: ChunkUse) => ChunkResult;
 
 /** Binds layers and weights. */
-export function chunkRun(layers: readonly VaeLayer[], weights: Weights, onLayer?: LayerTap): ChunkRun {
-  return (x, state, keep) =>
+export function chunkRun(layers: readonly VaeLayer[], weights: Weights, options: LayerOptions = {}): ChunkRun {
+  return (x, state, { keep, consume }) =>
     tf.tidy(() => {
       const next: Record<string, Tensor> | null = keep ? {} : null;
-      const output = applyLayers(layers, weights, x, { first: state === null, past: state ?? {}, next }, onLayer);
-      return { output, state: next ?? {} };
+      const chunk = { first: state === null, past: state ?? {}, next, consume };
+      return { output: applyLayers(layers, weights, x, chunk, options), state: next ?? {} };
     });
 }
 
@@ -41,8 +49,8 @@ export function walk(
   let start = 0;
   const outputs = lengths.map((length, i) => {
     const before = state;
-    const result = run(x.slice([0, start], [-1, length]), before, keep || i < lengths.length - 1);
-    if (before !== from) tf.dispose({ ...before });
+    const use = { keep: keep || i < lengths.length - 1, consume: before !== from };
+    const result = run(x.slice([0, start], [-1, length]), before, use);
     state = result.state;
     start += length;
     return result.output;

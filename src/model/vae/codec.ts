@@ -58,7 +58,7 @@ export function encodePosterior(
   const latents = latentShape(config, { frames, height, width }).frames;
   const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, height, width);
   return tf.tidy(() => {
-    const run = chunkRun(encoderLayers(config), weights, options.onLayer);
+    const run = chunkRun(encoderLayers(config), weights, { onLayer: options.onLayer });
     const { output } = walk(video, pixelFrames(config, chunkLengths(latents, perChunk)), run);
     const [mean, logVariance] = tf.split(output, 2, 4) as [Tensor, Tensor];
     return { mean, logVariance };
@@ -75,7 +75,7 @@ export function decode(weights: Weights, config: VaeConfig, latents: Tensor, opt
     const [batch, total, h, w] = latents.shape as [number, number, number, number, number];
     const { space } = vaeStrides(config);
     const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, h * space, w * space);
-    const run = chunkRun(decoderLayers(config), weights, options.onLayer);
+    const run = chunkRun(decoderLayers(config), weights, { onLayer: options.onLayer });
     const part = (from: number, to: number, state: VaeState | null) => {
       const z = denormalise(config, latents.slice([0, from], [-1, to - from]));
       return walk(z, chunkLengths(to - from, perChunk), run, { from: state, keep: to < total });

@@ -1,7 +1,7 @@
 /** Encoding and decoding of clips that arrive in pieces, with the state between pieces in the caller's hands. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { type ChunkResult, chunkRun, type VaeState } from './chunks.ts';
+import { type ChunkResult, type ChunkUse, chunkRun, type VaeState } from './chunks.ts';
 import { bounded, type DecodeOptions, type VaeOptions } from './codec.ts';
 import type { VaeConfig } from './config.ts';
 import { checkLatents, checkPiece, denormalise, normalise } from './latents.ts';
@@ -19,10 +19,13 @@ export interface EncodedPiece {
   readonly state: VaeState;
 }
 
+/** What may happen to the state that a piece is given (`consume`: default false). */
+export type PieceOptions = Partial<Pick<ChunkUse, 'consume'>>;
+
 /**
  * Decodes the next latents [B,f,h,w,z] of a clip. `state` is null for the first piece and afterwards what the
- * previous call returned; it is not changed, so one state may be continued in several ways. Free it with
- * `tf.dispose(state)`.
+ * previous call returned; it is not changed, so one state may be continued in several ways, unless `consume` says that
+ * it is not needed again. Free it with `tf.dispose(state)`.
  *
  * @example
  * const first = decodeChunk(weights, config, latents0, null); // 1 + (f − 1)·stride frames
@@ -33,12 +36,13 @@ export function decodeChunk(
   config: VaeConfig,
   latents: Tensor,
   state: VaeState | null,
-  options: Pick<DecodeOptions, 'clamp' | 'onLayer'> = {},
+  options: Pick<DecodeOptions, 'clamp' | 'onLayer'> & PieceOptions = {},
 ): DecodedPiece {
   checkLatents(config, latents);
+  const { onLayer, consume = false } = options;
   return tf.tidy(() => {
-    const run = chunkRun(decoderLayers(config), weights, options.onLayer);
-    const result = run(denormalise(config, latents), state, true);
+    const run = chunkRun(decoderLayers(config), weights, { onLayer });
+    const result = run(denormalise(config, latents), state, { keep: true, consume });
     return { video: bounded(result.output, options), state: result.state };
   });
 }
@@ -52,11 +56,13 @@ export function encodeChunk(
   config: VaeConfig,
   video: Tensor,
   state: VaeState | null,
-  options: Pick<VaeOptions, 'onLayer'> = {},
+  options: Pick<VaeOptions, 'onLayer'> & PieceOptions = {},
 ): EncodedPiece {
   checkPiece(config, video, state === null);
+  const { onLayer, consume = false } = options;
   return tf.tidy(() => {
-    const result: ChunkResult = chunkRun(encoderLayers(config), weights, options.onLayer)(video, state, true);
+    const run = chunkRun(encoderLayers(config), weights, { onLayer });
+    const result = run(video, state, { keep: true, consume });
     const mean = result.output.slice([0, 0, 0, 0, 0], [-1, -1, -1, -1, config.z_dim]);
     return { latents: normalise(config, mean), state: result.state };
   });
@@ -76,7 +82,7 @@ export async function* decodeStream(
   options: Pick<DecodeOptions, 'clamp' | 'onLayer'> = {},
 ): AsyncGenerator<Tensor, void, void> {
   yield* carry(pieces, (piece, before) => {
-    const { video, state } = decodeChunk(weights, config, piece, before, options);
+    const { video, state } = decodeChunk(weights, config, piece, before, { ...options, consume: true });
     return { output: video, state };
   });
 }
@@ -89,7 +95,7 @@ export async function* encodeStream(
   options: Pick<VaeOptions, 'onLayer'> = {},
 ): AsyncGenerator<Tensor, void, void> {
   yield* carry(pieces, (piece, before) => {
-    const { latents, state } = encodeChunk(weights, config, piece, before, options);
+    const { latents, state } = encodeChunk(weights, config, piece, before, { ...options, consume: true });
     return { output: latents, state };
   });
 }
@@ -102,7 +108,6 @@ async function* carry(
   try {
     for await (const piece of pieces) {
       const result = step(piece, state);
-      tf.dispose({ ...state });
       state = result.state;
       yield result.output;
     }

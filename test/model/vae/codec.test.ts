@@ -2,9 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
+import { type ChunkRun, chunkRun } from '../../../src/model/vae/chunks.ts';
 import {
   decode,
   decodeChunk,
+  decoderLayers,
   decodeStream,
   encode,
   encodeChunk,
@@ -171,6 +173,38 @@ describe('clips in pieces', () => {
     const whole = (next: Tensor) => decode(weights, small, tf.concat([piece(0, 2), next], 1)).slice([0, 5], [1, 4]);
     expect(a!.dataSync()).toBeAllClose(whole(piece(2, 1)).dataSync(), { atol: 1e-5 });
     expect(b!.dataSync()).toBeAllClose(whole(piece(3, 1)).dataSync(), { atol: 1e-5 });
+  });
+
+  test('a state that is consumed is gone, and the piece is the same', () => {
+    const [kept, used] = [0, 1].map(() => decodeChunk(weights, small, piece(0, 2), null).state);
+    const wanted = decodeChunk(weights, small, piece(2, 1), kept!).video;
+    const before = tf.memory().numTensors;
+    const { video, state } = decodeChunk(weights, small, piece(2, 1), used!, { consume: true });
+    expect(video.dataSync()).toEqual(wanted.dataSync());
+    expect(Object.values(used!).every(({ isDisposed }) => isDisposed)).toBe(true);
+    expect(Object.values(kept!).some(({ isDisposed }) => isDisposed)).toBe(false);
+    expect(tf.memory().numTensors).toBe(before + 2); // the piece's latents and pixels; one state for the other
+    tf.dispose([video, state]);
+  });
+
+  test('large activations pass frame by frame, with the same numbers, states and gradients', () => {
+    const layers = decoderLayers(small);
+    const [joined, split] = [Number.POSITIVE_INFINITY, 1].map((large) => chunkRun(layers, weights, { large }));
+    const twoPieces = (run: ChunkRun) => {
+      const first = run(piece(0, 2), null, { keep: true, consume: false });
+      return { first, second: run(piece(2, 2), first.state, { keep: true, consume: true }) };
+    };
+    const [a, b] = [twoPieces(joined!), twoPieces(split!)];
+    expect(b.first.output.dataSync()).toBeAllClose(a.first.output.dataSync(), { atol: 1e-5 });
+    expect(b.second.output.dataSync()).toBeAllClose(a.second.output.dataSync(), { atol: 1e-5 });
+    expect(Object.keys(b.second.state).sort()).toEqual(Object.keys(a.second.state).sort());
+    for (const [slot, tensor] of Object.entries(a.second.state)) {
+      expect(b.second.state[slot]!.dataSync()).toBeAllClose(tensor.dataSync(), { atol: 1e-5 });
+    }
+    const loss = (run: ChunkRun) => (x: Tensor) =>
+      run(x, null, { keep: false, consume: false }).output.square().sum().asScalar();
+    const [whole, parts] = [joined!, split!].map((run) => tf.grad(loss(run))(piece(0, 2)));
+    expect(parts!.dataSync()).toBeAllClose(whole!.dataSync(), { atol: 1e-5, rtol: 1e-4 });
   });
 
   test('video can be encoded in pieces', async () => {
