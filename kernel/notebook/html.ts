@@ -1,10 +1,10 @@
 /** A notebook as one self-contained HTML page, from the richest form of each output that needs no script. */
 import { basename } from 'node:path';
 import hljs from 'highlight.js';
-import { marked } from 'marked';
 import { escapeHtml } from '../escape-html.ts';
 import type { Json } from '../protocol/wire.ts';
 import { type Cell, cellText, type Notebook, type Output } from './document.ts';
+import { formulaStyle, markdownToHtml } from './markdown.ts';
 
 /** Forms of an output in the order of preference. */
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'];
@@ -45,7 +45,7 @@ export function notebookToHtml(notebook: Notebook, file: string): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${cells.includes('<math') ? formulaStyle() : ''}</style>
 </head>
 <body>
 <main>
@@ -58,7 +58,7 @@ ${cells}
 
 function renderCell(cell: Cell): string {
   const source = cellText(cell);
-  if (cell.cell_type === 'markdown') return `<div class="cell">${marked.parse(source, { async: false })}</div>`;
+  if (cell.cell_type === 'markdown') return `<div class="cell">${markdownToHtml(source)}</div>`;
   if (cell.cell_type === 'raw') return '';
   const code = hljs.highlight(source, { language: 'typescript' }).value;
   const outputs = (cell.outputs ?? []).map(renderOutput).join('\n');
@@ -80,7 +80,7 @@ function renderData(data: Json, metadata: Json): string {
   const alt = escapeHtml(join(data['text/plain'] ?? ''));
   if (image)
     return `<img alt="${alt}"${width(metadata[image])} src="data:${image};base64,${join(data[image]).replace(/\s/g, '')}">`;
-  if (data['text/markdown'] !== undefined) return marked.parse(join(data['text/markdown']), { async: false });
+  if (data['text/markdown'] !== undefined) return markdownToHtml(join(data['text/markdown']));
   return pre(join(data['text/plain'] ?? ''));
 }
 
