@@ -137,9 +137,15 @@ export class Weights {
     for (const [name, source] of values) tf.tidy(() => this.get(name).assign(ownTensor(source)));
   }
 
-  /** Independent weights of the same values. */
+  /**
+   * Independent weights of the same values, in memory of their own from the start: what is recorded while two networks
+   * share data is another graph than what is recorded once one of them has changed.
+   */
   clone(options: WeightsOptions = {}): Weights {
-    return Weights.from(this.entries(), options);
+    const copies = this.entries().map(([name, variable]): [string, Tensor] => [name, tf.mul(variable, 1)]);
+    const made = Weights.from(copies, options);
+    tf.dispose(copies.map(([, copy]) => copy));
+    return made;
   }
 
   /** Releases the variables; a view releases those below its prefix. */

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { flush } from '../engine/index.ts';
 import { tf } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
 import { type Key, random } from '../nn/index.ts';
@@ -61,6 +62,7 @@ export async function* runStage(make: () => Stage, options: RunOptions): AsyncGe
   let run: Run | null = null;
   try {
     run = await Run.start(stage, options);
+    flush(); // moments and averages that are still pending would make the first step's graph one of its own
     yield* run.steps();
   } finally {
     await run?.finish();
