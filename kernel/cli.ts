@@ -2,7 +2,7 @@
 /** Commands about the kernel: `kernel install`, `notebook run`, `lab`. The main command hands over to this one. */
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { installKernel } from './install.ts';
 import { runLab, splitFolder } from './lab.ts';
 import { type RunFlags, runNotebookFiles } from './notebook/command.ts';
@@ -32,7 +32,7 @@ program
   .option('--param <name=value>', 'a parameter, as papermill defines them; repeatable', collectParameter, {})
   .option('--out <file>', 'where to write the executed notebook of one notebook (default: in place)')
   .option('--html <file>', 'also write a self-contained HTML page')
-  .option('--timeout <seconds>', 'longest time for one cell', Number)
+  .option('--timeout <seconds>', 'longest time for one cell', positiveSeconds)
   .option('--allow-errors', 'go on after a cell that failed')
   .option('--quiet', 'print no progress')
   .action(run);
@@ -51,6 +51,12 @@ try {
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;
+}
+
+function positiveSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0 && Number.isFinite(seconds))) throw new InvalidArgumentError('want seconds above 0.');
+  return seconds;
 }
 
 async function lab(given: readonly string[], flags: { environment: string }): Promise<void> {

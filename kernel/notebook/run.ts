@@ -58,12 +58,12 @@ async function runCell(
   if (source.trim() === '') return { status: 'ok' };
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => void interrupt(kernel), timeoutMs);
   const started = new Date().toISOString();
-  const { reply } = await kernel.execute(source, { stop_on_error: true }, NO_LIMIT_MS, (message) => {
+  const executed = kernel.execute(source, { stop_on_error: true }, NO_LIMIT_MS, (message) => {
     area.apply(message);
     if (message.header.msg_type === 'stream') onText?.(String(message.content['text']));
     if (message.header.msg_type.endsWith('display_data')) onDisplay?.(message.content['data'] as Json);
   });
-  clearTimeout(timer);
+  const { reply } = await executed.finally(() => clearTimeout(timer));
   for (const output of area.outputs) dropView(output);
   cell.execution_count = typeof reply['execution_count'] === 'number' ? reply['execution_count'] : null;
   cell.metadata = { ...cell.metadata, execution: { started, ended: new Date().toISOString() } };

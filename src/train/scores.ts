@@ -74,7 +74,7 @@ export function criticLoss({ weights, forward }: Network, x0: Tensor, { noise, l
 }
 
 /** Settings of the scores in the form that a run's configuration records. */
-export function scoreConfig(options: ScoreOptions): { realGuidance: number; fakeGuidance: number; shift: number } {
-  const { realGuidance = 3, fakeGuidance = 0, shift = 5 } = options;
-  return { realGuidance, fakeGuidance, shift };
+export function scoreConfig(options: ScoreOptions): Readonly<Record<string, number | string>> {
+  const { realGuidance = 3, fakeGuidance = 0, shift = 5, unconditionalPrompt } = options;
+  return { realGuidance, fakeGuidance, shift, ...(unconditionalPrompt && { unconditionalPrompt }) };
 }

@@ -37,6 +37,14 @@ test('one output for several notebooks is refused before any work', () => {
   expect(stderr).toContain('--out and --html name one file, and 2 notebooks were given');
 });
 
+test('a time limit that is no time is refused before any work', () => {
+  for (const given of ['soon', '0', '-1', 'Infinity']) {
+    const { status, stderr } = run(write('f.ipynb', '1'), '--timeout', given);
+    expect(status).toBe(1);
+    expect(stderr).toContain('want seconds above 0');
+  }
+});
+
 test('a run that is stopped ends with 130 and leaves the notebook as it was', async () => {
   const file = write('long.ipynb', 'console.log("begun"); await new Promise(() => {});');
   const before = readFileSync(file, 'utf8');

@@ -97,8 +97,8 @@ export async function officialMeasures(folder: string, options: OfficialOptions 
   }
   const files = new Set(wanted.flatMap((dimension) => RECIPES[dimension].files));
   const { configs = officialConfigs } = options;
-  const { weights, tokenizer } = await openFiles(files, found, configs);
   const hashes = await hashesOf(files, found);
+  const { weights, tokenizer } = await openFiles(files, found, configs);
   const opened = { weights, tokenizer, configs } as Opened;
   return {
     columns: wanted.map((name) => ({

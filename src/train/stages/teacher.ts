@@ -44,6 +44,7 @@ export function teacher(options: TeacherOptions): AsyncGenerator<TrainStep, void
 
 function prepare(options: TeacherOptions): Stage {
   const { teacher: network, average = null, batch, sampling = { kind: 'uniform' }, textDropout = 0.1 } = options;
+  const { unconditionalPrompt = '' } = options;
   const learner = new Learner('teacher', network.weights, options, average);
   const update = makeUpdate(learner, (latents: Tensor, noise: Tensor, sigma: Tensor, context: Tensor): Objective => {
     const x = addNoise(latents, noise, spread(sigma, latents));
@@ -52,7 +53,7 @@ function prepare(options: TeacherOptions): Stage {
   });
   const step: Stage['step'] = async (_, key) => {
     const { latents, prompts } = await options.data(key.stream('data'), batch);
-    const kept = dropText(prompts, key.stream('dropout'), textDropout, options.unconditionalPrompt ?? '');
+    const kept = dropText(prompts, key.stream('dropout'), textDropout, unconditionalPrompt);
     const sources = {
       latents,
       noise: key.stream('noise').normal(latents.shape),
@@ -61,7 +62,11 @@ function prepare(options: TeacherOptions): Stage {
     };
     return [await withTensors(sources, (t) => update(t.latents, t.noise, t.sigma, t.context))];
   };
-  const config = { ...learnerConfig(options, average), batch, sampling, textDropout };
+  const config = {
+    ...learnerConfig(options, average),
+    ...{ batch, sampling, textDropout },
+    ...(unconditionalPrompt && { unconditionalPrompt }),
+  };
   return { name: 'teacher', config, learners: [learner], step, dispose: update.dispose };
 }
 

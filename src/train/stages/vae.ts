@@ -62,6 +62,7 @@ function prepare(options: VaeTrainOptions): Stage {
     loss: kind,
     klWeight,
     ...(pixelWeight && { pixelWeight }),
+    ...(parts !== 'all' && { parts }),
   };
   return { name: 'vae', config, learners: [learner], step, dispose: update.dispose };
 }
