@@ -85,6 +85,9 @@ const tokenizer: ClipTokenizer = {
     ),
 };
 
+const cosine = (a: number[], b: number[]): number =>
+  a.reduce((sum, value, i) => sum + value * b[i]!, 0) / Math.hypot(...a) / Math.hypot(...b);
+
 function resized(clip: Clip, height: number, width: number): Clip {
   const data = new Float32Array(clip.frames * height * width * 3);
   for (let i = 0; i < data.length; i++) {
@@ -111,28 +114,30 @@ describe('consistency', () => {
     expect(weight).toBe(3);
   });
 
-  test('follows the formula on unrounded frames', async () => {
-    const clip = resized(movingSquare(3, 40, 5), 40, 51);
-    const weights = hashedWeights(dinoShapes(dino));
-    const frames = tf.tensor4d(
-      clip.data.map((value) => Math.round(255 * value) / 255),
+  const clip = resized(movingSquare(3, 40, 5), 40, 51);
+  const frames = () =>
+    tf.tensor4d(
+      Float32Array.from(clip.data, (value) => Math.round(255 * value) / 255),
       [3, 40, 51, 3],
     );
+  /** Mean over the second and third frame of the cosines to the frame before and to the first. */
+  const formula = ([a, b, c]: readonly number[][]): number =>
+    (cosine(a!, b!) + (cosine(b!, c!) + cosine(a!, c!)) / 2) / 2;
+
+  test('of the subject follows the formula on features of DINO of unrounded frames', async () => {
+    const weights = hashedWeights(dinoShapes(dino));
     const transform = { ...imageTransforms.vbenchDino, size: 32, rounding: 'none' as const };
-    const rows = (await dinoFeatures(weights, dino, preprocess(frames, transform)).array()) as number[][];
-    const cosine = (a: number[], b: number[]): number =>
-      a.reduce((sum, value, i) => sum + value * b[i]!, 0) / Math.hypot(...a) / Math.hypot(...b);
-    const [a, b, c] = rows as [number[], number[], number[]];
-    const expected = (cosine(a, b) + (cosine(b, c) + cosine(a, c)) / 2) / 2;
+    const features = dinoFeatures(weights, dino, preprocess(frames(), transform));
     const { score } = await subjectConsistency(clip, { weights, config: dino });
-    expect(score).toBeCloseTo(expected, 4);
+    expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
   });
 
-  test('background takes CLIP', async () => {
+  test('of the background follows the formula on features of CLIP of unrounded frames', async () => {
     const weights = hashedWeights(clipShapes(clipSizes));
-    const { score, weight } = await backgroundConsistency(movingSquare(3, 40, 4), { weights, config: clipSizes });
-    expect(score).toBeGreaterThan(0);
-    expect(score).toBeLessThan(1);
+    const transform = { ...imageTransforms.vbenchClip, size: 32, rounding: 'none' as const };
+    const features = clipImageFeatures(weights, clipSizes, preprocess(frames(), transform));
+    const { score, weight } = await backgroundConsistency(clip, { weights, config: clipSizes });
+    expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
     expect(weight).toBe(2);
   });
 });

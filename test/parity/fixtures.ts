@@ -111,12 +111,14 @@ export async function expectParity(
   expect(got, caseName).toBeAllClose(want as ArrayLike<number>, { atol: bounds.atol ?? 1e-4, rtol: bounds.rtol ?? 0 });
 }
 
-/** Largest absolute difference; NaN where one side is NaN or shorter. */
+/** Largest absolute difference; NaN where one side holds NaN or is shorter. */
 export function largestError(received: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let worst = received.length === expected.length ? 0 : Number.NaN;
+  if (received.length !== expected.length) return Number.NaN;
+  let worst = 0;
   for (let i = 0; i < expected.length; i++) {
-    const error = Math.abs(received[i]! - expected[i]!);
-    if (!(error <= worst)) worst = error;
+    const error = received[i] === expected[i] ? 0 : Math.abs(received[i]! - expected[i]!);
+    if (Number.isNaN(error)) return error;
+    worst = Math.max(worst, error);
   }
   return worst;
 }
