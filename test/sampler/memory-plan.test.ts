@@ -41,6 +41,17 @@ test('the cache of a causal student is that of the specification, in float32 and
   expect(rows.bytes).toBe(2 * 2 * 30 * 6 * 1560 * 1536 * 4);
 });
 
+test.each([
+  [[208, 120], 1.28],
+  [[416, 240], 2.17],
+  [[832, 480], 7.45],
+] as const)('decoding %j is planned within a tenth of its measured peak, %d GiB', (size, measured) => {
+  const run = { prompt: '', size: [size[0], size[1] - (size[1] % 16)], frames: 81 } as const;
+  const planned = planMemory(model('wan2.1-t2v-1.3b'), run).rows.filter(({ phase }) => phase === 'decoding');
+  const total = planned.reduce((sum, { bytes }) => sum + bytes, 0) / GiB;
+  expect(Math.abs(total / measured - 1)).toBeLessThan(0.1);
+});
+
 test('a run that does not fit is refused with changes that make it fit', () => {
   const run = { ...small, memoryLimit: 12 * GiB };
   const plan = planMemory(model('wan2.1-t2v-14b'), run);
@@ -52,7 +63,10 @@ test('a run that does not fit is refused with changes that make it fit', () => {
   expect(() => checkMemory(model('wan2.1-t2v-14b'), { ...run, memoryLimit: null })).not.toThrow();
 });
 
-test('1.3B runs in 12 GB, small or with swapped blocks', () => {
+test('1.3B runs in 12 GB, at its full size with swapped blocks', () => {
+  const full = { prompt: '', size: [832, 480], frames: 81, memoryLimit: 12 * GiB } as const;
+  expect(planMemory(model('wan2.1-t2v-1.3b'), full).advice).toContain("open the model with blocks: 'host-bfloat16'");
+  expect(planMemory(model('wan2.1-t2v-1.3b', 'host-bfloat16'), full).fits).toBe(true);
   expect(planMemory(model('wan2.1-t2v-1.3b'), { ...small, memoryLimit: 12 * GiB }).fits).toBe(true);
   expect(planMemory(model('wan2.1-t2v-1.3b', 'host-bfloat16'), { ...small, memoryLimit: 8 * GiB }).fits).toBe(true);
 });

@@ -108,7 +108,7 @@ function memoryRows({ dit, vae, text, blocks = 'resident' }: PlannedModel, run: 
     { what: 'keys and values of the texts', phase: 'denoising', bytes: textCacheBytes(config, run) },
     { what: 'latents of the solver', phase: 'denoising', bytes: 6 * latents },
     ...passRows(config, size, run.causal ?? false),
-    { what: 'decoder, carried from piece to piece', phase: 'decoding', bytes: 2 * decoding.state },
+    { what: 'decoder, carried from piece to piece', phase: 'decoding', bytes: decoding.state },
     { what: 'decoder, activations', phase: 'decoding', bytes: decoding.activations },
   ];
   return rows;
