@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { NAMESPACES, NOTEBOOK_NAMES } from './built-in-names.ts';
+import { createCellState } from './cell-state.ts';
 import { packageRoot } from './package-root.ts';
 import type { Imports } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
@@ -30,22 +31,22 @@ function main(connectionFile: string | undefined): void {
     );
     process.exit(2);
   }
-  const isInCell = new Int32Array(new SharedArrayBuffer(4));
-  const server = startServer(connectionFile, isInCell);
+  const cellState = createCellState();
+  const server = startServer(connectionFile, cellState);
   const session = import('./user/start.ts').then(({ startSession }) =>
     startSession({
       post: (message) => server.postMessage(message),
-      isInCell,
+      cellState,
       library: { name: manifest.name, entry: library },
     }),
   );
   server.on('message', async (message) => (await session).receive(message));
 }
 
-function startServer(connectionFile: string, isInCell: Int32Array): Worker {
+function startServer(connectionFile: string, cellState: Int32Array): Worker {
   const { name, version } = manifest;
   const location = { name, root, types: library.replace(/\.js$/, '.d.ts') };
-  const workerData: ServerThreadData = { connectionFile, version, location, builtIns: builtIns(), isInCell };
+  const workerData: ServerThreadData = { connectionFile, version, location, builtIns: builtIns(), cellState };
   const server = new Worker(join(here, 'server', 'thread.js'), {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: SERVER_HEAP_MB },

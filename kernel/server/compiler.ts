@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { readPackagesLightly } from './package-files.ts';
 import { bindNames, type TypeScript } from './syntax.ts';
+import { withTimers } from './timers.ts';
 
 type Program = import('@tslab/typescript-for-tslab').Program;
 type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
@@ -53,7 +54,7 @@ export function wrapCompiler(require: NodeJS.Require, location: PackageLocation)
     system: System,
     ...rest: unknown[]
   ): unknown => {
-    const packages = readPackagesLightly(original, system);
+    const packages = readPackagesLightly(original, withTimers(system));
     work.readDocstrings = packages.readDocstrings;
     return (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
       files,

@@ -1,34 +1,40 @@
 /** Stops what the user thread is doing, gently first. */
 import { Session } from 'node:inspector';
 import type { ToUser } from '../bridge.ts';
+import { CellState } from '../cell-state.ts';
 
 const PATIENCE_MS = 150;
+/** For a cell that computes with tensors: longer than a native call of an engine should take. */
+const TENSOR_PATIENCE_MS = 3000;
 const POLL_MS = 10;
 
 /**
- * Three steps, each tried only when the one before got no answer: a message (a pending await ends at once), SIGINT
+ * Three steps, each tried only when the one before got no answer: a message (a pending await ends at once, a tensor
+ * operation throws), SIGINT
  * (ends synchronous code that runs under `breakOnSigint`), and V8's termination (ends a loop after an await).
  */
 export class Interrupter {
   readonly #post: (message: ToUser) => void;
   readonly #inspector = new Session();
-  readonly #isInCell: Int32Array;
+  readonly #cellState: Int32Array;
 
-  /** `isInCell` is 1 while the user thread runs a cell: nothing else is ever ended by force. */
-  constructor(post: (message: ToUser) => void, isInCell: Int32Array) {
+  /** `cellState` tells whether the user thread runs a cell: nothing else is ever ended by force. */
+  constructor(post: (message: ToUser) => void, cellState: Int32Array) {
     this.#post = post;
-    this.#isInCell = isInCell;
+    this.#cellState = cellState;
     this.#inspector.connectToMainThread();
   }
 
   async interrupt(): Promise<void> {
     const acknowledged = new Int32Array(new SharedArrayBuffer(4));
+    Atomics.store(this.#cellState, CellState.isInterrupted, 1);
     this.#post({ type: 'interrupt', acknowledged });
-    if (await isSet(acknowledged)) return;
-    if (Atomics.load(this.#isInCell, 0) === 0) return;
+    const usesTensors = Atomics.load(this.#cellState, CellState.usesTensors) === 1;
+    if (await isSet(acknowledged, usesTensors ? TENSOR_PATIENCE_MS : PATIENCE_MS)) return;
+    if (Atomics.load(this.#cellState, CellState.isRunning) === 0) return;
     if (process.platform !== 'win32') {
       process.kill(process.pid, 'SIGINT');
-      if (await isSet(acknowledged)) return;
+      if (await isSet(acknowledged, PATIENCE_MS)) return;
     }
     this.#inspector.post('Runtime.terminateExecution');
   }
@@ -38,8 +44,8 @@ export class Interrupter {
   }
 }
 
-async function isSet(flag: Int32Array): Promise<boolean> {
-  for (let waited = 0; waited < PATIENCE_MS; waited += POLL_MS) {
+async function isSet(flag: Int32Array, patienceMs: number): Promise<boolean> {
+  for (let waited = 0; waited < patienceMs; waited += POLL_MS) {
     if (Atomics.load(flag, 0) === 1) return true;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -21,8 +21,8 @@ export interface ServerOptions {
   location: PackageLocation;
   /** Names that cells have without an import. */
   builtIns: readonly Imports[];
-  /** Shared with the user thread: 1 while it runs a cell. */
-  isInCell: Int32Array;
+  /** Shared with the user thread. */
+  cellState: Int32Array;
   post(message: ToUser): void;
 }
 
@@ -62,7 +62,7 @@ export class Server {
     this.#language = new Language(options.location, options.builtIns, ({ names }) =>
       options.post({ type: 'warm', names: [...names] }),
     );
-    this.#interrupter = new Interrupter(options.post, options.isInCell);
+    this.#interrupter = new Interrupter(options.post, options.cellState);
     this.#stdin = new Stdin(this.#channels);
     this.#executions = new Executions(this.#channels, this.#language, this.#history, (parent, cell, converted, maps) =>
       this.#runInUserThread({ type: 'execute', parent, cell, converted, maps }),

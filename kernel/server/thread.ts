@@ -13,7 +13,7 @@ export interface ServerThreadData {
   version: string;
   location: PackageLocation;
   builtIns: readonly Imports[];
-  isInCell: Int32Array;
+  cellState: Int32Array;
 }
 
 if (parentPort) {

@@ -10,6 +10,7 @@ import {
   type ToServer,
   type ToUser,
 } from '../bridge.ts';
+import { CellState } from '../cell-state.ts';
 import type { Json } from '../protocol/wire.ts';
 import type { Session } from './bound.ts';
 import { type BuiltIns, provideBuiltIns } from './built-ins.ts';
@@ -18,6 +19,7 @@ import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
 import { installGuards } from './guard.ts';
 import { toMimeBundle } from './mime.ts';
 import { Streams } from './streams.ts';
+import { markTensorEngine, watchTensorEngine } from './tensor-engine.ts';
 
 type Execute = ToUser & { type: 'execute' };
 type Outcome = { ok: true; value: unknown; hasValue: boolean } | { ok: false; error: unknown };
@@ -31,13 +33,15 @@ interface Running {
   abort: AbortController;
   reject: (reason: Error) => void;
   deferred: Promise<void>[];
+  /** Ends the scopes and gradients that the cell has left open. */
+  closeTensors: () => void;
 }
 
 export class UserSession implements Session {
   readonly comms: Comms;
   readonly #post: (message: ToServer) => void;
   readonly #builtIns: BuiltIns;
-  readonly #isInCell: Int32Array;
+  readonly #cellState: Int32Array;
   readonly #streams: Streams;
   readonly #errors = new ErrorReporter();
   readonly #executor: Executor;
@@ -49,9 +53,9 @@ export class UserSession implements Session {
   /** The request that output belongs to: the last cell's, also after it has ended (timers). */
   #parent = '';
 
-  constructor(post: (message: ToServer) => void, builtIns: BuiltIns, isInCell: Int32Array) {
+  constructor(post: (message: ToServer) => void, builtIns: BuiltIns, cellState: Int32Array) {
     this.#post = post;
-    this.#isInCell = isInCell;
+    this.#cellState = cellState;
     this.#builtIns = builtIns;
     this.#streams = new Streams((name, text) => this.#publish('stream', { name, text }));
     this.comms = new Comms(
@@ -70,6 +74,7 @@ export class UserSession implements Session {
   install(): void {
     this.#streams.install();
     installGuards(() => this.#signal);
+    watchTensorEngine(() => this.#checkInterrupt());
     process.on('SIGINT', () => this.#interruptRunning());
     const report = (kind: string) => (error: unknown) =>
       this.#streams.write('stderr', `${kind}: ${this.#errors.report(error).traceback.join('\n')}\n`);
@@ -85,6 +90,7 @@ export class UserSession implements Session {
         break;
       case 'interrupt':
         Atomics.store(message.acknowledged, 0, 1);
+        Atomics.store(this.#cellState, CellState.isInterrupted, 0);
         this.#interruptRunning();
         break;
       case 'comm':
@@ -132,7 +138,8 @@ export class UserSession implements Session {
   /** Ends the running cell, once. */
   #finish(parent: string, result: ExecutionResult): void {
     if (this.#running?.parent !== parent) return;
-    Atomics.store(this.#isInCell, 0, 0);
+    Atomics.store(this.#cellState, CellState.isRunning, 0);
+    if (!result.ok) this.#running.closeTensors();
     this.#running = null;
     this.#streams.flush();
     this.#post({ type: 'done', parent, result });
@@ -142,10 +149,11 @@ export class UserSession implements Session {
     const abort = new AbortController();
     this.#signal = abort.signal;
     const interrupted = new Promise<never>((_, reject) => {
-      this.#running = { parent, abort, reject, deferred: [] };
+      this.#running = { parent, abort, reject, deferred: [], closeTensors: markTensorEngine() };
     });
     interrupted.catch(() => {});
-    Atomics.store(this.#isInCell, 0, 1);
+    for (const place of [CellState.isInterrupted, CellState.usesTensors]) Atomics.store(this.#cellState, place, 0);
+    Atomics.store(this.#cellState, CellState.isRunning, 1);
     this.#outcome = { ok: true, value: undefined, hasValue: false };
     try {
       await Promise.race([this.#executor.execute(''), interrupted]);
@@ -191,6 +199,14 @@ export class UserSession implements Session {
     } catch {
       // The same error comes again in the cell that reads the name.
     }
+  }
+
+  /** Ends a cell that computes with tensors between two of their operations. */
+  #checkInterrupt(): void {
+    Atomics.store(this.#cellState, CellState.usesTensors, 1);
+    if (!this.#running || Atomics.load(this.#cellState, CellState.isInterrupted) === 0) return;
+    Atomics.store(this.#cellState, CellState.isInterrupted, 0);
+    throw new KeyboardInterrupt();
   }
 
   /**

@@ -10,15 +10,15 @@ import { UserSession } from './session.ts';
 
 export interface SessionOptions {
   post(message: ToServer): void;
-  /** Shared with the server thread: 1 while a cell runs. */
-  isInCell: Int32Array;
+  /** Shared with the server thread. */
+  cellState: Int32Array;
   /** This package: its name, and the module that it is imported by. */
   library: { name: string; entry: string };
 }
 
-export function startSession({ post, isInCell, library }: SessionOptions): UserSession {
+export function startSession({ post, cellState, library }: SessionOptions): UserSession {
   installModuleFallback(library.name, library.entry);
-  const session = new UserSession(post, builtIns(library.entry), isInCell);
+  const session = new UserSession(post, builtIns(library.entry), cellState);
   bindNotebook(session);
   session.install();
   return session;

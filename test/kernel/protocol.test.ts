@@ -69,6 +69,20 @@ describe('execute', () => {
     expect(result((await kernel.execute('import * as d3 from "d3-array"; d3.sum([1, 2])')).published)).toBe('3');
   });
 
+  test('files that appear or change are seen by the next cell that imports them', async () => {
+    const value = async (code: string): Promise<unknown> => result((await kernel.execute(code)).published);
+    const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 600));
+    const cell = 'import { made } from "./made-later"; made';
+    expect((await kernel.execute(cell)).reply).toMatchObject({ ename: 'TypeScriptError' });
+    writeFileSync(join(folder, 'made-later.ts'), 'export const made: number = 2;\n');
+    await wait();
+    expect(await value(cell)).toBe('2');
+    writeFileSync(join(folder, 'made-later.ts'), 'export const made: string = "text";\n');
+    await wait();
+    expect(await value(cell)).toBe("'text'");
+    expect(await value('made.length')).toBe('4');
+  });
+
   test('user expressions are evaluated after the cell, each with its own status', async () => {
     const { reply } = await kernel.execute('let base = 20;', {
       user_expressions: { good: 'base + 1', bad: 'missing' },
