@@ -1,16 +1,18 @@
-import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import type { Json, Message } from '../../kernel/protocol/wire.ts';
+import { testFolder } from '../folder.ts';
 import { ofType, result, startKernel, text } from './start.ts';
 
+const folder = await testFolder('widgets');
 let kernel: KernelClient;
 const CLIP =
   'const clip = { data: new Float32Array(3 * 4 * 6 * 3).map((_, i) => i / 216), frames: 3, height: 4, width: 6, fps: 8 };';
 
 beforeAll(async () => {
-  kernel = await startKernel(tmpdir());
-  await kernel.execute(CLIP);
+  kernel = await startKernel(folder);
+  const { reply } = await kernel.execute(CLIP);
+  expect(reply['status'], String(reply['evalue'])).toBe('ok');
 });
 
 afterAll(() => kernel.stop());

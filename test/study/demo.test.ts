@@ -82,7 +82,7 @@ test('Ctrl-C while a cell computes ends it with 130 and leaves nothing', async (
   let isSent = false;
   const { code, err } = await cli(args, {
     during: (child, text) => {
-      if (!isSent && /: Phase 2/.test(text)) isSent = child.kill('SIGINT');
+      if (!isSent && /: Trajectories/.test(text)) isSent = child.kill('SIGINT');
     },
   });
   expect(code).toBe(130);
