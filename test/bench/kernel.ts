@@ -1,9 +1,10 @@
 /**
- * The notebook kernel against tslab, ipykernel and Deno, in the same run and in turn: start, cells, completion while a
- * cell computes, 10,000 lines of output, the most memory over 200 cells. ipykernel is asked for where REWARD_FORCING_PYTHON names
- * a Python that has it, Deno where REWARD_FORCING_DENO names its program.
+ * The notebook kernel against tslab, Deno and ipykernel, in the same run and in turn: start, cells, completion while a
+ * cell computes, 10,000 lines of output, the most memory over 200 cells. Deno is the program that REWARD_FORCING_DENO
+ * names, or the one on PATH (`npm install deno` brings one); ipykernel is asked of the Python that REWARD_FORCING_PYTHON
+ * names, or of the one on PATH. What is not there is listed as skipped.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -99,7 +100,8 @@ total + trainer.best().reward`,
 
 /** One row for each kernel that can be had. */
 export async function benchKernel({ rounds }: BenchOptions): Promise<Row[]> {
-  const started = await startInTurn(contestants(), rounds);
+  const { found, skipped } = contestants();
+  const started = await startInTurn(found, rounds);
   try {
     for (let i = 0; i < 4 * rounds; i++) {
       for (const one of started) one.declarations.push(await timed(() => run(one, one.cells.declaration(i))));
@@ -109,14 +111,14 @@ export async function benchKernel({ rounds }: BenchOptions): Promise<Row[]> {
     }
     const rows: Row[] = [];
     for (const one of started) rows.push(await measureRest(one));
-    return [...rows, ...shares(rows)];
+    return [...rows, ...shares(rows), ...skipped];
   } finally {
     for (const { kernel } of started) await kernel.stop();
   }
 }
 
-function contestants(): Contestant[] {
-  const { REWARD_FORCING_PYTHON: pythonPath, REWARD_FORCING_DENO: deno } = process.env;
+function contestants(): { found: Contestant[]; skipped: Row[] } {
+  const { REWARD_FORCING_PYTHON: pythonPath = 'python3', REWARD_FORCING_DENO: deno = 'deno' } = process.env;
   const file = '{connection_file}';
   const main = fileURLToPath(new URL('../../dist/kernel/main.js', import.meta.url));
   if (!existsSync(main)) throw new Error(`${main} is missing: run "npm run build" first`);
@@ -125,11 +127,21 @@ function contestants(): Contestant[] {
     { name: 'reward-forcing', argv: [process.execPath, main, file], cells: typescript },
     { name: 'tslab', argv: [process.execPath, tslab, 'kernel', `--config-path=${file}`], cells: typescript },
   ];
-  if (deno) found.push({ name: 'deno', argv: [deno, 'jupyter', '--kernel', '--conn', file], cells: typescript });
-  if (pythonPath) {
-    found.push({ name: 'ipykernel', argv: [pythonPath, '-m', 'ipykernel_launcher', '-f', file], cells: python });
-  }
-  return found;
+  const skipped: Row[] = [];
+  const consider = (contestant: Contestant, probe: readonly string[], missing: string): void => {
+    const [command = ''] = contestant.argv;
+    if (spawnSync(command, probe, { stdio: 'ignore' }).status === 0) found.push(contestant);
+    else skipped.push({ kernel: contestant.name, skipped: `${missing} is not there` });
+  };
+  const argv = [deno, 'jupyter', '--kernel', '--conn', file];
+  consider({ name: 'deno', argv, cells: typescript }, ['--version'], `the program ${deno}`);
+  const ipykernel = [pythonPath, '-m', 'ipykernel_launcher', '-f', file];
+  consider(
+    { name: 'ipykernel', argv: ipykernel, cells: python },
+    ['-c', 'import ipykernel'],
+    `${pythonPath} with ipykernel`,
+  );
+  return { found, skipped };
 }
 
 /** Starts each kernel once a round, in turn, and keeps the last; the time is the fastest. */
