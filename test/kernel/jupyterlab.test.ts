@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findFfmpeg } from '../../src/io/video-ffmpeg.ts';
 import { type Lab, missing, openLab } from './jupyterlab.ts';
 
 const CLIP = `const clip = { data: new Float32Array(12 * 32 * 32 * 3), frames: 12, height: 32, width: 32, fps: 12 };
@@ -66,10 +67,12 @@ describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped
       shown.evaluate((element: HTMLVideoElement & HTMLImageElement) => ({
         width: element.videoWidth ?? element.naturalWidth,
         time: element.currentTime,
+        tag: element.tagName,
         isMoving: element.tagName === 'VIDEO' ? !element.paused : element.src.startsWith('data:image/webp'),
       }));
     await expect.poll(async () => (await state()).width, { timeout: 10_000 }).toBeGreaterThan(0);
-    const { time, isMoving } = await state();
+    const { tag, time, isMoving } = await state();
+    expect(tag).toBe((await findFfmpeg()) ? 'VIDEO' : 'IMG');
     expect(isMoving).toBe(true);
     if (time !== undefined) {
       await expect.poll(async () => (await state()).time, { timeout: 10_000 }).not.toBe(time);
@@ -94,7 +97,7 @@ describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped
 
   test('a question shows its page below the cell', async () => {
     const page = cell(5).locator('.jp-OutputArea-output');
-    await expect.poll(() => page.textContent()).toMatch(/interface TrainStep\s+What a stage yields/);
+    await expect.poll(() => page.textContent()).toMatch(/interface TrainStep\s*What a stage yields/);
     expect(await page.getAttribute('data-mime-type')).toBe('text/markdown');
   });
 
