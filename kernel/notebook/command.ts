@@ -46,12 +46,13 @@ async function runFile(main: string, file: string, flags: RunFlags): Promise<Run
   const stop = new StopSignals(kernel);
   try {
     const result = await runNotebook(notebook, kernel, {
+      signal: stop.signal,
       ...(flags.timeout !== undefined && { timeoutMs: flags.timeout * 1000 }),
       ...(flags.allowErrors && { allowErrors: true }),
       ...log.listeners(),
     });
     log.end();
-    if (stop.isStopped) {
+    if (stop.signal.aborted) {
       process.stderr.write(`stopped: ${flags.out ?? file} is as it was\n`);
       return 130;
     }
@@ -74,14 +75,18 @@ function conclude({ error }: RunResult, file: string): RunCode {
 
 /** Ctrl-C (SIGINT) and SIGTERM interrupt the cell that runs; a second Ctrl-C ends kernel and process at once. */
 class StopSignals {
-  isStopped = false;
   readonly #kernel: KernelClient;
+  readonly #controller = new AbortController();
   #interrupts = 0;
 
   constructor(kernel: KernelClient) {
     this.#kernel = kernel;
     process.on('SIGINT', this.#onInterrupt);
     process.on('SIGTERM', this.#stop);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
 
   end(): void {
@@ -98,11 +103,7 @@ class StopSignals {
     this.#stop();
   };
 
-  #stop = (): void => {
-    if (this.isStopped) return;
-    this.isStopped = true;
-    this.#kernel.request('control', 'interrupt_request', {}).catch(() => this.#kernel.kill());
-  };
+  #stop = (): void => this.#controller.abort();
 }
 
 function save(notebook: Notebook, file: string, flags: RunFlags, log: RunLog): void {

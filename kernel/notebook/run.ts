@@ -8,6 +8,8 @@ export interface RunOptions {
   timeoutMs?: number;
   /** Go on after a cell that failed. Cells tagged `raises-exception` may always fail. */
   allowErrors?: boolean;
+  /** Interrupts the cell that runs and starts no other. */
+  signal?: AbortSignal;
   /** Called before each code cell, with the cells above it, and with each of its stream texts and displays. */
   onCell?: (index: number, total: number, before: readonly Cell[]) => void;
   onText?: (text: string) => void;
@@ -23,7 +25,10 @@ export interface RunResult {
 /** Longest setTimeout that Node takes. */
 const NO_LIMIT_MS = 2 ** 31 - 1;
 
-/** Runs all code cells in order and returns the notebook with its outputs; the kernel is left running. */
+/**
+ * Runs all code cells in order and returns the notebook with its outputs, up to the cell that a signal or an error
+ * ended; the kernel is left running.
+ */
 export async function runNotebook(
   notebook: Notebook,
   kernel: KernelClient,
@@ -37,6 +42,7 @@ export async function runNotebook(
   const run = { ...notebook, cells };
   const code = cells.map((cell, index) => ({ cell, index })).filter(({ cell }) => cell.cell_type === 'code');
   for (const [position, { cell, index }] of code.entries()) {
+    if (options.signal?.aborted) break;
     options.onCell?.(position + 1, code.length, cells.slice(0, index));
     const reply = await runCell(cell, kernel, displays, options);
     const failed = reply['status'] !== 'ok' && !hasTag(cell, 'raises-exception') && !options.allowErrors;
@@ -52,18 +58,25 @@ async function runCell(
   options: RunOptions,
 ): Promise<Json> {
   const area = new OutputArea(displays);
-  const { timeoutMs, onText, onDisplay } = options;
+  const { timeoutMs, signal, onText, onDisplay } = options;
   cell.outputs = area.outputs;
   const source = cellText(cell);
   if (source.trim() === '') return { status: 'ok' };
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => void interrupt(kernel), timeoutMs);
+  const stop = (): void => void interrupt(kernel);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(stop, timeoutMs);
+  signal?.addEventListener('abort', stop);
   const started = new Date().toISOString();
   const executed = kernel.execute(source, { stop_on_error: true }, NO_LIMIT_MS, (message) => {
     area.apply(message);
+    // An interrupt may overtake the cell on its way to the kernel, which then knows of nothing to stop.
+    if (message.header.msg_type === 'execute_input' && signal?.aborted) stop();
     if (message.header.msg_type === 'stream') onText?.(String(message.content['text']));
     if (message.header.msg_type.endsWith('display_data')) onDisplay?.(message.content['data'] as Json);
   });
-  const { reply } = await executed.finally(() => clearTimeout(timer));
+  const { reply } = await executed.finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  });
   for (const output of area.outputs) dropView(output);
   cell.execution_count = typeof reply['execution_count'] === 'number' ? reply['execution_count'] : null;
   cell.metadata = { ...cell.metadata, execution: { started, ended: new Date().toISOString() } };
@@ -78,8 +91,9 @@ function dropView({ data }: Output): void {
   if (Object.keys(forms).some((type) => type.startsWith('image/') || type === 'text/html')) delete forms[VIEW];
 }
 
+/** A kernel that does not even answer is ended. */
 async function interrupt(kernel: KernelClient): Promise<void> {
-  await kernel.request('control', 'interrupt_request', {});
+  await kernel.request('control', 'interrupt_request', {}).catch(() => kernel.kill());
 }
 
 function errorOf(reply: Json): { ename: string; evalue: string; traceback: string[] } {
