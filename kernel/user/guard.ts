@@ -6,14 +6,24 @@ type Globals = typeof globalThis & {
   __each__?: (items: unknown, at: string) => AsyncIterable<unknown>;
 };
 
-/** Defines the two functions that guarded cells call; `signal` gives the running cell's. */
-export function installGuards(signal: () => AbortSignal): void {
+/** Longest time that an interrupted cell's own code waits for a generator to finish. */
+const FINISH_WITHIN_MS = 2000;
+
+/** What the guards know of the running cell. */
+export interface GuardedCell {
+  readonly signal: AbortSignal;
+  /** From now on, or no longer, the next tensor operation ends what it belongs to. */
+  endAtTensors(on: boolean): void;
+}
+
+/** Defines the two functions that guarded cells call; `cell` gives the running one. */
+export function installGuards(cell: () => GuardedCell): void {
   const globals = globalThis as Globals;
   const define = (name: '__await__' | '__each__', value: unknown): void => {
     Object.defineProperty(globals, name, { value, enumerable: false, configurable: true });
   };
-  define('__await__', (value: unknown, at: string): unknown => interruptible(value, signal(), at));
-  define('__each__', (items: Items, at: string) => interruptibleEach(items, signal(), at));
+  define('__await__', (value: unknown, at: string): unknown => interruptible(value, cell().signal, at));
+  define('__each__', (items: Items, at: string) => interruptibleEach(items, cell(), at));
 }
 
 /** Settles as `value` does, or rejects with the signal's reason when it aborts first. */
@@ -39,8 +49,9 @@ function interruptible(value: unknown, signal: AbortSignal, at: string): Promise
   });
 }
 
-/** Yields what `items` yields; on an abort it tells `items` to finish and throws the reason. */
-async function* interruptibleEach(items: Items, signal: AbortSignal, at: string): AsyncGenerator<unknown> {
+/** Yields what `items` yields; on an abort it lets `items` finish and throws the reason. */
+async function* interruptibleEach(items: Items, cell: GuardedCell, at: string): AsyncGenerator<unknown> {
+  const { signal } = cell;
   const iterator = asyncIterator(items);
   let isDone = false;
   try {
@@ -53,11 +64,23 @@ async function* interruptibleEach(items: Items, signal: AbortSignal, at: string)
       yield next.value;
     }
   } finally {
-    const finished = isDone ? undefined : iterator.return?.();
-    // An aborted generator may be deep in work: it finishes at its next yield, and nobody waits for it.
-    if (signal.aborted) void Promise.resolve(finished).catch(() => {});
-    else await finished;
+    if (!isDone) await (signal.aborted ? finish(iterator, cell) : iterator.return?.());
   }
+}
+
+/**
+ * Ends a generator that may be deep in work: at its next tensor operation or yield. What it holds is released before
+ * the cell's own `finally` blocks run, which may dispose of the weights that it trains.
+ */
+async function finish(iterator: AsyncIterator<unknown>, cell: GuardedCell): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, FINISH_WITHIN_MS);
+  });
+  cell.endAtTensors(true);
+  await Promise.race([Promise.resolve(iterator.return?.()).catch(() => {}), late]);
+  cell.endAtTensors(false);
+  clearTimeout(timer);
 }
 
 /** Completes a stack trace that ends at the guard with the place of the await. */

@@ -26,6 +26,8 @@ type Outcome = { ok: true; value: unknown; hasValue: boolean } | { ok: false; er
 
 /** A cell that an interrupt has ended is reported by then, whatever became of its own code. */
 const REPORT_WITHIN_MS = 300;
+/** The same for a cell that computes with tensors: a training step ends, and releases what it holds. */
+const REPORT_TENSORS_WITHIN_MS = 1500;
 
 /** The cell that runs now. */
 interface Running {
@@ -73,7 +75,7 @@ export class UserSession implements Session {
   /** Takes over the process's output and its last-resort error handlers. */
   install(): void {
     this.#streams.install();
-    installGuards(() => this.#signal);
+    installGuards(() => ({ signal: this.#signal, endAtTensors: (on) => this.#set(CellState.isInterrupted, on) }));
     watchTensorEngine(() => this.#checkInterrupt());
     process.on('SIGINT', () => this.#interruptRunning());
     const report = (kind: string) => (error: unknown) =>
@@ -90,7 +92,7 @@ export class UserSession implements Session {
         break;
       case 'interrupt':
         Atomics.store(message.acknowledged, 0, 1);
-        Atomics.store(this.#cellState, CellState.isInterrupted, 0);
+        this.#set(CellState.isInterrupted, false);
         this.#interruptRunning();
         break;
       case 'comm':
@@ -138,7 +140,7 @@ export class UserSession implements Session {
   /** Ends the running cell, once. */
   #finish(parent: string, result: ExecutionResult): void {
     if (this.#running?.parent !== parent) return;
-    Atomics.store(this.#cellState, CellState.isRunning, 0);
+    this.#set(CellState.isRunning, false);
     if (!result.ok) this.#running.closeTensors();
     this.#running = null;
     this.#streams.flush();
@@ -152,8 +154,9 @@ export class UserSession implements Session {
       this.#running = { parent, abort, reject, deferred: [], closeTensors: markTensorEngine() };
     });
     interrupted.catch(() => {});
-    for (const place of [CellState.isInterrupted, CellState.usesTensors]) Atomics.store(this.#cellState, place, 0);
-    Atomics.store(this.#cellState, CellState.isRunning, 1);
+    this.#set(CellState.isInterrupted, false);
+    this.#set(CellState.usesTensors, false);
+    this.#set(CellState.isRunning, true);
     this.#outcome = { ok: true, value: undefined, hasValue: false };
     try {
       await Promise.race([this.#executor.execute(''), interrupted]);
@@ -203,24 +206,31 @@ export class UserSession implements Session {
 
   /** Ends a cell that computes with tensors between two of their operations. */
   #checkInterrupt(): void {
-    Atomics.store(this.#cellState, CellState.usesTensors, 1);
+    this.#set(CellState.usesTensors, true);
     if (!this.#running || Atomics.load(this.#cellState, CellState.isInterrupted) === 0) return;
-    Atomics.store(this.#cellState, CellState.isInterrupted, 0);
+    this.#set(CellState.isInterrupted, false);
     throw new KeyboardInterrupt();
   }
 
+  #set(place: number, on: boolean): void {
+    Atomics.store(this.#cellState, place, on ? 1 : 0);
+  }
+
   /**
-   * V8's termination may come as late as a native call returns, and then end the code of this class that was about to
-   * report the cell: the timer reports it in that case.
+   * The cell's own code ends by the signal and reports itself. The timer reports it where that takes too long, and
+   * where V8's termination, which may come as late as a native call returns, ended the code of this class as well.
    */
   #interruptRunning(): void {
     if (!this.#running) return;
     const { parent, abort, reject } = this.#running;
     const reason = new KeyboardInterrupt();
-    const report = (): void => this.#finish(parent, { ok: false, error: this.#errors.report(reason) });
-    setTimeout(report, REPORT_WITHIN_MS);
+    const usesTensors = Atomics.load(this.#cellState, CellState.usesTensors) === 1;
+    const report = (): void => {
+      reject(reason);
+      this.#finish(parent, { ok: false, error: this.#errors.report(reason) });
+    };
+    setTimeout(report, usesTensors ? REPORT_TENSORS_WITHIN_MS : REPORT_WITHIN_MS);
     abort.abort(reason);
-    reject(reason);
   }
 
   #publish(messageType: string, content: Json, metadata: Json = {}, buffers: Uint8Array[] = []): void {

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Execution, KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
-import { result, startKernel } from './start.ts';
+import { result, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
 
@@ -115,4 +115,55 @@ test('a native call of an engine ends the cell when it returns; its memory does 
   expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
   await kernel.execute('chain()');
   expect(await held()).toBe(before);
+});
+
+const LOSS = `await engine.use('onnx', { threads: 1 });
+  const weight = tf.variable(tf.randomNormal([300, 300]));
+  const loss = () => tf.tidy(() => {
+    let x: tf.Tensor = weight;
+    for (let i = 0; i < 20; i++) x = tf.matMul(x, weight).mul(1e-3);
+    return x.sum() as tf.Scalar;
+  });
+  const step = () => { const { value, grads } = tf.variableGrads(loss); value.dataSync(); tf.dispose([value, grads]); };`;
+
+test.each(['while (true) step();', 'await 1; while (true) step();', 'while (true) { step(); await 1; }'])(
+  'an interrupt within a gradient leaves no tensor, scope or tape behind: %s',
+  async (code) => {
+    await kernel.execute(LOSS);
+    const open = async (): Promise<unknown> =>
+      result((await kernel.execute('step(); [tf.memory().numTensors, engine.report().memoryBytes].join()')).published);
+    const before = await open();
+    for (let i = 0; i < 3; i++) {
+      const { ended } = await begin(code);
+      await pause(37 * i);
+      await kernel.request('control', 'interrupt_request', {});
+      expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+    }
+    expect(await open()).toBe(before);
+  },
+);
+
+test('an interrupted training generator releases what it holds before the cell’s own finally', async () => {
+  await kernel.execute(`${LOSS}
+    async function* training() {
+      const moments = tf.variable(tf.zeros([300, 300]));
+      try { for (let n = 0; ; n++) { step(); moments.assign(moments.add(1)); await Promise.resolve(); yield n; } }
+      finally { moments.dispose(); console.log('generator'); }
+    }`);
+  const { ended } = await begin(
+    "try { for await (const _ of progress(training())) {} } finally { weight.dispose(); console.log('cell'); }",
+  );
+  await pause(200);
+  await kernel.request('control', 'interrupt_request', {});
+  const { reply, published } = await ended;
+  expect(reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(text(published)).toBe('generator\ncell\n');
+});
+
+test('a generator that never finishes does not keep the cell from ending', async () => {
+  await kernel.execute('async function* stuck() { yield 1; await new Promise(() => {}); }');
+  const { ended } = await begin('for await (const _ of stuck()) {}');
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
 });
