@@ -24,6 +24,8 @@ interface TensorEngine {
   makeTensor(...args: unknown[]): unknown;
   startScope(...args: unknown[]): unknown;
   endScope(): void;
+  tidy<Result>(work: () => Result): Result;
+  gradients(...args: unknown[]): unknown;
 }
 
 /** Where tfjs-core keeps its engine. Source: tfjs-core, engine.ts, getOrMakeEngine. */
@@ -41,6 +43,7 @@ export function watchTensorEngine(check: () => void): void {
     set: (made: TensorEngine) => {
       engine = made;
       for (const name of STARTS) made[name] = checked(made, made[name], check);
+      made.gradients = tidied(made, made.gradients);
     },
   });
 }
@@ -50,6 +53,11 @@ function checked(made: TensorEngine, start: (...args: unknown[]) => unknown, che
     if (made.state.kernelDepth === 0) check();
     return start.apply(made, args);
   };
+}
+
+/** The value of a gradient's function stands in no scope while the way back is computed: an error there would leak it. */
+function tidied(made: TensorEngine, gradients: TensorEngine['gradients']): TensorEngine['gradients'] {
+  return (...args) => made.tidy(() => gradients.apply(made, args));
 }
 
 /** Remembers what is open now; the function that it returns closes all that was opened since. */

@@ -143,6 +143,20 @@ test.each(['while (true) step();', 'await 1; while (true) step();', 'while (true
   },
 );
 
+test('an interrupt on the way back of a gradient leaves nothing of the way forth', async () => {
+  await kernel.execute(`await engine.use('onnx', { threads: 1 });
+    const slowly = tf.customGrad((x) => ({ value: tf.square(x as tf.Tensor), gradFunc: (dy) => {
+      for (const end = Date.now() + 1000; Date.now() < end; );
+      return tf.mul(dy, 2);
+    } }));
+    const at = tf.variable(tf.scalar(3));
+    const held = tf.memory().numTensors;`);
+  const { ended } = await begin('tf.variableGrads(() => slowly(at).asScalar())');
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(result((await kernel.execute('tf.memory().numTensors - held')).published)).toBe('0');
+});
+
 test('an interrupted training generator releases what it holds before the cell’s own finally', async () => {
   await kernel.execute(`${LOSS}
     async function* training() {
