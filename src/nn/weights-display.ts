@@ -13,13 +13,15 @@ interface Branch {
   parameters: number;
 }
 
+const UNITS = ['KiB', 'MiB', 'GiB'] as const;
+
 /** Lines of the text: the rest is counted. */
 const TEXT_LINES = 40;
 
 /** The bundle of weights: a collapsible tree, and as text its upper part. */
 export function weightsBundle(weights: readonly ListedWeight[]): Record<string, string> {
   const root = treeOf(weights);
-  const title = `Weights · ${weights.length} tensors · ${root.parameters.toLocaleString('en')} parameters · ${bytesOf(weights)}`;
+  const title = `Weights · ${weights.length} ${weights.length === 1 ? 'tensor' : 'tensors'} · ${root.parameters.toLocaleString('en')} parameters · ${bytesOf(weights)}`;
   const lines = textLines(root);
   const rest = lines.length > TEXT_LINES ? [`… ${lines.length - TEXT_LINES} more`] : [];
   return {
@@ -61,7 +63,9 @@ function bytesOf(weights: readonly ListedWeight[]): string {
     (sum, { shape, dtype }) => sum + shape.reduce((product, size) => product * size, dtype === 'bool' ? 1 : 4),
     0,
   );
-  return bytes < 2 ** 20 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 2 ** 20).toFixed(1)} MB`;
+  if (bytes < 1024) return `${bytes} B`;
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length);
+  return `${(bytes / 1024 ** power).toFixed(1)} ${UNITS[power - 1]}`;
 }
 
 function textLines(branch: Branch, indent = '  '): string[] {

@@ -15,10 +15,11 @@ const CELLS = [
   'for await (const n of progress(Array.from({ length: 40 }, (_, i) => i), { label: "steps" })) await new Promise((r) => setTimeout(r, 40));',
   'const slider = widgets.compare({ before: clip, after: clip }); slider',
   'train.TrainStep?',
-  'let taken = 0;\nasync function* training() { while (true) { await new Promise((r) => setTimeout(r, 10)); yield ++taken; } }\nfor await (const step of training()) {}',
+  'import { nn } from "reward-forcing";\nawait engine.use("onnx", { threads: 1 }); display(engine.report()); nn.Weights.from([["block.weight", tf.ones([4, 3])]])',
+  'let taken = 0;\nasync function* training() { while (true) { await new Promise((r) => setTimeout(r, 10)); taken++; yield console.log("step", taken); } }\nfor await (const step of training()) {}',
   'taken > 0 && slider.frame',
 ];
-const ENDLESS = 6;
+const ENDLESS = 7;
 
 describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped: ${missing})` : ''}`, () => {
   let lab: Lab;
@@ -101,8 +102,15 @@ describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped
     expect(await page.getAttribute('data-mime-type')).toBe('text/markdown');
   });
 
+  test('an engine report and weights are shown as a table and a tree', async () => {
+    await untilDone(6);
+    const shown = cell(6).locator('.jp-OutputArea-output');
+    expect(await shown.first().locator('table').textContent()).toMatch(/onnx/);
+    expect(await shown.last().textContent()).toMatch(/1 tensor · 12 parameters · 48 B.*weight \[4, 3\] float32/);
+  });
+
   test('Stop ends a training generator, and the next cell runs', async () => {
-    await expect.poll(() => isRunning(ENDLESS)).toBe(true);
+    await expect.poll(() => cell(ENDLESS).textContent(), { timeout: 60_000 }).toContain('step 3');
     await stop();
     await expect.poll(() => cell(ENDLESS).textContent(), { timeout: 10_000 }).toContain('KeyboardInterrupt');
     await cell(ENDLESS + 1)
@@ -127,7 +135,7 @@ describe.skipIf(missing !== null)(`JupyterLab in a browser${missing ? ` (skipped
     await stop();
     await expect.poll(() => isRunning(ENDLESS), { timeout: 10_000 }).toBe(false);
     await lab.screenshot('restarted');
-  });
+  }, 120_000);
 
   test('completion offers the members of a namespace', async () => {
     await cell(ENDLESS + 1)

@@ -11,7 +11,7 @@ const weights = [
 test('the text counts tensors, parameters and bytes, and is a tree', () => {
   expect(weightsBundle(weights)['text/plain']).toBe(
     [
-      'Weights · 4 tensors · 161 parameters · 0.6 KB',
+      'Weights · 4 tensors · 161 parameters · 644 B',
       '  scale [] float32',
       '  patch (32)',
       '    weight [8, 4] float32',
@@ -40,5 +40,5 @@ test('the HTML holds every weight, escaped, in branches that open', () => {
 });
 
 test('no weights are shown as none', () => {
-  expect(weightsBundle([])['text/plain']).toBe('Weights · 0 tensors · 0 parameters · 0.0 KB');
+  expect(weightsBundle([])['text/plain']).toBe('Weights · 0 tensors · 0 parameters · 0 B');
 });
