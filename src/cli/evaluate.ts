@@ -36,7 +36,6 @@ export async function evaluateFolder(folder: string, flags: EvaluateFlags): Prom
     line.end();
     const columns = groups.flatMap((group) => group.columns);
     const summary = evaluate.summariseVideos(results, columns, imported);
-    for (const group of groups) group.dispose();
     await writeAll({ folder, out, summary, results, clips: flags.clips });
   });
 }
@@ -59,7 +58,7 @@ async function openGroups({ weights, dimensions }: EvaluateFlags): Promise<evalu
     if (dimensions) throw new UsageError(`--dimensions ${dimensions.join(',')} needs --weights FOLDER`);
     return [free];
   }
-  return [free, await evaluate.officialMeasures(weights, dimensions ? { dimensions } : {})];
+  return [free, ...(await evaluate.officialMeasures(weights, dimensions ? { dimensions } : {}))];
 }
 
 /** Scores that VBench itself has found or finds now. */
@@ -96,16 +95,16 @@ async function measureAll(
   const journal = join(out, 'videos.jsonl');
   const options = { folder, videos, groups, journal, signal, ...(maxFrames !== undefined && { maxFrames }) };
   const run = evaluate.evaluateVideos(options);
-  let broken = 0;
+  const broken = new Set<string>();
   for (;;) {
     const next = await run.next();
     if (next.done) return next.value;
     const { done, total, result } = next.value;
-    if (result.broken !== undefined) {
-      broken++;
+    if (result.broken !== undefined && !broken.has(result.file)) {
+      broken.add(result.file);
       line.say(`skipped ${result.file}: ${result.broken}`);
     }
-    line.update({ stage: 'evaluate', done, total, values: { broken } });
+    line.update({ stage: 'evaluate', done, total, values: { broken: broken.size } });
   }
 }
 

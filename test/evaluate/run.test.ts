@@ -8,6 +8,7 @@ import {
   evaluateVideos,
   listVideos,
   type MeasureGroup,
+  type OpenMeasures,
   promptOfName,
   summariseVideos,
   type VideoResult,
@@ -34,12 +35,14 @@ function counting(): MeasureGroup & { calls: number } {
   return {
     calls: 0,
     columns: [{ name: 'length', variant: 'frames', officialEquivalent: false, better: null }],
-    async measure({ clip, prompt }) {
-      this.calls++;
-      if (prompt.includes('rests')) throw new RangeError('nothing moves');
-      return { length: { score: clip.frames, weight: 1 } };
+    async open() {
+      const measure: OpenMeasures['measure'] = async ({ clip, prompt }) => {
+        this.calls++;
+        if (prompt.includes('rests')) throw new RangeError('nothing moves');
+        return { length: { score: clip.frames, weight: 1 } };
+      };
+      return { measure, dispose: () => {} };
     },
-    dispose: () => {},
   };
 }
 
@@ -126,8 +129,9 @@ test('an abort stops between two videos', async () => {
 
 test('measures without weights tell a moving clip from a still one', async () => {
   const group = weightFreeMeasures();
-  const moving = await group.measure({ clip: movingSquare(7, 48, 2), prompt: '' });
-  const still = await group.measure({ clip: movingSquare(7, 48, 0), prompt: '' });
+  const { measure } = await group.open();
+  const moving = await measure({ clip: movingSquare(7, 48, 2), prompt: '' });
+  const still = await measure({ clip: movingSquare(7, 48, 0), prompt: '' });
   expect(Object.keys(moving)).toEqual(group.columns.map(({ name }) => name));
   expect([moving['moving_lk']?.score, still['moving_lk']?.score]).toEqual([1, 0]);
   expect(still['flow_interp_smoothness']?.score).toBeGreaterThan(0.995);
@@ -137,8 +141,8 @@ test('measures without weights tell a moving clip from a still one', async () =>
 });
 
 test('large frames are shrunk and fast clips thinned before flow is estimated', async () => {
-  const measured = (clip: ReturnType<typeof movingSquare>) =>
-    weightFreeMeasures({ side: 32 }).measure({ clip, prompt: '' });
+  const { measure } = await weightFreeMeasures({ side: 32 }).open();
+  const measured = (clip: ReturnType<typeof movingSquare>) => measure({ clip, prompt: '' });
   const small = await measured(movingSquare(4, 32, 1));
   const large = await measured(movingSquare(8, 96, 1.5, 16));
   expect(large['motion_lk']!.score).toBeCloseTo(small['motion_lk']!.score, -1);

@@ -26,55 +26,24 @@ import {
   vbenchTotals,
   videoTextConsistency,
 } from '../../src/evaluate/index.ts';
-import { findOfficialFiles, officialConfigs } from '../../src/evaluate/vbench/status.ts';
+import { findOfficialFiles } from '../../src/evaluate/vbench/status.ts';
 import { type Clip, clipFrame, createClip, writeSafetensors } from '../../src/io/index.ts';
 import { amtMidpoint, amtPresets, amtShapes } from '../../src/model/amt/index.ts';
-import {
-  type ClipTokenizer,
-  clipImageFeatures,
-  clipPresets,
-  clipShapes,
-  clipTextFeatures,
-} from '../../src/model/clip/index.ts';
-import { dinoFeatures, dinoPresets, dinoShapes } from '../../src/model/dino/index.ts';
+import { type ClipTokenizer, clipImageFeatures, clipShapes, clipTextFeatures } from '../../src/model/clip/index.ts';
+import { dinoFeatures, dinoShapes } from '../../src/model/dino/index.ts';
 import { musiqPresets, musiqScore, musiqShapes } from '../../src/model/musiq/index.ts';
 import { imageTransforms, preprocess } from '../../src/model/preprocess/index.ts';
-import { raftConfig, raftForward, raftShapes } from '../../src/model/raft/index.ts';
+import { raftForward, raftShapes } from '../../src/model/raft/index.ts';
 import { viclipPresets, viclipShapes } from '../../src/model/viclip/index.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
+import { tinyRaft } from '../model/raft/tiny.ts';
 import { movingSquare } from './clips.ts';
+import { tinyClip, tinyConfigs, tinyDino } from './tiny-networks.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'vbench-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 beforeAll(() => use('onnx'));
 
-const dino = { ...dinoPresets.dino_vitb16, img_size: 32, embed_dim: 16, depth: 1, num_heads: 2 };
-const clipSizes = {
-  ...clipPresets['vit-b-32'],
-  embed_dim: 12,
-  image_resolution: 32,
-  vision_layers: 1,
-  vision_width: 16,
-  vision_heads: 2,
-  vision_patch_size: 16,
-  context_length: 6,
-  vocab_size: 20,
-  transformer_width: 8,
-  transformer_heads: 2,
-  transformer_layers: 1,
-};
-const raft = raftConfig({
-  variant: 'raft_small_tiny',
-  feature_encoder_layers: [4, 4, 4, 4, 8],
-  context_encoder_layers: [4, 4, 4, 4, 10],
-  recurrent_block_hidden_state_size: 6,
-  motion_encoder_corr_layers: [4],
-  motion_encoder_flow_layers: [4, 4],
-  motion_encoder_out_channels: 6,
-  flow_head_hidden_size: 4,
-  corr_block_num_levels: 2,
-  corr_block_radius: 1,
-});
 const tokenizer: ClipTokenizer = {
   encode: () => [1, 2, 19],
   batch: (texts, length) =>
@@ -108,8 +77,8 @@ test('middle frames are those of the reference', () => {
 describe('consistency', () => {
   test('frames that are alike score 1 and count as pairs', async () => {
     const still = movingSquare(4, 40, 0);
-    const weights = hashedWeights(dinoShapes(dino));
-    const { score, weight } = await subjectConsistency(still, { weights, config: dino });
+    const weights = hashedWeights(dinoShapes(tinyDino));
+    const { score, weight } = await subjectConsistency(still, { weights, config: tinyDino });
     expect(score).toBeCloseTo(1, 5);
     expect(weight).toBe(3);
   });
@@ -125,18 +94,18 @@ describe('consistency', () => {
     (cosine(a!, b!) + (cosine(b!, c!) + cosine(a!, c!)) / 2) / 2;
 
   test('of the subject follows the formula on features of DINO of unrounded frames', async () => {
-    const weights = hashedWeights(dinoShapes(dino));
+    const weights = hashedWeights(dinoShapes(tinyDino));
     const transform = { ...imageTransforms.vbenchDino, size: 32, rounding: 'none' as const };
-    const features = dinoFeatures(weights, dino, preprocess(frames(), transform));
-    const { score } = await subjectConsistency(clip, { weights, config: dino });
+    const features = dinoFeatures(weights, tinyDino, preprocess(frames(), transform));
+    const { score } = await subjectConsistency(clip, { weights, config: tinyDino });
     expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
   });
 
   test('of the background follows the formula on features of CLIP of unrounded frames', async () => {
-    const weights = hashedWeights(clipShapes(clipSizes));
+    const weights = hashedWeights(clipShapes(tinyClip));
     const transform = { ...imageTransforms.vbenchClip, size: 32, rounding: 'none' as const };
-    const features = clipImageFeatures(weights, clipSizes, preprocess(frames(), transform));
-    const { score, weight } = await backgroundConsistency(clip, { weights, config: clipSizes });
+    const features = clipImageFeatures(weights, tinyClip, preprocess(frames(), transform));
+    const { score, weight } = await backgroundConsistency(clip, { weights, config: tinyClip });
     expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
     expect(weight).toBe(2);
   });
@@ -184,9 +153,9 @@ test('motion smoothness compares odd frames with what AMT makes of their neighbo
 });
 
 test('dynamic degree takes the padded flow of colour frames', async () => {
-  const weights = hashedWeights(raftShapes(raft), 0.5);
+  const weights = hashedWeights(raftShapes(tinyRaft), 0.5);
   const clip = resized(movingSquare(4, 40, 3, 16), 36, 44); // 16 frames a second: every second frame
-  const got = await raftDynamicDegree(clip, { weights, config: raft });
+  const got = await raftDynamicDegree(clip, { weights, config: tinyRaft });
   expect(got.scores).toHaveLength(1);
   const pad = (index: number) => {
     const image = tf.tensor4d(clipFrame(clip, index), [1, 36, 44, 3]);
@@ -200,7 +169,7 @@ test('dynamic degree takes the padded flow of colour frames', async () => {
       1,
     );
   };
-  const flow = await raftForward(weights, raft, pad(0), pad(2), { iterations: 20 }).data();
+  const flow = await raftForward(weights, tinyRaft, pad(0), pad(2), { iterations: 20 }).data();
   const part = (offset: number) => Float32Array.from({ length: 40 * 48 }, (_, i) => flow[2 * i + offset]!);
   expect(got.scores[0]).toBeCloseTo(topMagnitude(part(0), part(1)), 2);
   expect(got).toMatchObject({ threshold: (6 * 36) / 256, needed: dynamicDegree(got.scores, 36, 44).needed });
@@ -217,12 +186,12 @@ test('the static filter counts pairs above its threshold and looks at the long p
 
 describe('text', () => {
   test('appearance style is the mean cosine times the scale over 100', async () => {
-    const weights = hashedWeights(clipShapes(clipSizes));
+    const weights = hashedWeights(clipShapes(tinyClip));
     const clip = movingSquare(2, 40, 4);
-    const got = await appearanceStyle(clip, 'ukiyo-e', { weights, config: clipSizes }, tokenizer);
+    const got = await appearanceStyle(clip, 'ukiyo-e', { weights, config: tinyClip }, tokenizer);
     const transform = { ...imageTransforms.clipFile, size: 32 };
-    const images = clipImageFeatures(weights, clipSizes, preprocess(tf.tensor4d(clip.data, [2, 40, 40, 3]), transform));
-    const text = clipTextFeatures(weights, clipSizes, tokenizer.batch(['ukiyo-e'], 6));
+    const images = clipImageFeatures(weights, tinyClip, preprocess(tf.tensor4d(clip.data, [2, 40, 40, 3]), transform));
+    const text = clipTextFeatures(weights, tinyClip, tokenizer.batch(['ukiyo-e'], 6));
     const unit = (x: typeof images) => tf.div(x, tf.norm(x, 2, 1, true)) as Tensor2D;
     const cosines = await tf.matMul(unit(images), unit(text), false, true).data();
     const scale = Math.exp((await weights.get('logit_scale').data())[0]!);
@@ -262,14 +231,16 @@ describe('files of weights', () => {
 
   test('dimensions open from a folder, name their files, and are not official in other sizes', async () => {
     const path = join(folder, 'dino_vitbase16_pretrain.safetensors');
-    await writeSafetensors(path, await hashedWeights(dinoShapes(dino)).toHost());
+    await writeSafetensors(path, await hashedWeights(dinoShapes(tinyDino)).toHost());
     expect([...(await findOfficialFiles(folder)).keys()]).toEqual(['dino']);
-    const group = await officialMeasures(folder, { configs: { ...officialConfigs, dino } });
-    expect(group.columns).toMatchObject([{ name: 'subject_consistency', officialEquivalent: false }]);
-    expect(group.columns[0]!.weights!['dino_vitbase16_pretrain.safetensors']).toMatch(/^[0-9a-f]{64}$/);
-    const values = await group.measure({ clip: movingSquare(3, 40, 0), prompt: 'x' });
+    const [group, ...others] = await officialMeasures(folder, { configs: tinyConfigs });
+    expect(others).toEqual([]);
+    expect(group!.columns).toMatchObject([{ name: 'subject_consistency', officialEquivalent: false }]);
+    expect(group!.columns[0]!.weights!['dino_vitbase16_pretrain.safetensors']).toMatch(/^[0-9a-f]{64}$/);
+    const { measure, dispose } = await group!.open();
+    const values = await measure({ clip: movingSquare(3, 40, 0), prompt: 'x' });
     expect(values['subject_consistency']?.score).toBeCloseTo(1, 5);
-    group.dispose();
+    dispose();
     await expect(officialMeasures(folder, { dimensions: ['motion_smoothness'] })).rejects.toThrow(/needs amt-s.pth/);
     await expect(officialMeasures(folder, { dimensions: ['scene'] })).rejects.toThrow(/by VBench alone/);
     await expect(officialMeasures(folder)).rejects.toThrow(/dino_vitbase16_pretrain.safetensors: .*misshapen/);

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Clip } from '../../io/clip.ts';
 import { readVideo } from '../../io/video-read.ts';
-import { Journal, type VideoResult } from './journal.ts';
-import type { Measured, MeasuredVideo, MeasureGroup } from './measures.ts';
+import { type FoundVideo, Journal, type VideoResult } from './journal.ts';
+import type { MeasureGroup, OpenMeasures } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
 /** What is evaluated, with what, and where results are kept. */
@@ -21,60 +21,80 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One video is done. */
+/** One video is done by one group of measures. */
 export interface EvaluateProgress {
+  /** Of `total` = videos times groups. */
   readonly done: number;
   readonly total: number;
+  /** What is known of the video by now. */
   readonly result: VideoResult;
   /** Whether it was known from an earlier session. */
   readonly known: boolean;
 }
 
 /**
- * Measures videos one after the other, so that memory holds one of them at a time. What is known of a video that has not
- * changed since is taken from the journal. A video that cannot be read is noted as broken and counts nowhere; a measure
- * that fails on a video (too few frames, say) leaves its columns empty and a note.
+ * Measures videos group by group and one after the other, so that memory holds the networks of one group and one clip.
+ * What is known of a video that has not changed since is taken from the journal, and a group with nothing left to measure
+ * is not opened. A video that cannot be read is noted as broken and counts nowhere; a measure that fails on a video (too
+ * few frames, say) leaves its columns empty and a note.
  */
 export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<EvaluateProgress, VideoResult[], void> {
-  const { folder, videos, groups, signal } = options;
+  const { folder, groups } = options;
+  const videos = await Promise.all(options.videos.map((entry) => found(folder, entry)));
   const columns = groups.flatMap((group) => group.columns);
   const journal = await Journal.open(options.journal, columns);
-  const results: VideoResult[] = [];
   try {
-    for (const [i, entry] of videos.entries()) {
-      signal?.throwIfAborted();
-      const state = await fileState(join(folder, entry.file));
-      const before = journal.results.get(entry.file);
-      const known = before !== undefined && isSame(before, entry, state);
-      const result = known ? before : { ...entry, ...state, ...(await measureFile(entry, options)) };
-      if (!known) await journal.append(result);
-      results.push(result);
-      yield { done: i + 1, total: videos.length, result, known };
-      await setImmediate(); // lets signals in
-    }
-    return results;
+    for (const [i, group] of groups.entries()) yield* measureGroup(group, { ...options, videos, journal }, i);
+    return videos.map((video) => journal.result(video));
   } finally {
     await journal.close();
   }
 }
 
-type FileState = Pick<VideoResult, 'sizeBytes' | 'modifiedMs'>;
-
-async function fileState(path: string): Promise<FileState> {
-  const found = await stat(path).catch(() => null);
-  return { sizeBytes: found?.size ?? -1, modifiedMs: found?.mtimeMs ?? -1 };
+async function found(folder: string, entry: VideoEntry): Promise<FoundVideo> {
+  const state = await stat(join(folder, entry.file)).catch(() => null);
+  return { ...entry, sizeBytes: state?.size ?? -1, modifiedMs: state?.mtimeMs ?? -1 };
 }
 
-function isSame(before: VideoResult, { prompt, style }: VideoEntry, { sizeBytes, modifiedMs }: FileState): boolean {
-  const sameFile = before.sizeBytes === sizeBytes && before.modifiedMs === modifiedMs;
-  return sameFile && before.prompt === prompt && before.style === style;
+interface Evaluation extends Omit<EvaluateOptions, 'journal'> {
+  readonly videos: readonly FoundVideo[];
+  readonly journal: Journal;
+}
+
+async function* measureGroup(
+  group: MeasureGroup,
+  evaluation: Evaluation,
+  index: number,
+): AsyncGenerator<EvaluateProgress, void, void> {
+  const { videos, groups, journal, signal } = evaluation;
+  let opened: OpenMeasures | null = null;
+  try {
+    for (const [i, video] of videos.entries()) {
+      signal?.throwIfAborted();
+      const known = journal.knows(video, group.columns);
+      if (!known) {
+        opened ??= await group.open();
+        await journal.append({ ...video, ...(await measureFile(video, evaluation, group, opened)) });
+      }
+      const done = index * videos.length + i + 1;
+      yield { done, total: groups.length * videos.length, result: journal.result(video), known };
+      await setImmediate(); // lets signals in
+    }
+  } finally {
+    opened?.dispose();
+  }
 }
 
 type Outcome =
   | Pick<VideoResult, 'broken'>
   | Pick<VideoResult, 'values' | 'notes' | 'frames' | 'height' | 'width' | 'fps'>;
 
-async function measureFile(entry: VideoEntry, { folder, groups, maxFrames }: EvaluateOptions): Promise<Outcome> {
+async function measureFile(
+  entry: VideoEntry,
+  { folder, maxFrames }: Evaluation,
+  group: MeasureGroup,
+  opened: OpenMeasures,
+): Promise<Outcome> {
   let clip: Clip;
   try {
     clip = await readVideo(join(folder, entry.file), maxFrames === undefined ? {} : { maxFrames });
@@ -83,24 +103,13 @@ async function measureFile(entry: VideoEntry, { folder, groups, maxFrames }: Eva
   }
   if (clip.frames < 2) return { broken: `it has ${clip.frames} frame; want two or more` };
   const { frames, height, width, fps } = clip;
-  return { frames, height, width, fps, ...(await measureAll({ ...entry, clip }, groups)) };
-}
-
-async function measureAll(
-  video: MeasuredVideo,
-  groups: readonly MeasureGroup[],
-): Promise<Required<Pick<VideoResult, 'values' | 'notes'>>> {
-  const values: Record<string, Measured> = {};
-  const notes: Record<string, string> = {};
-  for (const group of groups) {
-    try {
-      Object.assign(values, await group.measure(video));
-    } catch (error) {
-      for (const { name } of group.columns) values[name] = null;
-      notes[group.columns[0]!.name] = firstLine(error);
-    }
+  const size = { frames, height, width, fps };
+  try {
+    return { ...size, values: await opened.measure({ ...entry, clip }), notes: {} };
+  } catch (error) {
+    const values = Object.fromEntries(group.columns.map(({ name }) => [name, null]));
+    return { ...size, values, notes: { [group.columns[0]!.name]: firstLine(error) } };
   }
-  return { values, notes };
 }
 
 function firstLine(error: unknown): string {

@@ -5,6 +5,7 @@ export {
   type Measured,
   type MeasuredVideo,
   type MeasureGroup,
+  type OpenMeasures,
   shrunk,
   type WeightFreeOptions,
   weightFreeMeasures,

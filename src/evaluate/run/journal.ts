@@ -1,15 +1,18 @@
-/** Results of single videos, a line each, so that an evaluation that was killed goes on where it stopped. */
+/** Results of single videos, a line for each and each group of measures: an evaluation that was killed goes on from them. */
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { writeAtomic } from '../../io/atomic.ts';
 import type { MeasureColumn, Measured } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
-/** What became of one video. */
-export interface VideoResult extends VideoEntry {
-  /** Size in bytes and time of change (ms), by which a video that was replaced is known; -1 of a missing one. */
+/** A video with size in bytes and time of change (ms), by which one that was replaced is known; -1 of a missing one. */
+export interface FoundVideo extends VideoEntry {
   readonly sizeBytes: number;
   readonly modifiedMs: number;
+}
+
+/** What became of one video. */
+export interface VideoResult extends FoundVideo {
   readonly frames?: number;
   readonly height?: number;
   readonly width?: number;
@@ -32,11 +35,11 @@ const FORMAT = 'reward-forcing evaluation 1';
 /** An open file of results. */
 export class Journal {
   readonly #file: FileHandle;
-  readonly results: Map<string, VideoResult>;
+  readonly #results: Map<string, VideoResult> = new Map();
 
-  private constructor(file: FileHandle, results: Map<string, VideoResult>) {
+  private constructor(file: FileHandle, results: readonly VideoResult[]) {
     this.#file = file;
-    this.results = results;
+    for (const result of results) this.#add(result);
   }
 
   /**
@@ -54,19 +57,47 @@ export class Journal {
     }
     const whole = [header, ...rest].map((line) => `${JSON.stringify(line)}\n`).join('');
     if (whole !== text) await writeAtomic(path, whole);
-    return new Journal(await open(path, 'a'), new Map(rest.map((result) => [result.file, result])));
+    return new Journal(await open(path, 'a'), rest);
+  }
+
+  /** What is known of a video as it is now; of one that was never measured, or has changed since, its name alone. */
+  result(video: FoundVideo): VideoResult {
+    const before = this.#results.get(video.file);
+    return before !== undefined && isSame(before, video) ? { ...before, ...video } : video;
+  }
+
+  /** Whether all these columns of a video are known, or that it is broken. */
+  knows(video: FoundVideo, columns: readonly MeasureColumn[]): boolean {
+    const { broken, values = {} } = this.result(video);
+    return broken !== undefined || columns.every(({ name }) => Object.hasOwn(values, name));
   }
 
   /** Adds a result: one write of one line, on the disk before this returns. */
   async append(result: VideoResult): Promise<void> {
     await this.#file.appendFile(`${JSON.stringify(result)}\n`);
     await this.#file.datasync();
-    this.results.set(result.file, result);
+    this.#add(result);
+  }
+
+  #add(result: VideoResult): void {
+    this.#results.set(result.file, merged(this.#results.get(result.file), result));
   }
 
   close(): Promise<void> {
     return this.#file.close();
   }
+}
+
+function isSame(before: FoundVideo, now: FoundVideo): boolean {
+  const sameFile = before.sizeBytes === now.sizeBytes && before.modifiedMs === now.modifiedMs;
+  return sameFile && before.prompt === now.prompt && before.style === now.style;
+}
+
+/** Measures of one video come group by group; a video that turns out broken has none. */
+function merged(before: VideoResult | undefined, now: VideoResult): VideoResult {
+  if (before === undefined || !isSame(before, now) || now.broken !== undefined) return now;
+  const { broken: _, ...rest } = before;
+  return { ...rest, ...now, values: { ...rest.values, ...now.values }, notes: { ...rest.notes, ...now.notes } };
 }
 
 function parsedLine(line: string): unknown[] {

@@ -33,10 +33,16 @@ export interface MeasuredVideo {
 /** A value and how much it counts among those of other videos; null where the measure says nothing about this video. */
 export type Measured = { readonly score: number; readonly weight: number } | null;
 
-/** Columns that are measured together. */
+/** Columns that are measured together, on what `open` takes into memory. */
 export interface MeasureGroup {
   readonly columns: readonly MeasureColumn[];
+  open(): Promise<OpenMeasures>;
+}
+
+/** A group that is ready to measure. */
+export interface OpenMeasures {
   measure(video: MeasuredVideo): Promise<Readonly<Record<string, Measured>>>;
+  /** Releases the networks. */
   dispose(): void;
 }
 
@@ -49,14 +55,11 @@ export interface WeightFreeOptions {
 /** Measures that need no weights: motion by Lucas-Kanade flow on small frames at about 8 a second, change and looks. */
 export function weightFreeMeasures({ side = 64 }: WeightFreeOptions = {}): MeasureGroup {
   const columns = weightFreeColumns(side);
-  return {
-    columns,
-    measure: async ({ clip }) => {
-      const values = weightFreeValues(clip, side);
-      return Object.fromEntries(columns.map(({ name }) => [name, measured(values[name] ?? null)]));
-    },
-    dispose: () => {},
+  const measure = async ({ clip }: MeasuredVideo) => {
+    const values = weightFreeValues(clip, side);
+    return Object.fromEntries(columns.map(({ name }) => [name, measured(values[name] ?? null)]));
   };
+  return { columns, open: async () => ({ measure, dispose: () => {} }) };
 }
 
 function measured(score: number | boolean | null): Measured {

@@ -23,6 +23,7 @@ import {
 } from '../vbench/looks.ts';
 import { motionSmoothness, raftDynamicDegree, temporalFlickering } from '../vbench/motion-official.ts';
 import {
+  type DimensionStatus,
   dimensionTable,
   findOfficialFiles,
   type OfficialConfigs,
@@ -31,7 +32,7 @@ import {
   RECIPES,
 } from '../vbench/status.ts';
 import { videoTextConsistency } from '../vbench/video-text.ts';
-import type { Measured, MeasuredVideo, MeasureGroup } from './measures.ts';
+import type { MeasureColumn, Measured, MeasuredVideo, MeasureGroup, OpenMeasures } from './measures.ts';
 
 /** Which dimensions are opened, and with which sizes. */
 export interface OfficialOptions {
@@ -41,7 +42,7 @@ export interface OfficialOptions {
   readonly configs?: OfficialConfigs;
 }
 
-/** Everything that dimensions may ask for. */
+/** What dimensions ask for: of one group only its own files are there. */
 interface Opened {
   readonly weights: Readonly<Record<Exclude<OfficialFile, 'tokenizer'>, Weights>>;
   readonly tokenizer: ClipTokenizer;
@@ -81,37 +82,68 @@ function textScore({ clip, prompt }: MeasuredVideo, { weights, configs, tokenize
 }
 
 /**
- * Opens the dimensions whose files are in a folder (VBench's cache folder will do), one group for each.
+ * The dimensions whose files are in a folder (VBench's cache folder will do), those of one network in one group: weights
+ * are in memory only while their group is open. Each file is opened once here, so that one that does not fit fails now
+ * and not after hours.
  *
  * @throws Error for a dimension asked for whose files are missing or that is not computed here; on files that do not fit.
  */
-export async function officialMeasures(folder: string, options: OfficialOptions = {}): Promise<MeasureGroup> {
+export async function officialMeasures(folder: string, options: OfficialOptions = {}): Promise<MeasureGroup[]> {
   const found = await findOfficialFiles(folder);
-  const rows = dimensionTable(found);
-  const wanted =
-    options.dimensions ?? rows.flatMap(({ dimension, status }) => (status === 'computed' ? [dimension] : []));
+  const { configs = officialConfigs } = options;
+  const wanted = wantedDimensions(dimensionTable(found), folder, options.dimensions);
+  const hashes = await hashesOf(new Set(wanted.flatMap((dimension) => RECIPES[dimension].files)), found);
+  const groups = byNetwork(wanted).map((dimensions): MeasureGroup => {
+    const files = new Set(dimensions.flatMap((dimension) => RECIPES[dimension].files));
+    return {
+      columns: dimensions.map((name) => columnOf(name, configs, hashes)),
+      open: async () => measuresOn(await openFiles(files, found, configs), dimensions),
+    };
+  });
+  for (const group of groups) (await group.open()).dispose();
+  return groups;
+}
+
+function wantedDimensions(
+  rows: readonly DimensionStatus[],
+  folder: string,
+  wanted: readonly Dimension[] | undefined,
+): readonly Dimension[] {
+  if (wanted === undefined) return rows.flatMap(({ dimension, status }) => (status === 'computed' ? [dimension] : []));
   for (const { dimension, status, missing } of rows) {
     if (!wanted.includes(dimension) || status === 'computed') continue;
     const why = status === 'needs weights' ? `needs ${missing.join(', ')} in ${folder}` : 'is computed by VBench alone';
     throw new Error(`${dimension} ${why}`);
   }
-  const files = new Set(wanted.flatMap((dimension) => RECIPES[dimension].files));
-  const { configs = officialConfigs } = options;
-  const hashes = await hashesOf(files, found);
-  const { weights, tokenizer } = await openFiles(files, found, configs);
-  const opened = { weights, tokenizer, configs } as Opened;
+  return wanted;
+}
+
+/** Dimensions that share a network, its file being the first of their recipe. */
+function byNetwork(dimensions: readonly Dimension[]): Dimension[][] {
+  const groups = new Map<OfficialFile, Dimension[]>();
+  for (const dimension of dimensions) {
+    const network = RECIPES[dimension].files[0]!;
+    groups.set(network, [...(groups.get(network) ?? []), dimension]);
+  }
+  return [...groups.values()];
+}
+
+function columnOf(name: Dimension, configs: OfficialConfigs, hashes: Hashes): MeasureColumn {
   return {
-    columns: wanted.map((name) => ({
-      name,
-      variant: `VBench's ${name} by ${RECIPES[name].by}, fp32`,
-      officialEquivalent: configs === officialConfigs,
-      better: 'higher',
-      ...(name === 'dynamic_degree' && { isShare: true }),
-      weights: Object.fromEntries(RECIPES[name].files.map((file) => hashes.get(file)!)),
-    })),
-    measure: (video) => measureAll(wanted, video, opened),
+    name,
+    variant: `VBench's ${name} by ${RECIPES[name].by}, fp32`,
+    officialEquivalent: configs === officialConfigs,
+    better: 'higher',
+    ...(name === 'dynamic_degree' && { isShare: true }),
+    weights: Object.fromEntries(RECIPES[name].files.map((file) => hashes.get(file)!)),
+  };
+}
+
+function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasures {
+  return {
+    measure: (video) => measureAll(dimensions, video, opened),
     dispose: () => {
-      for (const held of Object.values(weights)) held.dispose();
+      for (const held of Object.values(opened.weights)) held.dispose();
     },
   };
 }
@@ -152,7 +184,7 @@ async function openFiles(
   files: ReadonlySet<OfficialFile>,
   found: ReadonlyMap<OfficialFile, string>,
   configs: OfficialConfigs,
-): Promise<{ weights: Partial<Record<OfficialFile, Weights>>; tokenizer: ClipTokenizer | null }> {
+): Promise<Opened> {
   const load = loaders(configs);
   const weights: Partial<Record<OfficialFile, Weights>> = {};
   try {
@@ -164,18 +196,17 @@ async function openFiles(
       });
     }
     const tokenizer = files.has('tokenizer') ? await openClipTokenizer(found.get('tokenizer')!) : null;
-    return { weights, tokenizer };
+    return { weights, tokenizer, configs } as Opened;
   } catch (error) {
     for (const held of Object.values(weights)) held.dispose();
     throw error;
   }
 }
 
+type Hashes = ReadonlyMap<OfficialFile, readonly [string, string]>;
+
 /** Name and SHA-256 of each file. */
-async function hashesOf(
-  files: ReadonlySet<OfficialFile>,
-  found: ReadonlyMap<OfficialFile, string>,
-): Promise<Map<OfficialFile, [string, string]>> {
+async function hashesOf(files: ReadonlySet<OfficialFile>, found: ReadonlyMap<OfficialFile, string>): Promise<Hashes> {
   const hashes = new Map<OfficialFile, [string, string]>();
   for (const file of files) {
     const path = found.get(file)!;

@@ -18,19 +18,7 @@ import {
 import { upsampleBilinear, upsampleConvex } from '../../../src/model/raft/upsample.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
-
-const tiny: RaftConfig = raftConfig({
-  variant: 'raft_small_tiny',
-  feature_encoder_layers: [4, 4, 4, 4, 8],
-  context_encoder_layers: [4, 4, 4, 4, 10],
-  recurrent_block_hidden_state_size: 6,
-  motion_encoder_corr_layers: [4],
-  motion_encoder_flow_layers: [4, 4],
-  motion_encoder_out_channels: 6,
-  flow_head_hidden_size: 4,
-  corr_block_num_levels: 2,
-  corr_block_radius: 1,
-});
+import { tinyRaft } from './tiny.ts';
 
 beforeAll(() => use('onnx'));
 
@@ -126,20 +114,20 @@ describe('upsampling', () => {
 });
 
 test('frames of any size are padded by their border and cut again', async () => {
-  const weights = weightsOf(tiny);
+  const weights = weightsOf(tinyRaft);
   const [first, second] = ['first', 'second'].map((name) => {
     return tf.tensor4d(
       Float32Array.from(hashed(name, [1, 33, 42, 3]), (x) => 0.5 + 0.5 * x),
       [1, 33, 42, 3],
     );
   }) as [Tensor, Tensor];
-  const flow = raftFramesFlow(weights, tiny, first, second, { iterations: 2 });
+  const flow = raftFramesFlow(weights, tinyRaft, first, second, { iterations: 2 });
   const border = (x: Tensor) => {
     const rows = tf.gather(x, tf.tensor1d([0, 0, 0, ...Array(33).keys(), 32, 32, 32, 32], 'int32'), 1);
     return tf.gather(rows, tf.tensor1d([0, 0, 0, ...Array(42).keys(), 41, 41, 41], 'int32'), 2);
   };
   const scaled = (x: Tensor) => tf.sub(tf.mul(border(x), 2), 1);
-  const whole = raftForward(weights, tiny, scaled(first), scaled(second), { iterations: 2 });
+  const whole = raftForward(weights, tinyRaft, scaled(first), scaled(second), { iterations: 2 });
   const middle = tf.slice(whole, [0, 3, 3, 0], [1, 33, 42, 2]);
   expect(flow.shape).toEqual([1, 33, 42, 2]);
   expect(await flow.data()).toBeAllClose(await middle.data(), { atol: 1e-5 });
@@ -147,12 +135,12 @@ test('frames of any size are padded by their border and cut again', async () => 
 });
 
 test('images that do not fit are refused', () => {
-  const weights = weightsOf(tiny);
+  const weights = weightsOf(tinyRaft);
   const images = (height: number, width: number) => tf.zeros([1, height, width, 3]);
-  expect(() => raftForward(weights, tiny, images(36, 40), images(36, 40))).toThrow('multiples of 8');
-  expect(() => raftForward(weights, tiny, images(24, 40), images(24, 40))).toThrow('32 or more');
-  expect(() => raftForward(weights, tiny, images(32, 40), images(40, 32))).toThrow('[1,40,32,3]');
-  expect(() => raftForward(weights, tiny, images(32, 40), images(32, 40), { iterations: 0 })).toThrow(
+  expect(() => raftForward(weights, tinyRaft, images(36, 40), images(36, 40))).toThrow('multiples of 8');
+  expect(() => raftForward(weights, tinyRaft, images(24, 40), images(24, 40))).toThrow('32 or more');
+  expect(() => raftForward(weights, tinyRaft, images(32, 40), images(40, 32))).toThrow('[1,40,32,3]');
+  expect(() => raftForward(weights, tinyRaft, images(32, 40), images(32, 40), { iterations: 0 })).toThrow(
     'iterations is 0',
   );
   expect(() => raftConfig({ variant: 'pwc' })).toThrow('raft_large or raft_small');
@@ -160,9 +148,9 @@ test('images that do not fit are refused', () => {
 });
 
 test('a flow estimator of the evaluation, grey as colour, without leaving tensors', async () => {
-  const weights = weightsOf(tiny);
+  const weights = weightsOf(tinyRaft);
   const moving = clip(3, 32, 40);
-  const estimate = raftEstimator(weights, tiny, { iterations: 1 });
+  const estimate = raftEstimator(weights, tinyRaft, { iterations: 1 });
   const before = tf.memory().numTensors;
   const flows = clipFlow(moving, estimate);
   expect(flows.map(({ u, v, valid }) => [u.length, v.length, valid.length])).toEqual(Array(2).fill([1280, 1280, 1280]));
@@ -171,14 +159,14 @@ test('a flow estimator of the evaluation, grey as colour, without leaving tensor
   const colour = { ...grey, data: Float32Array.from({ length: 3 * 1280 }, (_, i) => grey.data[Math.floor(i / 3)]!) };
   expect(estimate(colour, colour).u).toEqual(estimate(grey, grey).u);
   expect(() => estimate({ ...grey, data: new Float32Array(2 * 1280) }, grey)).toThrow('1 or 3 for each');
-  const inColour = await raftClipFlow(weights, tiny, moving, { iterations: 1 });
+  const inColour = await raftClipFlow(weights, tinyRaft, moving, { iterations: 1 });
   expect(inColour.length).toBe(2);
   expect(tf.memory().numTensors).toBe(before);
   weights.dispose();
 });
 
 test('the gradient with respect to both images agrees with central differences', async () => {
-  const config = raftConfig({ ...tiny, variant: 'raft_large_tiny', encoder_block: 'residual', mask_hidden: 4 });
+  const config = raftConfig({ ...tinyRaft, variant: 'raft_large_tiny', encoder_block: 'residual', mask_hidden: 4 });
   const weights = weightsOf(config);
   const probe = tf.tensor(hashed('probe', [1, 32, 32, 2]), [1, 32, 32, 2]);
   const images = random.key(2).uniform([2, 32, 32, 3], -1, 1);
@@ -199,8 +187,8 @@ test('the gradient with respect to both images agrees with central differences',
 });
 
 test('a checkpoint with a surplus tensor is refused by name', async () => {
-  const weights = weightsOf(tiny);
-  await expect(loadRaft(tiny, [...weights.entries(), ['fnet.extra.weight', tf.zeros([1])]])).rejects.toThrow(
+  const weights = weightsOf(tinyRaft);
+  await expect(loadRaft(tinyRaft, [...weights.entries(), ['fnet.extra.weight', tf.zeros([1])]])).rejects.toThrow(
     'feature_encoder.extra.weight',
   );
   weights.dispose();

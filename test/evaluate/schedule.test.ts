@@ -1,0 +1,130 @@
+/** Evaluating on several networks: one in memory at a time, and going on after a kill. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, expect, test } from 'vitest';
+import { use } from '../../src/engine/index.ts';
+import { tf } from '../../src/engine/tf.ts';
+import {
+  evaluateVideos,
+  listVideos,
+  type MeasureGroup,
+  officialMeasures,
+  summariseVideos,
+  type VideoResult,
+} from '../../src/evaluate/index.ts';
+import { writeVideo } from '../../src/io/video.ts';
+import { testFolder } from '../folder.ts';
+import { movingSquare } from './clips.ts';
+import { tinyConfigs, writeTinyNetworks } from './tiny-networks.ts';
+
+const root = await testFolder('schedule');
+const [videos, weights] = [join(root, 'videos'), join(root, 'weights')];
+
+beforeAll(async () => {
+  await use('cpu');
+  for (const folder of [videos, weights]) await mkdir(folder);
+  await writeTinyNetworks(weights);
+  for (const step of [0, 1, 2]) {
+    await writeVideo(join(videos, `a square-${step}.webp`), movingSquare(4, 40, step), { enlarge: 1 });
+  }
+  await writeFile(join(videos, 'a broken one-0.webp'), 'no video');
+});
+
+const openAll = (): Promise<MeasureGroup[]> => officialMeasures(weights, { configs: tinyConfigs });
+
+async function evaluated(groups: readonly MeasureGroup[], journal: string): Promise<VideoResult[]> {
+  const run = evaluateVideos({ folder: videos, videos: await listVideos(videos), groups, journal });
+  for (;;) {
+    const next = await run.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** Groups that tell when they are opened and closed, and how many tensors there are then. */
+function watched(groups: readonly MeasureGroup[]) {
+  const events: { name: string; tensors: number }[] = [];
+  const note = (name: string): void => void events.push({ name, tensors: tf.memory().numTensors });
+  const each = groups.map((group, i): MeasureGroup => {
+    const open: MeasureGroup['open'] = async () => {
+      note(`open ${i}`);
+      const opened = await group.open();
+      const dispose = (): void => {
+        opened.dispose();
+        note(`close ${i}`);
+      };
+      return { measure: opened.measure, dispose };
+    };
+    return { columns: group.columns, open };
+  });
+  return { events, groups: each };
+}
+
+test('dimensions of one network share a group', async () => {
+  const groups = await openAll();
+  expect(groups.map(({ columns }) => columns.map(({ name }) => name))).toEqual([
+    ['subject_consistency'],
+    ['background_consistency'],
+    ['temporal_flickering', 'dynamic_degree'],
+  ]);
+});
+
+test('one network is in memory at a time, and none that has nothing to measure', async () => {
+  const journal = join(root, 'watched.jsonl');
+  const before = tf.memory().numTensors;
+  const first = watched(await openAll());
+  expect(tf.memory().numTensors).toBe(before);
+  await evaluated(first.groups, journal);
+  expect(first.events).toEqual(
+    [0, 1, 2].flatMap((i) => [
+      { name: `open ${i}`, tensors: before },
+      { name: `close ${i}`, tensors: before },
+    ]),
+  );
+  const again = watched(await openAll());
+  await evaluated(again.groups, journal);
+  expect(again.events).toEqual([]);
+});
+
+test('an evaluation that is broken off releases its network', async () => {
+  const { events, groups } = watched(await openAll());
+  const options = { folder: videos, videos: await listVideos(videos), groups, journal: join(root, 'off.jsonl') };
+  for await (const { done } of evaluateVideos(options)) if (done === 6) break;
+  expect(events.map(({ name }) => name)).toEqual(['open 0', 'close 0', 'open 1', 'close 1']);
+});
+
+test('a network that cannot be opened ends the evaluation instead of leaving its columns empty', async () => {
+  const [group] = await openAll();
+  const lost: MeasureGroup = { ...group!, open: () => Promise.reject(new Error('out of memory')) };
+  await expect(evaluated([lost], join(root, 'lost.jsonl'))).rejects.toThrow('out of memory');
+});
+
+test('killed in the middle and run again, it finds what an uninterrupted run finds', async () => {
+  const journal = join(root, 'killed.jsonl');
+  await killedAfter(6, journal);
+  const kept = (await readFile(journal, 'utf8')).split('\n').length - 2;
+  expect(kept).toBeGreaterThanOrEqual(6);
+  const { events, groups } = watched(await openAll());
+  const results = await evaluated(groups, journal);
+  expect(events.map(({ name }) => name)).not.toContain('open 0'); // what was known is not measured again
+  const whole = await evaluated(await openAll(), join(root, 'whole.jsonl'));
+  expect(results).toEqual(whole);
+  const columns = groups.flatMap((group) => group.columns);
+  const summary = summariseVideos(results, columns);
+  expect(summary.broken.map(({ file }) => file)).toEqual(['a broken one-0.webp']);
+  expect(summary.measures.map(({ videos: measured }) => measured)).toEqual([3, 3, expect.any(Number), 3]);
+}, 60_000);
+
+/** Starts an evaluation and kills it once its journal holds so many results. */
+async function killedAfter(results: number, journal: string): Promise<void> {
+  const script = fileURLToPath(new URL('evaluate-child.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', script, videos, weights, journal], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  const lines = async (): Promise<number> => (await readFile(journal, 'utf8').catch(() => '')).split('\n').length - 2;
+  while (child.exitCode === null && (await lines()) < results) await sleep(5);
+  child.kill('SIGKILL');
+  expect(await ended).toEqual([null, 'SIGKILL']);
+}
