@@ -2,7 +2,7 @@
 /** Commands about the kernel: `kernel install`, `notebook run`, `lab`. The main command hands over to this one. */
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { installKernel } from './install.ts';
 import { runLab, splitFolder } from './lab.ts';
 import { type RunFlags, runNotebookFiles } from './notebook/command.ts';
@@ -10,7 +10,7 @@ import { type ParameterValue, parseParameter } from './notebook/parameters.ts';
 
 const main = join(dirname(fileURLToPath(import.meta.url)), 'main.js');
 
-const program = new Command('reward-forcing');
+const program = new Command('reward-forcing').exitOverride();
 
 program
   .command('kernel')
@@ -49,8 +49,14 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = 1;
+  process.exitCode = report(error as Error);
+}
+
+/** Exit codes: 1 the work failed, 2 the command was called wrongly, which commander has said already. */
+function report(error: Error): 0 | 1 | 2 {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`${error.message}\n`);
+  return 1;
 }
 
 function positiveSeconds(text: string): number {

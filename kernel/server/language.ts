@@ -71,6 +71,7 @@ export class Language {
   readonly #work: CompilerWork;
   /** Declarations of all cells so far: the scope of the next one. */
   #declarations = '';
+  #declared: { text: string; names: ReadonlySet<string> } = { text: '', names: new Set() };
   /** The cells that made them. */
   readonly #committed: string[] = [];
   /** Built-in names whose types have not been read yet. */
@@ -100,10 +101,8 @@ export class Language {
     const { diagnostics: _, ...converted } = result;
     if (!converted.hasToplevelAwait && isTopLevelForAwait(this.typescript, code)) converted.hasToplevelAwait = true;
     const maps = this.#work.maps;
-    const place = (line: number, column: number): string => placeInCell(maps, cell, line, column);
-    const earlier = (): Set<string> => new Set(declaredNames(this.typescript, this.#declarations));
-    const guarded =
-      converted.output === undefined ? null : guardCell(this.typescript, converted.output, { place, earlier });
+    const surroundings = { place: placesIn(cell, maps), earlier: () => this.#taken() };
+    const guarded = converted.output === undefined ? null : guardCell(this.typescript, converted.output, surroundings);
     if (guarded) converted.output = guarded.code;
     return { converted: withoutUndefined(converted), maps: guarded && maps.length > 0 ? [guarded.map, ...maps] : maps };
   }
@@ -199,8 +198,17 @@ export class Language {
 
   /** The names that no cell has declared as its own. */
   #free({ names }: Imports): string[] {
-    const taken = new Set(declaredNames(this.typescript, this.#declarations));
+    const taken = this.#taken();
     return names.filter((name) => !taken.has(name));
+  }
+
+  /** Names that cells have declared so far: asked for at each key stroke, read anew when the declarations change. */
+  #taken(): ReadonlySet<string> {
+    if (this.#declared.text !== this.#declarations) {
+      const names = new Set(declaredNames(this.typescript, this.#declarations));
+      this.#declared = { text: this.#declarations, names };
+    }
+    return this.#declared.names;
   }
 }
 
@@ -211,13 +219,13 @@ function namesBefore(code: string, position: number): string {
   return before + after;
 }
 
-/** A place in the cell as stack frames name it; `#` tells it apart from places that are still to be mapped. */
-function placeInCell(maps: readonly string[], cell: string, line: number, column: number): string {
-  const found = tracePosition(
-    maps.map((map) => new TraceMap(map)),
-    { line, column },
-  );
-  return found ? `${cell}#${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
+/** Names places in a cell as stack frames do; `#` tells them apart from places that are still to be mapped. */
+function placesIn(cell: string, maps: readonly string[]): (line: number, column: number) => string {
+  const traced = maps.map((map) => new TraceMap(map));
+  return (line, column) => {
+    const found = tracePosition(traced, { line, column });
+    return found ? `${cell}#${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
+  };
 }
 
 function report(diagnostics: readonly Diagnostic[], code: string, cell: string): ErrorReport {

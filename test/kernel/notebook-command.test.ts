@@ -40,7 +40,7 @@ test('one output for several notebooks is refused before any work', () => {
 test('a time limit that is no time is refused before any work', () => {
   for (const given of ['soon', '0', '-1', 'Infinity']) {
     const { status, stderr } = run(write('f.ipynb', '1'), '--timeout', given);
-    expect(status).toBe(1);
+    expect(status).toBe(2);
     expect(stderr).toContain('want seconds above 0');
   }
 });
