@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DIMENSIONS, type Dimension } from './dimensions.ts';
+import { zippedTexts } from './results-zip.ts';
 import { type DimensionScores, type VBenchTotals, vbenchTotals } from './totals.ts';
 
 /** What VBench has found: raw scores, the totals that follow, and the entries of single videos. */
@@ -14,10 +15,11 @@ export interface VBenchResults {
 }
 
 /**
- * Reads VBench's results: a `..._eval_results.json`, or a folder of such files; later ones (by name, which holds the time)
- * replace the dimensions of earlier ones.
+ * Reads VBench's results: a `..._eval_results.json`, a folder of such files, or the zip of JSON files that its leaderboard
+ * takes; later ones (by name, which holds the time) replace the dimensions of earlier ones.
  *
- * @throws Error naming the file that is no result of VBench.
+ * @throws Error naming the file that is no result of VBench, or why a zip is refused.
+ * Source: VBench scripts/cal_final_score.py.
  */
 export async function importVBenchResults(path: string): Promise<VBenchResults> {
   const scores: DimensionScores = {};
@@ -41,6 +43,8 @@ async function resultTexts(path: string): Promise<[string, string][]> {
       names.map(async (name): Promise<[string, string]> => [name, await readFile(join(path, name), 'utf8')]),
     );
   }
+  // beside its results VBench writes what it has measured, `..._full_info.json`, and people send both
+  if (path.endsWith('.zip')) return (await zippedTexts(path)).filter(([name]) => !name.endsWith('_full_info.json'));
   return [[path, await readFile(path, 'utf8')]];
 }
 
@@ -62,8 +66,9 @@ function parseResults(source: string, text: string): [Dimension, Entry][] {
     const dimension = key.replaceAll(' ', '_') as Dimension;
     if (!Object.hasOwn(DIMENSIONS, dimension)) throw wrong(`"${key}" is no dimension of VBench`);
     const [score, videos = []] = Array.isArray(value) ? value : [value];
-    if (typeof score !== 'number' || !Number.isFinite(score))
-      throw wrong(`the score of ${key} is ${JSON.stringify(score)}`);
+    if (typeof score !== 'number' || !(Math.abs(score) <= 1)) {
+      throw wrong(`the score of ${key} is ${JSON.stringify(score)}, no fraction such as 0.97`);
+    }
     return [dimension, { score, videos: Array.isArray(videos) ? videos : [] }];
   });
 }
