@@ -3,7 +3,7 @@ import { frameImage, type RgbImage } from '../io/image.ts';
 import type { Provenance } from '../io/image-text.ts';
 import { type Figure, figure } from './figure.ts';
 import { drawSheet, fitImage, noteStyle, type Sheet, titleStyle } from './panels.ts';
-import { fitText, ink, pixelRatio } from './theme.ts';
+import { fitText, pixelRatio } from './theme.ts';
 
 /** Clips to show: one, a list, or by title. */
 export type Clips = Clip | readonly Clip[] | Readonly<Record<string, Clip>>;
@@ -15,6 +15,8 @@ export interface FramesOptions {
   count?: number;
   /** Width of the figure. */
   width?: number;
+  /** What stands below a frame. Default: its number, from 0. */
+  label?: (title: string, index: number) => string;
   provenance?: Provenance;
 }
 
@@ -38,7 +40,7 @@ export function spreadIndices(frames: number, count: number): number[] {
 
 interface Row {
   title: string;
-  indices: number[];
+  labels: string[];
   images: RgbImage[];
 }
 
@@ -64,9 +66,11 @@ export function frames(clips: Clips, options: FramesOptions = {}): Figure {
 }
 
 const [gap, margin, titleHeight, noteHeight] = [4, 12, 20, 14];
+const NOTE_SIZE = 10;
 
-async function layout(clips: [string, Clip][], { title, count = 9, width = 900 }: FramesOptions): Promise<Sheet> {
-  const rows = await Promise.all(clips.map(([name, clip]) => imagesOf(name, clip, { count, width })));
+async function layout(clips: [string, Clip][], options: FramesOptions): Promise<Sheet> {
+  const { title, count = 9, width = 900, label = (_: string, index: number) => String(index) } = options;
+  const rows = await Promise.all(clips.map(([name, clip]) => imagesOf(name, clip, { count, width, label })));
   const sheetWidth = Math.max(240, ...rows.map(rowWidth));
   const sheet = { images: [] as Sheet['images'][number][], texts: [] as Sheet['texts'][number][] };
   let y = margin;
@@ -98,9 +102,9 @@ function rowWidth({ images }: Row): number {
   return 2 * margin + images.reduce((sum, image) => sum + image.width / pixelRatio + gap, -gap);
 }
 
-/** Puts a row's frames and their numbers on the sheet; returns the height that it takes. */
+/** Puts a row's frames and their labels on the sheet; returns the height that it takes. */
 function placeRow(
-  { images, indices }: Row,
+  { images, labels }: Row,
   y: number,
   sheet: { images: Sheet['images'][number][]; texts: Sheet['texts'][number][] },
 ): number {
@@ -110,19 +114,23 @@ function placeRow(
     const width = image.width / pixelRatio;
     sheet.images.push({ image, x, y });
     sheet.texts.push({
-      text: String(indices[i]),
+      text: fitText(labels[i]!, width, NOTE_SIZE),
       x: x + width / 2,
       y: y + height + 11,
-      style: { ...noteStyle, fill: ink.muted },
+      style: { ...noteStyle, size: NOTE_SIZE },
     });
     x += width + gap;
   });
   return height + noteHeight + 8;
 }
 
-async function imagesOf(title: string, clip: Clip, { count, width }: { count: number; width: number }): Promise<Row> {
+async function imagesOf(
+  title: string,
+  clip: Clip,
+  { count, width, label }: Required<Pick<FramesOptions, 'count' | 'width' | 'label'>>,
+): Promise<Row> {
   const indices = spreadIndices(clip.frames, count);
   const room = Math.min(160, (width - 2 * margin - (count - 1) * gap) / count);
   const images = await Promise.all(indices.map((index) => fitImage(frameImage(clip, index), room)));
-  return { title, indices, images };
+  return { title, labels: indices.map((index) => label(title, index)), images };
 }

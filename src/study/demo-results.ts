@@ -3,7 +3,6 @@ import { setImmediate } from 'node:timers/promises';
 import { rewardCurve } from '../evaluate/index.ts';
 import { packageVersion } from '../io/package.ts';
 import type { VideoCodec } from '../io/video.ts';
-import * as show from '../show/index.ts';
 import { differencesOf, type Outcome } from './compare.ts';
 import { realClips } from './gallery.ts';
 import { type Judges, measure, summarise } from './measure.ts';
@@ -51,16 +50,6 @@ export async function demoResults(record: DemoRecord, judges: Judges): Promise<D
     rewardPerFrame: await rewardsPerFrame(outcomes, prompts, judges),
     curves,
   };
-}
-
-/** The result in one picture: the same prompts and noise through teacher, phase 1 and phase 2. */
-export function demoPicture({ manifest, prompts, outcomes }: DemoRecord): show.Figure {
-  const titles = ['teacher', 'phase 1', 'phase 2'];
-  const rows = prompts
-    .slice(0, 2)
-    .flatMap((prompt, i) => titles.map((title) => [`${prompt}: ${title}`, outcomes[title]!.clips[0]![i]!] as const));
-  const provenance = { version: packageVersion(), weights: manifest.commit };
-  return show.frames(Object.fromEntries(rows), { count: 9, width: 720, provenance });
 }
 
 async function rewardsPerFrame(

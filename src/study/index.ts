@@ -20,7 +20,8 @@ export {
   evaluationPrompts,
   type Outcome,
 } from './compare.ts';
-export { type DemoRecord, demoPicture, demoResults } from './demo-results.ts';
+export { demoPicture } from './demo-picture.ts';
+export { type DemoRecord, demoResults } from './demo-results.ts';
 export { type FromScratchOptions, runFromScratch } from './from-scratch.ts';
 export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './gallery.ts';
 export {
