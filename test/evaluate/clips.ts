@@ -1,4 +1,11 @@
+import { fileURLToPath } from 'node:url';
 import { type Clip, createClip } from '../../src/io/clip.ts';
+import { readVideo } from '../../src/io/video-read.ts';
+
+/** Eight frames, 108x192 at 25 a second, of "Big Buck Bunny", (c) Blender Foundation, CC BY 3.0, peach.blender.org. */
+export function realClip(maxFrames: number = 8): Promise<Clip> {
+  return readVideo(fileURLToPath(new URL('big-buck-bunny.webp', import.meta.url)), { maxFrames });
+}
 
 /** A bright square on a dark pattern that moves `step` pixels a frame to the right. */
 export function movingSquare(frames: number, side: number, step: number, fps: number = 8): Clip {
