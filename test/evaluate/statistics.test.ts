@@ -7,9 +7,17 @@ import {
   normalQuantile,
   pairedDifference,
   percentile,
+  promptMean,
+  resample,
   wilson,
 } from '../../src/evaluate/statistics/index.ts';
 import { random } from '../../src/nn/random.ts';
+
+const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const variance = (values: readonly number[]): number => {
+  const centre = average(values);
+  return average(values.map((value) => (value - centre) ** 2));
+};
 
 const sample = [0.1, 0.4, 0.35, 0.8, 0.55, 0.2, 0.9, 0.6];
 
@@ -53,6 +61,31 @@ describe('bootstrap', () => {
     }
     expect(hits / 200).toBeGreaterThan(0.88);
     expect(hits / 200).toBeLessThan(0.99);
+  });
+
+  test('draws spread as their theory says: variance between prompts plus within them, over the prompts', () => {
+    const scores = [
+      [1, 3, 8],
+      [2, 2, 2],
+      [-4, 0, 7],
+      [5, 6, 10],
+    ];
+    const between = variance(scores.map(average)) / scores.length;
+    const within = average(scores.map((row) => variance(row) / row.length)) / scores.length;
+    const means = resample(scores, 20_000, 3).map(promptMean);
+    expect(average(means)).toBeCloseTo(promptMean(scores), 1);
+    expect(variance(means) / (between + within)).toBeCloseTo(1, 1);
+  });
+
+  test('three prompts: percentiles are those of all 27 resamples, equally likely', () => {
+    const values = [1, 4, 16];
+    const all = values.flatMap((a) => values.flatMap((b) => values.map((c) => (a + b + c) / 3))).sort((a, b) => a - b);
+    const got = bootstrap(
+      values.map((value) => [value]),
+      { kind: 'percentile', level: 0.8, resamples: 20_000 },
+    );
+    // 10 % and 90 % lie inside runs of equal resamples, so that they are exact
+    expect([got.low, got.high]).toBeAllClose([percentile(all, 0.1), percentile(all, 0.9)], { atol: 1e-12 });
   });
 
   test('few prompts use the corrected kind, which shifts a skewed interval', () => {
@@ -114,6 +147,20 @@ describe('paired difference', () => {
     expect(pairedDifference(swing, zero).pValue).toBeGreaterThan(0.5);
   });
 
+  test('the p-value is the share of all sign patterns that are as far from 0', () => {
+    const means = [0.9, 0.4, -0.3, 0.8, 0.1, 0.5];
+    const observed = Math.abs(means.reduce((sum, value) => sum + value, 0));
+    const patterns = Array.from({ length: 2 ** means.length }, (_, bits) =>
+      Math.abs(means.reduce((sum, value, i) => sum + ((bits >> i) & 1 ? value : -value), 0)),
+    );
+    const exact = patterns.filter((sum) => sum >= observed - 1e-12).length / patterns.length;
+    const first = means.map((value) => [value + 1, value - 1]);
+    const result = pairedDifference(first, [...means.map(() => [1, -1])], { resamples: 20_000 });
+    expect(exact).toBeCloseTo(0.09375, 12);
+    expect(result.pValue).toBeCloseTo(exact, 2);
+    expect(result.estimate).toBeCloseTo(0.4, 12);
+  });
+
   test('unequal tables are refused', () => {
     expect(() => pairedDifference([[1]], [[1], [2]])).toThrow('same prompts');
     expect(() => pairedDifference([[1, 2]], [[1]])).toThrow('same seeds');
@@ -123,6 +170,9 @@ describe('paired difference', () => {
 test('Holm: step-down, monotone, capped', () => {
   expect(holm([0.01, 0.04, 0.03])).toBeAllClose([0.03, 0.06, 0.06], { atol: 1e-12 });
   expect(holm([0.9, 0.8])).toEqual([1, 1]);
+  // 4 x .001, 3 x .011, 2 x .02, then .02 x 1 raised to the one before
+  expect(holm([0.02, 0.001, 0.02, 0.011])).toBeAllClose([0.04, 0.004, 0.04, 0.033], { atol: 1e-12 });
+  expect(holm([])).toEqual([]);
 });
 
 test('normal distribution and percentile', () => {
