@@ -72,6 +72,6 @@ async function draw(networks: study.Networks, prompt: string, { seed, network }:
     'reward-forcing': { kind: 'student', net: students['reward-forcing'] },
   }[network] as Pick<study.Contestant, 'kind' | 'net'>;
   const key = nn.random.key(seed).stream('sample');
-  const [clip] = await study.generateAll(networks, study.drawOf(networks, contestant), [prompt], key);
+  const [clip] = await study.generateAll(networks, study.latentSampler(networks, contestant), [prompt], key);
   return clip!;
 }

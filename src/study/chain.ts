@@ -10,14 +10,14 @@ import type { ArtefactName } from './artefacts.ts';
 import type { SupervisedFrames } from './phases.ts';
 import type { Recipe } from './recipe.ts';
 import * as stages from './stages.ts';
-import { type Work, Workshop, type WorkshopOptions, weightsFolder } from './workshop.ts';
+import { StudyRun, type StudyRunOptions, type Work, weightsFolder } from './study-run.ts';
 
 /**
  * Runs every stage that has not left its weights yet, in order.
  *
  * @throws Error if the folder holds a run of another recipe; the abort reason when `signal` stops it.
  */
-export async function* runChain(options: WorkshopOptions): Work {
+export async function* runChain(options: StudyRunOptions): Work {
   await mkdir(weightsFolder(options), { recursive: true });
   await settleRecipe(options);
   const chain = new Chain(options);
@@ -33,10 +33,10 @@ export async function* runChain(options: WorkshopOptions): Work {
 
 /** One run of the chain: its stages read what the earlier ones left. */
 export class Chain {
-  readonly #shop: Workshop;
+  readonly #study: StudyRun;
 
-  constructor(options: WorkshopOptions) {
-    this.#shop = new Workshop(options);
+  constructor(options: StudyRunOptions) {
+    this.#study = new StudyRun(options);
   }
 
   vae(): Work {
@@ -52,8 +52,8 @@ export class Chain {
   }
 
   async *trajectories(): Work {
-    const store = await this.#shop.trajectories();
-    if (store.records().length >= this.#shop.recipe.trajectories.count) return;
+    const store = await this.#study.trajectories();
+    if (store.records().length >= this.#study.recipe.trajectories.count) return;
     yield* this.#run(stages.makeTrajectories);
   }
 
@@ -62,8 +62,8 @@ export class Chain {
   }
 
   async *judges(): Work {
-    yield* this.#make('reward', (shop) => stages.makePreference(shop, 'reward'));
-    yield* this.#make('judge', (shop) => stages.makePreference(shop, 'judge'));
+    yield* this.#make('reward', (study) => stages.makePreference(study, 'reward'));
+    yield* this.#make('judge', (study) => stages.makePreference(study, 'judge'));
   }
 
   classifier(): Work {
@@ -72,24 +72,24 @@ export class Chain {
 
   /** Phase 2 from the student of phase 1, with the reward on the chosen frames. */
   reward(name: ArtefactName, frames: SupervisedFrames): Work {
-    return this.#make(name, (shop) => stages.makeRewarded(shop, name, frames));
+    return this.#make(name, (study) => stages.makeRewarded(study, name, frames));
   }
 
-  async *#make(name: ArtefactName, stage: (shop: Workshop) => Work): Work {
-    if (!this.#shop.has(name)) yield* this.#run(stage);
+  async *#make(name: ArtefactName, stage: (study: StudyRun) => Work): Work {
+    if (!this.#study.has(name)) yield* this.#run(stage);
   }
 
-  async *#run(stage: (shop: Workshop) => Work): Work {
+  async *#run(stage: (study: StudyRun) => Work): Work {
     try {
-      yield* stage(this.#shop);
+      yield* stage(this.#study);
     } finally {
-      this.#shop.release();
+      this.#study.release();
     }
   }
 }
 
 /** Notes the recipe of a new run, or compares with the one that is there. */
-async function settleRecipe({ folder, recipe }: WorkshopOptions): Promise<void> {
+async function settleRecipe({ folder, recipe }: StudyRunOptions): Promise<void> {
   const path = join(folder, 'recipe.json');
   const wanted = JSON.parse(JSON.stringify(recipe)) as Recipe;
   const text = await readFile(path, 'utf8').catch(() => null);

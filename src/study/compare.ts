@@ -4,7 +4,15 @@ import { type Interval, type PairedComparison, pairedDifference } from '../evalu
 import type { Clip } from '../io/index.ts';
 import type { WanConfig } from '../model/index.ts';
 import { random } from '../nn/index.ts';
-import { type Draw, distilledDraw, generate, type Net, type Studio, studentDraw, teacherDraw } from './generate.ts';
+import {
+  distilledSampler,
+  generate,
+  type LatentSampler,
+  type Net,
+  type SamplingParts,
+  studentSampler,
+  teacherSampler,
+} from './generate.ts';
 import { type Judges, MEASURES, type MeasureName, type Measures, measure, summarise } from './measure.ts';
 
 /** A network to compare and how it is sampled. */
@@ -39,7 +47,7 @@ export function evaluationPrompts(count: number): string[] {
 
 /** Generates and measures clips of one contestant. */
 export async function evaluateContestant(
-  studio: Studio & Judges,
+  parts: SamplingParts & Judges,
   { title, net, kind }: Contestant,
   { prompts, seeds, onProgress, signal }: CompareOptions,
 ): Promise<Outcome> {
@@ -50,24 +58,24 @@ export async function evaluateContestant(
     onProgress?.(title, ++done, total);
   };
   onProgress?.(title, 0, total);
-  const draw = drawOf(studio, { net, kind });
+  const sample = latentSampler(parts, { net, kind });
   const clips: Clip[][] = [];
   for (let seed = 0; seed < seeds; seed++) {
-    const key = random.key(studio.recipe.seed).stream('evaluation').stream(seed);
+    const key = random.key(parts.recipe.seed).stream('evaluation').stream(seed);
     const some: Clip[] = [];
-    for await (const clip of generate(studio, draw, prompts, key)) {
+    for await (const clip of generate(parts, sample, prompts, key)) {
       some.push(clip);
       count();
     }
     clips.push(some);
   }
-  const measures = await measure(clips, prompts, studio, count);
-  return { title, clips, measures, summary: summarise(measures, studio.recipe.seed) };
+  const measures = await measure(clips, prompts, parts, count);
+  return { title, clips, measures, summary: summarise(measures, parts.recipe.seed) };
 }
 
 /** How a network makes latents. */
-export function drawOf(studio: Studio, { net, kind }: Pick<Contestant, 'net' | 'kind'>): Draw {
-  return { teacher: teacherDraw, distilled: distilledDraw, student: studentDraw }[kind](studio, net);
+export function latentSampler(parts: SamplingParts, { net, kind }: Pick<Contestant, 'net' | 'kind'>): LatentSampler {
+  return { teacher: teacherSampler, distilled: distilledSampler, student: studentSampler }[kind](parts, net);
 }
 
 /** First minus second of each pair of titles that are both there, by `first - second`. */

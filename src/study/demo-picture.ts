@@ -4,7 +4,7 @@ import { type Clip, clipFrame, createClip } from '../io/clip.ts';
 import { packageVersion } from '../io/package.ts';
 import * as show from '../show/index.ts';
 import type { DemoRecord } from './demo-results.ts';
-import { realClips } from './gallery.ts';
+import { realClips } from './illustrations.ts';
 
 /** Prompts whose last frames stand side by side. */
 const SHOWN = 10;

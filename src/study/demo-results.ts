@@ -4,7 +4,7 @@ import { rewardCurve } from '../evaluate/index.ts';
 import { packageVersion } from '../io/package.ts';
 import type { VideoCodec } from '../io/video.ts';
 import { differencesOf, type Outcome } from './compare.ts';
-import { realClips } from './gallery.ts';
+import { realClips } from './illustrations.ts';
 import { type Judges, measure, summarise } from './measure.ts';
 import { type DemoResults, engineUsed, measureVariants, type StepCurves, weightsUsed } from './results.ts';
 import type { Manifest } from './shipped.ts';

@@ -11,7 +11,7 @@ import type { Recipe } from './recipe.ts';
 import { type ScratchResults, toJson } from './results.ts';
 import { compareAll } from './scratch-results.ts';
 import { type Manifest, shipWeights } from './shipped.ts';
-import { type Progress, weightsFolder } from './workshop.ts';
+import { type Progress, weightsFolder } from './study-run.ts';
 
 /** Where a run from scratch works, and what its weights are shipped with. */
 export interface FromScratchOptions {

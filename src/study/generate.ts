@@ -33,7 +33,7 @@ export function copyOf<Config>({ weights, config }: Net<Config>): Net<Config> {
 }
 
 /** What sampling needs beside the network itself. */
-export interface Studio {
+export interface SamplingParts {
   recipe: Recipe;
   vae: Net<VaeConfig>;
   encodeText: EncodeText;
@@ -79,13 +79,13 @@ export function guidedField(net: Net<WanConfig>, context: Tensor, scale: number)
 }
 
 /** Latents [B, F, h, w, z] for prompts from initial noise. */
-export type Draw = (prompts: readonly string[], noise: Tensor, key: Key) => Promise<Tensor>;
+export type LatentSampler = (prompts: readonly string[], noise: Tensor, key: Key) => Promise<Tensor>;
 
 /** The teacher by Euler steps with guidance. */
-export function teacherDraw(studio: Studio, teacher: Net<WanConfig>): Draw {
-  const { steps, shift, guidanceScale } = studio.recipe.sampling;
+export function teacherSampler(parts: SamplingParts, teacher: Net<WanConfig>): LatentSampler {
+  const { steps, shift, guidanceScale } = parts.recipe.sampling;
   return async (prompts, noise) => {
-    const context = studio.encodeText(prompts);
+    const context = parts.encodeText(prompts);
     const field = guidedField(teacher, context, guidanceScale);
     const latents = tf.tidy(() => euler(field, noise, flowSchedule({ steps, shift })));
     field.dispose();
@@ -95,26 +95,26 @@ export function teacherDraw(studio: Studio, teacher: Net<WanConfig>): Draw {
 }
 
 /** The distilled bidirectional generator in its few steps, without guidance. */
-export function distilledDraw(studio: Studio, { weights, config }: Net<WanConfig>): Draw {
+export function distilledSampler(parts: SamplingParts, { weights, config }: Net<WanConfig>): LatentSampler {
   return async (prompts, noise, key) => {
-    const context = studio.encodeText(prompts);
+    const context = parts.encodeText(prompts);
     const field: Velocity = (x, t) => wanForward(weights, config, { x, t: tf.fill([x.shape[0]!], t), context });
     const fresh = (index: number, shape: number[]): Tensor =>
       toTensor(key.stream('renoise').stream(index).normal(shape));
-    const latents = tf.tidy(() => fewStep(field, noise, studentSchedule(studio.recipe), { noise: fresh }));
+    const latents = tf.tidy(() => fewStep(field, noise, studentSchedule(parts.recipe), { noise: fresh }));
     context.dispose();
     return latents;
   };
 }
 
 /** The causal student, block by block from its own context. */
-export function studentDraw(studio: Studio, { weights, config }: Net<WanConfig>): Draw {
+export function studentSampler(parts: SamplingParts, { weights, config }: Net<WanConfig>): LatentSampler {
   return async (prompts, noise, key) => {
-    const context = studio.encodeText(prompts);
+    const context = parts.encodeText(prompts);
     const student = wanStudent(weights, config, context);
     const renoise = seededNoise(key.stream('renoise'));
     try {
-      return await rolloutLatents(student, noise, { schedule: studentSchedule(studio.recipe), renoise });
+      return await rolloutLatents(student, noise, { schedule: studentSchedule(parts.recipe), renoise });
     } finally {
       student.dispose();
       context.dispose();
@@ -124,26 +124,31 @@ export function studentDraw(studio: Studio, { weights, config }: Net<WanConfig>)
 
 /** Clips for prompts: noise and re-noising of each batch come from `key`, so the same key gives the same clips. */
 export async function* generate(
-  studio: Studio,
-  draw: Draw,
+  parts: SamplingParts,
+  sample: LatentSampler,
   prompts: readonly string[],
   key: Key,
 ): AsyncGenerator<Clip, void> {
-  const shape = clipLatentShape(studio.recipe);
+  const shape = clipLatentShape(parts.recipe);
   for (let at = 0; at < prompts.length; at += BATCH) {
     const some = prompts.slice(at, at + BATCH);
     const stream = key.stream('batch').stream(at);
     const noise = toTensor(stream.stream('noise').normal([some.length, ...shape]));
-    const latents = await draw(some, noise, stream);
-    yield* await decodeClips(studio.vae, latents);
+    const latents = await sample(some, noise, stream);
+    yield* await decodeClips(parts.vae, latents);
     tf.dispose([noise, latents]);
   }
 }
 
 /** All clips of `generate`. */
-export async function generateAll(studio: Studio, draw: Draw, prompts: readonly string[], key: Key): Promise<Clip[]> {
+export async function generateAll(
+  parts: SamplingParts,
+  sample: LatentSampler,
+  prompts: readonly string[],
+  key: Key,
+): Promise<Clip[]> {
   const clips: Clip[] = [];
-  for await (const clip of generate(studio, draw, prompts, key)) clips.push(clip);
+  for await (const clip of generate(parts, sample, prompts, key)) clips.push(clip);
   return clips;
 }
 

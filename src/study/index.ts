@@ -15,29 +15,29 @@ export {
   type CompareOptions,
   type Contestant,
   compareOutcomes,
-  drawOf,
   evaluateContestant,
   evaluationPrompts,
+  latentSampler,
   type Outcome,
 } from './compare.ts';
 export { demoPicture } from './demo-picture.ts';
 export { type DemoRecord, demoResults } from './demo-results.ts';
 export { type FromScratchOptions, runFromScratch } from './from-scratch.ts';
-export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './gallery.ts';
 export {
   clipLatentShape,
   copyOf,
   decodeClips,
-  distilledDraw,
+  distilledSampler,
   generate,
   generateAll,
   guidedField,
   type Net,
-  type Studio,
-  studentDraw,
+  type SamplingParts,
+  studentSampler,
   studentSchedule,
-  teacherDraw,
+  teacherSampler,
 } from './generate.ts';
+export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './illustrations.ts';
 export { type Judges, MEASURES, type MeasureName, type Measures, measure, scoreFrames, summarise } from './measure.ts';
 export { MEASURE_NOTES, type MeasureNote } from './measure-notes.ts';
 export { loadNetworks, type Networks, type StudentName } from './networks.ts';
@@ -57,6 +57,6 @@ export {
   toJson,
 } from './results.ts';
 export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './shipped.ts';
+export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './study-run.ts';
 export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './trajectories.ts';
-export { type Progress, type Work, type WorkshopOptions, weightsFolder } from './workshop.ts';
 export { promptSource } from './world.ts';

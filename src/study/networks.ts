@@ -4,7 +4,7 @@ import { vaeShapes } from '../model/vae/index.ts';
 import { type WanConfig, wanShapes } from '../model/wan/index.ts';
 import { checkShapes, type Shapes } from '../nn/index.ts';
 import { type Artefact, artefactPath, loadArtefact, type NetworkName } from './artefacts.ts';
-import type { Studio } from './generate.ts';
+import type { SamplingParts } from './generate.ts';
 import type { Judges } from './measure.ts';
 import type { Recipe } from './recipe.ts';
 import { loadReward } from './rewards.ts';
@@ -14,7 +14,7 @@ import { textEncoder } from './text.ts';
 export type StudentName = 'ode' | 'reward-forcing';
 
 /** Everything the walkthroughs use. */
-export interface Networks extends Studio, Judges {
+export interface Networks extends SamplingParts, Judges {
   teacher: Artefact<WanConfig>;
   distilled: Artefact<WanConfig>;
   students: Record<StudentName, Artefact<WanConfig>>;

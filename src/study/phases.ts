@@ -3,7 +3,7 @@ import { type WanConfig, wanCausalForward } from '../model/index.ts';
 import type { Reward } from '../reward/index.ts';
 import { wanStudent } from '../sampler/index.ts';
 import * as train from '../train/index.ts';
-import { clipLatentShape, type Net, type Studio, studentSchedule } from './generate.ts';
+import { clipLatentShape, type Net, type SamplingParts, studentSchedule } from './generate.ts';
 import type { StageRecipe } from './recipe.ts';
 import { promptSource } from './world.ts';
 
@@ -15,7 +15,7 @@ export type PhaseRun = StageRecipe & Pick<train.RunOptions, 'seed' | 'folder' | 
 
 /** Phase 1: the causal student regresses onto the teacher's ODE trajectories. Changes the student's weights. */
 export function phase1(
-  studio: Studio,
+  parts: SamplingParts,
   { weights, config }: Net<WanConfig>,
   data: train.Source<train.TrajectoryBatch>,
   options: PhaseRun & { average?: train.Average },
@@ -24,26 +24,26 @@ export function phase1(
     ...options,
     student: { weights, forward: (own, input) => wanCausalForward(own, config, input) },
     data,
-    encodeText: studio.encodeText,
+    encodeText: parts.encodeText,
     framesPerBlock: config.num_frame_per_block,
   });
 }
 
 /** Phase 2: the student generates from its own context and climbs the reward. Changes the student's weights. */
 export function phase2(
-  studio: Studio & { reward: Reward },
+  parts: SamplingParts & { reward: Reward },
   { weights, config }: Net<WanConfig>,
   options: PhaseRun & { average?: train.Average; frames?: SupervisedFrames },
 ): AsyncGenerator<train.TrainStep, void> {
   return train.reward({
     ...options,
-    exitSteps: studio.recipe.reward.exitSteps,
+    exitSteps: parts.recipe.reward.exitSteps,
     student: { weights, bind: (context) => wanStudent(weights, config, context) },
-    decoder: train.vaeDecoder(studio.vae.weights, studio.vae.config),
-    reward: studio.reward,
+    decoder: train.vaeDecoder(parts.vae.weights, parts.vae.config),
+    reward: parts.reward,
     prompts: promptSource(),
-    encodeText: studio.encodeText,
-    latentShape: clipLatentShape(studio.recipe),
-    schedule: studentSchedule(studio.recipe),
+    encodeText: parts.encodeText,
+    latentShape: clipLatentShape(parts.recipe),
+    schedule: studentSchedule(parts.recipe),
   });
 }

@@ -14,12 +14,12 @@ import {
   evaluateContestant,
   evaluationPrompts,
 } from './compare.ts';
-import { realClips } from './gallery.ts';
+import { realClips } from './illustrations.ts';
 import { type Measures, measure, summarise } from './measure.ts';
 import { loadNetworks, type Networks } from './networks.ts';
 import type { Recipe } from './recipe.ts';
 import { engineUsed, measureVariants, type ScratchResults } from './results.ts';
-import { type Progress, weightsFolder } from './workshop.ts';
+import { type Progress, weightsFolder } from './study-run.ts';
 
 /** A finished run to compare. */
 export interface CompareAllOptions {

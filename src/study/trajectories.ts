@@ -13,8 +13,8 @@ import {
 } from '../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../train/index.ts';
 import type { Artefact } from './artefacts.ts';
-import { clipLatentShape, guidedField, type Net, type Studio, studentSchedule } from './generate.ts';
-import type { Work } from './workshop.ts';
+import { clipLatentShape, guidedField, type Net, type SamplingParts, studentSchedule } from './generate.ts';
+import type { Work } from './study-run.ts';
 
 /** Trajectories sampled together. */
 const BATCH = 16;
@@ -29,7 +29,7 @@ export interface TeacherSampling {
 
 /** Samples the guided teacher's trajectories, keeping the states at the student's noise levels and the clean end. */
 export async function* sampleTeacher(
-  { recipe, encodeText }: Omit<Studio, 'vae'>,
+  { recipe, encodeText }: Omit<SamplingParts, 'vae'>,
   teacher: Artefact<WanConfig>,
   { prompts, ...place }: TeacherSampling,
 ): Work {

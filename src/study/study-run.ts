@@ -20,7 +20,7 @@ export interface Progress {
 export type Work<Result = void> = AsyncGenerator<Progress, Result, void>;
 
 /** Where and how a chain of stages runs. */
-export interface WorkshopOptions {
+export interface StudyRunOptions {
   recipe: Recipe;
   /** Holds a run folder per stage and `weights/`. */
   folder: string;
@@ -28,7 +28,7 @@ export interface WorkshopOptions {
 }
 
 /** The folder of the finished weights of a run. */
-export function weightsFolder({ folder }: Pick<WorkshopOptions, 'folder'>): string {
+export function weightsFolder({ folder }: Pick<StudyRunOptions, 'folder'>): string {
   return join(folder, 'weights');
 }
 
@@ -36,7 +36,7 @@ export function weightsFolder({ folder }: Pick<WorkshopOptions, 'folder'>): stri
 export type RunPlace = Pick<train.RunOptions, 'steps' | 'folder' | 'signal'>;
 
 /** What stages work with: the recipe, the networks made so far, and a run folder for each stage. */
-export class Workshop {
+export class StudyRun {
   readonly recipe: Recipe;
   readonly folder: string;
   readonly weights: string;
@@ -45,7 +45,7 @@ export class Workshop {
   readonly #text: StudyText;
   #owned: Weights[] = [];
 
-  constructor(options: WorkshopOptions) {
+  constructor(options: StudyRunOptions) {
     this.recipe = options.recipe;
     this.folder = options.folder;
     this.weights = weightsFolder(options);

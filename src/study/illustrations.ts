@@ -7,7 +7,14 @@ import type { WanConfig } from '../model/index.ts';
 import { type Key, toTensor } from '../nn/index.ts';
 import { euler, flowSchedule, statesFor } from '../sampler/index.ts';
 import type { FlowField } from '../show/index.ts';
-import { clipLatentShape, decodeClips, guidedField, type Net, type Studio, studentSchedule } from './generate.ts';
+import {
+  clipLatentShape,
+  decodeClips,
+  guidedField,
+  type Net,
+  type SamplingParts,
+  studentSchedule,
+} from './generate.ts';
 
 /** What the teacher believes the clip to be at falling noise levels. */
 export interface CoarseToFine {
@@ -19,15 +26,15 @@ export interface CoarseToFine {
 
 /** Clean estimates along the teacher's trajectories at the noise levels that the student is trained on, decoded. */
 export async function coarseToFine(
-  studio: Studio,
+  parts: SamplingParts,
   teacher: Net<WanConfig>,
   prompts: readonly string[],
   key: Key,
 ): Promise<CoarseToFine[]> {
-  const { recipe, vae } = studio;
+  const { recipe, vae } = parts;
   const grid = flowSchedule({ steps: recipe.trajectories.steps, shift: recipe.student.shift });
   const keep = new Set(statesFor(studentSchedule(recipe), grid).slice(0, -1));
-  const context = studio.encodeText(prompts);
+  const context = parts.encodeText(prompts);
   const field = guidedField(teacher, context, recipe.sampling.guidanceScale);
   const noise = toTensor(key.normal([prompts.length, ...clipLatentShape(recipe)]));
   const beliefs: Tensor[] = [];
