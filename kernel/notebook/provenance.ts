@@ -16,7 +16,7 @@ export interface Provenance {
   /** The engine's own report; null where the notebook uses none. */
   engine: unknown;
   parameters: Record<string, ParameterValue>;
-  /** Values of the notebook's variables whose names speak of a seed. */
+  /** Values of the seeds that the code gives, by the expressions that name them. */
   seeds: Json;
   /** SHA-256 of the shipped weights, by file; empty where the notebook uses none. */
   weights: Record<string, string>;
@@ -29,7 +29,13 @@ export const PROVENANCE_KEY = 'reward_forcing';
 const COMPUTING = ['onnxruntime-node', '@tensorflow/tfjs', 'tslab', 'sharp'];
 const ENGINE_USED = /\b(engine|model|sampler|reward|train|evaluate|study|tf)\./;
 const WEIGHTS_USED = /\bstudy\./;
-const SEED_VARIABLE = /\b(?:const|let|var)\s+(\w*[sS]eed\w*)\s*[=:]/g;
+/** `const seed = …`, `{ seed: recipe.seed }`, `recipe.seed`, `random.key(7)`. */
+const SEEDS = [
+  /\b(?:const|let|var)\s+(\w*[sS]eed)\s*[=:]/g,
+  /\bseed:\s*([\w.]+)/g,
+  /\b((?:\w+\.)+seed)\b/g,
+  /\brandom\.key\(([\w.]+)\)/g,
+];
 
 /** Asks the kernel of a finished run, and looks at the package at `root`. */
 export async function readProvenance(
@@ -40,20 +46,23 @@ export async function readProvenance(
 ): Promise<Provenance> {
   const code = notebook.cells.filter((cell) => cell.cell_type === 'code').map(cellText);
   const text = code.join('\n');
-  const names = [...new Set([...text.matchAll(SEED_VARIABLE)].map(([, name]) => name as string))];
-  const asked = { ...Object.fromEntries(names.map((name) => [name, name])), ...(ENGINE_USED.test(text) && ENGINE) };
-  const values = await valuesOf(kernel, asked);
-  const { engine = null, ...seeds } = values;
+  const { engine = null } = await valuesOf(kernel, ENGINE_USED.test(text) ? ENGINE : {});
   return {
     ran: new Date().toISOString(),
     versions: versions(root),
     platform: `${process.platform}-${process.arch}`,
     engine,
     parameters,
-    seeds,
+    seeds: await seedsOf(text, kernel),
     weights: WEIGHTS_USED.test(text) ? checksums(join(root, 'data', 'study')) : {},
     source: sha256(text),
   };
+}
+
+async function seedsOf(text: string, kernel: KernelClient): Promise<Json> {
+  const named = SEEDS.flatMap((pattern) => [...text.matchAll(pattern)].map(([, expression]) => expression as string));
+  const values = await valuesOf(kernel, Object.fromEntries(named.sort().map((expression) => [expression, expression])));
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => ['number', 'string'].includes(typeof value)));
 }
 
 const ENGINE = { engine: 'engine.report()' };

@@ -25,7 +25,7 @@ const outputs = (notebook: Notebook, index: number): Output[] => notebook.cells[
 test('a run fills in outputs, parameters, HTML and provenance', () => {
   const file = write('good.ipynb', [
     codeCell('var steps = 1;', { tags: ['parameters'] }),
-    codeCell('const seed = 42; steps * 2'),
+    codeCell('const seed = 42; const run = { seed: 5 }; for (let seed = 0; seed < 1; seed++) run.seed; steps * 2'),
     codeCell('await engine.use("onnx"); show.curve({ loss: [2, 1] })'),
   ]);
   const out = join(folder, 'out.ipynb');
@@ -37,7 +37,7 @@ test('a run fills in outputs, parameters, HTML and provenance', () => {
   const provenance = notebook.metadata['reward_forcing'] as Provenance;
   expect(provenance).toMatchObject({
     parameters: { steps: 21 },
-    seeds: { seed: 42 },
+    seeds: { seed: 42, 'run.seed': 5, 5: 5 },
     engine: { name: 'onnx' },
   });
   expect(provenance.versions).toMatchObject({ node: process.versions.node, 'onnxruntime-node': expect.any(String) });
