@@ -5,13 +5,14 @@
  *     npm run bench -- reward [--only TEXT] [--threads 2] [--rounds 5] [--json FILE]
  *     npm run bench -- wan [--only load|block] [--threads 2] [--rounds 5] [--json FILE]
  *     npm run bench -- kernel [--rounds 5] [--json FILE]
- *     npm run bench -- table [FILE]      prints the README's table of a file that `engine --json` wrote
+ *     npm run bench -- table [FILE]      prints the README's table of a file that `engine` or `kernel --json` wrote
  *
  * Where REWARD_FORCING_PYTHON names a Python that has PyTorch, it is timed in turn with ours. Close other programs
  * first: two threads that wait for each other suffer from any third.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { type KernelResults, kernelTable } from './kernel-table.ts';
 import { machine } from './machine.ts';
 import { ownFile } from './peer.ts';
 import { type Results, tableOf } from './table.ts';
@@ -52,7 +53,8 @@ async function main(): Promise<void> {
   });
   const [name = 'engine', file = ownFile('results/engine.json')] = positionals;
   if (name === 'table') {
-    console.log(tableOf(JSON.parse(readFileSync(file, 'utf8')) as Results));
+    const results = JSON.parse(readFileSync(file, 'utf8')) as Results & KernelResults & { name: string };
+    console.log(results.name === 'kernel' ? kernelTable(results) : tableOf(results));
     return;
   }
   const load = benches[name];
