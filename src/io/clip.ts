@@ -39,3 +39,8 @@ export function clipFrame(clip: Clip, index: number): Float32Array {
   const size = clip.height * clip.width * 3;
   return clip.data.subarray(frame * size, (frame + 1) * size);
 }
+
+/** A value of [0, 1] as 8 bits: 255 value, rounded, within 0..255; not-a-number is 0. */
+export function toByte(value: number): number {
+  return value > 0 ? Math.min(255, Math.round(255 * value)) : 0;
+}

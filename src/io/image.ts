@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { type Clip, clipFrame } from './clip.ts';
+import { type Clip, clipFrame, toByte } from './clip.ts';
 import { addPngText, type Provenance } from './image-text.ts';
 
 /** An 8-bit RGB image, row-major [H, W, 3]. */
@@ -22,11 +22,6 @@ export function frameImage(clip: Clip, index: number, factor: number = 1): RgbIm
     }
   }
   return { data, height, width };
-}
-
-/** 255 value, rounded, within 0..255; not-a-number is 0. */
-function toByte(value: number): number {
-  return value > 0 ? Math.min(255, Math.round(255 * value)) : 0;
 }
 
 /** Whole factor by which small frames are enlarged so that their longer side comes near 256 pixels, 1 for large ones. */

@@ -77,6 +77,11 @@ export async function measureScale(
     batch.dispose();
   }
   if (scores.length < 2) throw new Error(`measureScale got ${scores.length} inputs; want two or more`);
+  return meanAndStd(scores);
+}
+
+/** Mean and (population) standard deviation of scores. */
+export function meanAndStd(scores: readonly number[]): Scale {
   const mean = scores.reduce((sum, value) => sum + value, 0) / scores.length;
   const variance = scores.reduce((sum, value) => sum + (value - mean) ** 2, 0) / scores.length;
   return { mean, std: Math.sqrt(variance) };

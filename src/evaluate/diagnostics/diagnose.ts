@@ -1,3 +1,4 @@
+import { mean } from '../statistics/mean.ts';
 import type { RewardHistory, RunEvidence } from './evidence.ts';
 import type { Style } from './style.ts';
 
@@ -227,7 +228,7 @@ const ENDS = 5;
 
 function blockDrift({ quality }: RunEvidence): Diagnosis {
   const enough = quality !== undefined && quality.length >= 2 * ENDS;
-  const [first, last] = enough ? [average(quality.slice(0, ENDS)), average(quality.slice(-ENDS))] : [0, 0];
+  const [first, last] = enough ? [mean(quality.slice(0, ENDS)), mean(quality.slice(-ENDS))] : [0, 0];
   return judged({
     symptom: 'drift over blocks',
     measure: `quality of the last ${ENDS} frames relative to the first ${ENDS}`,
@@ -250,8 +251,4 @@ function saturatedDecoder({ clips }: RunEvidence, { clips: before }: RunEvidence
     unit: percent,
     advice: 'the gradient dies where the decoder is clamped: lower the weight of the reward',
   });
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

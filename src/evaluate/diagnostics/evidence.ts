@@ -6,6 +6,7 @@ import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { lucasKanade } from '../flow/lucas-kanade.ts';
 import { diversity, seamRatio } from '../motion/differences.ts';
 import { warpingErrorAlong } from '../motion/warping.ts';
+import { mean } from '../statistics/mean.ts';
 import { flicker } from '../vbench/consistency.ts';
 import { clipDynamicDegree, flowDynamicDegree, sampledFrames } from '../vbench/dynamic-degree.ts';
 import { saturatedShare } from './picture.ts';
@@ -137,10 +138,11 @@ export function evidenceOfLog(lines: readonly LogLine[]): LogEvidence {
   const finite = lines.filter(({ loss, gradNorm }) => Number.isFinite(loss) && Number.isFinite(gradNorm));
   const recent = finite.slice(-Math.max(1, Math.ceil(finite.length / 10)));
   const early = finite.slice(0, Math.max(1, Math.ceil(finite.length / 2))).map(({ gradNorm }) => gradNorm!);
+  const counts = { steps: lines.at(-1)!.step, notFinite: lines.length - finite.length };
+  if (recent.length === 0) return { ...counts, clippedShare: 0, gradNormGrowth: 0 };
   const norm = mean(recent.map(({ gradNorm }) => gradNorm!));
   return {
-    steps: lines.at(-1)!.step,
-    notFinite: lines.length - finite.length,
+    ...counts,
     clippedShare: mean(recent.map(({ clippedShare }) => clippedShare ?? 0)),
     gradNormGrowth: norm / (early.sort((a, b) => a - b)[early.length >> 1] || norm || 1),
   };
@@ -149,8 +151,4 @@ export function evidenceOfLog(lines: readonly LogLine[]): LogEvidence {
 function meanOrNull(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
   return known.length === 0 ? null : mean(known);
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,5 +1,6 @@
 import { type Clip, clipFrame } from '../../io/clip.ts';
 import type { Reward } from '../../reward/index.ts';
+import { mean } from '../statistics/mean.ts';
 import { clipDynamicDegree } from '../vbench/dynamic-degree.ts';
 import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from './picture.ts';
 import { gradientNorm, promptMargin, rewardCurve, robustnessGap, scoreFrames } from './reward.ts';
@@ -30,16 +31,16 @@ export async function hackingSignals(
 ): Promise<HackingSignals> {
   const last = clips.map((clip): Picture => ({ data: clipFrame(clip, -1), height: clip.height, width: clip.width }));
   return {
-    reward: average(await scoreFrames(clips, prompts, reward)),
-    heldOut: heldOut && average(await scoreFrames(clips, prompts, heldOut)),
-    highFrequency: average(last.map(highFrequencyShare)),
-    saturated: average(last.map(saturatedShare)),
-    chroma: average(last.map(meanChroma)),
+    reward: mean(await scoreFrames(clips, prompts, reward)),
+    heldOut: heldOut && mean(await scoreFrames(clips, prompts, heldOut)),
+    highFrequency: mean(last.map(highFrequencyShare)),
+    saturated: mean(last.map(saturatedShare)),
+    chroma: mean(last.map(meanChroma)),
     robustnessGap: await robustnessGap(clips, prompts, reward),
     promptMargin: await promptMargin(clips, prompts, reward),
     lastMinusOthers: (await rewardCurve(clips, prompts, reward)).lastMinusOthers,
     gradientNorm: await gradientNorm(clips, prompts, reward),
-    dynamicDegree: average(clips.map((clip) => (clipDynamicDegree(clip).moving ? 1 : 0))),
+    dynamicDegree: mean(clips.map((clip) => (clipDynamicDegree(clip).moving ? 1 : 0))),
   };
 }
 
@@ -64,8 +65,4 @@ export function hackingAlarms(now: HackingSignals, baseline: HackingSignals): st
   const fall = baseline.dynamicDegree - now.dynamicDegree;
   alarm(fall > 0.1, `dynamic degree fell by ${percent(fall)}`);
   return alarms;
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -3,6 +3,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/clip.ts';
 import { random } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
+import { mean } from '../statistics/mean.ts';
 
 /** Scores of a frame reward along clips. */
 export interface RewardCurve {
@@ -26,9 +27,9 @@ export async function rewardCurve(
   }
   const columns: number[][] = [];
   for (let frame = 0; frame < frames; frame++) columns.push(await scoreFrames(clips, prompts, reward, frame));
-  const mean = columns.map(average);
-  const lastMinusOthers = mean.at(-1)! - average(mean.slice(0, -1));
-  return { scores: clips.map((_, i) => columns.map((column) => column[i]!)), mean, lastMinusOthers };
+  const means = columns.map(mean);
+  const lastMinusOthers = means.at(-1)! - mean(means.slice(0, -1));
+  return { scores: clips.map((_, i) => columns.map((column) => column[i]!)), mean: means, lastMinusOthers };
 }
 
 /** Scores of one frame of each clip (negative counts from the end). */
@@ -83,12 +84,12 @@ export async function robustnessGap(
     (picture) => digits.blurred(picture, width, 0.5),
     (picture, i) => digits.damaged(picture, width, { blur: 0, noise: 2 / 255 }, key.stream(i)),
   ];
-  const plain = average(await scorePictures(pictures, { height, width }, prompts, reward));
+  const plain = mean(await scorePictures(pictures, { height, width }, prompts, reward));
   const changed: number[] = [];
   for (const change of changes) {
-    changed.push(average(await scorePictures(pictures.map(change), { height, width }, prompts, reward)));
+    changed.push(mean(await scorePictures(pictures.map(change), { height, width }, prompts, reward)));
   }
-  return plain - average(changed);
+  return plain - mean(changed);
 }
 
 /** The picture moved by whole pixels; the border is repeated. */
@@ -114,7 +115,7 @@ export async function promptMargin(
     const scores = await scoreFrames(clips, others, reward);
     for (const [i, score] of scores.entries()) if (others[i] !== prompts[i]) margins.push(own[i]! - score);
   }
-  return average(margins);
+  return mean(margins);
 }
 
 /** Mean over last frames of the 2-norm of dR/dframe. */
@@ -132,9 +133,5 @@ export async function gradientNorm(
   });
   const values = [...(await norms.data<'float32'>())];
   norms.dispose();
-  return average(values);
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return mean(values);
 }

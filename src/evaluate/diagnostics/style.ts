@@ -1,3 +1,4 @@
+import { lumaAt } from '../flow/plane.ts';
 import type { Picture } from './picture.ts';
 
 /** Mean and deviation over pictures of one number each. */
@@ -39,9 +40,7 @@ interface Look {
 
 function lookOf({ data, height, width }: Picture): Look {
   const size = height * width;
-  const light = Float64Array.from({ length: size }, (_, i) => {
-    return 0.299 * data[3 * i]! + 0.587 * data[3 * i + 1]! + 0.114 * data[3 * i + 2]!;
-  });
+  const light = Float64Array.from({ length: size }, (_, i) => lumaAt(data, 3 * i));
   const saturation = Float64Array.from({ length: size }, (_, i) => {
     const pixel = data.subarray(3 * i, 3 * i + 3);
     return Math.max(...pixel) - Math.min(...pixel);

@@ -15,10 +15,19 @@ export function luma({ data, frames, height, width }: Clip, frame: number): Plan
   }
   const size = height * width;
   const out = new Float32Array(size);
-  for (let i = 0, at = 3 * frame * size; i < size; i++, at += 3) {
-    out[i] = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
-  }
+  for (let i = 0, at = 3 * frame * size; i < size; i++, at += 3) out[i] = lumaAt(data, at);
   return { data: out, height, width };
+}
+
+/** Luma of the pixel whose red is value `at`. */
+export function lumaAt(data: Float32Array, at: number): number {
+  return 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
+}
+
+/** One colour channel of one frame of a clip: 0 red, 1 green, 2 blue. */
+export function channel({ data, height, width }: Clip, frame: number, c: number): Plane {
+  const size = height * width;
+  return { data: Float32Array.from({ length: size }, (_, i) => data[3 * (frame * size + i) + c]!), height, width };
 }
 
 /** Normalised Gaussian taps from -radius to radius. */

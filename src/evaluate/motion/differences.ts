@@ -1,4 +1,5 @@
 import type { Clip } from '../../io/clip.ts';
+import { mean } from '../statistics/mean.ts';
 
 /** D_t = mean |I_{t+1} - I_t| over pixels and channels, one value per pair. */
 export function frameDifferences({ data, frames }: Clip): number[] {
@@ -50,10 +51,4 @@ export function diversity(clips: readonly Clip[]): number {
     }),
   );
   return mean(distances);
-}
-
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
 }

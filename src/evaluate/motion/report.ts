@@ -1,6 +1,7 @@
 import type { Clip } from '../../io/clip.ts';
 import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
+import { mean } from '../statistics/mean.ts';
 import { flicker } from '../vbench/consistency.ts';
 import { clipDynamicDegree, type DynamicDegree, flowDynamicDegree, sampledFrames } from '../vbench/dynamic-degree.ts';
 import { brightnessFlicker, seamRatio, stillShare } from './differences.ts';
@@ -40,12 +41,12 @@ export function motionReport(clip: Clip, { estimate = lucasKanade, borders = [] 
   const flows = clipFlow(clip, estimate);
   const speeds = flows.map(meanMagnitude);
   const quarter = Math.max(1, Math.floor(speeds.length / 4));
-  const [begin, end] = [average(speeds.slice(0, quarter)), average(speeds.slice(-quarter))];
+  const [begin, end] = [mean(speeds.slice(0, quarter)), mean(speeds.slice(-quarter))];
   const warping = warpingErrorAlong(clip, flows, clipFlow(clip, estimate, 'backward'));
   const { interval } = sampledFrames(clip.frames, clip.fps);
   return {
     dynamicDegree: interval === 1 ? flowDynamicDegree(flows, clip) : clipDynamicDegree(clip, estimate),
-    meanFlow: average(speeds),
+    meanFlow: mean(speeds),
     decay: begin === 0 ? null : end / begin,
     stillShare: stillShare(clip),
     flicker: flicker(clip),
@@ -61,8 +62,4 @@ function meanMagnitude({ u, v }: Flow): number {
   let sum = 0;
   for (let i = 0; i < u.length; i++) sum += Math.hypot(u[i]!, v[i]!);
   return sum / u.length;
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,7 +1,7 @@
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame, toByte } from '../../io/clip.ts';
 import type { FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
-import { luma, sample } from '../flow/plane.ts';
+import { channel, luma, type Plane, sample } from '../flow/plane.ts';
 import { trusted } from './occlusion.ts';
 
 /** How well every other frame follows from its neighbours. It is not VBench's motion smoothness, which takes AMT-S. */
@@ -35,18 +35,14 @@ export function interpolationSmoothness(clip: Clip, estimate: FlowEstimator = lu
 
 /** Values of the frame between, [H, W, 3] by index. */
 function midpoint(clip: Clip, odd: number, there: Flow, back: Flow): (i: number) => number {
-  const { height, width } = clip;
+  const { width } = clip;
   const channels = [odd - 1, odd + 1].map((frame) => [0, 1, 2].map((c) => channel(clip, frame, c)));
-  const [before, after] = channels as [Float32Array[], Float32Array[]];
+  const [before, after] = channels as [Plane[], Plane[]];
   const [seenBefore, seenAfter] = [trusted(back, there), trusted(there, back)];
   return (i) => {
     const [pixel, c] = [Math.floor(i / 3), i % 3];
-    const read = (data: Float32Array, { u, v }: Flow): number => {
-      return sample(
-        { data, height, width },
-        (pixel % width) + u[pixel]! / 2,
-        Math.floor(pixel / width) + v[pixel]! / 2,
-      );
+    const read = (plane: Plane, { u, v }: Flow): number => {
+      return sample(plane, (pixel % width) + u[pixel]! / 2, Math.floor(pixel / width) + v[pixel]! / 2);
     };
     const [a, b] = [read(before[c]!, back), read(after[c]!, there)];
     if (seenBefore[pixel] === seenAfter[pixel]) return (a + b) / 2;
@@ -59,12 +55,7 @@ function difference(shown: Float32Array, made: (i: number) => number): number {
   let sum = 0;
   for (let i = 0; i < shown.length; i++) {
     const byte = Math.floor(Math.min(Math.max(255 * made(i), 0), 255) + 1e-4);
-    sum += Math.abs(Math.round(255 * Math.min(Math.max(shown[i]!, 0), 1)) - byte);
+    sum += Math.abs(toByte(shown[i]!) - byte);
   }
   return sum / (255 * shown.length);
-}
-
-function channel({ data, height, width }: Clip, frame: number, c: number): Float32Array {
-  const size = height * width;
-  return Float32Array.from({ length: size }, (_, i) => data[3 * (frame * size + i) + c]!);
 }

@@ -1,7 +1,7 @@
 import type { Clip } from '../../io/clip.ts';
 import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
-import { sample } from '../flow/plane.ts';
+import { channel, sample } from '../flow/plane.ts';
 import { trusted } from './occlusion.ts';
 
 /** How well the flow explains the change from frame to frame. */
@@ -43,21 +43,16 @@ function pairError(
   valid: Uint8Array,
 ): { error: number; validShare: number } {
   const { height, width } = clip;
-  const next = [0, 1, 2].map((channel) => ({ data: plane(clip, frame + 1, channel), height, width }));
+  const next = [0, 1, 2].map((c) => channel(clip, frame + 1, c));
   const size = height * width;
   let [sum, count] = [0, 0];
   for (let i = 0; i < size; i++) {
     if (valid[i] === 0) continue;
     count++;
     const [x, y] = [(i % width) + u[i]!, Math.floor(i / width) + v[i]!];
-    for (const [channel, image] of next.entries()) {
-      sum += (clip.data[3 * (frame * size + i) + channel]! - sample(image, x, y)) ** 2;
+    for (const [c, image] of next.entries()) {
+      sum += (clip.data[3 * (frame * size + i) + c]! - sample(image, x, y)) ** 2;
     }
   }
   return { error: count === 0 ? 0 : sum / count, validShare: count / size };
-}
-
-function plane({ data, height, width }: Clip, frame: number, channel: number): Float32Array {
-  const size = height * width;
-  return Float32Array.from({ length: size }, (_, i) => data[3 * (frame * size + i) + channel]!);
 }

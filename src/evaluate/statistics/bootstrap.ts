@@ -1,4 +1,5 @@
 import { random } from '../../nn/random.ts';
+import { mean } from './mean.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 
 /** An estimate with its interval; stored with every figure. */
@@ -114,8 +115,4 @@ function checkScores(scores: Scores): void {
   if (scores.length === 0) throw new RangeError('scores is empty; want a row per prompt');
   const bare = scores.findIndex((row) => row.length === 0);
   if (bare >= 0) throw new RangeError(`scores of prompt ${bare} are empty; want an entry per seed`);
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

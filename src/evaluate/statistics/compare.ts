@@ -1,5 +1,6 @@
 import { random } from '../../nn/random.ts';
 import { type BootstrapOptions, bootstrap, type Interval, promptMean, resamples, type Scores } from './bootstrap.ts';
+import { mean } from './mean.ts';
 import { normalQuantile } from './normal.ts';
 
 /** Wilson score interval of `successes` out of `trials`, for shares such as dynamic degree. */
@@ -50,7 +51,7 @@ function subtract(first: Scores, second: Scores): number[][] {
 
 /** Share of sign patterns (the observed one included) with a mean at least as far from 0. */
 function signFlip(differences: Scores, draws: number, seed: number | string): number {
-  const means = differences.map((row) => row.reduce((sum, value) => sum + value, 0) / row.length);
+  const means = differences.map(mean);
   const observed = Math.abs(means.reduce((sum, value) => sum + value, 0));
   const root = random.key(seed).stream('sign-flip');
   let extreme = 1;

@@ -1,4 +1,5 @@
-import type { Clip } from '../../io/clip.ts';
+import { type Clip, toByte } from '../../io/clip.ts';
+import { mean } from '../statistics/mean.ts';
 
 /**
  * Temporal flickering, 1 for a frozen clip: (255 - mean over pairs of mean |I_t - I_{t+1}|) / 255 on 8-bit
@@ -7,7 +8,7 @@ import type { Clip } from '../../io/clip.ts';
 export function flicker({ data, frames }: Clip): number {
   if (frames < 2) throw new RangeError(`flicker needs two frames or more; the clip has ${frames}`);
   const size = data.length / frames;
-  const bytes = Uint8Array.from(data, (value) => Math.round(255 * Math.min(Math.max(value, 0), 1)));
+  const bytes = Uint8Array.from(data, toByte);
   let sum = 0;
   for (let i = size; i < bytes.length; i++) sum += Math.abs(bytes[i]! - bytes[i - size]!);
   return 1 - sum / (255 * size * (frames - 1));
@@ -26,7 +27,7 @@ export function consistency(features: readonly ArrayLike<number>[]): { score: nu
   const perFrame = features.slice(1).map((feature, i) => {
     return (Math.max(0, cosine(features[i]!, feature)) + Math.max(0, cosine(first, feature))) / 2;
   });
-  return { score: perFrame.reduce((sum, value) => sum + value, 0) / perFrame.length, perFrame };
+  return { score: mean(perFrame), perFrame };
 }
 
 function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -3,6 +3,7 @@ import type { FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
 import { luma } from '../flow/plane.ts';
 import { roundHalfEven } from '../rounding.ts';
+import { mean } from '../statistics/mean.ts';
 
 /** Whether a clip moves, and how clearly. */
 export interface DynamicDegree {
@@ -35,7 +36,7 @@ export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>, share: 
   const magnitudes = Float64Array.from(u, (value, i) => Math.hypot(value, v[i]!)).sort();
   const count = Math.max(1, Math.floor(share * magnitudes.length));
   const top = magnitudes.subarray(magnitudes.length - count);
-  return top.reduce((sum, value) => sum + value, 0) / count;
+  return mean(top);
 }
 
 /**
@@ -49,8 +50,7 @@ export function dynamicDegree(scores: readonly number[], height: number, width: 
   const threshold = (6 * side) / REFERENCE_SIDE;
   const needed = roundHalfEven((4 * (scores.length + 1)) / REFERENCE_FRAMES);
   const above = scores.filter((score) => score > threshold).length;
-  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
-  const continuous = (mean * REFERENCE_SIDE) / side;
+  const continuous = (mean(scores) * REFERENCE_SIDE) / side;
   return { moving: above >= needed, threshold, needed, scores: [...scores], continuous };
 }
 

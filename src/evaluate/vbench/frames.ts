@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame, toByte } from '../../io/clip.ts';
 
 /**
  * The frames in the middles of n equal parts of a clip: part i runs from floor(i T / n) on; of a clip of fewer than n
@@ -19,7 +19,7 @@ export function byteFrames(clip: Clip, indices: readonly number[]): Tensor {
   const data = new Float32Array(indices.length * size);
   for (const [i, index] of indices.entries()) {
     const frame = clipFrame(clip, index);
-    for (let k = 0; k < size; k++) data[i * size + k] = Math.round(255 * Math.min(Math.max(frame[k]!, 0), 1));
+    for (let k = 0; k < size; k++) data[i * size + k] = toByte(frame[k]!);
   }
   return tf.tensor4d(data, [indices.length, clip.height, clip.width, 3]);
 }

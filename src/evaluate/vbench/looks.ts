@@ -13,6 +13,7 @@ import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
 import type { Weights } from '../../nn/index.ts';
 import { aestheticScore } from '../../reward/index.ts';
+import { mean } from '../statistics/mean.ts';
 import { consistency } from './consistency.ts';
 import { eachFrame } from './frames.ts';
 
@@ -113,8 +114,4 @@ export async function appearanceStyle(
   });
   text.dispose();
   return { score: mean(logits.map(([logit]) => logit! / 100)), weight: clip.frames };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

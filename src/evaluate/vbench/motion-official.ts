@@ -4,6 +4,7 @@ import type { Clip } from '../../io/clip.ts';
 import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
 import { roundHalfEven } from '../rounding.ts';
+import { mean } from '../statistics/mean.ts';
 import { flicker } from './consistency.ts';
 import { type DynamicDegree, dynamicDegree, sampledFrames, topMagnitude } from './dynamic-degree.ts';
 import { byteFrames } from './frames.ts';
@@ -98,8 +99,7 @@ export async function motionSmoothness(clip: Clip, amt: Loaded<AmtConfig>): Prom
   if (clip.frames < 3) throw new RangeError(`motionSmoothness needs three frames or more; the clip has ${clip.frames}`);
   const differences: number[] = [];
   for (let odd = 1; odd + 1 < clip.frames; odd += 2) differences.push(await midpointDifference(clip, odd, amt));
-  const difference = differences.reduce((sum, value) => sum + value, 0) / differences.length;
-  return { score: (255 - difference) / 255, weight: 1 };
+  return { score: (255 - mean(differences)) / 255, weight: 1 };
 }
 
 async function midpointDifference(clip: Clip, odd: number, { weights, config }: Loaded<AmtConfig>): Promise<number> {

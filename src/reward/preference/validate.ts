@@ -1,7 +1,7 @@
 import type { digits } from '../../dataset/index.ts';
 import { tf } from '../../engine/tf.ts';
 import { random, type Weights } from '../../nn/index.ts';
-import type { Scale } from '../combine.ts';
+import { meanAndStd, type Scale } from '../combine.ts';
 import type { SmallRewardConfig } from '../small/config.ts';
 import { smallRewardForward } from '../small/model.ts';
 import { PAIR_KINDS, type PairKind, preferenceBatch } from './pairs.ts';
@@ -70,10 +70,4 @@ async function rawScores(
   const values = await scores.data<'float32'>();
   scores.dispose();
   return values;
-}
-
-function meanAndStd(values: readonly number[]): Scale {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
-  return { mean, std: Math.sqrt(variance) };
 }
