@@ -5,7 +5,7 @@ import type { CheckpointEntries } from '../model/index.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
 import { checkShapes, type WeightSource, Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
-import { clampFrames, type FrameClamp } from './imagereward.ts';
+import { clampFrames, type FrameClamp } from './frame-clamp.ts';
 
 /** Between the layers of an aesthetic head: `relu` for `ava+logos-l14-reluMSE.pth`, nothing for the others. */
 export type HeadActivation = 'none' | 'relu';

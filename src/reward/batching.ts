@@ -32,7 +32,7 @@ export interface CachedTextOptions {
  * @throws Error for a reward on random frames, whose `encode` draws them: cache the reward inside of `frameSelect`.
  */
 export function cachedText(reward: Reward, { capacity = 1024 }: CachedTextOptions = {}): Reward {
-  if (reward.info.id.includes('@random')) {
+  if (reward.info.drawsInEncode) {
     throw new Error(`${reward.info.id} draws frames when it encodes; use frameSelect(cachedText(reward), 'random')`);
   }
   const known = new Map<string, Tensor[]>();

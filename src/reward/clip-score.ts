@@ -11,7 +11,7 @@ import {
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
 import { checkShapes, type Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
-import { clampFrames, type FrameClamp } from './imagereward.ts';
+import { clampFrames, type FrameClamp } from './frame-clamp.ts';
 
 /** Dials of the CLIP score. */
 export interface ClipScoreOptions {

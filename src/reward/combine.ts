@@ -42,6 +42,7 @@ function weightedInfo(parts: readonly WeightedPart[], { kind }: RewardInfo): Rew
     differentiable: parts.every(({ reward }) => reward.info.differentiable),
     higherIsBetter: true,
     inputSize: sizes[0] ?? null,
+    ...(parts.some(({ reward }) => reward.info.drawsInEncode) && { drawsInEncode: true }),
   };
 }
 

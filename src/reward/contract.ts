@@ -15,6 +15,8 @@ export interface RewardInfo {
   readonly std?: number;
   /** [H, W] the reward insists on; null takes any size. */
   readonly inputSize: readonly [number, number] | null;
+  /** Whether `encode` draws at random (which frames are seen): what it returns for a prompt must not be kept. */
+  readonly drawsInEncode?: boolean;
   readonly weightsSha256?: string;
 }
 

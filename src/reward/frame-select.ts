@@ -25,7 +25,12 @@ export function frameSelect(reward: Reward, choice: FrameChoice, { key }: FrameS
     throw new Error("frameSelect: 'random' needs { key }, the run's random key of this step");
   }
   return createReward({
-    info: { ...reward.info, id: `${reward.info.id}@${choice}`, kind: 'clip' },
+    info: {
+      ...reward.info,
+      id: `${reward.info.id}@${choice}`,
+      kind: 'clip',
+      ...(choice === 'random' && { drawsInEncode: true }),
+    },
     textInputs: reward.textInputs + (choice === 'random' ? 1 : 0),
     encode: (prompts) => {
       const text = reward.encode(prompts);

@@ -10,14 +10,9 @@ import {
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
-import { checkShapes, stopGradient, type Weights } from '../nn/index.ts';
+import { checkShapes, type Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
-
-/**
- * What happens to frame values outside [0, 1]: `hard` cuts them and their gradient (the reference),
- * `straight-through` cuts the values only, `none` leaves both.
- */
-export type FrameClamp = 'hard' | 'straight-through' | 'none';
+import { clampFrames, type FrameClamp } from './frame-clamp.ts';
 
 /** A prompt that did not fit into the tokens a reward reads. */
 export interface TruncatedPrompt {
@@ -105,13 +100,6 @@ export async function openImageReward(files: ImageRewardFiles, options: ImageRew
 /** ReFL's loss: scale * mean(max(0, target - R)), which stops pushing scores that reached the target. */
 export function reflLoss(scores: Tensor, target: number = 2, scale: number = 1e-3): Tensor {
   return tf.tidy(() => tf.mul(tf.mean(tf.relu(tf.sub(target, scores))), scale));
-}
-
-/** Frames with values in [0, 1] by one of the rules of {@link FrameClamp}. */
-export function clampFrames(frames: Tensor, clamp: FrameClamp = 'hard'): Tensor {
-  if (clamp === 'none') return frames;
-  const cut = tf.clipByValue(frames, 0, 1);
-  return clamp === 'hard' ? cut : tf.add(frames, stopGradient(tf.sub(cut, frames)));
 }
 
 function checkSide(frames: Tensor, allowTiny: boolean = false): void {

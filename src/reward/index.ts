@@ -10,10 +10,9 @@ export { batched, type CachedTextOptions, cachedText } from './batching.ts';
 export { type ClipScoreOptions, clipScore } from './clip-score.ts';
 export { measureScale, type Scale, standardised, type WeightedPart, weighted } from './combine.ts';
 export { createReward, type Reward, type RewardInfo, type RewardParts } from './contract.ts';
+export { clampFrames, type FrameClamp } from './frame-clamp.ts';
 export { type FrameChoice, type FrameSelectOptions, frameIndex, frameSelect } from './frame-select.ts';
 export {
-  clampFrames,
-  type FrameClamp,
   type ImageRewardFiles,
   type ImageRewardOptions,
   imageReward,

@@ -13,7 +13,7 @@ import {
 } from '../model/qwen2vl/index.ts';
 import { checkShapes, type Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
-import { clampFrames, type FrameClamp } from './imagereward.ts';
+import { clampFrames, type FrameClamp } from './frame-clamp.ts';
 import type { VideoAlignPrompts } from './videoalign-prompt.ts';
 
 /** What VideoAlign judges: its VQ, MQ and TA, in the order of its special tokens, or their sum. */

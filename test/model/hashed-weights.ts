@@ -1,5 +1,5 @@
 import { type Shapes, Weights } from '../../src/nn/index.ts';
-import { hashed } from './hashed.ts';
+import { hashed, hashedWeight } from './hashed.ts';
 
 /**
  * Weights that an original implementation can be filled with too: matrices and kernels of variance `gain`² over their
@@ -14,6 +14,16 @@ export function hashedWeights(shapes: Shapes, gain: number = 1): Weights {
         return name.endsWith('weight') ? 1 + 0.1 * x : 0.1 * x;
       };
       return [name, { dtype: 'float32', shape: [...shape], data: hashed(name, shape).map(value) }];
+    }),
+  );
+}
+
+/** Weights by the rules of their names (`hashedWeight`); norms of every spelling are near 1. */
+export function weightsByName(shapes: Iterable<readonly [string, readonly number[]]>): Weights {
+  return Weights.from(
+    [...shapes].map(([name, shape]) => {
+      const plain = name.replace(/LayerNorm|layernorm|ln_(?:pre|post|final|q|[12])/, 'norm');
+      return [name, { dtype: 'float32', shape: [...shape], data: hashedWeight(plain, shape) }];
     }),
   );
 }

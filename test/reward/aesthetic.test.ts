@@ -7,7 +7,8 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { clipPresets, clipShapes, clipTextFeatures, openClipTokenizer } from '../../src/model/clip/index.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
 import { aestheticReward, aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
-import { clipSizes as config, hashedWeights, tinyAestheticHead } from './tiny.ts';
+import { weightsByName } from '../model/hashed-weights.ts';
+import { clipSizes as config, tinyAestheticHead } from './tiny.ts';
 
 beforeAll(() => use('onnx'));
 
@@ -44,14 +45,14 @@ test('files that are no aesthetic head are refused, tensors and all', async () =
   ];
   await expect(loadAestheticHead(pair)).rejects.toThrow('weight [2,6]');
   expect(tf.memory().numTensors).toBe(before + 3);
-  const clip = hashedWeights(clipShapes({ ...config, embed_dim: 4 }, 'vision'));
+  const clip = weightsByName(clipShapes({ ...config, embed_dim: 4 }, 'vision'));
   expect(() =>
     aestheticReward({ clip, head: tinyAestheticHead('linear') }, { config: { ...config, embed_dim: 4 } }),
   ).toThrow('the head reads 6 values; wanted 4');
 });
 
 test('text features do not depend on what follows the end token', async () => {
-  const weights = hashedWeights(clipShapes(config));
+  const weights = weightsByName(clipShapes(config));
   const features = (ids: number[]) =>
     clipTextFeatures(weights, config, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
   expect(await features([6, 1, 2, 7])).toBeAllClose(await features([6, 1, 2, 7, 0, 0]), { atol: 1e-6 });

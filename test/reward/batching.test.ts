@@ -2,7 +2,15 @@ import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/index.ts';
-import { batched, cachedText, createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
+import {
+  batched,
+  cachedText,
+  createReward,
+  frameSelect,
+  type Reward,
+  standardised,
+  weighted,
+} from '../../src/reward/index.ts';
 import { noisy, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 
 beforeAll(() => use('onnx'));
@@ -61,8 +69,20 @@ test('random frames are drawn anew, so their reward cannot be cached', async () 
   const key = random.key(1);
   const reward = await tinyImageReward();
   expect(() => cachedText(frameSelect(reward, 'random', { key }))).toThrow('frameSelect(cachedText(reward)');
-  expect(frameSelect(cachedText(reward), 'random', { key }).info.id).toBe('imagereward@random');
+  expect(frameSelect(cachedText(reward), 'random', { key }).info.drawsInEncode).toBe(true);
   reward.dispose();
+});
+
+test('what is made of a reward on random frames draws too, whatever it is called', () => {
+  const drawing = frameSelect(noting([]), 'random', { key: random.key(1) });
+  const calm = frameSelect(noting([]), 'last');
+  const renamed = createReward({ ...drawing, info: { ...drawing.info, id: 'mine' } });
+  const sum = weighted([calm, drawing].map((reward) => ({ reward, weight: 1 })));
+  for (const reward of [renamed, sum, standardised(drawing, { mean: 0, std: 2 }), batched(drawing, 1)]) {
+    expect(() => cachedText(reward)).toThrow(/draws frames when it encodes/);
+  }
+  const named = createReward({ ...calm, info: { ...calm.info, id: 'mine@random' } });
+  for (const reward of [named, weighted([{ reward: calm, weight: 1 }])]) expect(() => cachedText(reward)).not.toThrow();
 });
 
 test('batches are no larger than asked, and scores and gradient are those of the whole', async () => {

@@ -14,7 +14,8 @@ import {
 import { checkShapes, parameterCount, Weights } from '../../src/nn/index.ts';
 import { clampFrames, imageReward, openImageReward, reflLoss, type TruncatedPrompt } from '../../src/reward/index.ts';
 import { archive, dictionary, tensor } from '../io/pth-writer.ts';
-import { imageRewardSizes as config, hashedWeights, imageRewardVocabulary, noisy, tinyImageReward } from './tiny.ts';
+import { weightsByName } from '../model/hashed-weights.ts';
+import { imageRewardSizes as config, imageRewardVocabulary, noisy, tinyImageReward } from './tiny.ts';
 
 let folder: string;
 let tokenizer: WordPieceTokenizer;
@@ -61,7 +62,7 @@ test('the published files: a .pt with what the score does not use, and a vocabul
   const unused: [string, HostTensor][] = ['blip.vision_proj.weight', 'blip.text_encoder.embeddings.position_ids'].map(
     (name) => [name, { dtype: 'float32', shape: [1], data: new Float32Array(1) }],
   );
-  const weights = hashedWeights(imageRewardShapes(config));
+  const weights = weightsByName(imageRewardShapes(config));
   const entries = [...(await weights.toHost()), ...unused];
   weights.dispose();
   const pickled = entries.map(([name, { shape }], i): [string, Buffer] => {

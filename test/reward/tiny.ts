@@ -6,7 +6,7 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type ImageRewardConfig, imageRewardShapes, openWordPiece } from '../../src/model/blip/index.ts';
 import { type ClipConfig, type ClipTokenizer, clipShapes } from '../../src/model/clip/index.ts';
 import { type Qwen2VlConfig, qwen2VlRewardShapes } from '../../src/model/qwen2vl/index.ts';
-import { random, Weights } from '../../src/nn/index.ts';
+import { random, type Weights } from '../../src/nn/index.ts';
 import {
   aestheticReward,
   clipScore,
@@ -20,7 +20,7 @@ import {
   type VideoAlignReward,
   videoAlign,
 } from '../../src/reward/index.ts';
-import { hashedWeight } from '../model/hashed.ts';
+import { weightsByName } from '../model/hashed-weights.ts';
 
 /** Runs `work` in a folder that is deleted afterwards. */
 export async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
@@ -35,16 +35,6 @@ export async function inFolder<T>(work: (folder: string) => Promise<T>): Promise
 /** Frames [B, H, W, 3] or clips [B, T, H, W, 3] off the bounds of [0, 1]. */
 export function noisy(...shape: number[]): Tensor {
   return tf.tensor(random.key(4).uniform(shape, 0.1, 0.9).data, shape);
-}
-
-/** Weights by their names; norms of every spelling are near 1. */
-export function hashedWeights(shapes: Iterable<readonly [string, readonly number[]]>): Weights {
-  return Weights.from(
-    [...shapes].map(([name, shape]) => {
-      const plain = name.replace(/LayerNorm|layernorm|ln_(?:pre|post|final|q|[12])/, 'norm');
-      return [name, { dtype: 'float32', shape: [...shape], data: hashedWeight(plain, shape) }];
-    }),
-  );
 }
 
 export const imageRewardSizes: ImageRewardConfig = {
@@ -71,7 +61,7 @@ export async function tinyImageReward(options: ImageRewardOptions = {}): Promise
     await writeFile(join(folder, 'vocab.txt'), imageRewardVocabulary);
     return openWordPiece(join(folder, 'vocab.txt'));
   });
-  const weights = hashedWeights(imageRewardShapes(imageRewardSizes));
+  const weights = weightsByName(imageRewardShapes(imageRewardSizes));
   return imageReward(weights, tokenizer, { config: imageRewardSizes, textLength: 8, allowTiny: true, ...options });
 }
 
@@ -104,7 +94,7 @@ const characters: ClipTokenizer = {
 
 /** CLIP's score at 16 pixels and 6 tokens. */
 export function tinyClipScore(): Reward {
-  return clipScore(hashedWeights(clipShapes(clipSizes)), characters, { config: clipSizes });
+  return clipScore(weightsByName(clipShapes(clipSizes)), characters, { config: clipSizes });
 }
 
 const aestheticHeads = {
@@ -114,7 +104,7 @@ const aestheticHeads = {
 
 /** A head on features of width 6, in the names of the published files. */
 export function tinyAestheticHead(kind: 'linear' | 'mlp'): Weights {
-  return hashedWeights(
+  return weightsByName(
     Object.entries(aestheticHeads[kind]).flatMap(([name, shape]): [string, number[]][] => [
       [`${name}weight`, shape],
       [`${name}bias`, shape.slice(0, 1)],
@@ -124,7 +114,7 @@ export function tinyAestheticHead(kind: 'linear' | 'mlp'): Weights {
 
 /** An aesthetic predictor on the tiny CLIP. */
 export function tinyAesthetic(kind: 'linear' | 'mlp', activation: HeadActivation = 'none'): Reward {
-  const clip = hashedWeights(clipShapes(clipSizes, 'vision'));
+  const clip = weightsByName(clipShapes(clipSizes, 'vision'));
   return aestheticReward({ clip, head: tinyAestheticHead(kind) }, { config: clipSizes, activation });
 }
 
@@ -189,7 +179,7 @@ export function tinyVideoAlignPrompts(): Promise<VideoAlignPrompts> {
 
 /** Weights with a head of so many rows. */
 export function tinyVideoAlignWeights(outputs: number): Weights {
-  return hashedWeights(qwen2VlRewardShapes(videoAlignSizes, outputs));
+  return weightsByName(qwen2VlRewardShapes(videoAlignSizes, outputs));
 }
 
 /** VideoAlign with raw scores. */
