@@ -8,6 +8,8 @@ import {
   type Diagnosis,
   diagnose,
   evidenceOfLog,
+  type HackingSignals,
+  hackingAlarms,
   logEvidence,
   type RunEvidence,
 } from '../../src/evaluate/index.ts';
@@ -38,7 +40,7 @@ function changed(clip: Clip, change: (value: number, frame: number, i: number) =
 
 test('a run without evidence is said to be unmeasured, not healthy', () => {
   const found = diagnose({});
-  expect(found).toHaveLength(12);
+  expect(found).toHaveLength(16);
   expect(found.every(({ state }) => state === 'not measured')).toBe(true);
   expect(found.every(({ reason, advice }) => reason.startsWith('needs ') && advice.length > 0)).toBe(true);
 });
@@ -111,12 +113,59 @@ test.each<[string, RunEvidence, Diagnosis['state']]>([
   ],
   ['reward hacking', { rewards: { trained: [0, 1, 2, 3], independent: { look: [0, 5, 4, 3] } } }, 'fine'],
   ['reward hacking', { rewards: { trained: [0, 1], independent: {} } }, 'not measured'],
+  ['reward hacking', { rewards: { trained: [0, 1], independent: { look: [1, 0] } } }, 'alarm'],
   ['drift over blocks', { quality: [1, 1, 1, 1, 1, 0.9, 0.9, 0.9, 0.9, 0.9] }, 'alarm'],
+  ['reward hacking', { rewards: { trained: [0, 1], independent: { look: [1, 0] } } }, 'alarm'],
   ['drift over blocks', { quality: [1, 1, 1, 1, 1, 0.97, 0.97, 0.97, 0.97, 0.97] }, 'fine'],
   ['weights run away from their average', { averageGap: [0.01, 0.02, 0.05] }, 'alarm'],
   ['static video', { clips: quiet }, 'not measured'],
 ])('%s, case %#', (symptom, evidence, state) => {
   expect(stateOf(diagnose(evidence), symptom)).toBe(state);
+});
+
+describe('signals of hacking', () => {
+  const before: HackingSignals = {
+    reward: 0,
+    heldOut: 0,
+    highFrequency: 0.1,
+    saturated: 0.02,
+    chroma: 0.1,
+    robustnessGap: 0.2,
+    promptMargin: 1,
+    lastMinusOthers: 0.3,
+    gradientNorm: 1,
+    dynamicDegree: 1,
+  };
+
+  test('like those of the baseline show nothing, and are enough for all but what takes clips or a log', () => {
+    const found = diagnose({ hacking: before }, { hacking: before });
+    expect(found.filter(({ state }) => state === 'fine')).toHaveLength(8);
+    expect(found.filter(({ state }) => state === 'alarm' || state === 'note')).toEqual([]);
+  });
+
+  test.each<[string, Partial<HackingSignals>]>([
+    ['fine texture', { highFrequency: 0.21 }],
+    ['loud colours', { chroma: 0.31 }],
+    ['a score that small changes undo', { robustnessGap: 1.1 }],
+    ['a prompt that hardly matters', { promptMargin: 0.09 }],
+    ['only the last frame improves', { lastMinusOthers: 0.9 }],
+    ['reward hacking', { reward: 1, heldOut: -0.1 }],
+    ['static video', { dynamicDegree: 0.95 }],
+    ['saturated decoder', { saturated: 0.08 }],
+  ])('%s', (symptom, change) => {
+    const alarms = hackingAlarms({ ...before, ...change }, before);
+    expect(alarms).toEqual([expect.stringContaining(`${symptom} (`)]);
+    const found = diagnose({ hacking: { ...before, ...change } }, { hacking: before });
+    expect(found[0]).toMatchObject({ symptom, state: 'alarm' });
+    expect(alarms[0]).toContain(found[0]!.reason);
+  });
+
+  test('growth from nothing is still growth, and a prompt that never mattered cannot be ignored', () => {
+    const none = { ...before, chroma: 0, promptMargin: 0 };
+    expect(hackingAlarms({ ...none, chroma: 0.01, promptMargin: -1 }, none)).toEqual([
+      expect.stringContaining('loud colours'),
+    ]);
+  });
 });
 
 test('alarms come first and carry their numbers', () => {

@@ -109,13 +109,15 @@ describe('rewards along clips', () => {
     const hacked = videos.map(freezeAndTexture);
     const alarms = hackingAlarms(await hackingSignals(hacked, prompts, channelReward()), healthy);
     expect(alarms.join('; ')).toContain('fine texture');
-    expect(alarms.join('; ')).toContain('dynamic degree fell by 100.0 %');
+    expect(alarms.join('; ')).toContain(
+      'static video (fall of the share of moving clips: 100.0 %, above the limit of 3.0 %)',
+    );
   });
 
   test('a training reward that rises against the held-out one is reported', () => {
     const base = { reward: 0, heldOut: 0, robustnessGap: 0, promptMargin: 1 } as HackingSignals;
     const text = hackingAlarms({ ...base, reward: 1, heldOut: -0.2 }, base);
-    expect(text).toEqual(['the training reward rose while the held-out reward fell']);
+    expect(text).toEqual([expect.stringMatching(/^reward hacking \(.*every independent one fell: 1, above.*0\)$/)]);
   });
 });
 

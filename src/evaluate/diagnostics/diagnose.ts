@@ -1,26 +1,13 @@
 import { mean } from '../statistics/mean.ts';
-import type { RewardHistory, RunEvidence } from './evidence.ts';
+import type { RunEvidence } from './evidence.ts';
+import { type Diagnosis, judged, percent } from './judged.ts';
+import { rewardChecks } from './reward-checks.ts';
 import type { Style } from './style.ts';
-
-/** One known way to fail, and whether this run shows it. */
-export interface Diagnosis {
-  readonly symptom: string;
-  /** What was compared, in words. */
-  readonly measure: string;
-  /** The number, and the one it is compared with; null where it was not measured. */
-  readonly value: number | null;
-  readonly limit: number | null;
-  /** `alarm`, `fine`, `note` for what is worth knowing but expected, `not measured` where evidence is absent. */
-  readonly state: 'alarm' | 'note' | 'fine' | 'not measured';
-  /** Why, with the numbers. */
-  readonly reason: string;
-  /** What to do about an alarm. */
-  readonly advice: string;
-}
 
 /**
  * Looks for the known failures of reward-driven autoregressive training: a static video, flicker and broken motion, seams
- * between blocks, a last frame that improves alone, reward hacking, style drift, collapse of diversity, unstable updates,
+ * between blocks, a last frame that improves alone, reward hacking and its traces (fine texture, loud colours, a score that
+ * small changes undo, a prompt that hardly matters), style drift, collapse of diversity, unstable updates,
  * drift over blocks, and a saturated decoder. Alarms come first.
  *
  * @param run - what is known of the run now
@@ -31,8 +18,7 @@ export function diagnose(run: RunEvidence, baseline: RunEvidence = {}): Diagnosi
     staticVideo(run, baseline),
     brokenMotion(run, baseline),
     seams(run),
-    lastFrameOnly(run),
-    rewardHacking(run),
+    ...rewardChecks(run, baseline),
     styleDrift(run, baseline),
     diversityCollapse(run, baseline),
     clippedUpdates(run),
@@ -45,48 +31,15 @@ export function diagnose(run: RunEvidence, baseline: RunEvidence = {}): Diagnosi
   return found.sort((a, b) => rank[a.state] - rank[b.state]);
 }
 
-interface Check {
-  symptom: string;
-  measure: string;
-  advice: string;
-  value: number | null | undefined;
-  limit: number | null | undefined;
-  /** Whether a value above (default) or below the limit is bad. */
-  bad?: 'above' | 'below';
-  /** What a bad value means: an alarm unless told otherwise. */
-  severity?: 'alarm' | 'note';
-  wanting: string;
-  unit?: (value: number) => string;
-}
-
-function judged(check: Check): Diagnosis {
-  const { symptom, measure, advice, wanting, bad = 'above', severity = 'alarm', unit = plain } = check;
-  const { value = null, limit = null } = check;
-  const known = value !== null && limit !== null && Number.isFinite(value) && Number.isFinite(limit);
-  if (!known) {
-    return { symptom, measure, value, limit, state: 'not measured', reason: `needs ${wanting}`, advice };
-  }
-  const isBad = bad === 'above' ? value > limit : value < limit;
-  const relation = value > limit ? 'above' : value < limit ? 'below' : 'at';
-  const reason = `${measure}: ${unit(value)}, ${relation} the limit of ${unit(limit)}`;
-  return { symptom, measure, value, limit, state: isBad ? severity : 'fine', reason, advice };
-}
-
-function plain(value: number): string {
-  return value.toPrecision(3);
-}
-
-function percent(value: number): string {
-  return `${(100 * value).toFixed(1)} %`;
-}
-
 const bothClips = 'clips of this run and of the baseline';
 
-function staticVideo({ clips }: RunEvidence, { clips: before }: RunEvidence): Diagnosis {
+function staticVideo(run: RunEvidence, baseline: RunEvidence): Diagnosis {
+  const moving = ({ clips, hacking }: RunEvidence) => clips?.movingShare ?? hacking?.dynamicDegree;
+  const [now, before] = [moving(run), moving(baseline)];
   return judged({
     symptom: 'static video',
     measure: 'fall of the share of moving clips',
-    value: clips && before && before.movingShare - clips.movingShare,
+    value: now === undefined || before === undefined ? null : before - now,
     limit: 0.03,
     wanting: bothClips,
     unit: percent,
@@ -115,45 +68,6 @@ function seams({ clips }: RunEvidence): Diagnosis {
     wanting: 'clips and the borders of their blocks',
     advice: 'check the context pass and the positions of cached blocks; more trajectories',
   });
-}
-
-function lastFrameOnly({ rewardCurve }: RunEvidence): Diagnosis {
-  return judged({
-    symptom: 'only the last frame improves',
-    measure: 'reward of the last frame minus the mean of the others',
-    value: rewardCurve?.lastMinusOthers,
-    limit: 0.5,
-    wanting: 'the reward of every frame',
-    advice: 'supervise some random frames too, and more exit steps',
-  });
-}
-
-const EVALUATIONS = 3;
-
-function rewardHacking({ rewards }: RunEvidence): Diagnosis {
-  const lasting = rewards && hackedFor(rewards);
-  return judged({
-    symptom: 'reward hacking',
-    measure: 'evaluations in a row in which the trained reward rose and every independent one fell',
-    value: lasting,
-    limit: EVALUATIONS - 1,
-    wanting: 'the trained reward and an independent one at two checkpoints or more',
-    unit: String,
-    advice: 'stop; take an earlier averaged checkpoint',
-  });
-}
-
-/** How many of the newest evaluations in a row show it; null without an independent reward. */
-function hackedFor({ trained, independent }: RewardHistory): number | null {
-  const others = Object.values(independent);
-  if (others.length === 0 || trained.length < 2) return null;
-  let count = 0;
-  for (let i = trained.length - 1; i > 0; i--) {
-    const fell = others.every((values) => values[i]! < values[i - 1]!);
-    if (!(trained[i]! > trained[i - 1]! && fell)) break;
-    count++;
-  }
-  return count;
 }
 
 const DEVIATIONS = 2;
@@ -241,11 +155,12 @@ function blockDrift({ quality }: RunEvidence): Diagnosis {
   });
 }
 
-function saturatedDecoder({ clips }: RunEvidence, { clips: before }: RunEvidence): Diagnosis {
+function saturatedDecoder(run: RunEvidence, baseline: RunEvidence): Diagnosis {
+  const [now, before] = run.clips ? [run.clips, baseline.clips] : [run.hacking, baseline.hacking];
   return judged({
     symptom: 'saturated decoder',
     measure: 'share of values at the bounds of 8 bits beyond that of the baseline',
-    value: clips && clips.saturated - (before?.saturated ?? 0),
+    value: now && now.saturated - (before?.saturated ?? 0),
     limit: 0.05,
     wanting: 'clips of this run',
     unit: percent,

@@ -49,6 +49,23 @@ export interface RewardHistory {
   readonly independent: Readonly<Record<string, readonly number[]>>;
 }
 
+/** Signals of reward hacking of one checkpoint on a fixed prompt list. */
+export interface HackingSignals {
+  /** Mean training reward of last frames. */
+  reward: number;
+  /** Mean of a reward that nothing was trained on; null without one. */
+  heldOut: number | null;
+  highFrequency: number;
+  saturated: number;
+  chroma: number;
+  robustnessGap: number;
+  promptMargin: number;
+  lastMinusOthers: number;
+  gradientNorm: number;
+  /** Share of moving clips by VBench's rule. */
+  dynamicDegree: number;
+}
+
 /** All that `diagnose` looks at; what is absent is reported as not measured. */
 export interface RunEvidence {
   readonly clips?: ClipEvidence;
@@ -56,6 +73,8 @@ export interface RunEvidence {
   /** Of the training reward; with unit scale, as every reward of this library has. */
   readonly rewardCurve?: Pick<RewardCurve, 'mean' | 'lastMinusOthers'>;
   readonly rewards?: RewardHistory;
+  /** Of the training reward; its share of moving clips and saturation serve where `clips` are absent. */
+  readonly hacking?: HackingSignals;
   /** Imaging quality (or any score of looks) frame by frame, mean over clips. */
   readonly quality?: readonly number[];
   /** |weights - averaged weights| / |weights| at checkpoints, oldest first. */

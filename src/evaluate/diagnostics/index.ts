@@ -1,16 +1,18 @@
-export { type Diagnosis, diagnose } from './diagnose.ts';
+export { diagnose } from './diagnose.ts';
 export {
   type ClipEvidence,
   type ClipEvidenceOptions,
   clipEvidence,
   evidenceOfLog,
+  type HackingSignals,
   type LogEvidence,
   type LogLine,
   logEvidence,
   type RewardHistory,
   type RunEvidence,
 } from './evidence.ts';
-export { type HackingSignals, hackingAlarms, hackingSignals } from './hacking.ts';
+export { hackingAlarms, hackingSignals } from './hacking.ts';
+export type { Diagnosis } from './judged.ts';
 export {
   type ColourMoments,
   colourDistance,
