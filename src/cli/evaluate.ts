@@ -144,6 +144,15 @@ function measureTable({ measures }: evaluate.EvaluationSummary): show.Figure {
   return show.table(rows, { title: 'Measures, with 95 % intervals over prompts' });
 }
 
+/** What each measure is, and the files of weights behind it by the first digits of their SHA-256. */
+function sourcesTable({ measures }: evaluate.EvaluationSummary): show.Figure {
+  const rows = measures.map(({ name, variant, weights = {} }) => {
+    const files = Object.entries(weights).map(([file, hash]) => `${file} ${hash.slice(0, 12)}`);
+    return { measure: name, 'how it is made': variant, weights: files.join(', ') || null };
+  });
+  return show.table(rows);
+}
+
 function vbenchFigure({ rows }: evaluate.VBenchTable): show.Figure {
   const shown = rows.map(({ dimension, by, status, missing, raw, normalised }) => ({
     dimension,
@@ -155,22 +164,26 @@ function vbenchFigure({ rows }: evaluate.VBenchTable): show.Figure {
   return show.table(shown, { title: 'The 16 dimensions of VBench' });
 }
 
-function totalsText({ quality, semantic, total, missing }: evaluate.VBenchTotals): string {
-  const part = (name: string, value: number | null): string =>
-    `${name} ${value === null ? 'not known' : value.toFixed(4)}`;
+function totalsText({ normalised, quality, semantic, total, missing }: evaluate.VBenchTotals): string {
+  const score = (value: number | null): string => (value === null ? 'not known' : value.toFixed(4));
+  const part = (group: 'quality' | 'semantic', value: number | null): string => {
+    const all = evaluate.DIMENSION_NAMES.filter((name) => evaluate.DIMENSIONS[name].group === group);
+    const known = all.filter((name) => normalised[name] !== undefined).length;
+    const share = known > 0 && known < all.length ? ` (by ${known} of ${all.length} dimensions)` : '';
+    return `${group} ${score(value)}${share}`;
+  };
   const named = missing.length > 6 ? `${missing.length} of the 16 dimensions` : missing.join(', ');
   const why = missing.length > 0 ? ` (no total without ${named})` : '';
-  return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, ${part('total', total)}${why}`;
+  return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, total ${score(total)}${why}`;
 }
 
 async function page({ folder, summary, results, clips }: Written): Promise<show.Report> {
-  const variants = summary.measures.map(({ name, variant }) => `\`${name}\`: ${variant}`).join('\n\n');
   const broken = summary.broken.map(({ file, reason }) => `\`${file}\`: ${reason}`).join('\n\n');
   const sections: show.ReportSection[] = [
     { title: 'Measures', figures: [measureTable(summary)] },
     { title: 'VBench', text: totalsText(summary.vbench.totals), figures: [vbenchFigure(summary.vbench)] },
     { title: 'Clips', figures: await clipFigures(folder, results, clips) },
-    { title: 'How each number was made', text: variants },
+    { title: 'How each number was made', figures: [sourcesTable(summary)] },
   ];
   if (broken !== '') sections.splice(1, 0, { title: 'Videos that could not be read', text: broken });
   return show.report({
@@ -180,16 +193,15 @@ async function page({ folder, summary, results, clips }: Written): Promise<show.
   });
 }
 
-/** The first videos as small clips; the page carries them, so only some are shown. */
+/** The first videos side by side, shrunk: the page carries them, so only some are shown. */
 async function clipFigures(
   folder: string,
   results: readonly evaluate.VideoResult[],
   most: number,
-): Promise<show.CaptionedFigure[]> {
-  const figures: show.CaptionedFigure[] = [];
-  for (const { file, prompt } of results.filter(({ broken }) => broken === undefined).slice(0, most)) {
-    const clip = evaluate.shrunk(await readVideo(join(folder, file)), 128);
-    figures.push({ figure: show.clip(clip), caption: `${prompt} (\`${file}\`)` });
+): Promise<show.Figure[]> {
+  const clips: Record<string, io.Clip> = {};
+  for (const { file, prompt, seed } of results.filter(({ broken }) => broken === undefined).slice(0, most)) {
+    clips[`${prompt} (${seed})`] = evaluate.shrunk(await readVideo(join(folder, file)), 128);
   }
-  return figures;
+  return Object.keys(clips).length === 0 ? [] : [show.clip(clips)];
 }

@@ -25,6 +25,8 @@ interface Panel {
 }
 
 const [margin, gap, curveHeight] = [12, 14, 170];
+/** Room for a panel's words, which narrow pictures leave beside them. */
+const leastSpan = 144;
 
 /**
  * What a reward sees: the frame, the slope of the score on its pixels (red: brighter is better, blue: darker is), what
@@ -78,7 +80,8 @@ async function layout(looked: RewardLens, title: string, { panelWidth = 144 }: L
   const images = await Promise.all(panels.map(({ image }) => fitImage(image, panelWidth)));
   const top = margin + 26 + 20;
   const tallest = Math.max(...images.map((image) => image.height / pixelRatio));
-  const width = images.reduce((sum, image) => sum + image.width / pixelRatio + gap, 2 * margin - gap);
+  const spans = images.map((image) => Math.max(leastSpan, image.width / pixelRatio));
+  const width = spans.reduce((sum, span) => sum + span + gap, 2 * margin - gap);
   const big = { size: 15, weight: 'bold' } as const;
   const texts: Sheet['texts'][number][] = [
     { text: fitText(title, width - 2 * margin, big.size, big.weight), x: margin, y: margin + 13, style: big },
@@ -86,12 +89,12 @@ async function layout(looked: RewardLens, title: string, { panelWidth = 144 }: L
   const placed: Sheet['images'][number][] = [];
   let x = margin;
   for (const [i, image] of images.entries()) {
-    const span = image.width / pixelRatio;
+    const span = spans[i]!;
     const { name, note } = panels[i]!;
     placed.push({ image, x, y: top });
     texts.push({ text: fitText(name, span, titleStyle.size!, 'bold'), x, y: top - 6, style: titleStyle });
-    const below = { text: fitText(note, span + gap, noteStyle.size!), x: x + span / 2, y: top + tallest + 13 };
-    texts.push({ ...below, style: { ...noteStyle, fill: ink.muted } });
+    const below = { text: fitText(note, span, noteStyle.size!), x, y: top + tallest + 13 };
+    texts.push({ ...below, style: { ...noteStyle, anchor: 'start', fill: ink.muted } });
     x += span + gap;
   }
   const curveTop = top + tallest + 22;
