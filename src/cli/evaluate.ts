@@ -128,8 +128,13 @@ async function writeAll(written: Written): Promise<void> {
   await io.writeAtomic(join(out, 'table.txt'), `${text}\n\n${totals}\n`);
   await (await page(written)).save(join(out, 'report.html'));
   const skipped = summary.broken.length > 0 ? `, ${summary.broken.length} broken and skipped` : '';
-  process.stdout.write(`${text}\n\n${totals}\n\n${summary.videos} videos of ${summary.prompts} prompts${skipped}\n`);
+  process.stdout.write(`${text}\n\n${totals}\n\n${counted(summary)}${skipped}\n`);
   process.stdout.write(`wrote ${join(out, 'report.html')}, summary.json, table.txt and videos.jsonl\n`);
+}
+
+function counted({ videos, prompts }: evaluate.EvaluationSummary): string {
+  const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+  return `${count(videos, 'video')} of ${count(prompts, 'prompt')}`;
 }
 
 function measureTable({ measures }: evaluate.EvaluationSummary): show.Figure {
@@ -188,7 +193,7 @@ async function page({ folder, summary, results, clips }: Written): Promise<show.
   if (broken !== '') sections.splice(1, 0, { title: 'Videos that could not be read', text: broken });
   return show.report({
     title: `Evaluation of ${basename(resolve(folder))}`,
-    summary: `${summary.videos} videos of ${summary.prompts} prompts; videos that could not be read, which count nowhere: ${summary.broken.length}.`,
+    summary: `${counted(summary)}; videos that could not be read, which count nowhere: ${summary.broken.length}.`,
     sections,
   });
 }

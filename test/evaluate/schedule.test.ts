@@ -1,5 +1,5 @@
 /** Evaluating on several networks: one in memory at a time, and going on after a kill. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ import {
   type VideoResult,
 } from '../../src/evaluate/index.ts';
 import { writeVideo } from '../../src/io/video.ts';
+import { cli, type Ended } from '../cli/run.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 import { tinyConfigs, writeTinyNetworks } from './tiny-networks.ts';
@@ -116,6 +117,29 @@ test('killed in the middle and run again, it finds what an uninterrupted run fin
   const summary = summariseVideos(results, columns);
   expect(summary.broken.map(({ file }) => file)).toEqual(['a broken one-0.webp']);
   expect(summary.measures.map(({ videos: measured }) => measured)).toEqual([3, 3, expect.any(Number), 3]);
+}, 60_000);
+
+test('the command line, killed after its first video and run again, writes what an uninterrupted run writes', async () => {
+  const slow = join(root, 'slow');
+  await mkdir(slow);
+  for (const step of [1, 2, 3]) {
+    await writeVideo(join(slow, `a square-${step}.webp`), movingSquare(6, 48, step), { enlarge: 1 });
+  }
+  const run = (out: string, options = {}): Promise<Ended> =>
+    cli(['evaluate', slow, '--out', join(root, out), '--engine', 'cpu'], options);
+  const during = (child: ChildProcess, err: string): void => {
+    if (/evaluate: \d/.test(err)) child.kill('SIGKILL');
+  };
+  expect((await run('killed', { during })).code).toBeNull();
+  const journal = await readFile(join(root, 'killed', 'videos.jsonl'), 'utf8');
+  expect(journal.trim().split('\n').length).toBeLessThan(4); // a line for itself and not all of three videos
+  for (const out of ['killed', 'whole']) expect((await run(out)).code).toBe(0);
+  for (const file of ['videos.jsonl', 'summary.json', 'table.txt']) {
+    const [killed, whole] = await Promise.all(
+      ['killed', 'whole'].map((out) => readFile(join(root, out, file), 'utf8')),
+    );
+    expect(killed, file).toBe(whole);
+  }
 }, 60_000);
 
 /** Starts an evaluation and kills it once its journal holds so many results. */
