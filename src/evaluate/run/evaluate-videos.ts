@@ -36,7 +36,8 @@ export interface EvaluateProgress {
  * Measures videos group by group and one after the other, so that memory holds the networks of one group and one clip.
  * What is known of a video that has not changed since is taken from the journal, and a group with nothing left to measure
  * is not opened. A video that cannot be read is noted as broken and counts nowhere; a measure that fails on a video (too
- * few frames, say) leaves its columns empty and a note.
+ * few frames, say) leaves its columns empty and a note. A video is yielded once for each group; what the generator returns
+ * holds each video once, with all of its values.
  */
 export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<EvaluateProgress, VideoResult[], void> {
   const { folder, groups } = options;
