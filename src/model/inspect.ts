@@ -1,5 +1,5 @@
 /** What a file of weights holds, and which of the known architectures it fits. */
-import { parameterCount, type Shapes } from '../nn/index.ts';
+import { parameterCount, type Shapes, sameShape } from '../nn/index.ts';
 import { type Architecture, architectures } from './architectures.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 
@@ -80,7 +80,7 @@ function compare({ architecture, preset, wanted, official }: Architecture, recei
   const missing = [...wanted.keys()].filter((name) => !official.has(name));
   const misshapen = [...wanted].flatMap(([name, shape]) => {
     const found = official.get(name);
-    return found === undefined || String(found) === String(shape) ? [] : [{ name, received: found, wanted: shape }];
+    return found === undefined || sameShape(found, shape) ? [] : [{ name, received: found, wanted: shape }];
   });
   return {
     architecture,

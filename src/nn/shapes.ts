@@ -31,7 +31,8 @@ export function checkShapes(received: Shapes, wanted: Shapes, where: string = 'w
   if (parts.length > 0) throw new Error(`${where} do not fit the model: ${parts.join('; ')}`);
 }
 
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
+/** Whether two shapes have the same extents. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
 }
 

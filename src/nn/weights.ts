@@ -178,6 +178,7 @@ function addVariable(
   variables.set(name, variable);
 }
 
-function ownTensor(source: WeightSource): Tensor {
+/** A tensor of its own of what a weight is made from, to be disposed of alone. */
+export function ownTensor(source: WeightSource): Tensor {
   return source instanceof tf.Tensor ? tf.clone(source) : toTensor(source);
 }

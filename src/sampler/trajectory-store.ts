@@ -1,7 +1,6 @@
 import { appendFile, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type HostTensor, openSafetensors, writeAtomic, writeSafetensors } from '../io/index.ts';
-import { toFloat16 } from './float16.ts';
+import { type HostTensor, openSafetensors, toFloat16, writeAtomic, writeSafetensors } from '../io/index.ts';
 
 /** How a trajectory was made: one line of the store's index. */
 export interface TrajectoryRecord {

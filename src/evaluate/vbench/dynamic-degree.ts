@@ -1,8 +1,8 @@
 import type { Clip } from '../../io/clip.ts';
+import { roundHalfEven } from '../../model/preprocess/index.ts';
 import type { FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
 import { luma } from '../flow/plane.ts';
-import { roundHalfEven } from '../rounding.ts';
 import { mean } from '../statistics/mean.ts';
 
 /** Whether a clip moves, and how clearly. */

@@ -2,8 +2,8 @@
 import { tf } from '../../engine/tf.ts';
 import type { Clip } from '../../io/clip.ts';
 import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
+import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
-import { roundHalfEven } from '../rounding.ts';
 import { mean } from '../statistics/mean.ts';
 import { flicker } from './consistency.ts';
 import { type DynamicDegree, dynamicDegree, sampledFrames, topMagnitude } from './dynamic-degree.ts';

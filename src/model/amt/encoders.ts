@@ -1,10 +1,9 @@
 /** What AMT sees of the two pictures: features that correlations are taken of, and a pyramid of features. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
+import { instanceNorm } from '../layers/index.ts';
 import type { AmtConfig } from './config.ts';
 import { activeConv, conv } from './layers.ts';
-
-const epsilon = 1e-5;
 
 /** Features at an eighth of the resolution: [B, H, W, 3] -> [B, H/8, W/8, feat_dim]. */
 export function correlationFeatures(weights: Weights, images: Tensor): Tensor {
@@ -26,17 +25,6 @@ function bottleneck(weights: Weights, x: Tensor, stride: number): Tensor {
     const change = tf.relu(layer('conv3', narrow, 1));
     return tf.relu(tf.add(stride === 1 ? x : layer('downsample.0', x, stride), change));
   });
-}
-
-/** Mean 0 and variance 1 of each channel of each picture. */
-function instanceNorm(x: Tensor): Tensor {
-  const centred = tf.sub(x, pixelMean(x));
-  return tf.mul(centred, tf.rsqrt(tf.add(pixelMean(tf.square(centred)), epsilon)));
-}
-
-/** Mean over height and width, one after the other: a single long float32 sum loses digits. */
-function pixelMean(x: Tensor): Tensor {
-  return tf.mean(tf.mean(x, 2, true), 1, true);
 }
 
 /** Features at a half, a quarter, an eighth and a sixteenth of the resolution. */

@@ -2,6 +2,7 @@
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
+import { quickGelu } from '../layers/index.ts';
 import { affine, classToken, type ModuleTap, patchTokens, selfAttention, withClassToken } from '../vit/index.ts';
 import type { ClipConfig } from './config.ts';
 
@@ -81,11 +82,6 @@ function resblock(weights: Weights, heads: number, mask: Tensor | null, x: Tenso
     const wide = linear(layerNorm(y, ...affine(weights, 'ln_2'), epsilon), ...affine(weights, 'mlp.c_fc'));
     return tf.add(y, linear(quickGelu(wide), ...affine(weights, 'mlp.c_proj')));
   });
-}
-
-/** x sigmoid(1.702 x) */
-function quickGelu(x: Tensor): Tensor {
-  return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
 }
 
 /** [L, L], 1 where the column's token may be seen by the row's: itself and those before. */

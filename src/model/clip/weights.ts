@@ -1,6 +1,6 @@
 /** Names and shapes of CLIP's weights as OpenAI publishes them, and loading from OpenAI's or transformers' form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Shapes, toTensor, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { ownTensor, type Shapes, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { affineShapes } from '../vit/index.ts';
 import type { ClipConfig } from './config.ts';
@@ -119,31 +119,33 @@ export function clipOfficialShapes(received: Shapes): Shapes {
 /** Entries under OpenAI's names: q, k, v joined, projections transposed; those that are so already pass through. */
 async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator<[string, WeightSource]> {
   const waiting = new Map<string, Record<string, Tensor>>();
-  for await (const [name, source] of entries) {
-    const official = clipOpenaiName(name);
-    const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
-    if (part !== undefined) {
-      const parts = { ...waiting.get(official), [part]: ownTensor(source) };
-      waiting.set(official, parts);
-      if (Object.keys(parts).length === 3) yield* joined(official, parts);
-    } else if (/^(visual|text)_projection\.weight$/.test(name)) {
-      yield* once(official, () => tf.transpose(ownTensor(source)));
-    } else yield [official, source];
+  try {
+    for await (const [name, source] of entries) {
+      const official = clipOpenaiName(name);
+      const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
+      if (part !== undefined) {
+        const parts = { ...waiting.get(official), [part]: ownTensor(source) };
+        waiting.set(official, parts);
+        if (Object.keys(parts).length === 3) {
+          yield* once(official, () => tf.concat([parts['q']!, parts['k']!, parts['v']!], 0));
+          tf.dispose(parts);
+          waiting.delete(official);
+        }
+      } else if (/^(visual|text)_projection\.weight$/.test(name)) {
+        yield* once(official, () => tf.transpose(ownTensor(source)));
+      } else yield [official, source];
+    }
+  } finally {
+    tf.dispose([...waiting.values()]);
   }
-}
-
-function* joined(name: string, { q, k, v }: Record<string, Tensor>): Generator<[string, WeightSource]> {
-  yield* once(name, () => tf.concat([q!, k!, v!], 0));
-  tf.dispose([q!, k!, v!]);
 }
 
 /** A tensor that lives until the next entry is asked for. */
 function* once(name: string, make: () => Tensor): Generator<[string, WeightSource]> {
   const made = tf.tidy(make);
-  yield [name, made];
-  made.dispose();
-}
-
-function ownTensor(source: WeightSource): Tensor {
-  return source instanceof tf.Tensor ? tf.clone(source) : toTensor(source);
+  try {
+    yield [name, made];
+  } finally {
+    made.dispose();
+  }
 }

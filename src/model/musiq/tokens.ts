@@ -1,6 +1,6 @@
 /** How a picture of any size becomes patches: several sizes of it, each cut into squares with places on one grid. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { resample } from '../preprocess/index.ts';
+import { resample, roundHalfEven } from '../preprocess/index.ts';
 import type { MusiqConfig } from './config.ts';
 
 /** Patches of one size of the pictures. */
@@ -54,10 +54,4 @@ export function hashedPlaces(grid: number, rows: number, columns: number): numbe
   return Array.from({ length: rows * columns }, (_, i) => {
     return place(Math.floor(i / columns), rows) * grid + place(i % columns, columns);
   });
-}
-
-function roundHalfEven(value: number): number {
-  const down = Math.floor(value);
-  if (value - down !== 0.5) return Math.round(value);
-  return down % 2 === 0 ? down : down + 1;
 }

@@ -1,6 +1,7 @@
 /** What an image goes through before an official image tower sees it, as data. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type AxisPlan, type ResampleFilter, resample } from './resample.ts';
+import { roundHalfEven } from './rounding.ts';
 
 /** Preprocessing of one image model. */
 export interface ImageTransform extends ResampleFilter {
@@ -81,11 +82,4 @@ export function framePlans(height: number, width: number, { size, crop }: ImageT
     return crop ? { from, to, first: roundHalfEven((to - size) / 2), count: size } : { from, to };
   };
   return [plan(height), plan(width)];
-}
-
-/** Python's rounding, which torchvision's centre crop uses. */
-function roundHalfEven(value: number): number {
-  const down = Math.floor(value);
-  if (value - down !== 0.5) return Math.round(value);
-  return down % 2 === 0 ? down : down + 1;
 }

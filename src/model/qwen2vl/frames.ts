@@ -1,6 +1,6 @@
 /** Frames as Qwen2-VL wants them: how many, how large, and in which order of patches. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { imageTransforms, resample } from '../preprocess/index.ts';
+import { imageTransforms, resample, roundHalfEven } from '../preprocess/index.ts';
 import type { Qwen2VlVisionConfig } from './config.ts';
 import type { PatchGrid } from './grid.ts';
 
@@ -79,13 +79,6 @@ function clampCount(count: number, totalFrames: number): number {
 export function spreadFrames(totalFrames: number, count: number): number[] {
   const step = count > 1 ? (totalFrames - 1) / (count - 1) : 0;
   return Array.from({ length: count }, (_, i) => roundHalfEven(i * step));
-}
-
-/** Python's rounding. */
-function roundHalfEven(value: number): number {
-  const down = Math.floor(value);
-  if (value - down !== 0.5) return Math.round(value);
-  return down % 2 === 0 ? down : down + 1;
 }
 
 /** Frames [S, H, W, 3] resized with antialiased bicubic taps to [height, width]; differentiable, without rounding to bytes. */

@@ -1,6 +1,6 @@
 /** Loading Qwen2-VL reward models: names of several libraries, LoRA merged into the weights that it changes. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { toTensor, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { ownTensor, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { type CheckpointEntries, loadChecked } from '../load.ts';
 import type { Qwen2VlConfig } from './config.ts';
 import { qwen2VlRewardShapes } from './weights.ts';
@@ -99,8 +99,4 @@ function* merged(name: string, parts: Required<Parts>, lora?: LoraConfig): Gener
   });
   yield [name, sum];
   sum.dispose();
-}
-
-function ownTensor(source: WeightSource): Tensor {
-  return source instanceof tf.Tensor ? tf.clone(source) : toTensor(source);
 }

@@ -5,6 +5,7 @@
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
+import { quickGelu } from '../layers/index.ts';
 import { affine, type ModuleTap, splitHeads } from '../vit/index.ts';
 import type { Qwen2VlVisionConfig } from './config.ts';
 import { type PatchGrid, patchCount, patchPlaces, type SliceRun, sliceRuns } from './grid.ts';
@@ -97,11 +98,6 @@ function sliceAttention(qkv: Tensor, heads: number, turns: Turns, runs: readonly
     return tf.reshape(mixed, [slices * size, heads * depth]); // [slices,size,N,D] -> [L',N D]
   });
   return tf.reshape(tf.concat(parts, 0), [length, heads * depth]);
-}
-
-/** x sigmoid(1.702 x) */
-function quickGelu(x: Tensor): Tensor {
-  return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
 }
 
 /** Norm, the patches of each merge square side by side, two layers: [L, D] -> [L / merge^2, hidden_size]. */

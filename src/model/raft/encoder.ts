@@ -1,6 +1,7 @@
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
+import { instanceNorm } from '../layers/index.ts';
 import { affine } from '../vit/index.ts';
 import type { RaftConfig } from './config.ts';
 
@@ -58,16 +59,6 @@ function convNorm(weights: Weights, name: string, x: Tensor, { stride, norm }: L
   const y = conv2d(x, ...affine(weights, `${name}.0`), { stride, padding });
   if (norm === 'instance') return instanceNorm(y);
   return norm === 'batch' ? batchNorm(weights.at(`${name}.1`), y) : y;
-}
-
-function instanceNorm(x: Tensor): Tensor {
-  const centred = tf.sub(x, pixelMean(x));
-  return tf.mul(centred, tf.rsqrt(tf.add(pixelMean(tf.square(centred)), epsilon)));
-}
-
-/** Mean over height and width, one after the other: a single long float32 sum loses digits. */
-function pixelMean(x: Tensor): Tensor {
-  return tf.mean(tf.mean(x, 2, true), 1, true);
 }
 
 function batchNorm(weights: Weights, x: Tensor): Tensor {

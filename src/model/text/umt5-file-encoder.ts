@@ -42,8 +42,8 @@ export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5Fil
   const { tokenizer, textLen = 512 } = options;
   const source = officialSource(options.file);
   const config = umt5ConfigOf(source.shapes);
-  const identity = await identityOf(source, tokenizer, textLen);
-  const cache = options.cache === null ? null : promptCache(options.cache, identity);
+  const { cache: folder } = options;
+  const cache = folder === null ? null : promptCache(folder, await identityOf(source, tokenizer, textLen));
   const encodeOne = async (text: string): Promise<HostTensor> => {
     const prompt = cleanPrompt(text);
     return (await cache?.read(prompt)) ?? encodeAnew(prompt, { source, config, tokenizer, textLen, cache });

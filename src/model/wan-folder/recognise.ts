@@ -1,6 +1,6 @@
 /** Configurations from the shapes of weights, where no file says them. */
 import { readFile } from 'node:fs/promises';
-import type { Shapes } from '../../nn/index.ts';
+import { type Shapes, sameShape } from '../../nn/index.ts';
 import { type VaeConfig, vaeConfig, vaeOfficialNames, vaePresets, vaeShapes } from '../vae/index.ts';
 import { officialNames, type WanConfig, type WanPreset, wanConfig, wanPresets, wanShapes } from '../wan/index.ts';
 
@@ -85,7 +85,7 @@ function presetOf(shapes: Shapes): WanPreset | null {
 
 /** Whether all wanted weights are there in their shapes. */
 function sameShapes(wanted: Shapes, received: Shapes): boolean {
-  return [...wanted].every(([name, shape]) => String(received.get(name)) === String(shape));
+  return [...wanted].every(([name, shape]) => sameShape(received.get(name) ?? [], shape));
 }
 
 function refuseImages(shapes: Shapes): void {

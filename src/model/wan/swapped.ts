@@ -2,7 +2,7 @@
  * Block swapping: the weights outside of the blocks stay on the engine, those of a block are read when a pass comes to
  * them and freed behind it, so that a pass needs the memory of one block whatever the depth.
  */
-import { flush } from '../../engine/index.ts';
+import { flush, isTapeOn } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
 import { toTensor, Weights } from '../../nn/index.ts';
@@ -74,7 +74,6 @@ function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string
 }
 
 function refuseGradients(): void {
-  const { gradientDepth } = (tf.engine() as unknown as { state: { gradientDepth: number } }).state;
-  if (gradientDepth === 0) return;
+  if (!isTapeOn()) return;
   throw new Error('a transformer with swapped blocks has no gradient: load it with resident blocks to train it');
 }

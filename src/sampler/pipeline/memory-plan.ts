@@ -2,7 +2,7 @@
 
 import type { BlockPlace, Umt5Config } from '../../model/index.ts';
 import { umt5Shapes } from '../../model/text/index.ts';
-import { decodeMemory, type VaeConfig, vaeShapes } from '../../model/vae/index.ts';
+import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
 import { queriesAtOnce, type WanConfig, wanShapes } from '../../model/wan/index.ts';
 import { parameterCount, type Shapes } from '../../nn/index.ts';
 import { latentSize, type VideoRequest, type WanConfigs } from './request.ts';
@@ -96,7 +96,8 @@ const float = 4;
 function memoryRows({ dit, vae, text, blocks = 'resident' }: PlannedModel, run: PlannedRun): MemoryRow[] {
   const { config } = dit;
   const size = latentSize({ dit, vae }, run);
-  const [width, height] = [size.width * spaceOf(vae.config), size.height * spaceOf(vae.config)];
+  const { space } = vaeStrides(vae.config);
+  const [width, height] = [size.width * space, size.height * space];
   const decoding = decodeMemory(vae.config, { height, width });
   const latents = float * size.frames * size.channels * size.height * size.width;
   const rows: MemoryRow[] = [
@@ -112,10 +113,6 @@ function memoryRows({ dit, vae, text, blocks = 'resident' }: PlannedModel, run: 
     { what: 'decoder, activations', phase: 'decoding', bytes: decoding.activations },
   ];
   return rows;
-}
-
-function spaceOf({ dim_mult }: VaeConfig): number {
-  return 2 ** (dim_mult.length - 1);
 }
 
 /** Bytes of the blocks between passes and, where they are swapped, of the one on the engine. */

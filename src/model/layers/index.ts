@@ -1,0 +1,2 @@
+export { instanceNorm } from './instance-norm.ts';
+export { quickGelu } from './quick-gelu.ts';
