@@ -1,9 +1,10 @@
 /**
  * The onnx engine against PyTorch eager, torch.compile, TensorFlow.js on wasm and on libtensorflow: operations and whole
  * steps of the product (cases.ts). Each case starts every side in a process of its own, checks that all have the same
- * number of weights, and lets them take turns; the best step of each counts. PyTorch is run by the Python that
- * REWARD_FORCING_PYTHON names; a side that cannot be started or lacks a kernel is left out, with the reason. A kernel of
- * ours that fell back to the reference engine fails the benchmark.
+ * number of weights, and lets them take turns; the best step of each counts. First steps (torch.compile compiles in
+ * it) are told apart as `firstMs`. PyTorch is run by the Python that REWARD_FORCING_PYTHON names; torch.compile needs a
+ * C++ compiler. A side that cannot be started, lacks a kernel, is another network or takes more than two minutes for its
+ * first step is left out of the case, with the reason under `missing`, and so are we if a kernel fell back.
  */
 import type { EngineReport } from '../../src/engine/index.ts';
 import { type Case, casesOf } from './cases.ts';
@@ -15,13 +16,19 @@ import { rounded, type Steps, type Times, type Timing, takeTurns } from './turns
 /** What was measured of a side: its times, its first step, and the most memory it held. */
 type Measured = Timing & { firstMs: number; peakMiB: number | null };
 
-interface Side {
+/** A side that was set up. */
+interface Started {
   readonly name: string;
   readonly peer: Peer;
-  readonly firstMs: number;
   readonly parameters: number;
   readonly version: string;
 }
+
+/** A side that has made its first step. */
+type Side = Started & { readonly firstMs: number };
+
+/** A first step that takes longer leaves its side out. */
+const firstLimitMs = 120_000;
 
 const sideNames = ['onnx', 'torch', 'torch.compile', 'wasm', 'tensorflow'] as const;
 
@@ -44,66 +51,88 @@ export async function benchEngine(options: BenchOptions): Promise<Record<string,
 }
 
 async function measure(given: Case, options: BenchOptions): Promise<Record<string, unknown>> {
-  const wanted = options.sides ? sideNames.filter((name) => options.sides?.includes(name)) : sideNames;
-  const sides: Side[] = [];
   const missing: Record<string, string> = {};
-  for (const name of wanted) {
-    try {
-      sides.push(await prepare(name, given, options.threads));
-    } catch (error) {
-      missing[name] = (error as Error).message;
-    }
-  }
+  const started = await startSides(given, options, missing);
   try {
-    checkParameters(sides);
-    const steps = sides.map(
-      ({ peer }): Steps =>
-        async (count) =>
-          (await peer.ask({ steps: count })) as Times,
+    const sides: Side[] = [];
+    for (const side of started) {
+      const first = await stepsOf(side, missing)(1);
+      sides.push({ ...side, firstMs: rounded(first.ms[0]!) });
+    }
+    leaveOutOthers(sides, missing);
+    const running = sides.filter(({ name }) => !(name in missing));
+    const timings = await takeTurns(
+      running.map((side) => stepsOf(side, missing)),
+      options.rounds,
     );
-    const timings = await takeTurns(steps, options.rounds);
-    const ours = sides.find(({ name }) => name === 'onnx');
-    const report = ours && ((await ours.peer.ask({ report: true })) as EngineReport);
-    if (report) checkFallbacks(report);
-    const measured = sides.map(({ name, firstMs, peer }, i): [string, Measured] => [
+    const work = await workOf(running, missing);
+    const measured = running.map(({ name, firstMs, peer }, i): [string, Measured] => [
       name,
-      { ...timings[i]!, firstMs: rounded(firstMs), peakMiB: peer.peakMiB() },
+      { ...timings[i]!, firstMs, peakMiB: peer.peakMiB() },
     ]);
-    const work = report ? { compiles: report.compiles, compileMs: Math.round(report.compileMs) } : {};
-    const versions = Object.fromEntries(sides.map(({ name, version }) => [name, version]));
-    return { name: given.name, kind: given.kind, sides: Object.fromEntries(measured), versions, missing, ...work };
+    const kept = measured.filter(([name]) => !(name in missing));
+    const versions = Object.fromEntries(running.map(({ name, version }) => [name, version]));
+    return { name: given.name, kind: given.kind, sides: Object.fromEntries(kept), versions, missing, ...work };
   } finally {
-    for (const { peer } of sides) peer.stop();
+    for (const { peer } of started) peer.stop();
   }
 }
 
-/** A side that has made its first step. */
-async function prepare(name: string, given: Case, threads: number): Promise<Side> {
+/** The sides that could be set up, loaded side by side; the others are told in `missing`. */
+async function startSides(given: Case, options: BenchOptions, missing: Record<string, string>): Promise<Started[]> {
+  const wanted = options.sides ? sideNames.filter((name) => options.sides?.includes(name)) : sideNames;
+  const outcomes = await Promise.allSettled(wanted.map((name) => setUp(name, given, options.threads)));
+  return outcomes.flatMap((outcome, i) => {
+    if (outcome.status === 'fulfilled') return [outcome.value];
+    missing[wanted[i]!] = (outcome.reason as Error).message;
+    return [];
+  });
+}
+
+async function setUp(name: string, given: Case, threads: number): Promise<Started> {
   const peer = startSide(name);
   try {
-    const made = await peer.ask({ setup: given, threads, compile: name === 'torch.compile' });
-    const first = (await peer.ask({ steps: 1 })) as Times;
-    return { name, peer, ...(made as Pick<Side, 'parameters' | 'version'>), firstMs: first.ms[0]! };
+    const message = { setup: given, threads, compile: name === 'torch.compile' };
+    const made = await peer.ask(message, firstLimitMs);
+    return { name, peer, ...(made as Pick<Side, 'parameters' | 'version'>) };
   } catch (error) {
     peer.stop();
     throw error;
   }
 }
 
-function checkParameters(sides: readonly Side[]): void {
-  const [first, ...rest] = sides;
+/** Steps of a side. Where one fails, the reason is told in `missing`, and it and all later ones take for ever. */
+function stepsOf({ name, peer }: Started, missing: Record<string, string>): Steps {
+  return async (count) => {
+    try {
+      if (!(name in missing)) return (await peer.ask({ steps: count }, firstLimitMs)) as Times;
+    } catch (error) {
+      missing[name] = (error as Error).message;
+    }
+    return { ms: [Number.POSITIVE_INFINITY], cpuMs: [Number.POSITIVE_INFINITY] };
+  };
+}
+
+function leaveOutOthers([first, ...rest]: readonly Side[], missing: Record<string, string>): void {
   for (const { name, parameters } of rest) {
     if (parameters === first!.parameters) continue;
-    throw new Error(`${name} has ${parameters} weights, ${first!.name} ${first!.parameters}: not the same network`);
+    missing[name] ??= `${parameters} weights, but ${first!.name} has ${first!.parameters}: not the same network`;
   }
 }
 
-function checkFallbacks({ fallbacks }: EngineReport): void {
+/** How often and how long we compiled; a kernel that fell back leaves us out. */
+async function workOf(sides: readonly Side[], missing: Record<string, string>): Promise<Record<string, number>> {
+  const ours = sides.find(({ name }) => name === 'onnx' && !(name in missing));
+  if (!ours) return {};
+  const { compiles, compileMs, fallbacks } = (await ours.peer.ask({ report: true })) as EngineReport;
   const names = Object.keys(fallbacks);
-  if (names.length > 0) throw new Error(`kernels fell back inside the step: ${names.join(', ')}`);
+  if (names.length > 0) missing['onnx'] = `kernels fell back inside the step: ${names.join(', ')}`;
+  return { compiles, compileMs: Math.round(compileMs) };
 }
 
 function summaryOf(row: Record<string, unknown>): string {
   const sides = Object.entries(row['sides'] as Record<string, Measured>);
-  return `${row['name']}: ${sides.map(([name, { bestMs, peakMiB }]) => `${name} ${bestMs} ms, ${peakMiB} MiB`).join('; ')}`;
+  const gaps = Object.entries(row['missing'] as Record<string, string>);
+  const times = sides.map(([name, { bestMs, peakMiB }]) => `${name} ${bestMs} ms, ${peakMiB} MiB`);
+  return `${row['name']}: ${[...times, ...gaps.map(([name, why]) => `${name} left out: ${why}`)].join('; ')}`;
 }

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 /** A program that answers each line of JSON with one line of JSON. */
 export interface Peer {
-  /** Throws what the program answers under `error`, or that it ended. */
-  ask(message: Record<string, unknown>): Promise<unknown>;
+  /** Throws what the program answers under `error`, that it ended, or that it took longer than `limitMs`: then it is killed. */
+  ask(message: Record<string, unknown>, limitMs?: number): Promise<unknown>;
   /** Most memory that the program has held so far in MiB; null where the system does not tell. */
   peakMiB(): number | null;
   stop(): void;
@@ -30,9 +30,16 @@ export function startProgram(command: string, args: readonly string[]): Peer {
   });
   child.stdin.on('error', () => undefined); // its end is told by `ask`
   return {
-    async ask(message) {
+    async ask(message, limitMs) {
       child.stdin.write(`${JSON.stringify(message)}\n`);
+      let isLate = false;
+      const kill = (): void => {
+        isLate = child.kill('SIGKILL');
+      };
+      const timer = limitMs && setTimeout(kill, limitMs);
       const { value, done } = await lines.next();
+      if (timer) clearTimeout(timer);
+      if (isLate) throw new Error(`no answer within ${limitMs! / 1000} s`);
       if (done) throw new Error(`${command} ended: ${said.trim().split('\n').at(-1) ?? 'it said nothing'}`);
       const reply = JSON.parse(value as string) as { error?: string };
       if (reply.error !== undefined) throw new Error(reply.error);

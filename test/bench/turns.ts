@@ -37,7 +37,7 @@ export function timed(step: () => Promise<void>, repeat: number = 1): Steps {
 
 const turnMs = 300;
 const mostSteps = 30;
-/** Steps longer than this are made once a turn for two turns, and without more warming up. */
+/** Of steps longer than this the second counts already, and they take one turn instead of all. */
 const slowMs = 3000;
 
 /** Steps of a side in one turn: as many as fit into a third of a second, at least one. */
@@ -45,23 +45,34 @@ function stepsEachTurn({ ms }: Times): number {
   return Math.max(1, Math.min(mostSteps, Math.round(turnMs / Math.min(...ms))));
 }
 
+function isSlow({ ms }: Times): boolean {
+  return Math.min(...ms) > slowMs;
+}
+
+function add(all: Times, { ms, cpuMs }: Times): void {
+  all.ms.push(...ms);
+  all.cpuMs.push(...cpuMs);
+}
+
 async function warmUp(steps: Steps): Promise<Times> {
   const first = await steps(1);
-  return first.ms[0]! > slowMs ? first : steps(3);
+  return isSlow(first) ? first : steps(3);
 }
 
 /** Warms all sides up, then takes turns for `rounds` rounds. */
 export async function takeTurns(sides: readonly Steps[], rounds: number): Promise<Timing[]> {
   const counts: number[] = [];
   const all = sides.map((): Times => ({ ms: [], cpuMs: [] }));
-  for (const steps of sides) counts.push(stepsEachTurn(await warmUp(steps)));
+  for (const [i, steps] of sides.entries()) {
+    const warm = await warmUp(steps);
+    counts.push(stepsEachTurn(warm));
+    if (isSlow(warm)) add(all[i]!, warm);
+  }
   for (let round = 0; round < rounds; round++) {
     for (const [i, steps] of sides.entries()) {
-      if (round > 1 && Math.min(...all[i]!.ms) > slowMs) continue;
+      if (round > 0 && isSlow(all[i]!)) continue;
       await sleep(100); // lets the waiting threads of the side before fall asleep
-      const { ms, cpuMs } = await steps(counts[i]!);
-      all[i]!.ms.push(...ms);
-      all[i]!.cpuMs.push(...cpuMs);
+      add(all[i]!, await steps(counts[i]!));
     }
   }
   return all.map(timingOf);
