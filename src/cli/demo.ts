@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { engine, study } from '../index.ts';
+import { engine, io, study } from '../index.ts';
 import { packageRoot, packageVersion } from '../io/package.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
@@ -39,7 +39,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
   checkEngine(flags.engine);
   const out = resolve(flags.out);
   const weights = weightsFolder(flags, out);
-  await study.prepareFolder(out);
+  await io.prepareFolder(out);
   const line = new ProgressLine();
   await interruptible(async (signal) => {
     if (flags.fromScratch) await trainAll(flags, { recipe, out, weights, line, signal });

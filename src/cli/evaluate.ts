@@ -1,6 +1,6 @@
 /** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
 import { basename, extname, join, resolve } from 'node:path';
-import { evaluate, io, show, study } from '../index.ts';
+import { evaluate, io, show } from '../index.ts';
 import { readVideo } from '../io/video-read.ts';
 import { startEngine } from './demo.ts';
 import { UsageError } from './failure.ts';
@@ -26,7 +26,7 @@ export async function evaluateFolder(folder: string, flags: EvaluateFlags): Prom
   const out = resolve(flags.out);
   const videos = await evaluate.listVideos(folder, flags.manifest);
   await checkReadable(videos);
-  await study.prepareFolder(out);
+  await io.prepareFolder(out);
   await startEngine(flags);
   await interruptible(async (signal) => {
     const imported = await foreignScores(folder, out, flags, signal);

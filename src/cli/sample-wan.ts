@@ -2,7 +2,7 @@
 import { dirname, extname, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Tensor } from '../engine/tf.ts';
-import { io, model, sampler, show, study } from '../index.ts';
+import { io, model, sampler, show } from '../index.ts';
 import type { Clip } from '../io/clip.ts';
 import { writeVideo } from '../io/video.ts';
 import { startEngine } from './demo.ts';
@@ -40,7 +40,7 @@ export async function sampleWan(prompt: string, flags: WanSampleFlags): Promise<
   const blocks = blocksOf(flags.blocks);
   const out = resolve(flags.out ?? (await defaultOut()));
   await checkOut(out);
-  await study.prepareFolder(dirname(out));
+  await io.prepareFolder(dirname(out));
   await startEngine(flags);
   await interruptible(async (signal) => {
     const student = flags.student;

@@ -1,7 +1,7 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
 
 import { dirname, extname, join, resolve } from 'node:path';
-import { dataset, nn, show, study } from '../index.ts';
+import { dataset, io, nn, show, study } from '../index.ts';
 import type { Clip } from '../io/clip.ts';
 import { writeVideo } from '../io/video.ts';
 import { startEngine } from './demo.ts';
@@ -28,7 +28,7 @@ export async function sample(prompt: string, flags: SampleFlags): Promise<void> 
   checkPrompt(prompt);
   const out = resolve(flags.out ?? (await defaultOut()));
   if (!FORMATS.includes(extname(out))) throw new UsageError(`--out is "${out}": use a file in ${FORMATS.join(', ')}`);
-  await study.prepareFolder(dirname(out));
+  await io.prepareFolder(dirname(out));
   await startEngine(flags);
   await interruptible(async (signal) => {
     const networks = await loadShipped(flags.weights);

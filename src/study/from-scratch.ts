@@ -1,11 +1,10 @@
 /** Everything from nothing: trains all networks, compares them, and writes the weights that the package ships. */
 import { join } from 'node:path';
 import { report } from '../engine/index.ts';
-import { writeAtomic } from '../io/index.ts';
+import { prepareFolder, writeAtomic } from '../io/index.ts';
 import { NETWORKS, VARIANTS, type VariantName } from './artefacts.ts';
 import { Chain, runChain } from './chain.ts';
 import { trainingCurves } from './curves.ts';
-import { prepareFolder } from './output.ts';
 import { writePublished } from './published.ts';
 import type { Recipe } from './recipe.ts';
 import { type ScratchResults, toJson } from './results.ts';

@@ -1,4 +1,6 @@
 /** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
+
+export { prepareFolder } from '../io/index.ts';
 export {
   type Artefact,
   type ArtefactName,
@@ -41,7 +43,6 @@ export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './illust
 export { type Judges, MEASURES, type MeasureName, type Measures, measure, scoreFrames, summarise } from './measure.ts';
 export { MEASURE_NOTES, type MeasureNote } from './measure-notes.ts';
 export { loadNetworks, type Networks, type StudentName } from './networks.ts';
-export { prepareFolder } from './output.ts';
 export { phase1, phase2, type SupervisedFrames } from './phases.ts';
 export { type Published, readPublished } from './published.ts';
 export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './recipe.ts';

@@ -2,8 +2,8 @@
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
+import { affine } from '../layers/index.ts';
 import { resample } from '../preprocess/index.ts';
-import { affine } from '../vit/index.ts';
 
 /** A convolution that keeps places: zero padding of half the kernel. */
 export function conv(weights: Weights, name: string, x: Tensor, stride: number = 1): Tensor {

@@ -1,7 +1,7 @@
 /** Names and shapes of AMT's weights as they are published. The published files may not be used commercially. */
 import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { affineShapes } from '../layers/index.ts';
 import { type CheckpointEntries, loadChecked } from '../load.ts';
-import { affineShapes } from '../vit/index.ts';
 import type { AmtConfig } from './config.ts';
 
 type Entry = [string, readonly number[]];

@@ -5,16 +5,8 @@
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import {
-  affine,
-  classToken,
-  joinHeads,
-  type ModuleTap,
-  patchTokens,
-  splitHeads,
-  vitBlocks,
-  withClassToken,
-} from '../vit/index.ts';
+import { affine, joinHeads, splitHeads } from '../layers/index.ts';
+import { classToken, type ModuleTap, patchTokens, vitBlocks, withClassToken } from '../vit/index.ts';
 import type { BlipVitConfig, ImageRewardConfig, MedConfig } from './config.ts';
 import { headLayers } from './weights.ts';
 

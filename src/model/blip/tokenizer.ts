@@ -1,7 +1,7 @@
 /** The uncased WordPiece tokenizer of BERT, as BLIP and ImageReward use it. */
 import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { tokenBatch } from '../preprocess/token-batch.ts';
+import { cutKeepingEnd, tokenBatch } from '../preprocess/token-batch.ts';
 import type { PromptTokens } from './forward.ts';
 
 /** Turns prompts into ids between [CLS] and [SEP]. */
@@ -42,9 +42,7 @@ function wordPiece(json: TokenizerJson): WordPieceTokenizer {
   return {
     encode,
     batch: (texts, length) => {
-      const rows = texts
-        .map(encode)
-        .map((row) => (row.length > length ? [...row.slice(0, length - 1), row.at(-1)!] : row));
+      const rows = texts.map((text) => cutKeepingEnd(encode(text), length));
       const masks = rows.map((row) => row.map(() => 1));
       return { ids: tokenBatch(rows, length, padding), mask: tokenBatch(masks, length, 0) };
     },

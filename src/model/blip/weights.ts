@@ -1,7 +1,8 @@
 /** Names and shapes of ImageReward's weights, and loading from its checkpoint. */
 import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { affineShapes } from '../layers/index.ts';
 import { type CheckpointEntries, loadChecked } from '../load.ts';
-import { affineShapes, vitShapes } from '../vit/index.ts';
+import { vitShapes } from '../vit/index.ts';
 import type { ImageRewardConfig } from './config.ts';
 
 /** Layers of the score head by their places in the checkpoint's sequence; dropout is in between. */

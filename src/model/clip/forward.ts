@@ -2,8 +2,8 @@
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { quickGelu } from '../layers/index.ts';
-import { affine, classToken, type ModuleTap, patchTokens, selfAttention, withClassToken } from '../vit/index.ts';
+import { affine, quickGelu, selfAttention } from '../layers/index.ts';
+import { classToken, type ModuleTap, patchTokens, withClassToken } from '../vit/index.ts';
 import type { ClipConfig } from './config.ts';
 
 const epsilon = 1e-5;

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
 import type { Tensor } from '../../engine/tf.ts';
-import { tokenBatch } from '../preprocess/token-batch.ts';
+import { cutKeepingEnd, tokenBatch } from '../preprocess/token-batch.ts';
 
 /** Turns texts into ids between the start and the end token. */
 export interface ClipTokenizer {
@@ -28,9 +28,8 @@ export async function openClipTokenizer(path: string): Promise<ClipTokenizer> {
   return {
     encode,
     batch: (texts, length) => {
-      const rows = texts.map(encode);
-      const cut = rows.map((row) => (row.length > length ? [...row.slice(0, length - 1), row.at(-1)!] : row));
-      return tokenBatch(cut, length, 0);
+      const rows = texts.map((text) => cutKeepingEnd(encode(text), length));
+      return tokenBatch(rows, length, 0);
     },
   };
 }

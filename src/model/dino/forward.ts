@@ -1,9 +1,10 @@
 /** DINO's vision transformer. Source: facebookresearch/dino vision_transformer.py. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { affine } from '../layers/index.ts';
 import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { resample } from '../preprocess/index.ts';
-import { affine, classToken, type ModuleTap, patchTokens, vitBlocks, vitShapes, withClassToken } from '../vit/index.ts';
+import { classToken, type ModuleTap, patchTokens, vitBlocks, vitShapes, withClassToken } from '../vit/index.ts';
 import type { DinoConfig } from './config.ts';
 
 /** Shape of every weight by its official name. */

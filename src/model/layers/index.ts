@@ -1,2 +1,4 @@
-export { instanceNorm } from './instance-norm.ts';
-export { quickGelu } from './quick-gelu.ts';
+export * from './affine.ts';
+export * from './heads.ts';
+export * from './instance-norm.ts';
+export * from './quick-gelu.ts';

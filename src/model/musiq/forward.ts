@@ -8,7 +8,8 @@
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { affine, classToken, joinHeads, splitHeads } from '../vit/index.ts';
+import { affine, joinHeads, splitHeads } from '../layers/index.ts';
+import { classToken } from '../vit/index.ts';
 import type { MusiqConfig } from './config.ts';
 import { multiscaleTokens, type ScaleTokens } from './tokens.ts';
 import { headName } from './weights.ts';

@@ -5,7 +5,8 @@
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { affine, joinHeads, type ModuleTap, splitHeads } from '../vit/index.ts';
+import { affine, joinHeads, splitHeads } from '../layers/index.ts';
+import type { ModuleTap } from '../vit/index.ts';
 import type { Qwen2VlConfig } from './config.ts';
 import { mropeTurns, sequentialPositions } from './positions.ts';
 import { type Turns, turnHalves } from './rope.ts';

@@ -5,8 +5,8 @@
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { quickGelu } from '../layers/index.ts';
-import { affine, type ModuleTap, splitHeads } from '../vit/index.ts';
+import { affine, quickGelu, splitHeads } from '../layers/index.ts';
+import type { ModuleTap } from '../vit/index.ts';
 import type { Qwen2VlVisionConfig } from './config.ts';
 import { type PatchGrid, patchCount, patchPlaces, type SliceRun, sliceRuns } from './grid.ts';
 import { frequencies, type Turns, turnHalves, turnsOf } from './rope.ts';

@@ -1,6 +1,6 @@
 /** Names and shapes of the weights of Qwen2-VL with a reward head. */
 import type { Shapes } from '../../nn/index.ts';
-import { affineShapes } from '../vit/index.ts';
+import { affineShapes } from '../layers/index.ts';
 import type { Qwen2VlConfig, Qwen2VlVisionConfig } from './config.ts';
 
 type Entry = [string, number[]];

@@ -1,8 +1,7 @@
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { instanceNorm } from '../layers/index.ts';
-import { affine } from '../vit/index.ts';
+import { affine, instanceNorm } from '../layers/index.ts';
 import type { RaftConfig } from './config.ts';
 
 /** Norm after a convolution: over each image's pixels, by running statistics, or none. */

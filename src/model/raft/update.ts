@@ -2,7 +2,7 @@
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import { affine } from '../vit/index.ts';
+import { affine } from '../layers/index.ts';
 import type { RaftConfig } from './config.ts';
 
 /** Inputs of a step, each [B, h, w, channels]. */

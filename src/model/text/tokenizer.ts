@@ -1,7 +1,7 @@
 /** The umT5 tokenizer: a SentencePiece unigram model in the Hugging Face `tokenizer.json` form. */
 import { readFile } from 'node:fs/promises';
 import { Normalizer, PrecompiledNormalizer, SequenceNormalizer, Tokenizer } from '@huggingface/tokenizers';
-import { type Tensor, tf } from '../../engine/tf.ts';
+import { tokenBatch } from '../preprocess/token-batch.ts';
 import { charsmapNormalizer } from './charsmap.ts';
 import type { TokenBatch } from './umt5.ts';
 
@@ -52,14 +52,8 @@ function promptTokenizer(json: TokenizerJson): PromptTokenizer {
     encode: (text) => [...pieces(text), ...ending],
     batch: (texts, length) => {
       const rows = texts.map((text) => [...pieces(text).slice(0, length - ending.length), ...ending]);
-      return {
-        ids: filled(rows, length, padding),
-        mask: filled(
-          rows.map((row) => row.map(() => 1)),
-          length,
-          0,
-        ),
-      };
+      const masks = rows.map((row) => row.map(() => 1));
+      return { ids: tokenBatch(rows, length, padding), mask: tokenBatch(masks, length, 0) };
     },
   };
 }
@@ -67,13 +61,6 @@ function promptTokenizer(json: TokenizerJson): PromptTokenizer {
 /** SentencePiece's name of a byte that no piece covers. */
 function byteToken(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
-}
-
-function filled(rows: readonly number[][], length: number, value: number): Tensor {
-  const data = Int32Array.from({ length: rows.length * length }, (_, i) => {
-    return rows[Math.floor(i / length)]![i % length] ?? value;
-  });
-  return tf.tensor2d(data, [rows.length, length], 'int32');
 }
 
 /** A precompiled map applied as written; the tokenizer library only comes close. */

@@ -9,7 +9,8 @@ import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
 import { clipTextFeatures } from '../clip/index.ts';
-import { affine, classToken, patchTokens, selfAttention, withClassToken } from '../vit/index.ts';
+import { affine, selfAttention } from '../layers/index.ts';
+import { classToken, patchTokens, withClassToken } from '../vit/index.ts';
 import { towerConfig, type ViclipConfig } from './config.ts';
 
 const epsilon = 1e-5;

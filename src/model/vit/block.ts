@@ -1,7 +1,8 @@
 /** The pre-norm vision transformer that BLIP and DINO share, with the weight names of timm. */
-import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
+import { gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Shapes, Weights } from '../../nn/index.ts';
+import { affine, affineShapes, selfAttention } from '../layers/index.ts';
 
 /** Sizes of a vision transformer. */
 export interface VitSizes {
@@ -42,37 +43,6 @@ function vitBlock(weights: Weights, heads: number, x: Tensor): Tensor {
     const wide = gelu(linear(layerNorm(y, ...affine(weights, 'norm2'), epsilon), ...affine(weights, 'mlp.fc1')), 'erf');
     return tf.add(y, linear(wide, ...affine(weights, 'mlp.fc2')));
   });
-}
-
-/** Attention of tokens to each other from their queries, keys and values side by side: [B, L, 3 D] -> [B, L, D]. */
-export function selfAttention(qkv: Tensor, heads: number, mask: Tensor | null = null): Tensor {
-  const [q, k, v] = tf.split(qkv, 3, 2).map((part) => splitHeads(part, heads)) as [Tensor, Tensor, Tensor];
-  return joinHeads(attention(q, k, v, { mask }));
-}
-
-/** [B, L, D] -> [B, L, N, D / N] */
-export function splitHeads(x: Tensor, heads: number): Tensor {
-  const [batch, length, width] = x.shape as [number, number, number];
-  return tf.reshape(x, [batch, length, heads, width / heads]);
-}
-
-/** [B, L, N, D / N] -> [B, L, D] */
-export function joinHeads(x: Tensor): Tensor {
-  const [batch, length, heads, depth] = x.shape as [number, number, number, number];
-  return tf.reshape(x, [batch, length, heads * depth]);
-}
-
-/** Weight and bias below a name. */
-export function affine(weights: Weights, name: string): [weight: Tensor, bias: Tensor] {
-  return [weights.get(`${name}.weight`), weights.get(`${name}.bias`)];
-}
-
-/** Shapes of a weight and its bias below a name. */
-export function affineShapes(name: string, ...weight: number[]): [string, number[]][] {
-  return [
-    [`${name}.weight`, weight],
-    [`${name}.bias`, weight.slice(0, 1)],
-  ];
 }
 
 /** Shape of every weight of a tower whose position table fits square images of `imageSize` pixels. */

@@ -1,4 +1,5 @@
 import type { Shapes } from '../../nn/index.ts';
+import { affineShapes } from '../layers/index.ts';
 import type { WanConfig } from './config.ts';
 
 /**
@@ -11,41 +12,34 @@ export function wanShapes(config: WanConfig): Shapes {
   const { dim, freq_dim, text_dim, in_dim, out_dim, patch_size } = config;
   const patchCells = patch_size.reduce((product, extent) => product * extent, 1);
   return new Map<string, readonly number[]>([
-    ...affine('patch_embedding', [dim, in_dim, ...patch_size]),
-    ...affine('text_embedding.0', [dim, text_dim]),
-    ...affine('text_embedding.2', [dim, dim]),
-    ...affine('time_embedding.0', [dim, freq_dim]),
-    ...affine('time_embedding.2', [dim, dim]),
-    ...affine('time_projection.1', [6 * dim, dim]),
+    ...affineShapes('patch_embedding', dim, in_dim, ...patch_size),
+    ...affineShapes('text_embedding.0', dim, text_dim),
+    ...affineShapes('text_embedding.2', dim, dim),
+    ...affineShapes('time_embedding.0', dim, freq_dim),
+    ...affineShapes('time_embedding.2', dim, dim),
+    ...affineShapes('time_projection.1', 6 * dim, dim),
     ...Array.from({ length: config.num_layers }, (_, i) => blockShapes(`blocks.${i}.`, config)).flat(),
     ['head.modulation', [1, 2, dim]],
-    ...affine('head.head', [out_dim * patchCells, dim]),
+    ...affineShapes('head.head', out_dim * patchCells, dim),
   ]);
 }
 
 type Entry = [string, readonly number[]];
 
-function affine(name: string, weight: readonly number[]): Entry[] {
-  return [
-    [`${name}.weight`, weight],
-    [`${name}.bias`, weight.slice(0, 1)],
-  ];
-}
-
 function blockShapes(block: string, { dim, ffn_dim }: WanConfig): Entry[] {
   return [
     [`${block}modulation`, [1, 6, dim]],
     ...attentionShapes(`${block}self_attn.`, dim),
-    ...affine(`${block}norm3`, [dim]),
+    ...affineShapes(`${block}norm3`, dim),
     ...attentionShapes(`${block}cross_attn.`, dim),
-    ...affine(`${block}ffn.0`, [ffn_dim, dim]),
-    ...affine(`${block}ffn.2`, [dim, ffn_dim]),
+    ...affineShapes(`${block}ffn.0`, ffn_dim, dim),
+    ...affineShapes(`${block}ffn.2`, dim, ffn_dim),
   ];
 }
 
 function attentionShapes(attention: string, dim: number): Entry[] {
   return [
-    ...['q', 'k', 'v', 'o'].flatMap((part) => affine(attention + part, [dim, dim])),
+    ...['q', 'k', 'v', 'o'].flatMap((part) => affineShapes(attention + part, dim, dim)),
     [`${attention}norm_q.weight`, [dim]],
     [`${attention}norm_k.weight`, [dim]],
   ];

@@ -1,5 +1,6 @@
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
+import { affine, joinHeads, selfAttention, splitHeads } from '../../model/layers/index.ts';
 import type { Weights } from '../../nn/index.ts';
 import { ATTRIBUTES, type SmallRewardConfig } from './config.ts';
 
@@ -15,23 +16,22 @@ const TEXT_EPS = 1e-5;
 export function encodeFrames(weights: Weights, config: SmallRewardConfig, frames: Tensor): Tensor {
   const vision = weights.at('vision');
   const half = { stride: 2, padding: 1 };
-  const wide = gelu(conv2d(tf.sub(tf.mul(frames, 2), 1), ...parameters(vision.at('stem.0')), half));
-  const patches = conv2d(wide, ...parameters(vision.at('stem.1')), half); // [B, H/4, W/4, D]
+  const wide = gelu(conv2d(tf.sub(tf.mul(frames, 2), 1), ...affine(vision, 'stem.0'), half));
+  const patches = conv2d(wide, ...affine(vision, 'stem.1'), half); // [B, H/4, W/4, D]
   const [batch, height, width, depth] = patches.shape as [number, number, number, number];
   const tokens = tf.reshape(patches, [batch, height * width, depth]); // [B, H/4, W/4, D] -> [B, L, D]
   const cls = tf.tile(vision.get('cls_token'), [batch, 1, 1]);
   let x: Tensor = tf.add(tf.concat([cls, tokens], 1), vision.get('pos_embed'));
   for (let i = 0; i < config.visionLayers; i++) x = visionBlock(vision.at(`blocks.${i}`), config, x);
-  return layerNorm(x, ...parameters(vision.at('norm')), VISION_EPS);
+  return layerNorm(x, ...affine(vision, 'norm'), VISION_EPS);
 }
 
 function visionBlock(weights: Weights, { heads }: SmallRewardConfig, x: Tensor): Tensor {
-  const normed = layerNorm(x, ...parameters(weights.at('norm1')), VISION_EPS);
-  const qkv = linear(normed, ...parameters(weights.at('attn.qkv'))); // [B, L, 3 D]
-  const [q, k, v] = tf.split(qkv, 3, 2).map((part) => splitHeads(part, heads)) as [Tensor, Tensor, Tensor];
-  const mixed = linear(joinHeads(attention(q, k, v)), ...parameters(weights.at('attn.proj')));
+  const normed = layerNorm(x, ...affine(weights, 'norm1'), VISION_EPS);
+  const qkv = linear(normed, ...affine(weights, 'attn.qkv')); // [B, L, 3 D]
+  const mixed = linear(selfAttention(qkv, heads), ...affine(weights, 'attn.proj'));
   const y = tf.add(x, mixed);
-  return tf.add(y, feedForward(weights.at('mlp'), layerNorm(y, ...parameters(weights.at('norm2')), VISION_EPS)));
+  return tf.add(y, feedForward(weights.at('mlp'), layerNorm(y, ...affine(weights, 'norm2'), VISION_EPS)));
 }
 
 /**
@@ -51,7 +51,7 @@ export function encodeCaptions(weights: Weights, config: SmallRewardConfig, toke
     -1,
   ]);
   const embedded = tf.add(looked, text.get('embeddings.position.weight'));
-  let x: Tensor = layerNorm(embedded, ...parameters(text.at('embeddings.norm')), TEXT_EPS);
+  let x: Tensor = layerNorm(embedded, ...affine(text, 'embeddings.norm'), TEXT_EPS);
   const mask = tf.reshape(tf.cast(tf.greater(tokens, 0), 'float32'), [batch, 1, 1, length]); // [B, L] -> [B, 1, 1, L]
   for (let i = 0; i < config.textLayers; i++) x = textLayer(text.at(`layers.${i}`), config, x, image, mask);
   return x;
@@ -61,20 +61,19 @@ function textLayer(weights: Weights, { heads }: SmallRewardConfig, x: Tensor, im
   const own = attend(weights.at('attention'), x, x, heads, mask);
   const seen = attend(weights.at('crossattention'), own, image, heads, null);
   const mlp = weights.at('mlp');
-  return layerNorm(tf.add(seen, feedForward(mlp, seen)), ...parameters(mlp.at('norm')), TEXT_EPS);
+  return layerNorm(tf.add(seen, feedForward(mlp, seen)), ...affine(mlp, 'norm'), TEXT_EPS);
 }
 
 /** Attention with its residual and norm. */
 function attend(weights: Weights, x: Tensor, source: Tensor, heads: number, mask: Tensor | null): Tensor {
-  const project = (part: string, from: Tensor): Tensor =>
-    splitHeads(linear(from, ...parameters(weights.at(part))), heads);
+  const project = (part: string, from: Tensor): Tensor => splitHeads(linear(from, ...affine(weights, part)), heads);
   const mixed = attention(project('query', x), project('key', source), project('value', source), { mask });
-  const out = linear(joinHeads(mixed), ...parameters(weights.at('output')));
-  return layerNorm(tf.add(x, out), ...parameters(weights.at('norm')), TEXT_EPS);
+  const out = linear(joinHeads(mixed), ...affine(weights, 'output'));
+  return layerNorm(tf.add(x, out), ...affine(weights, 'norm'), TEXT_EPS);
 }
 
 function feedForward(weights: Weights, x: Tensor): Tensor {
-  return linear(gelu(linear(x, ...parameters(weights.at('fc1')))), ...parameters(weights.at('fc2')));
+  return linear(gelu(linear(x, ...affine(weights, 'fc1'))), ...affine(weights, 'fc2'));
 }
 
 /** Raw score [B] of captions [B, L] for image tokens [B, 1 + patches, D]: the caption's state at [CLS] through two layers. */
@@ -82,15 +81,15 @@ export function scoreCaptions(weights: Weights, config: SmallRewardConfig, token
   const states = encodeCaptions(weights, config, tokens, image);
   const [batch, , width] = states.shape as [number, number, number];
   const first = tf.reshape(tf.slice(states, [0, 0, 0], [batch, 1, width]), [batch, width]); // [B, 1, D] -> [B, D]
-  const hidden = gelu(linear(first, ...parameters(weights.at('head.0'))));
-  return tf.reshape(linear(hidden, ...parameters(weights.at('head.1'))), [batch]); // [B, 1] -> [B]
+  const hidden = gelu(linear(first, ...affine(weights, 'head.0')));
+  return tf.reshape(linear(hidden, ...affine(weights, 'head.1')), [batch]); // [B, 1] -> [B]
 }
 
 /** Digit logits [B, 10] and colour logits [B, 6] from the mean of the patch tokens; used in training only. */
 export function attributeLogits(weights: Weights, image: Tensor): { digit: Tensor; colour: Tensor } {
   const [batch, tokens, width] = image.shape as [number, number, number];
   const patches = tf.slice(image, [0, 1, 0], [batch, tokens - 1, width]);
-  const logits = linear(tf.mean(patches, 1), ...parameters(weights.at('attributes'))); // [B, 16]
+  const logits = linear(tf.mean(patches, 1), ...affine(weights, 'attributes')); // [B, 16]
   const { digits, colours } = ATTRIBUTES;
   return {
     digit: tf.slice(logits, [0, 0], [batch, digits]),
@@ -106,18 +105,4 @@ export function smallRewardForward(
   tokens: Tensor,
 ): Tensor {
   return scoreCaptions(weights, config, tokens, encodeFrames(weights, config, frames));
-}
-
-function parameters(weights: Weights): [weight: Tensor, bias: Tensor] {
-  return [weights.get('weight'), weights.get('bias')];
-}
-
-function splitHeads(x: Tensor, heads: number): Tensor {
-  const [batch, length, width] = x.shape as [number, number, number];
-  return tf.reshape(x, [batch, length, heads, width / heads]); // [B, L, D] -> [B, L, N, D/N]
-}
-
-function joinHeads(x: Tensor): Tensor {
-  const [batch, length, heads, depth] = x.shape as [number, number, number, number];
-  return tf.reshape(x, [batch, length, heads * depth]); // [B, L, N, D/N] -> [B, L, D]
 }

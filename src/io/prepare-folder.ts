@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { refusalOf } from '../io/index.ts';
+import { refusalOf } from './refusal.ts';
 
 /**
  * Makes a folder if need be and proves that it can be written to, so that hours of work do not end in a refusal.
