@@ -1,7 +1,5 @@
 /** `reward-forcing sample --model FOLDER`: a video of an official Wan2.1 model, or of a causal student of it. */
 import { dirname, extname, resolve } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
-import type { Tensor } from '../engine/tf.ts';
 import { io, model, sampler, show } from '../index.ts';
 import type { Clip } from '../io/clip.ts';
 import { writeVideo } from '../io/video.ts';
@@ -30,9 +28,6 @@ export interface WanSampleFlags {
 
 const places: readonly model.BlockPlace[] = ['resident', 'host', 'host-bfloat16', 'file'];
 const formats = ['.mp4', '.webp', '.png'];
-
-/** Frames a second of Wan's videos. */
-const fps = 16;
 
 /** Generates a video and writes it with its prompt and settings inside. */
 export async function sampleWan(prompt: string, flags: WanSampleFlags): Promise<void> {
@@ -70,16 +65,17 @@ function planned(wan: model.OpenedWan, request: sampler.GenerateRequest, causal:
 }
 
 function requestOf(prompt: string, flags: WanSampleFlags): sampler.GenerateRequest {
-  const size = /^(\d+)x(\d+)$/.exec(flags.size ?? '832x480');
+  const { wanDefaults } = sampler;
+  const size = /^(\d+)x(\d+)$/.exec(flags.size ?? wanDefaults.size.join('x'));
   if (size === null) throw new UsageError(`--size is "${flags.size}": want WIDTHxHEIGHT, for example 832x480`);
   return {
     prompt,
     size: [Number(size[1]), Number(size[2])],
     seed: seedOf(flags.seed),
-    frames: numberOf('--frames', flags.frames, 81),
-    steps: numberOf('--steps', flags.steps, 50),
-    guidanceScale: numberOf('--guidance', flags.guidance, 6),
-    shift: numberOf('--shift', flags.shift, 8),
+    frames: numberOf('--frames', flags.frames, wanDefaults.frames),
+    steps: numberOf('--steps', flags.steps, wanDefaults.steps),
+    guidanceScale: numberOf('--guidance', flags.guidance, wanDefaults.guidanceScale),
+    shift: numberOf('--shift', flags.shift, wanDefaults.shift),
     ...(flags.negative !== undefined && { negativePrompt: flags.negative }),
   };
 }
@@ -116,39 +112,17 @@ async function defaultOut(): Promise<string> {
   return kind === 'ffmpeg' ? 'out/sample.mp4' : 'out/sample.webp';
 }
 
-/** Runs the pipeline and gathers its pieces. */
+/** Runs the pipeline and shows how far it is. */
 async function generated(wan: model.OpenedWan, request: sampler.GenerateRequest, causal: boolean): Promise<Clip> {
   const progress = new ProgressLine();
-  const step = ({ index, steps }: sampler.SamplerStep): void =>
+  const { frames: total = 0 } = request;
+  const onStep = ({ index, steps }: sampler.SamplerStep): void =>
     progress.update({ stage: 'denoising', done: index + 1, total: steps, values: {} });
-  const pieces = causal ? sampler.generateCausal(wan, request) : sampler.generate(wan, { ...request, onStep: step });
-  const values: Float32Array[] = [];
-  let frames = 0;
-  for await (const piece of pieces) {
-    values.push(await pixels(piece));
-    frames += piece.shape[1]!;
-    piece.dispose();
-    progress.update({ stage: 'decoding', done: frames, total: request.frames ?? frames, values: {} });
-    await setImmediate();
-  }
+  const pieces = causal ? sampler.generateCausal(wan, request) : sampler.generate(wan, { ...request, onStep });
+  const onFrames = (done: number): void => progress.update({ stage: 'decoding', done, total, values: {} });
+  const clip = await sampler.clipOf(pieces, { onFrames });
   progress.end();
-  const [width, height] = request.size!;
-  return io.createClip(joined(values), { frames, height, width, fps });
-}
-
-/** Values of [-1, 1] as [0, 1]. */
-async function pixels(piece: Tensor): Promise<Float32Array> {
-  return ((await piece.data()) as Float32Array).map((value) => (value + 1) / 2);
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return clip;
 }
 
 function provenanceOf({ prompt, seed, size, frames, steps, guidanceScale, shift }: sampler.GenerateRequest) {

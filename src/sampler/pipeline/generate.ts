@@ -9,7 +9,7 @@ import { paced } from '../paced.ts';
 import { dpmSchedule, type GridOptions, type Schedule, uniPCSchedule } from '../schedule.ts';
 import type { SamplerStep, SteppedSampler, Velocity } from '../solver.ts';
 import { checkMemory } from './memory-plan.ts';
-import { type LatentSize, latentSize, type VideoRequest, type WanModel } from './request.ts';
+import { type LatentSize, latentSize, type VideoRequest, type WanModel, wanDefaults } from './request.ts';
 
 /** Wan's negative prompt for text to video, used where none is given (wan/configs/shared_config.py). */
 export const defaultNegativePrompt: string =
@@ -69,7 +69,7 @@ export interface GenerateRequest extends VideoRequest {
  */
 export async function* generate(model: WanModel, request: GenerateRequest): AsyncGenerator<Tensor, void, void> {
   const size = latentSize(model, request);
-  const { steps = 50, shift = 8, solver = 'unipc' } = request;
+  const { steps = wanDefaults.steps, shift = wanDefaults.shift, solver = 'unipc' } = request;
   const schedule = solvers[solver].grid({ steps, shift });
   checkMemory(model, request);
   const latents = await denoise(model, request, { size, schedule, sample: solvers[solver].sample });
@@ -91,7 +91,7 @@ async function denoise(
   request: GenerateRequest,
   { size, schedule, sample }: Denoising,
 ): Promise<Tensor> {
-  const { guidanceScale = 6, seed = 0, signal } = request;
+  const { guidanceScale = wanDefaults.guidanceScale, seed = 0, signal } = request;
   const wanted = guidanceScale === 1 ? [] : [request.negativePrompt ?? defaultNegativePrompt];
   const fields: TextField[] = [];
   let x: Tensor | undefined;

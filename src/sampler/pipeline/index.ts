@@ -1,3 +1,4 @@
+export * from './clip-of.ts';
 export * from './generate.ts';
 export * from './generate-causal.ts';
 export * from './memory-plan.ts';

@@ -5,7 +5,7 @@ import { umt5Shapes } from '../../model/text/index.ts';
 import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
 import { queriesAtOnce, type WanConfig, wanShapes } from '../../model/wan/index.ts';
 import { parameterCount, type Shapes } from '../../nn/index.ts';
-import { latentSize, type VideoRequest, type WanConfigs } from './request.ts';
+import { latentSize, type VideoRequest, type WanConfigs, wanDefaults } from './request.ts';
 
 /** What a plan looks at: an open model, or configurations alone. */
 export interface PlannedModel extends WanConfigs {
@@ -131,7 +131,10 @@ function textBytes(config: Umt5Config): number {
   return (2 + float) * parameterCount(block);
 }
 
-function textCacheBytes({ num_layers, text_len, dim }: WanConfig, { causal, guidanceScale = 6 }: PlannedRun): number {
+function textCacheBytes(
+  { num_layers, text_len, dim }: WanConfig,
+  { causal, guidanceScale = wanDefaults.guidanceScale }: PlannedRun,
+): number {
   const texts = causal || guidanceScale === 1 ? 1 : 2;
   return texts * 2 * float * num_layers * text_len * dim;
 }
@@ -174,7 +177,7 @@ function helpfulChanges(model: PlannedModel, run: PlannedRun, limit: number): st
     }
   };
   const places = (['host-bfloat16', 'file'] as const).filter((place) => place !== model.blocks);
-  const [width, height] = run.size ?? [832, 480];
+  const [width, height] = run.size ?? wanDefaults.size;
   const half = { ...run, size: [width / 2, height / 2] as const };
   const changes: [string, boolean][] = [
     ...places.map((place): [string, boolean] => [

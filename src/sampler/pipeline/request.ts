@@ -19,6 +19,15 @@ export interface WanModel {
   readonly text: ContextEncoder;
 }
 
+/** What is taken where a request does not say: the values advised for Wan2.1-T2V-1.3B (Wan2.1 README.md). */
+export const wanDefaults: {
+  readonly size: readonly [width: number, height: number];
+  readonly frames: number;
+  readonly steps: number;
+  readonly guidanceScale: number;
+  readonly shift: number;
+} = { size: [832, 480], frames: 81, steps: 50, guidanceScale: 6, shift: 8 };
+
 /** What to generate. */
 export interface VideoRequest {
   readonly prompt: string;
@@ -58,7 +67,7 @@ const maxTokenFrames = 1024;
  * the rotary tables.
  */
 export function latentSize({ dit, vae }: WanConfigs, request: VideoRequest): LatentSize {
-  const { size: [width, height] = [832, 480], frames = 81 } = request;
+  const { size: [width, height] = wanDefaults.size, frames = wanDefaults.frames } = request;
   const { time, space } = vaeStrides(vae.config);
   const [patchTime, ...patch] = dit.config.patch_size;
   checkSide('width', width, space * patch[1]);
