@@ -69,7 +69,7 @@ function requestOf(prompt: string, flags: WanSampleFlags): sampler.GenerateReque
   const size = /^(\d+)x(\d+)$/.exec(flags.size ?? wanDefaults.size.join('x'));
   if (size === null) throw new UsageError(`--size is "${flags.size}": want WIDTHxHEIGHT, for example 832x480`);
   return {
-    prompt,
+    prompt: checkedPrompt(prompt),
     size: [Number(size[1]), Number(size[2])],
     seed: seedOf(flags.seed),
     frames: numberOf('--frames', flags.frames, wanDefaults.frames),
@@ -78,6 +78,17 @@ function requestOf(prompt: string, flags: WanSampleFlags): sampler.GenerateReque
     shift: numberOf('--shift', flags.shift, wanDefaults.shift),
     ...(flags.negative !== undefined && { negativePrompt: flags.negative }),
   };
+}
+
+/** ONNX Runtime crashes in a process whose arguments are longer than some tens of kilobytes. */
+const maxPromptBytes = 16384;
+
+function checkedPrompt(prompt: string): string {
+  const bytes = Buffer.byteLength(prompt);
+  if (bytes <= maxPromptBytes) return prompt;
+  throw new UsageError(
+    `the prompt has ${bytes} bytes: want at most ${maxPromptBytes}; the text encoder reads its first 512 tokens only`,
+  );
 }
 
 function numberOf(flag: string, text: string | undefined, preset: number): number {

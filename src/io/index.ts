@@ -1,6 +1,7 @@
 export * from './atomic.ts';
 export * from './clip.ts';
 export * from './host-tensor.ts';
+export { readJsonObject } from './json-file.ts';
 export { prepareFolder } from './prepare-folder.ts';
 export { openPth, type PthFile } from './pth.ts';
 export { PthError } from './pth-error.ts';

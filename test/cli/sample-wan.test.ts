@@ -52,6 +52,11 @@ test.each(['', '一只猫在跑。قطة 🐈‍⬛', 'word '.repeat(2000)])('pr
   expect([code, err.match(/error/i)]).toEqual([0, null]);
 });
 
+test('a prompt that no encoder reads to its end is refused', async () => {
+  const { code, err } = await cli(['sample', '猫'.repeat(11000), ...small, '--out', join(folder, 'prompt.png')]);
+  expect([code, err]).toEqual([2, expect.stringMatching(/the prompt has 33000 bytes: want at most 16384/)]);
+});
+
 describe('MP4', () => {
   test.skipIf(ffmpeg === null)('carries its settings (needs ffmpeg, or FFMPEG_BIN)', async () => {
     const out = join(folder, 'video.mp4');

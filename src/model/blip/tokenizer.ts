@@ -1,6 +1,7 @@
 /** The uncased WordPiece tokenizer of BERT, as BLIP and ImageReward use it. */
 import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
+import { readJsonObject } from '../../io/index.ts';
 import { cutKeepingEnd, tokenBatch } from '../preprocess/token-batch.ts';
 import type { PromptTokens } from './forward.ts';
 
@@ -19,8 +20,9 @@ export interface WordPieceTokenizer {
  * @example (await openWordPiece('bert-base-uncased/tokenizer.json')).encode('a photo of a cat')
  */
 export async function openWordPiece(path: string): Promise<WordPieceTokenizer> {
-  const text = await readFile(path, 'utf8');
-  const json = path.endsWith('.txt') ? fromVocabulary(text) : (JSON.parse(text) as TokenizerJson);
+  const json = path.endsWith('.txt')
+    ? fromVocabulary(await readFile(path, 'utf8'))
+    : ((await readJsonObject(path)) as unknown as TokenizerJson);
   if (json.model?.type !== 'WordPiece') {
     throw new Error(`${path}: model type is ${json.model?.type}; wanted the WordPiece model of BERT`);
   }

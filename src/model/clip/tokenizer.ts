@@ -1,7 +1,7 @@
 /** CLIP's byte-level BPE tokenizer in the Hugging Face `tokenizer.json` form. */
-import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
 import type { Tensor } from '../../engine/tf.ts';
+import { readJsonObject } from '../../io/index.ts';
 import { cutKeepingEnd, tokenBatch } from '../preprocess/token-batch.ts';
 
 /** Turns texts into ids between the start and the end token. */
@@ -19,7 +19,7 @@ export interface ClipTokenizer {
  * @example (await openClipTokenizer('clip-vit-large-patch14/tokenizer.json')).batch(['a photo of a cat'], 77)
  */
 export async function openClipTokenizer(path: string): Promise<ClipTokenizer> {
-  const json = JSON.parse(await readFile(path, 'utf8')) as { model?: { type?: string } };
+  const json = (await readJsonObject(path)) as { model?: { type?: string } };
   if (json.model?.type !== 'BPE') {
     throw new Error(`${path}: model type is ${json.model?.type}; wanted the BPE model of CLIP`);
   }

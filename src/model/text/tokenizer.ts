@@ -1,6 +1,6 @@
 /** The umT5 tokenizer: a SentencePiece unigram model in the Hugging Face `tokenizer.json` form. */
-import { readFile } from 'node:fs/promises';
 import { Normalizer, PrecompiledNormalizer, SequenceNormalizer, Tokenizer } from '@huggingface/tokenizers';
+import { readJsonObject } from '../../io/index.ts';
 import { tokenBatch } from '../preprocess/token-batch.ts';
 import { charsmapNormalizer } from './charsmap.ts';
 import type { TokenBatch } from './umt5.ts';
@@ -22,7 +22,7 @@ export interface PromptTokenizer {
  * tokenizer.encode('A cat runs.');
  */
 export async function openTokenizer(path: string): Promise<PromptTokenizer> {
-  const json = JSON.parse(await readFile(path, 'utf8')) as TokenizerJson;
+  const json = (await readJsonObject(path)) as unknown as TokenizerJson;
   if (json.model?.type !== 'Unigram') {
     throw new Error(`${path}: model type is ${json.model?.type}; wanted the Unigram model of the T5 family`);
   }

@@ -1,5 +1,5 @@
 /** Configurations from the shapes of weights, where no file says them. */
-import { readFile } from 'node:fs/promises';
+import { readJsonObject } from '../../io/index.ts';
 import { type Shapes, sameShape } from '../../nn/index.ts';
 import { type VaeConfig, vaeConfig, vaeOfficialNames, vaePresets, vaeShapes } from '../vae/index.ts';
 import { officialNames, type WanConfig, type WanPreset, wanConfig, wanPresets, wanShapes } from '../wan/index.ts';
@@ -102,7 +102,7 @@ function refuseImages(shapes: Shapes): void {
  */
 export async function recogniseVae(shapes: Shapes, path: string, configFile: string | null): Promise<VaeConfig> {
   if (configFile !== null) {
-    const { base_dim, ...rest } = await readJson(configFile);
+    const { base_dim, ...rest } = await readJsonObject(configFile);
     const known = Object.entries({ ...rest, ...(base_dim !== undefined && { dim: base_dim }) });
     return vaeConfig(Object.fromEntries(known.filter(([key]) => key in vaePresets['wan2.1'])));
   }
@@ -113,11 +113,4 @@ export async function recogniseVae(shapes: Shapes, path: string, configFile: str
   }
   const known = Object.keys(vaePresets).join(', ');
   throw new RangeError(`${path}: the sizes are those of no VAE preset (${known}); lay a vae/config.json beside it`);
-}
-
-/** The object in a JSON file. */
-export async function readJson(path: string): Promise<Record<string, unknown>> {
-  const value: unknown = JSON.parse(await readFile(path, 'utf8'));
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  throw new TypeError(`${path}: wanted a JSON object`);
 }

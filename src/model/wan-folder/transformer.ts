@@ -1,10 +1,10 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
-import { bytesOf, type HostTensor, hostTensor, toBfloat16, toFloat32 } from '../../io/index.ts';
+import { bytesOf, type HostTensor, hostTensor, readJsonObject, toBfloat16, toFloat32 } from '../../io/index.ts';
 import { checkShapes, type Shapes } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
 import { copiesUploads } from '../load.ts';
 import { loadWan, swappedWan, type WanConfig, type WanPreset, type WanWeights, wanShapes } from '../wan/index.ts';
-import { type RecognisedWan, readJson, recogniseWan } from './recognise.ts';
+import { type RecognisedWan, recogniseWan } from './recognise.ts';
 
 /**
  * Where the weights of the transformer's blocks are between passes: on the engine in float32, in host memory as the
@@ -55,7 +55,7 @@ export async function openWanTransformer(
 }
 
 async function recognise(file: Checkpoint, options: WanTransformerOptions): Promise<RecognisedWan> {
-  const json = options.configFile == null ? undefined : await readJson(options.configFile);
+  const json = options.configFile == null ? undefined : await readJsonObject(options.configFile);
   const found = recogniseWan(shapesOf(file), { preset: options.preset, json, config: options.config });
   const { places, config } = found;
   const received = new Map([...places].map(([name, place]) => [name, file.info(place).shape]));
