@@ -3,6 +3,7 @@
  * lean program. It is put in the place of the module before the converter loads it; the converter stays unmodified.
  */
 import { join } from 'node:path';
+import { toCommonJs } from './common-js.ts';
 import { readPackagesLightly } from './package-files.ts';
 import { bindNames, type TypeScript } from './syntax.ts';
 import { withTimers } from './timers.ts';
@@ -72,12 +73,9 @@ export function wrapCompiler(require: NodeJS.Require, location: PackageLocation)
 
 /** tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps: this keeps both. */
 function captureMaps(typescript: TypeScript, work: CompilerWork) {
-  return (code: string, options: { compilerOptions?: object }): unknown => {
+  return (code: string, { compilerOptions }: { compilerOptions?: CompilerOptions }): unknown => {
     const inline = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(code ?? '');
-    const output = typescript.transpileModule(code, {
-      ...options,
-      compilerOptions: { ...options.compilerOptions, sourceMap: true },
-    });
+    const output = toCommonJs(typescript, code, compilerOptions);
     output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '');
     const cellMap = inline?.[1] ? Buffer.from(inline[1], 'base64').toString() : null;
     work.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : [];
