@@ -12,6 +12,7 @@ import {
   setAsideAfter,
   writeCheckpoint,
 } from './checkpoint.ts';
+import { RunLock } from './run-lock.ts';
 
 /** Anything that JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
@@ -38,29 +39,42 @@ type Logs = Readonly<Record<'metrics' | 'timings', FileHandle>>;
 /**
  * The folder of a training run: `config.json`, `metrics.jsonl` (one line a step, reproducible numbers only),
  * `timings.jsonl`, `checkpoints/step-N/` (safetensors and a manifest) and `checkpoints/latest` (the newest one's name).
+ * While it is open, `lock.json` says which process holds it.
  */
 export class RunFolder {
   readonly path: string;
   readonly #keepLast: number;
   readonly #logs: Logs;
+  readonly #lock: RunLock;
   /** Where to go on, or null in a new folder. */
   readonly resumePoint: ResumePoint | null;
 
-  private constructor(path: string, keepLast: number, resumePoint: ResumePoint | null, logs: Logs) {
+  private constructor(path: string, keepLast: number, resumePoint: ResumePoint | null, logs: Logs, lock: RunLock) {
     this.path = path;
     this.#keepLast = keepLast;
     this.resumePoint = resumePoint;
     this.#logs = logs;
+    this.#lock = lock;
   }
 
   /**
-   * Make the folder or continue in it. Throws if it cannot be written to, or if it holds a run with other settings
-   * (the message lists them).
+   * Make the folder or continue in it. Throws if it cannot be written to, if another run that has not ended holds it,
+   * or if it holds a run with other settings (the message lists them).
    */
   static async open(path: string, options: RunFolderOptions): Promise<RunFolder> {
+    await explained(path, () => mkdir(join(path, 'checkpoints'), { recursive: true }));
+    const lock = await explained(path, () => RunLock.acquire(path));
+    try {
+      return await RunFolder.#openLocked(path, options, lock);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  static async #openLocked(path: string, options: RunFolderOptions, lock: RunLock): Promise<RunFolder> {
     const { config, keepLast = 2, onWarning = (message: string) => process.emitWarning(message) } = options;
     const checkpoints = join(path, 'checkpoints');
-    await explained(path, () => mkdir(checkpoints, { recursive: true }));
     await explained(path, () => settleConfig(path, config));
     await removeLeftovers(checkpoints);
     const found = await newestCheckpoint(checkpoints, onWarning);
@@ -72,26 +86,33 @@ export class RunFolder {
     };
     const step = resumePoint?.step ?? 0;
     const logs = { metrics: await openLog(path, 'metrics', step), timings: await openLog(path, 'timings', step) };
-    return new RunFolder(path, keepLast, resumePoint, logs);
+    return new RunFolder(path, keepLast, resumePoint, logs, lock);
   }
 
-  /** Append a line to `metrics.jsonl`, and how long the step took to `timings.jsonl`. */
+  /** Append a line to `metrics.jsonl`, and how long the step took to `timings.jsonl`. Throws if a later run has the folder. */
   async log(metrics: { readonly step: number } & { readonly [key: string]: Json }, stepMs: number): Promise<void> {
+    await this.#lock.confirm();
     await this.#logs.metrics.appendFile(`${JSON.stringify(metrics)}\n`);
     await this.#logs.timings.appendFile(`${JSON.stringify({ step: metrics.step, stepMs })}\n`);
   }
 
-  /** Write a checkpoint, then delete those that are older than the ones kept. Returns its folder. */
+  /** Write a checkpoint, then delete those that are older than the ones kept. Returns its folder. Throws as `log` does. */
   async save(tensors: CheckpointTensors, about: Omit<Manifest, 'format' | 'files'>): Promise<string> {
     const folder = join(this.path, 'checkpoints');
+    await this.#lock.confirm();
     await Promise.all([this.#logs.metrics.sync(), this.#logs.timings.sync()]);
     const written = await explained(this.path, () => writeCheckpoint(folder, tensors, about));
     await pruneCheckpoints(folder, this.#keepLast);
     return written;
   }
 
+  /** Close the logs and let others in. */
   async close(): Promise<void> {
-    await Promise.all(Object.values(this.#logs).map((log) => log.close()));
+    try {
+      await Promise.all(Object.values(this.#logs).map((log) => log.close()));
+    } finally {
+      await this.#lock.release();
+    }
   }
 }
 

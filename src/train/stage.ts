@@ -92,7 +92,12 @@ class Run {
     if (options.folder === undefined) return new Run(stage, options, null);
     const config = { stage: stage.name, seed: options.seed, ...stage.config };
     const folder = await RunFolder.open(options.folder, { ...options, config });
-    if (folder.resumePoint) for (const learner of stage.learners) await learner.restore(folder.resumePoint.read);
+    try {
+      if (folder.resumePoint) for (const learner of stage.learners) await learner.restore(folder.resumePoint.read);
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
     return new Run(stage, options, folder);
   }
 
