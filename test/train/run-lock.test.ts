@@ -13,7 +13,9 @@ describe('a run folder', () => {
     const folder = await temporaryFolder();
     const holder = await hold(folder);
     await expect(RunFolder.open(folder, { config: {} })).rejects.toThrow(
-      new RegExp(`held by a run of process ${holder.pid}, since .*wait until it ends, stop it with: kill ${holder.pid}`),
+      new RegExp(
+        `held by a run of process ${holder.pid}, since .*wait until it ends, stop it with: kill ${holder.pid}`,
+      ),
     );
     holder.kill('SIGKILL');
     await once(holder, 'exit');
