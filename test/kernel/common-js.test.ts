@@ -13,7 +13,7 @@ const modules: Record<string, string> = {
   'a binding that changes after its export':
     'export let n = 1;\nexport const add = () => { n += 1; n++; };\n[n] = [5];',
   'destructuring and defaults': 'export const { a, b: { c = 2 }, ...rest } = value();\nfunction value() { return {}; }',
-  imports: "import d, { x as y, z } from 'a';\nimport * as all from 'b';\nimport 'c';\nd(y, z(), all.q, `${z}`);",
+  imports: "import d, { x as y, z } from 'a';\nimport * as all from 'b';\nimport 'c';\nd(y, z(), all.q, [z]);",
   're-exports': "export { x, y as z } from 'a';\nexport * from 'b';\nexport * as all from 'c';",
   'a default class and an awaited import':
     "export default class A { #x = 1; static y = 2; }\nconst m = await import('a');",
