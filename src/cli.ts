@@ -103,7 +103,7 @@ function addEvaluate(root: Command): void {
     .option('--manifest <file>', 'JSON: { "file": "prompt" }, or entries with file, prompt, seed and style')
     .option('--weights <folder>', "official weights under VBench's file names, for its own dimensions")
     .option('--dimensions <names>', 'only these of the official dimensions, with commas between', namesOf)
-    .option('--results <path>', 'results that VBench has written, to complete the table')
+    .option('--results <path>', 'results that VBench has written (JSON, folder or leaderboard zip)')
     .option('--vbench <program>', "run VBench's own command line for the dimensions that only it computes")
     .addOption(new Option('--clips <count>', 'clips shown on the page').default(12).argParser(wholeNumber))
     .addOption(new Option('--max-frames <count>', 'most frames read of a video').argParser(wholeNumber));

@@ -70,7 +70,7 @@ function describe({ stage, done, total, values }: study.Progress, first: number,
   const left = done > first && done < total ? `, ${duration((seconds / (done - first)) * (total - done))} left` : '';
   const numbers = Object.entries(values)
     .slice(0, 3)
-    .map(([name, value]) => ` ${name} ${value.toPrecision(3)}`)
+    .map(([name, value]) => ` ${name} ${Number.isInteger(value) ? value : value.toPrecision(3)}`)
     .join('');
   if (total === 1) return stage;
   return `${stage}: ${done}/${total}${numbers} (${duration(seconds)}${left})`;
