@@ -9,6 +9,7 @@ import { createCellState } from './cell-state.ts';
 import { packageRoot } from './package-root.ts';
 import type { Imports } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
+import { endProcess } from './user/exit.ts';
 
 /**
  * The compiler's heap, four times what the library's types take. Below 2 GB V8 collects garbage when the heap has grown
@@ -57,7 +58,7 @@ function startServer(connectionFile: string, cellState: Int32Array): Worker {
   });
   forwardLogs(server);
   server.on('error', (error) => fail(`the server thread failed: ${error.stack}`));
-  server.on('exit', (code) => process.exit(code));
+  server.on('exit', endProcess);
   return server;
 }
 
@@ -86,5 +87,5 @@ function forwardLogs(server: Worker): void {
 /** process.stderr belongs to the notebook: the log is file descriptor 2. */
 function fail(message: string): never {
   writeSync(2, `${message}\n`);
-  process.exit(1);
+  endProcess(1);
 }

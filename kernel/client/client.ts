@@ -203,6 +203,7 @@ export class KernelClient {
 
   #collect<T>(timeoutMs: number, what: string, start: (resolve: (value: T) => void) => Listener): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.#exited) throw new Error(`the kernel has ended: ${what} cannot be answered`);
       const finish = (): void => {
         clearTimeout(timer);
         stopListening();

@@ -5,6 +5,8 @@
  * `for await` goes through `__each__`. An interrupt then throws inside the user's own code, so that loops end and
  * `finally` blocks run, where otherwise a training loop would go on unseen behind the next cell.
  *
+ * Reads `import.meta` as `__meta__`: cells run as scripts, in which the former is a syntax error.
+ *
  * Completes `{ name }` to `{ name: exports.name }` where an earlier cell declared the name: the converter rewrites all
  * other uses of such names and misses this one.
  */
@@ -32,9 +34,9 @@ const MAY_BE_SHORTHAND = /[{,]\s*[A-Za-z_$][\w$]*\s*[,}=]/;
 
 /** The guarded form of a cell's JavaScript; null where nothing has to change. */
 export function guardCell(ts: TypeScript, code: string, { place, earlier }: Surroundings): GuardedCode | null {
-  const hasAwait = /\bawait\b/.test(code);
+  const hasKeywords = /\bawait\b|\bimport\s*\.\s*meta\b/.test(code);
   const names = MAY_BE_SHORTHAND.test(code) ? earlier() : new Set<string>();
-  if (!hasAwait && names.size === 0) return null;
+  if (!hasKeywords && names.size === 0) return null;
   const source = ts.createSourceFile('cell.js', code, ts.ScriptTarget.ESNext, true, ts.ScriptKind.JS);
   bindNames(ts, source);
   const edited = new MagicString(code);
@@ -46,6 +48,8 @@ export function guardCell(ts: TypeScript, code: string, { place, earlier }: Surr
     if (ts.isAwaitExpression(node)) wrap(edited, source, node.expression, '__await__', placeOf(node));
     else if (ts.isForOfStatement(node) && node.awaitModifier) {
       wrap(edited, source, node.expression, '__each__', placeOf(node));
+    } else if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
+      edited.update(node.getStart(source), node.getEnd(), '__meta__');
     } else if (ts.isShorthandPropertyAssignment(node) && names.has(node.name.text) && !isLocal(node, node.name.text)) {
       edited.appendLeft(node.name.getEnd(), `: exports.${node.name.text}`);
     }

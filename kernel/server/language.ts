@@ -219,12 +219,12 @@ function namesBefore(code: string, position: number): string {
   return before + after;
 }
 
-/** Names places in a cell as stack frames do; `#` tells them apart from places that are still to be mapped. */
+/** Names places in a cell as stack frames do. */
 function placesIn(cell: string, maps: readonly string[]): (line: number, column: number) => string {
   const traced = maps.map((map) => new TraceMap(map));
   return (line, column) => {
     const found = tracePosition(traced, { line, column });
-    return found ? `${cell}#${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
+    return found ? `${cell}:${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
   };
 }
 

@@ -10,8 +10,6 @@ const ASYNC_PREFIX = '(async function(exports, require) { '.length;
 const HIDDEN_FRAME =
   /tslab\/dist\/|node:vm|node:internal|node:async_hooks|[\\/]kernel[\\/]user[\\/]|dist[\\/]kernel[\\/]main\.js|__tslab__/;
 const NOISE_LINE = /^evalmachine|^\s*\^+\s*$|^\s+at (async )?(cell-\d+|expression)\.ts$/;
-/** Places that the server has mapped already (see server/guard.ts). */
-const MAPPED_POSITION = /((?:cell-\d+|expression)\.ts)#/g;
 const CELL_POSITION = /((?:cell-\d+|expression)\.ts):(\d+):(\d+)/g;
 
 /** Raised in the place of whatever an interrupt ended. */
@@ -33,6 +31,14 @@ export class ErrorReporter {
     this.#cells.set(cell, { prefix, maps: maps.map((map) => new TraceMap(map)) });
   }
 
+  /** From now on every stack is told in the cells' own lines: in a report, in `console.error`, as a cell's value. */
+  install(): void {
+    Error.prepareStackTrace = (error, frames) => {
+      const all = frames.map((frame) => this.#inCells(`    at ${frame}`));
+      return [headOf(error), ...all.filter(isForReaders)].join('\n');
+    };
+  }
+
   report(error: unknown): ErrorReport {
     if (!isErrorLike(error)) {
       const text = inspect(error);
@@ -40,19 +46,15 @@ export class ErrorReporter {
     }
     const { name, message, stack } = error;
     const start = stack.indexOf(`${name}: `);
-    const traceback = this.#mapStack(start > 0 ? stack.slice(start) : stack);
+    const lines = (start > 0 ? stack.slice(start) : stack).split('\n');
+    const traceback = lines.filter(isForReaders);
     if (error.cause !== undefined)
       traceback.push(...this.report(error.cause).traceback.map((line) => `[cause] ${line}`));
     return { ename: name, evalue: message, traceback };
   }
 
-  #mapStack(stack: string): string[] {
-    return stack
-      .split('\n')
-      .filter((line) => !HIDDEN_FRAME.test(line) && !NOISE_LINE.test(line))
-      .map((line) => line.replace(CELL_POSITION, (_, cell: string, row, column) => this.#locate(cell, +row, +column)))
-      .map((line) => line.replace(MAPPED_POSITION, '$1:'))
-      .filter((line) => !NOISE_LINE.test(line));
+  #inCells(line: string): string {
+    return line.replace(CELL_POSITION, (_, cell: string, row, column) => this.#locate(cell, +row, +column));
   }
 
   #locate(cell: string, row: number, column: number): string {
@@ -61,6 +63,19 @@ export class ErrorReporter {
     const start = { line: row, column: Math.max(0, column - 1 - (row === 1 ? known.prefix : 0)) };
     const found = tracePosition(known.maps, start);
     return found ? `${cell}:${found.line - CONVERTER_LINES}:${found.column + 1}` : cell;
+  }
+}
+
+function isForReaders(line: string): boolean {
+  return !HIDDEN_FRAME.test(line) && !NOISE_LINE.test(line);
+}
+
+/** Name and message, as V8 begins a stack. */
+function headOf(error: Error): string {
+  try {
+    return Error.prototype.toString.call(error);
+  } catch {
+    return '<error>'; // a name or message that cannot be text
   }
 }
 

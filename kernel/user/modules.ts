@@ -1,5 +1,7 @@
 /** Lets cells in any folder import this package and what it depends on. */
 import Module from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 type ResolveFilename = (request: string, parent: unknown, isMain: boolean, options?: object) => string;
 
@@ -23,4 +25,12 @@ export function installModuleFallback(packageName: string, packageEntry: string)
       return original.call(this, request, parent, isMain, { paths });
     }
   };
+}
+
+/** What cells read as `import.meta` (see server/guard.ts): that of a module in the notebook's folder. */
+export function defineImportMeta(): void {
+  const dirname = process.cwd();
+  const filename = join(dirname, 'notebook.ts');
+  const value = { dirname, filename, url: pathToFileURL(filename).href };
+  Object.defineProperty(globalThis, '__meta__', { value, configurable: true });
 }

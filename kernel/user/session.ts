@@ -16,8 +16,10 @@ import type { Session } from './bound.ts';
 import { type BuiltIns, provideBuiltIns } from './built-ins.ts';
 import { Comms } from './comms.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
+import { endProcess, keepProcess } from './exit.ts';
 import { installGuards } from './guard.ts';
 import { toMimeBundle } from './mime.ts';
+import { defineImportMeta } from './modules.ts';
 import { Streams } from './streams.ts';
 import { markTensorEngine, watchTensorEngine } from './tensor-engine.ts';
 
@@ -75,6 +77,9 @@ export class UserSession implements Session {
   /** Takes over the process's output and its last-resort error handlers. */
   install(): void {
     this.#streams.install();
+    this.#errors.install();
+    defineImportMeta();
+    keepProcess();
     installGuards(() => ({ signal: this.#signal, endAtTensors: (on) => this.#set(CellState.isInterrupted, on) }));
     watchTensorEngine(() => this.#checkInterrupt());
     process.on('SIGINT', () => this.#interruptRunning());
@@ -102,7 +107,7 @@ export class UserSession implements Session {
         this.#warm(message.names);
         break;
       case 'exit':
-        process.exit(0);
+        endProcess(0);
     }
   }
 

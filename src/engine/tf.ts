@@ -5,7 +5,25 @@
 import tfjs from '@tensorflow/tfjs';
 
 /** TensorFlow.js as the library uses it (the tensor language of the public API). */
-export const tf: typeof import('@tensorflow/tfjs') = tfjs as unknown as typeof import('@tensorflow/tfjs');
+export const tf: typeof import('@tensorflow/tfjs') = withAdvice(tfjs as unknown as typeof import('@tensorflow/tfjs'));
+
+/** Until an engine is chosen, TensorFlow.js interprets, and advises its own addon: this says once what helps here. */
+function withAdvice(module: typeof import('@tensorflow/tfjs')): typeof import('@tensorflow/tfjs') {
+  const { backend_util: util } = module;
+  let isNews = true;
+  Object.defineProperty(Object.getPrototypeOf(module.findBackend('cpu')), 'firstUse', {
+    get: () => {
+      if (isNews) util.warn("TensorFlow.js's interpreter computes; `await engine.use('auto')` is many times faster");
+      isNews = false;
+      return false;
+    },
+    set: (news: boolean) => {
+      isNews &&= news;
+    },
+  });
+  return module;
+}
+
 export type {
   NamedTensorMap,
   Tensor,

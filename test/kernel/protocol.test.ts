@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
@@ -138,6 +139,24 @@ describe('errors', () => {
     expect(trace.join('\n')).not.toMatch(/node:|tslab|dist/);
   });
 
+  test('an error that is printed or is a value tells the cell’s own lines', async () => {
+    const { published } = await kernel.execute('\n\nconst made = new Error("kept");\nconsole.error(made.stack);\nmade');
+    const shown = [text(published, 'stderr'), String(result(published))];
+    for (const lines of shown.map((one) => one.trim().split('\n'))) {
+      expect(lines[0]).toBe('Error: kept');
+      expect(lines[1]).toMatch(/^ +at cell-\d+\.ts:3:14$/);
+      expect(lines).toHaveLength(2);
+    }
+  });
+
+  test('process.exit ends the cell and not the kernel', async () => {
+    await kernel.execute('let before = 5;');
+    const { published, reply } = await kernel.execute('before += 1;\nprocess.exit(3);\nbefore += 1;');
+    expect(reply).toMatchObject({ status: 'error', ename: 'ProcessExit' });
+    expect(ofType(published, 'error')[0]?.['traceback']).toContainEqual(expect.stringMatching(/cell-\d+\.ts:2:/));
+    expect(result((await kernel.execute('before')).published)).toBe('6');
+  });
+
   test('a thrown value that is no error is shown', async () => {
     const { reply } = await kernel.execute('throw { code: 7 };');
     expect(reply).toMatchObject({ ename: 'Thrown', evalue: '{ code: 7 }' });
@@ -152,6 +171,18 @@ describe('errors', () => {
     expect(text(published, 'stderr')).toMatch(/lost/);
     expect(result((await kernel.execute('"alive"')).published)).toBe("'alive'");
   });
+});
+
+test('import.meta.url is that of a module in the notebook’s folder', async () => {
+  const { published } = await kernel.execute('new URL("./data.json", import.meta.url).href');
+  expect(result(published)).toBe(`'${pathToFileURL(join(folder, 'data.json')).href}'`);
+});
+
+test('TensorFlow.js says once that an engine is faster', async () => {
+  const { published } = await kernel.execute('const one = tf.scalar(1); one.add(tf.scalar(2)).dataSync()[0]');
+  expect(result(published)).toBe('3');
+  expect(text(published, 'stderr')).toMatch(/^[^\n]*interpreter[^\n]*engine\.use\('auto'\)[^\n]*\n$/);
+  expect(text((await kernel.execute('tf.scalar(3).dataSync()[0]')).published, 'stderr')).toBe('');
 });
 
 describe('display', () => {
