@@ -22,6 +22,25 @@ export type RouterName = 'shell' | 'control' | 'stdin';
 /** First byte of a message that asks for a topic, which follows it. */
 const SUBSCRIBES = 1;
 
+/** Options of a socket in ZeroMQ's own numbering. */
+const ZMQ_SUBSCRIBE = 6;
+const ZMQ_UNSUBSCRIBE = 7;
+
+/** A publisher whose subscribers get nothing before they are admitted. */
+class Publisher extends XPublisher {
+  constructor() {
+    super({ sendHighWaterMark: 0, verbosity: 'allSubs', manual: true });
+  }
+
+  /** Does what the message asks for that was received last; the topic if it was a subscription. */
+  admit(request: Buffer): Buffer | null {
+    const topic = request.subarray(1);
+    const subscribes = request[0] === SUBSCRIBES;
+    this.setStringOption(subscribes ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, topic);
+    return subscribes ? topic : null;
+  }
+}
+
 /** A reply's addressee: the request's identities and header. */
 export interface Request {
   identities: Buffer[];
@@ -41,11 +60,13 @@ export class Channels {
   readonly session: string = randomUUID();
   readonly #signer: Signer;
   readonly #info: ConnectionInfo;
-  readonly #iopub = new XPublisher({ sendHighWaterMark: 0, verbosity: 'allSubs' });
+  readonly #iopub = new Publisher();
   readonly #heartbeat = new Reply();
   readonly #routers: Record<RouterName, Router> = { shell: new Router(), control: new Router(), stdin: new Router() };
   /** Sends on one socket must not overlap: each waits for the one before. */
   readonly #tails = new Map<XPublisher | Router, Promise<void>>();
+  /** Topics of new subscribers, who wait for their welcome. */
+  readonly #subscriptions: Buffer[] = [];
 
   constructor(info: ConnectionInfo) {
     this.#info = info;
@@ -109,15 +130,30 @@ export class Channels {
     metadata: Json = {},
     buffers: Uint8Array[] = [],
   ): Promise<void> {
+    const frames = this.#frames(identities, type, content, parent, metadata, buffers);
+    return this.#inTurn(socket, `sending ${type}`, () =>
+      socket === this.#iopub ? this.#publishWelcomed(frames) : socket.send(frames),
+    );
+  }
+
+  #frames(
+    identities: Buffer[],
+    type: string,
+    content: Json,
+    parent?: Header,
+    metadata: Json = {},
+    buffers: Uint8Array[] = [],
+  ): Buffer[] {
     const header = createHeader(this.session, type);
     const message = { identities, header, parent: (parent ?? {}) as Json, metadata, content, buffers };
-    const frames = serialize(message, this.#signer);
-    const tail = (this.#tails.get(socket) ?? Promise.resolve())
-      .then(() => socket.send(frames as Buffer[]))
-      .catch((error: unknown) => {
-        // A client that went away makes a router's send fail; there is nobody left to tell.
-        if (!socket.closed) process.stderr.write(`kernel: sending ${type} failed: ${String(error)}\n`);
-      });
+    return serialize(message, this.#signer) as Buffer[];
+  }
+
+  #inTurn(socket: XPublisher | Router, what: string, work: () => Promise<void>): Promise<void> {
+    const tail = (this.#tails.get(socket) ?? Promise.resolve()).then(work).catch((error: unknown) => {
+      // A client that went away makes a router's send fail; there is nobody left to tell.
+      if (!socket.closed) process.stderr.write(`kernel: ${what} failed: ${String(error)}\n`);
+    });
     this.#tails.set(socket, tail);
     return tail;
   }
@@ -129,9 +165,18 @@ export class Channels {
   /** Tells each new subscriber that nothing will be missed from here on. Source: Jupyter enhancement proposal 65. */
   async #welcome(): Promise<void> {
     for await (const [frame] of this.#iopub) {
-      if (frame?.[0] !== SUBSCRIBES) continue;
-      const subscription = frame.subarray(1);
-      void this.#send(this.#iopub, [subscription], 'iopub_welcome', { subscription: subscription.toString() });
+      const topic = frame && this.#iopub.admit(frame);
+      if (!topic) continue;
+      this.#subscriptions.push(topic);
+      void this.#inTurn(this.#iopub, 'sending iopub_welcome', () => this.#publishWelcomed(null));
     }
+  }
+
+  /** The welcome is a subscriber's first message: nothing may be awaited between the last welcome and the message. */
+  async #publishWelcomed(frames: Buffer[] | null): Promise<void> {
+    for (let topic = this.#subscriptions.shift(); topic; topic = this.#subscriptions.shift()) {
+      await this.#iopub.send(this.#frames([topic], 'iopub_welcome', { subscription: topic.toString() }));
+    }
+    if (frames) await this.#iopub.send(frames);
   }
 }

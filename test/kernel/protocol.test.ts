@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Subscriber } from 'zeromq';
 import type { KernelClient } from '../../kernel/client/client.ts';
-import type { Json } from '../../kernel/protocol/wire.ts';
+import { type Json, parse, Signer } from '../../kernel/protocol/wire.ts';
 import { ofType, result, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
@@ -314,4 +315,18 @@ describe('input', () => {
     const { reply } = await kernel.execute('input("?")');
     expect(reply['evalue']).toMatch(/does not allow input/);
   });
+});
+
+test('a welcome is the first message of each new subscriber, also while a cell prints', async () => {
+  const { ip, iopub_port } = kernel.connection;
+  const printing = kernel.execute('for (let i = 0; i < 300; i++) { console.log(i); await new Promise(setImmediate); }');
+  for (let i = 0; i < 20; i++) {
+    const subscriber = new Subscriber({ linger: 0 });
+    subscriber.connect(`tcp://${ip}:${iopub_port}`);
+    subscriber.subscribe();
+    const { header } = parse(await subscriber.receive(), new Signer(kernel.connection.key));
+    expect(header.msg_type).toBe('iopub_welcome');
+    subscriber.close();
+  }
+  expect((await printing).reply['status']).toBe('ok');
 });
