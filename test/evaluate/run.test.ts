@@ -1,8 +1,7 @@
 /** Evaluating a folder: what is read, what is known after a kill, what a broken video does. */
-import { appendFile, copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, copyFile, mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import {
   type EvaluateProgress,
   evaluateVideos,
@@ -15,11 +14,11 @@ import {
   weightFreeMeasures,
 } from '../../src/evaluate/index.ts';
 import { writeVideo } from '../../src/io/video.ts';
+import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 
-const root = await mkdtemp(join(tmpdir(), 'evaluate-'));
+const root = await testFolder('evaluate');
 const folder = join(root, 'videos');
-afterAll(() => rm(root, { recursive: true, force: true }));
 
 beforeAll(async () => {
   await mkdir(folder);

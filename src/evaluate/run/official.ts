@@ -7,7 +7,7 @@ import { loadAmt } from '../../model/amt/index.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
 import { type ClipTokenizer, loadClip, openClipTokenizer } from '../../model/clip/index.ts';
 import { loadDino } from '../../model/dino/index.ts';
-import type { CheckpointEntries } from '../../model/load.ts';
+import { type CheckpointEntries, fromFile } from '../../model/load.ts';
 import { loadMusiq } from '../../model/musiq/index.ts';
 import { loadRaft } from '../../model/raft/index.ts';
 import { loadViclip } from '../../model/viclip/index.ts';
@@ -190,10 +190,9 @@ async function openFiles(
   try {
     for (const file of files) {
       if (file === 'tokenizer') continue;
-      const path = found.get(file)!;
-      weights[file] = await load[file]((await openCheckpoint(path)).entries()).catch((cause: unknown) => {
-        throw new Error(`${path}: ${(cause as Error).message}`, { cause });
-      });
+      weights[file] = await fromFile(found.get(file)!, async (path) =>
+        load[file]((await openCheckpoint(path)).entries()),
+      );
     }
     const tokenizer = files.has('tokenizer') ? await openClipTokenizer(found.get('tokenizer')!) : null;
     return { weights, tokenizer, configs } as Opened;
