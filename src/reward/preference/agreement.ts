@@ -41,6 +41,28 @@ export function accuracyWithTies(pairs: readonly JudgedPair[]): { accuracy: numb
   return best;
 }
 
+/** Pairs whose scores differ by about as much. */
+export interface MarginBucket {
+  /** Mean |first - second|. */
+  margin: number;
+  accuracy: number;
+  count: number;
+}
+
+/** Accuracy on pairs without a tie, from the smallest difference of scores to the largest, in buckets of equal size. */
+export function accuracyByMargin(pairs: readonly JudgedPair[], buckets: number = 5): MarginBucket[] {
+  const margin = ({ first, second }: JudgedPair): number => Math.abs(first - second);
+  const sorted = pairs.filter(({ preferred }) => preferred !== 0).sort((a, b) => margin(a) - margin(b));
+  const bound = (bucket: number): number => Math.round((bucket * sorted.length) / buckets);
+  return Array.from({ length: buckets }, (_, i) => sorted.slice(bound(i), bound(i + 1)))
+    .filter((bucket) => bucket.length > 0)
+    .map((bucket) => ({
+      margin: bucket.reduce((sum, pair) => sum + margin(pair), 0) / bucket.length,
+      accuracy: pairwiseAccuracy(bucket),
+      count: bucket.length,
+    }));
+}
+
 /** Spearman's rank correlation, ties by mean rank; 0 when one side is constant. */
 export function spearman(a: readonly number[], b: readonly number[]): number {
   checkLengths(a, b);
