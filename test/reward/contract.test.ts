@@ -238,6 +238,13 @@ test('weights that do not fit are refused by name', () => {
   expect(() => smallReward(weights, { config: SMALL_REWARD })).toThrow('vision.stem.0.weight');
 });
 
+test('weights and scales that would make every score NaN are refused', () => {
+  const reward = brightness();
+  expect(() => weighted([{ reward, weight: Number.NaN }])).toThrow('the weight of brightness is NaN');
+  expect(() => standardised(reward, { mean: Number.NaN, std: 1 })).toThrow('mean is NaN');
+  expect(() => standardised(reward, { mean: 0, std: 0 })).toThrow('std is 0');
+});
+
 test('standardised brings a reference set to mean 0 and deviation 1', async () => {
   const { measureScale } = await import('../../src/reward/index.ts');
   const levels = [0.1, 0.4, 0.7];

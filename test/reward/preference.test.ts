@@ -155,6 +155,15 @@ test("VideoAlign's loss gives ties a share that shrinks as the scores part", asy
   expect(() => loss(0, 0, 1)).toThrow('above 1');
 });
 
+test('scores that are no numbers are refused, not counted', () => {
+  const pairs = [
+    { first: 1, second: 0, preferred: 1 as const },
+    { first: Number.NaN, second: 0, preferred: 1 as const },
+  ];
+  expect(() => pairwiseAccuracy(pairs)).toThrow('pair 1 has scores NaN and 0');
+  expect(() => accuracyWithTies(pairs)).toThrow('pair 1 has scores NaN and 0');
+});
+
 test('accuracy by margin: pairs that the scores hardly tell apart stand alone', () => {
   const pair = (margin: number, preferred: 1 | -1 | 0) => ({ first: margin, second: 0, preferred });
   const pairs = [pair(3, 1), pair(0.1, -1), pair(0.2, 1), pair(4, 1), pair(9, 0)];
