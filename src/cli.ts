@@ -101,6 +101,7 @@ function addEvaluate(root: Command): void {
     .argument('<folder>', 'videos named as VBench wants them (prompt-index.mp4), or listed in a manifest')
     .option('--out <folder>', 'where to write', 'out/evaluation')
     .option('--manifest <file>', 'JSON: { "file": "prompt" }, or entries with file, prompt, seed and style')
+    .option('--suite <file>', "VBench's VBench_full_info.json: each dimension on its own prompts, as the leaderboard")
     .option('--weights <folder>', "official weights under VBench's file names, for its own dimensions")
     .option('--dimensions <names>', 'only these of the official dimensions, with commas between', namesOf)
     .option('--results <path>', 'results that VBench has written (JSON, folder or leaderboard zip)')

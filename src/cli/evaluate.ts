@@ -11,6 +11,7 @@ import { ProgressLine } from './progress.ts';
 export interface EvaluateFlags {
   out: string;
   manifest?: string;
+  suite?: string;
   weights?: string;
   dimensions?: readonly evaluate.Dimension[];
   results?: string;
@@ -24,20 +25,34 @@ export interface EvaluateFlags {
 /** Evaluates a folder; writes videos.jsonl (a line a video), summary.json, table.txt and report.html. */
 export async function evaluateFolder(folder: string, flags: EvaluateFlags): Promise<void> {
   const out = resolve(flags.out);
-  const videos = await evaluate.listVideos(folder, flags.manifest);
+  const videos = await listed(folder, flags);
   await checkReadable(videos);
   await io.prepareFolder(out);
   await startEngine(flags);
   await interruptible(async (signal) => {
-    const imported = await foreignScores(folder, out, flags, signal);
+    const imported = await foreignScores({ folder, videos, out, flags, signal });
     const groups = await openGroups(flags);
     const line = new ProgressLine();
-    const results = await measureAll(folder, videos, { groups, out, flags, signal }, line);
+    const results = await measureAll({ folder, videos, out, flags, signal }, groups, line);
     line.end();
     const columns = groups.flatMap((group) => group.columns);
     const summary = evaluate.summariseVideos(results, columns, imported);
-    await writeAll({ folder, out, summary, results, clips: flags.clips });
+    await writeAll({ folder, out, summary, results, flags });
   });
+}
+
+/** The videos, and of which dimensions if a list of VBench's prompts is given; what does not fit together is told. */
+async function listed(folder: string, { manifest, suite }: EvaluateFlags): Promise<readonly evaluate.VideoEntry[]> {
+  const found = await evaluate.listVideos(folder, manifest);
+  if (suite === undefined) return found;
+  const { videos, unlisted, missing } = evaluate.underSuite(found, await evaluate.readVBenchSuite(suite));
+  if (unlisted.length === found.length) throw new UsageError(`no video in ${folder} is of a prompt in ${suite}`);
+  const tell = (what: string, names: readonly string[]): void => {
+    if (names.length > 0) process.stderr.write(`${what}: ${names.length}, such as "${names[0]}"\n`);
+  };
+  tell(`videos of prompts that are not in ${suite}, which count for no dimension of VBench`, unlisted);
+  tell(`prompts of ${suite} without a video`, missing);
+  return videos;
 }
 
 /** Without ffmpeg an MP4 file would look broken; say so before anything is done. */
@@ -62,34 +77,50 @@ async function openGroups({ weights, dimensions }: EvaluateFlags): Promise<evalu
 }
 
 /** Scores that VBench itself has found or finds now. */
-async function foreignScores(
-  folder: string,
-  out: string,
-  { results, vbench }: EvaluateFlags,
-  signal: AbortSignal,
-): Promise<evaluate.DimensionScores> {
+async function foreignScores(task: Measuring): Promise<evaluate.DimensionScores> {
+  const { out, signal } = task;
+  const { results, vbench } = task.flags;
   const before = results === undefined ? {} : (await evaluate.importVBenchResults(results)).scores;
   if (vbench === undefined) return before;
   const dimensions = evaluate
     .dimensionTable()
     .flatMap((row) => (row.status === 'through VBench' ? [row.dimension] : []));
   const onOutput = (text: string): void => void process.stderr.write(text);
-  const run = { videos: resolve(folder), dimensions, output: join(out, 'vbench'), command: [vbench] as [string] };
+  const run = {
+    videos: await namedFolder(task),
+    dimensions,
+    output: join(out, 'vbench'),
+    command: [vbench] as [string],
+  };
   const { scores } = await evaluate.runVBench({ ...run, signal, onOutput });
   return { ...before, ...scores };
 }
 
+/** A folder of the videos under VBench's names: the given one, or copies of what a manifest lists. */
+async function namedFolder({ folder, videos, out, flags: { manifest } }: Measuring): Promise<string> {
+  if (manifest === undefined) return resolve(folder);
+  const counts = new Map<string, number>();
+  const named = videos.map(({ file, prompt, seed }) => {
+    const index = counts.get(prompt) ?? 0;
+    counts.set(prompt, index + 1);
+    return { prompt, index, seed, video: join(folder, file) };
+  });
+  const copies = join(out, 'vbench-videos');
+  await evaluate.exportForVBench(named, copies);
+  return copies;
+}
+
 interface Measuring {
-  groups: readonly evaluate.MeasureGroup[];
+  folder: string;
+  videos: readonly evaluate.VideoEntry[];
   out: string;
   flags: EvaluateFlags;
   signal: AbortSignal;
 }
 
 async function measureAll(
-  folder: string,
-  videos: readonly evaluate.VideoEntry[],
-  { groups, out, flags: { maxFrames }, signal }: Measuring,
+  { folder, videos, out, flags: { maxFrames }, signal }: Measuring,
+  groups: readonly evaluate.MeasureGroup[],
   line: ProgressLine,
 ): Promise<evaluate.VideoResult[]> {
   const journal = join(out, 'videos.jsonl');
@@ -113,18 +144,17 @@ interface Written {
   out: string;
   summary: evaluate.EvaluationSummary;
   results: readonly evaluate.VideoResult[];
-  /** Most clips shown on the page. */
-  clips: number;
+  flags: EvaluateFlags;
 }
 
 async function writeAll(written: Written): Promise<void> {
-  const { out, summary, folder } = written;
+  const { out, summary, folder, flags } = written;
   await io.writeAtomic(
     join(out, 'summary.json'),
     `${JSON.stringify({ folder: basename(resolve(folder)), ...summary }, null, 2)}\n`,
   );
   const text = [measureTable(summary), vbenchFigure(summary.vbench)].map((figure) => figure.toText()).join('\n\n');
-  const totals = totalsText(summary.vbench.totals);
+  const totals = totalsText(summary.vbench, flags);
   await io.writeAtomic(join(out, 'table.txt'), `${text}\n\n${totals}\n`);
   await (await page(written)).save(join(out, 'report.html'));
   const skipped = summary.broken.length > 0 ? `, ${summary.broken.length} broken and skipped` : '';
@@ -159,17 +189,20 @@ function sourcesTable({ measures }: evaluate.EvaluationSummary): show.Figure {
 }
 
 function vbenchFigure({ rows }: evaluate.VBenchTable): show.Figure {
-  const shown = rows.map(({ dimension, by, status, missing, raw, normalised }) => ({
+  const shown = rows.map(({ dimension, by, status, missing, raw, normalised, videos, prompts }) => ({
     dimension,
     by,
     status: missing.length > 0 ? `${status}: ${missing.join(', ')}` : status,
     raw,
     normalised,
+    videos,
+    prompts,
   }));
   return show.table(shown, { title: 'The 16 dimensions of VBench' });
 }
 
-function totalsText({ normalised, quality, semantic, total, missing }: evaluate.VBenchTotals): string {
+function totalsText({ rows, totals }: evaluate.VBenchTable, { suite }: EvaluateFlags): string {
+  const { normalised, quality, semantic, total, missing } = totals;
   const score = (value: number | null): string => (value === null ? 'not known' : value.toFixed(4));
   const part = (group: 'quality' | 'semantic', value: number | null): string => {
     const all = evaluate.DIMENSION_NAMES.filter((name) => evaluate.DIMENSIONS[name].group === group);
@@ -179,15 +212,20 @@ function totalsText({ normalised, quality, semantic, total, missing }: evaluate.
   };
   const named = missing.length > 6 ? `${missing.length} of the 16 dimensions` : missing.join(', ');
   const why = missing.length > 0 ? ` (no total without ${named})` : '';
-  return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, total ${score(total)}${why}`;
+  const isOwn = suite === undefined && rows.some(({ status, raw }) => status === 'computed' && raw !== null);
+  const own = isOwn
+    ? '. What is computed here is the mean over all videos; the leaderboard takes each dimension over prompts of its own ' +
+      '(--suite VBench_full_info.json)'
+    : '';
+  return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, total ${score(total)}${why}${own}`;
 }
 
-async function page({ folder, summary, results, clips }: Written): Promise<show.Report> {
+async function page({ folder, summary, results, flags }: Written): Promise<show.Report> {
   const broken = summary.broken.map(({ file, reason }) => `\`${file}\`: ${reason}`).join('\n\n');
   const sections: show.ReportSection[] = [
     { title: 'Measures', figures: [measureTable(summary)] },
-    { title: 'VBench', text: totalsText(summary.vbench.totals), figures: [vbenchFigure(summary.vbench)] },
-    { title: 'Clips', figures: await clipFigures(folder, results, clips) },
+    { title: 'VBench', text: totalsText(summary.vbench, flags), figures: [vbenchFigure(summary.vbench)] },
+    { title: 'Clips', figures: await clipFigures(folder, results, flags.clips) },
     { title: 'How each number was made', figures: [sourcesTable(summary)] },
   ];
   if (broken !== '') sections.splice(1, 0, { title: 'Videos that could not be read', text: broken });

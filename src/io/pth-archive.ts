@@ -51,6 +51,7 @@ function checkedRecord(records: ReadonlyMap<string, ZipRecord>, name: string, st
   const record = records.get(name);
   const bytes = storage.elements * bytesPerElement(storage.dtype);
   if (record === undefined) throw new PthError(`storage record "${name}" is missing`);
+  if (!record.isStored) throw new PthError(`storage record "${name}" is compressed or encrypted`);
   if (record.size !== bytes) {
     throw new PthError(
       `storage record "${name}" has ${record.size} bytes; ${storage.elements} ${storage.dtype} need ${bytes}`,
@@ -72,7 +73,10 @@ async function openLegacy(file: FileHandle, fileSize: number): Promise<PthArchiv
     position = end;
     return value;
   };
-  if (next() !== legacyMagic) throw new PthError('the file is neither a ZIP archive nor an older PyTorch file');
+  const isPickle = bytes[0] === 0x80;
+  if (!isPickle || next() !== legacyMagic) {
+    throw new PthError(`the file (${fileSize} bytes) is neither a ZIP archive nor an older PyTorch file`);
+  }
   const version = next();
   if (version !== legacyVersion) throw new PthError(`version ${String(version)} of the older format is not known`);
   const machine = next();

@@ -46,7 +46,7 @@ export class PthHost implements PickleHost {
     const call = Object.hasOwn(calls, global) ? calls[global] : undefined;
     if (call) return { global, call };
     if (module === 'torch' && (Object.hasOwn(storageTypes, name) || dtypes.has(name))) return { global };
-    if (module.startsWith('__torch__.')) return { global, call: () => new PickleRecord() };
+    if (/^__torch__(\.|$)/.test(module)) return { global, call: () => new PickleRecord() };
     throw new PickleError(
       `the file asks for ${global}, which is not needed for tensors and may run code; ` +
         'save only tensors, dictionaries, lists and numbers, for example torch.save(model.state_dict(), path)',

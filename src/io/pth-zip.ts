@@ -1,5 +1,6 @@
 /**
- * The records of a ZIP file whose members are stored, not compressed, as PyTorch writes them; ZIP64 included.
+ * The records of a ZIP file. PyTorch stores tensors and pickles as they are and compresses only the code of TorchScript
+ * archives, which is never read here; ZIP64 included.
  * Format: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
  */
 import type { FileHandle } from 'node:fs/promises';
@@ -12,6 +13,8 @@ export interface ZipRecord {
   readonly size: number;
   /** Position of its local header. */
   readonly header: number;
+  /** Whether its bytes are in the file as they are. */
+  readonly isStored: boolean;
 }
 
 const endSignature = 0x06054b50;
@@ -44,8 +47,15 @@ export async function readZipDirectory(file: FileHandle, fileSize: number): Prom
   return records;
 }
 
-/** Position of a record's first byte: its local header may be longer than the central entry. */
+/**
+ * Position of a record's first byte: its local header may be longer than the central entry.
+ *
+ * @throws PthError for a record that is compressed or encrypted, or that leaves the file.
+ */
 export async function zipRecordStart(file: FileHandle, record: ZipRecord, fileSize: number): Promise<number> {
+  if (!record.isStored) {
+    throw new PthError(`the record at byte ${record.header} is compressed or encrypted; PyTorch stores data as it is`);
+  }
   const header = Buffer.from((await readRange(file, record.header, localLength)).buffer);
   if (header.readUInt32LE(0) !== localSignature) throw new PthError(`no record begins at byte ${record.header}`);
   const start = record.header + localLength + header.readUInt16LE(26) + header.readUInt16LE(28);
@@ -84,10 +94,9 @@ function parseEntry(directory: Buffer, at: number, fileLimit: number) {
   if (at + length > directory.length) throw new PthError('the ZIP directory ends within an entry');
   const name = directory.toString('utf8', at + entryLength, nameEnd);
   const place = entryPlace(directory, at, directory.subarray(nameEnd, nameEnd + extraLength!), fileLimit);
-  if (directory.readUInt16LE(at + 10) !== 0 || place.packed !== place.size || directory.readUInt16LE(at + 8) & 1) {
-    throw new PthError(`record "${name}" is compressed or encrypted; PyTorch stores records as they are`);
-  }
-  return { name, record: { size: place.size, header: place.header }, length };
+  const [flags, method] = [directory.readUInt16LE(at + 8), directory.readUInt16LE(at + 10)];
+  const isStored = method === 0 && place.packed === place.size && (flags & 1) === 0;
+  return { name, record: { size: place.size, header: place.header, isStored }, length };
 }
 
 /** Sizes and position of an entry; those that read 2^32 − 1 are in the extra field 1, in this order. */

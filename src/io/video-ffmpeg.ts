@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
@@ -82,7 +82,9 @@ export async function runFfmpeg(
   const fed = pipeline(Readable.from(input), child.stdin).catch(() => undefined);
   const [status] = await Promise.all([ended, fed]);
   const text = Buffer.concat(messages).toString();
-  if (status !== 0)
-    throw new FfmpegError(`${program} ended with ${status}: ${text.trim().split('\n').slice(-4).join('; ')}`);
+  if (status !== 0) {
+    const said = text.replaceAll(/ @ 0x[0-9a-f]+/g, '').trim(); // addresses differ from run to run
+    throw new FfmpegError(`${basename(program)} ended with ${status}: ${said.split('\n').slice(-4).join('; ')}`);
+  }
   return { output: Buffer.concat(output), messages: text };
 }

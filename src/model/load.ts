@@ -28,6 +28,16 @@ export async function loadChecked(
   return weights;
 }
 
+/** What `load` makes of a file; what goes wrong with it is told with its path. */
+export async function fromFile<T>(path: string, load: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await load(path);
+  } catch (error) {
+    const { message } = error as Error;
+    throw message.includes(path) ? error : new Error(`${path}: ${message}`, { cause: error });
+  }
+}
+
 async function* renamed(
   entries: CheckpointEntries,
   rename: (name: string) => string | null,

@@ -7,10 +7,16 @@ export interface WeightedPart {
   weight: number;
 }
 
-/** Sum of weight times score over rewards of one kind. Disposing of it disposes of its parts. */
+/**
+ * Sum of weight times score over rewards of one kind. Disposing of it disposes of its parts.
+ *
+ * @throws Error without a part or with frame and clip rewards mixed, RangeError for a weight that is no finite number.
+ */
 export function weighted(parts: readonly WeightedPart[]): Reward {
   const [first] = parts;
   if (first === undefined) throw new Error('weighted got no part; want a list of { reward, weight }');
+  const wrong = parts.find(({ weight }) => !Number.isFinite(weight));
+  if (wrong) throw new RangeError(`the weight of ${wrong.reward.info.id} is ${wrong.weight}; want a finite number`);
   const kinds = new Set(parts.map(({ reward }) => reward.info.kind));
   if (kinds.size > 1) {
     throw new Error('weighted got frame and clip rewards; turn the frame rewards into clip rewards with frameSelect');
@@ -52,9 +58,14 @@ export interface Scale {
   std: number;
 }
 
-/** (score - mean) / std, to bring a reward to unit scale on a reference set: see `measureScale`. */
+/**
+ * (score - mean) / std, to bring a reward to unit scale on a reference set: see `measureScale`.
+ *
+ * @throws RangeError for a mean that is not finite, or a std that is not positive (a reward that is constant there).
+ */
 export function standardised(reward: Reward, { mean, std }: Scale): Reward {
-  if (!(std > 0)) throw new RangeError(`std is ${std}; want a positive number`);
+  if (!(std > 0 && Number.isFinite(std))) throw new RangeError(`std is ${std}; want a positive number`);
+  if (!Number.isFinite(mean)) throw new RangeError(`mean is ${mean}; want a finite number`);
   const { info } = reward;
   const own = { mean: info.mean ?? 0, std: info.std ?? 1 };
   return createReward({

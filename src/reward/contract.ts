@@ -18,6 +18,8 @@ export interface RewardInfo {
   /** Whether `encode` draws at random (which frames are seen): what it returns for a prompt must not be kept. */
   readonly drawsInEncode?: boolean;
   readonly weightsSha256?: string;
+  /** Choices that change the numbers: how frames are resized, what is scored although it should not be. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>;
 }
 
 /**

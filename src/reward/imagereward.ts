@@ -1,5 +1,4 @@
 import { type Tensor, tf } from '../engine/tf.ts';
-import { openPth } from '../io/index.ts';
 import {
   type ImageRewardConfig,
   imageRewardForward,
@@ -9,6 +8,8 @@ import {
   openWordPiece,
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';
+import { openCheckpoint } from '../model/index.ts';
+import { fromFile } from '../model/load.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
 import { checkShapes, type Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
@@ -32,7 +33,7 @@ export interface ImageRewardOptions {
   readonly clamp?: FrameClamp;
   /** Whether frames below 128 pixels are scored, far outside of what the model was trained on (default false). */
   readonly allowTiny?: boolean;
-  /** Called for each prompt that is cut. */
+  /** Hears of each prompt that is cut. @defaultValue one warning by `process.emitWarning`, for the first of them */
   readonly onTruncated?: (cut: TruncatedPrompt) => void;
   readonly weightsSha256?: string;
 }
@@ -51,6 +52,7 @@ const SMALLEST_SIDE = 128;
  */
 export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, options: ImageRewardOptions = {}): Reward {
   const { config = imageRewardPresets['imagereward-v1.0'], textLength = 35, weightsSha256 } = options;
+  const { allowTiny = false, clamp = 'hard', onTruncated = warnOnce() } = options;
   const { reward_mean: mean, reward_std: std } = config;
   checkShapes(weights.shapes(), imageRewardShapes(config), 'the weights of ImageReward');
   const transform = { ...imageTransforms.clip, size: config.vit.image_size };
@@ -64,16 +66,17 @@ export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, opt
       std,
       inputSize: null,
       ...(weightsSha256 && { weightsSha256 }),
+      settings: { resize: 'bicubic, antialiased, as PIL', clamp, allowTiny },
     },
     textInputs: 2,
     encode: (prompts) => {
-      if (options.onTruncated) reportCuts(tokenizer, prompts, textLength, options.onTruncated);
+      reportCuts(tokenizer, prompts, textLength, onTruncated);
       const { ids, mask } = tokenizer.batch(prompts, textLength);
       return [ids, mask];
     },
     compute: (frames, text) => {
-      checkSide(frames, options.allowTiny);
-      const images = preprocess(clampFrames(frames, options.clamp), transform);
+      checkSide(frames, allowTiny);
+      const images = preprocess(clampFrames(frames, clamp), transform);
       const [ids, mask] = text as [Tensor, Tensor];
       return tf.div(tf.sub(imageRewardForward(weights, config, images, { ids, mask }), mean), std);
     },
@@ -83,18 +86,24 @@ export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, opt
 
 /** Where the files of ImageReward lie. */
 export interface ImageRewardFiles {
-  /** `ImageReward.pt` as published. */
+  /** `ImageReward.pt` as published, or a `.safetensors` file with the same names. */
   readonly checkpoint: string;
   /** `tokenizer.json` or `vocab.txt` of bert-base-uncased. */
   readonly tokenizer: string;
 }
 
-/** {@link imageReward} from its published files; the weights are frozen. */
+/**
+ * {@link imageReward} from its published files; the weights are frozen.
+ *
+ * @throws Error naming the file that does not fit, with the weights that are missing or misshapen.
+ */
 export async function openImageReward(files: ImageRewardFiles, options: ImageRewardOptions = {}): Promise<Reward> {
   const { config = imageRewardPresets['imagereward-v1.0'] } = options;
   const tokenizer = await openWordPiece(files.tokenizer);
-  const entries = (await openPth(files.checkpoint)).entries();
-  return imageReward(await loadImageReward(config, entries, { trainable: false }), tokenizer, options);
+  const weights = await fromFile(files.checkpoint, async (path) => {
+    return loadImageReward(config, (await openCheckpoint(path)).entries(), { trainable: false });
+  });
+  return imageReward(weights, tokenizer, options);
 }
 
 /** ReFL's loss: scale * mean(max(0, target - R)), which stops pushing scores that reached the target. */
@@ -102,13 +111,27 @@ export function reflLoss(scores: Tensor, target: number = 2, scale: number = 1e-
   return tf.tidy(() => tf.mul(tf.mean(tf.relu(tf.sub(target, scores))), scale));
 }
 
-function checkSide(frames: Tensor, allowTiny: boolean = false): void {
+function checkSide(frames: Tensor, allowTiny: boolean): void {
   const [, height, width] = frames.shape as [number, number, number, number];
   if (allowTiny || Math.min(height, width) >= SMALLEST_SIDE) return;
   throw new RangeError(
     `imagereward: frames have ${height}x${width} pixels, want ${SMALLEST_SIDE} or more on the shorter side; ` +
       'allowTiny: true scores them all the same, far outside of the training distribution',
   );
+}
+
+/** Warns of the first prompt that is cut: the same prompts come back step after step. */
+function warnOnce(): (cut: TruncatedPrompt) => void {
+  let isDone = false;
+  return ({ prompt, kept, total }) => {
+    if (isDone) return;
+    isDone = true;
+    const share = Math.round((100 * (total - kept)) / total);
+    process.emitWarning(
+      `imagereward reads ${kept} word pieces of a prompt; ${share} % of "${prompt}" (${total}) are not seen. ` +
+        'Give it shorter prompts; onTruncated hears of every one that is cut',
+    );
+  };
 }
 
 function reportCuts(

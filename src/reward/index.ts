@@ -7,6 +7,7 @@ export {
   loadAestheticHead,
 } from './aesthetic.ts';
 export { batched, type CachedTextOptions, cachedText } from './batching.ts';
+export type { ChatServer } from './chat-server.ts';
 export { type ClipScoreOptions, clipScore } from './clip-score.ts';
 export { measureScale, type Scale, standardised, type WeightedPart, weighted } from './combine.ts';
 export { createReward, type Reward, type RewardInfo, type RewardParts } from './contract.ts';

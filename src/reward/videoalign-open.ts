@@ -1,7 +1,7 @@
 /** VideoAlign from the files of its released checkpoint. */
-import { readFile } from 'node:fs/promises';
-import type { CheckpointEntries } from '../model/index.ts';
-import { openCheckpoint } from '../model/index.ts';
+import { readJsonObject } from '../io/index.ts';
+import { type CheckpointEntries, openCheckpoint } from '../model/index.ts';
+import { fromFile } from '../model/load.ts';
 import {
   joinedEntries,
   loadQwen2VlReward,
@@ -44,14 +44,14 @@ export interface VideoAlignFiles {
 interface ModelConfigJson {
   readonly model_config?: { readonly output_dim?: number };
   readonly peft_lora_config?: { readonly lora_enable?: boolean; readonly lora_r: number; readonly lora_alpha: number };
-  readonly inference_config?: VideoAlignScale;
+  readonly inference_config?: Readonly<Record<string, unknown>>;
 }
 
 /**
  * {@link videoAlign} from its published files; LoRA is merged, the weights are frozen. Options win over
  * `model_config.json`, whose `inference_config` gives the scale.
  *
- * @throws Error listing the weights that do not fit.
+ * @throws Error naming the file that does not fit: weights that are missing or misshapen, a scale that is not whole.
  * @example
  * const template = await readVideoAlignTemplate('VideoAlign/prompt_template.py');
  * const reward = await openVideoAlign({ checkpoint, modelConfig, tokenizer, template }, { fps: 16 });
@@ -60,12 +60,22 @@ export async function openVideoAlign(
   files: VideoAlignFiles,
   options: VideoAlignOptions = {},
 ): Promise<VideoAlignReward> {
-  const settings = JSON.parse(await readFile(files.modelConfig, 'utf8')) as ModelConfigJson;
-  const { config = qwen2VlPresets.videoalign, scale = settings.inference_config ?? videoAlignScale } = options;
+  const settings: ModelConfigJson = await readJsonObject(files.modelConfig);
+  const { config = qwen2VlPresets.videoalign, scale = scaleOf(files.modelConfig, settings) } = options;
   const prompts = await openVideoAlignPrompts(files.tokenizer, files.template);
-  const entries = await entriesOf(files.checkpoint, config);
-  const weights = await loadQwen2VlReward(config, entries, loadOptions(settings));
+  const { checkpoint } = files;
+  const weights = await fromFile(typeof checkpoint === 'string' ? checkpoint : checkpoint.rest, async () => {
+    return loadQwen2VlReward(config, await entriesOf(checkpoint, config), loadOptions(settings));
+  });
   return videoAlign(weights, prompts, { ...options, config, scale });
+}
+
+/** The scale of `inference_config`; the released one where the file has none. */
+function scaleOf(path: string, { inference_config: given }: ModelConfigJson): VideoAlignScale {
+  if (given === undefined) return videoAlignScale;
+  const wrong = Object.keys(videoAlignScale).filter((key) => !Number.isFinite(given[key]));
+  if (wrong.length === 0) return given as unknown as VideoAlignScale;
+  throw new Error(`${path}: inference_config has no number under ${wrong.join(', ')}; want them all, or options.scale`);
 }
 
 async function entriesOf(checkpoint: string | VideoAlignParts, config: Qwen2VlConfig): Promise<CheckpointEntries> {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { type Tensor, tf } from '../engine/tf.ts';
+import { readJsonObject } from '../io/index.ts';
 
 /** Turns prompts into the tokens around the video. */
 export interface VideoAlignPrompts {
@@ -42,7 +43,7 @@ export async function openVideoAlignPrompts(
 ): Promise<VideoAlignPrompts> {
   const { specialTokens = defaultTokens, padding = '<|endoftext|>', textLength } = options;
   checkTemplate(template, specialTokens);
-  const json = withTokens(JSON.parse(await readFile(tokenizerPath, 'utf8')) as TokenizerJson, specialTokens);
+  const json = withTokens(await readTokenizer(tokenizerPath), specialTokens);
   const tokenizer = new Tokenizer(json, {});
   const encode = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
   const special = specialTokens.map((token) => tokenId(json, token));
@@ -75,6 +76,12 @@ export async function openVideoAlignPrompts(
 interface TokenizerJson extends Readonly<Record<string, unknown>> {
   readonly model: { readonly vocab: Readonly<Record<string, number>> };
   readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
+}
+
+async function readTokenizer(path: string): Promise<TokenizerJson> {
+  const json: Partial<TokenizerJson> = await readJsonObject(path);
+  if (json.model?.vocab && Array.isArray(json.added_tokens)) return json as TokenizerJson;
+  throw new Error(`${path} has no model.vocab and added_tokens; want the tokenizer.json of Qwen2-VL`);
 }
 
 /** The tokenizer with tokens appended after its last id. */

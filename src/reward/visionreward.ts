@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Clip } from '../io/index.ts';
+import { askServer, type ChatServer } from './chat-server.ts';
 import { checkValues, type RewardInfo } from './contract.ts';
 import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
 
@@ -29,24 +30,21 @@ export interface VisionRewardResult {
   readonly differentiable: false;
   /** Who answered. */
   readonly external: ExternalRewardInfo['external'];
-  /** +1 for yes, -1 for anything else, in the order of the checklist. */
+  /** +1 for yes, -1 for anything else (between them if soft), in the order of the checklist. */
   readonly answers: readonly number[];
 }
 
 /** Where VisionReward is served and how it is asked. */
-export interface VisionRewardOptions {
-  /** Base address of the server, such as `http://localhost:8000/v1`. */
-  readonly endpoint: string;
-  /** Name of the model on the server. */
-  readonly model: string;
+export interface VisionRewardOptions extends ChatServer {
   /** One for each item of the checklist, from {@link readVisionRewardQuestions}. */
   readonly questions: readonly string[];
-  /** Sent as a bearer token. */
-  readonly apiKey?: string;
   /** Questions asked at a time (default 4). */
   readonly parallel?: number;
-  /** Sends requests (default: the global `fetch`). */
-  readonly fetch?: typeof fetch;
+  /**
+   * `hard` (default) counts an answer that begins with yes as +1, any other as -1, as the reference does. `soft` reads how
+   * likely the server finds both, tanh((l_yes - l_no) / 2): finer, not the published score, and so called `soft-checklist`.
+   */
+  readonly answers?: 'hard' | 'soft';
 }
 
 /**
@@ -55,7 +53,8 @@ export interface VisionRewardOptions {
  * A clip is shown as one frame for each second, at most 24. The reference takes `yes` as the first token of a greedy
  * answer; so does this.
  *
- * @throws RangeError if there is not one question for each item of the checklist.
+ * @throws RangeError if there is not one question for each item of the checklist; (from `rate`) Error if the server cannot
+ * be reached, fails, does not answer in time, or sends something else than an answer.
  * Source: VisionReward inference-video.py.
  * @example
  * const questions = await readVisionRewardQuestions('VisionReward_video_qa_select.txt');
@@ -63,32 +62,46 @@ export interface VisionRewardOptions {
  * const { score } = await reward.rate(clip, 'a red fox runs through snow');
  */
 export function visionReward(options: VisionRewardOptions): ExternalReward<VisionRewardResult> {
-  const { endpoint, model, questions, parallel = 4 } = options;
+  const { endpoint, model, questions, parallel = 4, answers: kind = 'hard' } = options;
   if (questions.length !== visionRewardVideo.length) {
     throw new RangeError(`questions: received ${questions.length}, want ${visionRewardVideo.length}`);
   }
+  const id = kind === 'hard' ? 'visionreward-video' : 'soft-checklist';
+  const external = { endpoint, model };
   return {
-    info: {
-      id: 'visionreward-video',
-      kind: 'clip',
-      differentiable: false,
-      higherIsBetter: true,
-      inputSize: null,
-      external: { endpoint, model },
-    },
+    info: { id, kind: 'clip', differentiable: false, higherIsBetter: true, inputSize: null, external },
     rate: async (clip, prompt, signal) => {
-      checkValues('visionreward-video', clip.data);
+      checkValues(id, clip.data);
       const images = await frameUrls(clip);
       const answers: number[] = [];
       for (let first = 0; first < questions.length; first += parallel) {
         const asked = questions
           .slice(first, first + parallel)
           .map((question) => question.replaceAll(slot, () => prompt));
-        answers.push(...(await Promise.all(asked.map((text) => ask(options, images, text, signal)))));
+        answers.push(...(await askTogether(options, images, asked, signal)));
       }
-      return { score: checklistScore(answers), answers, differentiable: false, external: { endpoint, model } };
+      return { score: checklistScore(answers), answers, differentiable: false, external };
     },
   };
+}
+
+/** Answers of questions asked at once; the first failure ends the others. */
+async function askTogether(
+  options: VisionRewardOptions,
+  images: readonly string[],
+  texts: readonly string[],
+  signal?: AbortSignal,
+): Promise<number[]> {
+  const others = new AbortController();
+  const signals = [others.signal, ...(signal ? [signal] : [])];
+  const soft = options.answers === 'soft';
+  try {
+    return await Promise.all(
+      texts.map((text) => askServer(options, { images, text, soft, signal: AbortSignal.any(signals) })),
+    );
+  } finally {
+    others.abort();
+  }
 }
 
 const slot = '[[prompt]]';
@@ -106,50 +119,6 @@ async function frameUrls(clip: Clip): Promise<string[]> {
   const { encodePng, frameImage } = await import('../io/image.ts');
   const pictures = await Promise.all(secondFrames(clip).map((index) => encodePng(frameImage(clip, index))));
   return pictures.map((png) => `data:image/png;base64,${Buffer.from(png).toString('base64')}`);
-}
-
-/** +1 if the model's answer starts with yes, -1 otherwise. */
-async function ask(
-  options: VisionRewardOptions,
-  images: readonly string[],
-  text: string,
-  signal?: AbortSignal,
-): Promise<number> {
-  const { endpoint, model, apiKey, fetch: send = fetch } = options;
-  const url = `${endpoint.replace(/\/+$/, '')}/chat/completions`;
-  const content = [
-    ...images.map((image) => ({ type: 'image_url', image_url: { url: image } })),
-    { type: 'text', text },
-  ];
-  const response = await send(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...(apiKey && { authorization: `Bearer ${apiKey}` }) },
-    body: JSON.stringify({ model, messages: [{ role: 'user', content }], temperature: 0, max_tokens: 1 }),
-    ...(signal && { signal }),
-  });
-  const reply = await response.text();
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${reply.slice(0, 300)}`);
-  return answerOf(url, reply);
-}
-
-function answerOf(url: string, reply: string): number {
-  const body = parsed(reply);
-  const answer = body?.choices?.[0]?.message?.content;
-  if (typeof answer !== 'string') throw new Error(`${url}: no choices[0].message.content in ${reply.slice(0, 300)}`);
-  return answer.trim().toLowerCase() === 'yes' ? 1 : -1;
-}
-
-/** The part of a chat completion that is read. */
-interface ChatCompletion {
-  readonly choices?: readonly { readonly message?: { readonly content?: unknown } }[];
-}
-
-function parsed(text: string): ChatCompletion | null {
-  try {
-    return JSON.parse(text) as ChatCompletion | null;
-  } catch {
-    return null;
-  }
 }
 
 /** First digits of the SHA-256 of the published question file. */

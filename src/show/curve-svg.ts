@@ -75,7 +75,13 @@ async function drawChart({ lines, raw, options }: CurveData, width: number, heig
     ...margins,
     style: { fontSize: '12px', fontFamily: sans, color: ink.text },
     x: { label: xLabel, ...(isLog('x') && logScale), tickSpacing: 90, nice: false },
-    y: { label: yLabel, ...(isLog('y') && logScale), tickSpacing: 45, nice: true, grid: true },
+    y: {
+      label: yLabel,
+      ...(isLog('y') ? logScale : flatDomain(lines, references)),
+      tickSpacing: 45,
+      nice: true,
+      grid: true,
+    },
     marks: [
       ...lines.map((line, i) =>
         line.low
@@ -92,6 +98,18 @@ async function drawChart({ lines, raw, options }: CurveData, width: number, heig
     ],
   } as unknown as Parameters<typeof Plot.plot>[0]);
   return (chart as unknown as { outerHTML: string }).outerHTML;
+}
+
+/** Room around a level line, whose axis would have no extent. */
+function flatDomain(lines: readonly NamedLine[], references: Readonly<Record<string, number>>): { domain?: number[] } {
+  const all = [
+    ...lines.flatMap(({ y, low, high }) => [...y, ...(low ?? []), ...(high ?? [])]),
+    ...Object.values(references),
+  ];
+  const [level = 0] = all;
+  if (all.length === 0 || all.some((value) => value !== level)) return {};
+  const room = Math.abs(level) / 2 || 1;
+  return { domain: [level - room, level + room] };
 }
 
 /** Points that can be drawn: finite, and positive on a logarithmic axis. */

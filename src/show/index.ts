@@ -6,6 +6,7 @@ export { type Figure, jupyterDisplay, type MimeBundle } from './figure.ts';
 export * from './flow.ts';
 export * from './flow-colours.ts';
 export { type Clips, type FramesOptions, frames } from './frames.ts';
+export { type HackingCheckpoint, type HackingOptions, hacking } from './hacking.ts';
 export { type LensOptions, lens } from './lens.ts';
 export { type ProfileOptions, profile } from './profile.ts';
 export * from './report.ts';

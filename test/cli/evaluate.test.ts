@@ -38,6 +38,8 @@ test('writes lines, a summary, a table and a page, skips what is broken, and kno
   expect(page).toContain('needs weights: musiq_spaq_ckpt-358bb6af.pth');
   expect(page).toContain('Videos that could not be read');
   const lines = await readFile(join(out, 'videos.jsonl'), 'utf8');
+  const fewer = await cli([...args, '--max-frames', '3']);
+  expect(fewer.err).toMatch(/holds results of up to all frames of each video: evaluate into another folder/);
   const second = await cli(args);
   expect(second.out).toBe(first.out);
   expect(await readFile(join(out, 'videos.jsonl'), 'utf8')).toBe(lines);
@@ -51,6 +53,12 @@ test.each([
     [videos, '--weights', folder, '--dimensions', 'beauty'],
     /no dimension "beauty": use subject/,
   ],
+  [
+    'a manifest that is no JSON',
+    [videos, '--manifest', join(videos, 'a square breaks-0.webp')],
+    /manifest .* is no JSON/,
+  ],
+  ['a list of prompts that is none', [videos, '--suite', join(folder, 'x.json')], /x\.json/],
   ['dimensions without weights', [videos, '--dimensions', 'scene'], /needs --weights FOLDER/],
   ['weights that are missing', [videos, '--weights', folder, '--dimensions', 'motion_smoothness'], /needs amt-s\.pth/],
   ['results that are none', [videos, '--results', videos], /no results of VBench/],

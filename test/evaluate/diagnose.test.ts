@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type ClipEvidence,
   clipEvidence,
@@ -14,10 +13,10 @@ import {
   type RunEvidence,
 } from '../../src/evaluate/index.ts';
 import { type Clip, createClip } from '../../src/io/clip.ts';
+import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 
-const folder = await mkdtemp(join(tmpdir(), 'diagnose-'));
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = await testFolder('diagnose');
 
 const prompts = ['a', 'a', 'b'];
 const healthy = clipEvidence([movingSquare(9, 48, 2), movingSquare(9, 48, 3), movingSquare(9, 48, 2)], prompts, {

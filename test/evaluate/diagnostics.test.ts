@@ -19,7 +19,7 @@ import {
 import { type Clip, clipFrame } from '../../src/io/clip.ts';
 import { CLASSIFIER, classifierForward, initClassifier } from '../../src/model/classifier/index.ts';
 import { random } from '../../src/nn/index.ts';
-import { createReward, type Reward } from '../../src/reward/index.ts';
+import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 
 beforeAll(async () => {
   await engine.use('onnx');
@@ -112,6 +112,16 @@ describe('rewards along clips', () => {
     expect(alarms.join('; ')).toContain(
       'static video (fall of the share of moving clips: 100.0 %, above the limit of 3.0 %)',
     );
+  });
+
+  test('frames need not be square, and a reward need not have a gradient', async () => {
+    const wide = videos.map((video): Clip => ({ ...video, height: video.height / 2, width: 2 * video.width }));
+    const blind = createReward({ ...channelReward(), info: { ...channelReward().info, differentiable: false } });
+    const signals = await hackingSignals(wide, prompts, blind);
+    expect(signals.gradientNorm).toBeNull();
+    expect(Object.values({ ...signals, gradientNorm: 0, heldOut: 0 }).every(Number.isFinite)).toBe(true);
+    const whole = frameSelect(channelReward(), 'last');
+    await expect(hackingSignals(wide, prompts, whole)).rejects.toThrow('judges whole clips');
   });
 
   test('a training reward that rises against the held-out one is reported', () => {

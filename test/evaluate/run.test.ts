@@ -1,8 +1,7 @@
 /** Evaluating a folder: what is read, what is known after a kill, what a broken video does. */
-import { appendFile, copyFile, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, copyFile, mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import {
   type EvaluateProgress,
   evaluateVideos,
@@ -10,16 +9,18 @@ import {
   type MeasureGroup,
   type OpenMeasures,
   promptOfName,
+  readVBenchSuite,
   summariseVideos,
+  underSuite,
   type VideoResult,
   weightFreeMeasures,
 } from '../../src/evaluate/index.ts';
 import { writeVideo } from '../../src/io/video.ts';
+import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 
-const root = await mkdtemp(join(tmpdir(), 'evaluate-'));
+const root = await testFolder('evaluate');
 const folder = join(root, 'videos');
-afterAll(() => rm(root, { recursive: true, force: true }));
 
 beforeAll(async () => {
   await mkdir(folder);
@@ -169,4 +170,68 @@ test('weights decide the mean of a set, prompts its interval; imported scores fi
   expect(row('color')).toMatchObject({ status: 'through VBench', raw: null });
   const standIn = summariseVideos(results, [{ ...column, officialEquivalent: false }]);
   expect(standIn.vbench.totals.quality).toBeNull();
+});
+
+test("with VBench's list each dimension counts on its own prompts, five videos of each", async () => {
+  const path = join(root, 'VBench_full_info.json');
+  const list = [
+    { prompt_en: 'a square runs', dimension: ['subject_consistency', 'temporal_flickering'] },
+    {
+      prompt_en: 'a square, pixel art',
+      dimension: ['appearance_style'],
+      auxiliary_info: { appearance_style: { appearance_style: 'pixel art' } },
+    },
+    { prompt_en: 'never made', dimension: ['color'] },
+  ];
+  await writeFile(path, JSON.stringify(list));
+  const entry = (prompt: string, seed: number) => ({ file: `${prompt}-${seed}.mp4`, prompt, seed });
+  const videos = [entry('a square runs', 0), entry('a square runs', 7), entry('a square, pixel art', 1), entry('x', 0)];
+  const under = underSuite(videos, await readVBenchSuite(path));
+  expect(under.videos.map(({ dimensions }) => dimensions)).toEqual([
+    ['subject_consistency', 'temporal_flickering'],
+    ['temporal_flickering'],
+    ['appearance_style'],
+    [],
+  ]);
+  expect(under.videos[2]!.style).toBe('pixel art');
+  expect([under.unlisted, under.missing]).toEqual([['x-0.mp4'], ['never made']]);
+  await writeFile(path, JSON.stringify([{ prompt_en: 'a', dimension: ['beauty'] }]));
+  await expect(readVBenchSuite(path)).rejects.toThrow(/entry 0: wanted/);
+});
+
+test('shares have intervals over prompts, and no more videos of a prompt count than are asked for', () => {
+  const column = { name: 'moves', variant: 'v', officialEquivalent: false, better: 'higher' as const, isShare: true };
+  const results = Array.from({ length: 72 }, (_, prompt) =>
+    Array.from({ length: 5 }, (_, seed): VideoResult => {
+      const values = { moves: { score: prompt < 50 ? 1 : 0, weight: 1 } };
+      return { file: `${prompt}-${seed}`, prompt: `p${prompt}`, seed, sizeBytes: 1, modifiedMs: 1, values };
+    }),
+  ).flat();
+  const [all] = summariseVideos(results, [column]).measures;
+  expect(all).toMatchObject({ videos: 360, prompts: 72 });
+  expect([all!.interval!.low, all!.interval!.high]).toBeAllClose([0.58, 0.789], { atol: 1e-3 });
+  const [few] = summariseVideos(results, [{ ...column, mostPerPrompt: 2 }]).measures;
+  expect(few).toMatchObject({ videos: 144, prompts: 72, value: all!.value });
+});
+
+test('results of the first frames do not stand in for results of all', async () => {
+  const options = { folder, videos: await listVideos(folder), groups: [counting()], journal: join(root, 'd.jsonl') };
+  const [, , few] = await finish(evaluateVideos({ ...options, maxFrames: 3 }));
+  expect(few!.values).toMatchObject({ length: { score: 3 } });
+  await expect(finish(evaluateVideos(options))).rejects.toThrow('up to 3 frames of each video');
+});
+
+test('a group is neither opened nor shown a video that it says nothing about', async () => {
+  let opened = 0;
+  const group: MeasureGroup = {
+    columns: counting().columns,
+    appliesTo: () => false,
+    open: () => {
+      opened++;
+      return counting().open();
+    },
+  };
+  const videos = await listVideos(folder);
+  const results = await finish(evaluateVideos({ folder, videos, groups: [group], journal: join(root, 'e.jsonl') }));
+  expect([opened, results.map(({ values }) => values)]).toEqual([0, videos.map(() => ({ length: null }))]);
 });

@@ -1,8 +1,7 @@
 /** VBench's dimensions on small networks: preprocessing, formulas and files; the networks have tests of their own. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor2D, tf } from '../../src/engine/tf.ts';
 import {
@@ -35,13 +34,13 @@ import { musiqPresets, musiqScore, musiqShapes } from '../../src/model/musiq/ind
 import { imageTransforms, preprocess } from '../../src/model/preprocess/index.ts';
 import { raftForward, raftShapes } from '../../src/model/raft/index.ts';
 import { viclipPresets, viclipShapes } from '../../src/model/viclip/index.ts';
+import { testFolder } from '../folder.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';
 import { movingSquare } from './clips.ts';
 import { tinyClip, tinyConfigs, tinyDino } from './tiny-networks.ts';
 
-const folder = await mkdtemp(join(tmpdir(), 'vbench-'));
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const folder = await testFolder('vbench');
 beforeAll(() => use('onnx'));
 
 const tokenizer: ClipTokenizer = {

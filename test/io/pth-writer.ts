@@ -73,7 +73,16 @@ export function mapping(entries: Record<string, Buffer>): Buffer {
   return Buffer.concat([op.dict, op.mark, ...items, op.setItems]);
 }
 
-/** An archive of stored records; with `wide`, sizes and positions are written as in files beyond 4 GiB. */
+/** An object of a TorchScript archive: an instance of a generated class with its state. */
+export function scripted(entries: Record<string, Buffer>): Buffer {
+  const made = Buffer.concat([op.global('__torch__', 'Model'), Buffer.from(')\x81', 'latin1')]);
+  return Buffer.concat([made, mapping(entries), Buffer.from('b')]);
+}
+
+/**
+ * An archive of stored records; with `wide`, sizes and positions are written as in files beyond 4 GiB. The directory says
+ * that records are compressed by `method`; code of TorchScript always is.
+ */
 export function archive(records: Record<string, Uint8Array>, { wide = false, method = 0 } = {}): Buffer {
   const parts: Buffer[] = [];
   const central: Buffer[] = [];
@@ -85,7 +94,7 @@ export function archive(records: Record<string, Uint8Array>, { wide = false, met
     local.writeUInt32LE(content.length, 18);
     local.writeUInt32LE(content.length, 22);
     local.writeUInt16LE(Buffer.byteLength(name), 26);
-    central.push(centralEntry(name, content, position, { wide, method }));
+    central.push(centralEntry(name, content, position, { wide, method: name.includes('/code/') ? 8 : method }));
     parts.push(local, Buffer.from(name), Buffer.from(content));
     position += 30 + Buffer.byteLength(name) + content.length;
   }

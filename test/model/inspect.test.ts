@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { hostTensor, PthError, SafetensorsError, writeSafetensors } from '../../src/io/index.ts';
 import {
@@ -21,18 +20,19 @@ import {
   wanShapes,
 } from '../../src/model/index.ts';
 import type { Shapes } from '../../src/nn/index.ts';
+import { testFolder } from '../folder.ts';
 import { archive, dictionary, op, tensor } from '../io/pth-writer.ts';
 import { writeSparse } from './sparse-file.ts';
 
 const { tiny } = wanPresets;
+const all = await testFolder('inspect');
 let folder = '';
 beforeAll(async () => {
   await use('cpu');
 });
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'inspect-'));
+  folder = await mkdtemp(join(all, 'one-'));
 });
-afterEach(() => rm(folder, { recursive: true }));
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);

@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type HostTensor, hostTensor, openSafetensors, toFloat32, writeSafetensors } from '../../src/io/index.ts';
 import { copiesUploads, loadChecked } from '../../src/model/load.ts';
 import { shapesOf } from '../../src/nn/weights.ts';
+import { testFolder } from '../folder.ts';
 
 /** Every kind of weight that shares memory on its way: single values, half precisions of falling and rising size. */
 const saved: ReadonlyMap<string, HostTensor> = new Map([
@@ -16,14 +15,14 @@ const saved: ReadonlyMap<string, HostTensor> = new Map([
   ['e', hostTensor('bfloat16', [5], Uint16Array.of(1, 2, 3, 4, 5))],
 ]);
 
+const folder = await testFolder('load');
+
 test.each(['cpu', 'onnx'] as const)('on %s no weight sees the memory of another', async (name) => {
   await use(name);
-  const folder = await mkdtemp(join(tmpdir(), 'load-'));
-  const path = join(folder, 'weights.safetensors');
+  const path = join(folder, `${name}.safetensors`);
   await writeSafetensors(path, saved);
   const entries = (await openSafetensors(path)).entries({ reuse: copiesUploads() });
   const weights = await loadChecked(shapesOf(saved), entries, (name) => name);
-  await rm(folder, { recursive: true });
   for (const [key, tensor] of saved) {
     expect(Array.from(await weights.get(key).data())).toEqual(Array.from(toFloat32(tensor)));
   }

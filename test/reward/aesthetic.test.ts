@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
@@ -7,6 +6,7 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { clipPresets, clipShapes, clipTextFeatures, openClipTokenizer } from '../../src/model/clip/index.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
 import { aestheticReward, aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
+import { testFolder } from '../folder.ts';
 import { weightsByName } from '../model/hashed-weights.ts';
 import { clipSizes as config, tinyAestheticHead } from './tiny.ts';
 
@@ -61,7 +61,7 @@ test('text features do not depend on what follows the end token', async () => {
 });
 
 test('a CLIP tokenizer brackets, cuts and pads', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'clip-'));
+  const folder = await testFolder('clip');
   const path = join(folder, 'tokenizer.json');
   const vocab = { 'a</w>': 0, 'b</w>': 1, a: 2, b: 3, 'ab</w>': 4, '<|startoftext|>': 5, '<|endoftext|>': 6 };
   const special = (content: keyof typeof vocab) => ({ id: vocab[content], content, special: true, normalized: false });
@@ -95,5 +95,4 @@ test('a CLIP tokenizer brackets, cuts and pads', async () => {
   ]);
   await writeFile(path, JSON.stringify({ model: { type: 'WordPiece' } }));
   await expect(openClipTokenizer(path)).rejects.toThrow('BPE');
-  await rm(folder, { recursive: true });
 });

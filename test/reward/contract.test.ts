@@ -8,6 +8,7 @@ import {
   cachedText,
   createReward,
   frameSelect,
+  type ImageRewardOptions,
   initSmallReward,
   motionReward,
   type Reward,
@@ -28,6 +29,8 @@ const small = (config = TINY, seed = 1): Reward => {
   const weights = initSmallReward(config, random.key(seed));
   return smallReward(weights, { config, scale: { mean: 0, std: 0.02 } });
 };
+const imageReward = (options: ImageRewardOptions = {}): Promise<Reward> =>
+  tinyImageReward({ onTruncated: () => {}, ...options });
 const brightness = (): Reward =>
   createReward({
     info: { id: 'brightness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
@@ -39,7 +42,7 @@ const brightness = (): Reward =>
 
 /** One suite for every reward: a new one adds a row. */
 const rows: [string, () => Reward | Promise<Reward>][] = [
-  ['imagereward', () => tinyImageReward()],
+  ['imagereward', () => imageReward()],
   ['clip score', tinyClipScore],
   ['aesthetic, linear', () => tinyAesthetic('linear')],
   ['aesthetic, mlp', () => tinyAesthetic('mlp')],
@@ -50,9 +53,29 @@ const rows: [string, () => Reward | Promise<Reward>][] = [
     async () =>
       tinyVideoAlign(await tinyVideoAlignPrompts(), { dimension: 'motionQuality', scale: videoAlignScale }, 3),
   ],
-  ['imagereward on all frames', async () => frameSelect(await tinyImageReward(), 'all')],
-  ['cached text', async () => cachedText(await tinyImageReward())],
-  ['in batches', async () => batched(await tinyImageReward(), 2)],
+  ['imagereward on all frames', async () => frameSelect(await imageReward(), 'all')],
+  [
+    'videoalign, visual quality',
+    async () => tinyVideoAlign(await tinyVideoAlignPrompts(), { dimension: 'visualQuality' }),
+  ],
+  [
+    'videoalign, text alignment',
+    async () => tinyVideoAlign(await tinyVideoAlignPrompts(), { dimension: 'textAlignment' }),
+  ],
+  ['imagereward, clamped straight through', () => imageReward({ clamp: 'straight-through' })],
+  ['clip score on a random frame', () => frameSelect(tinyClipScore(), 'random', { key: random.key(5) })],
+  ['cached text', () => cachedText(tinyClipScore())],
+  ['in batches', async () => batched(await imageReward(), 1)],
+  [
+    'official rewards, standardised, on chosen frames, weighted',
+    async () =>
+      weighted([
+        { reward: standardised(frameSelect(await imageReward(), 'last'), { mean: 0.2, std: 0.1 }), weight: 1 },
+        { reward: standardised(frameSelect(tinyClipScore(), 'all'), { mean: 0, std: 0.05 }), weight: 0.5 },
+        { reward: frameSelect(tinyAesthetic('mlp'), 'middle'), weight: 0.2 },
+        { reward: tinyVideoAlign(await tinyVideoAlignPrompts()), weight: 0.3 },
+      ]),
+  ],
   ['small', () => small(SMALL_REWARD)],
   ['second judge', () => small({ ...TINY, stem: 4 }, 2)],
   ['brightness', brightness],
@@ -213,6 +236,13 @@ test('frame choices see the frames they name', async () => {
 test('weights that do not fit are refused by name', () => {
   const weights = initSmallReward(SECOND_JUDGE, random.key(1));
   expect(() => smallReward(weights, { config: SMALL_REWARD })).toThrow('vision.stem.0.weight');
+});
+
+test('weights and scales that would make every score NaN are refused', () => {
+  const reward = brightness();
+  expect(() => weighted([{ reward, weight: Number.NaN }])).toThrow('the weight of brightness is NaN');
+  expect(() => standardised(reward, { mean: Number.NaN, std: 1 })).toThrow('mean is NaN');
+  expect(() => standardised(reward, { mean: 0, std: 0 })).toThrow('std is 0');
 });
 
 test('standardised brings a reference set to mean 0 and deviation 1', async () => {

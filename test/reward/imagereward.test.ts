@@ -1,10 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import type { HostTensor } from '../../src/io/index.ts';
+import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
 import {
   imageRewardPresets,
   imageRewardShapes,
@@ -13,21 +12,19 @@ import {
 } from '../../src/model/blip/index.ts';
 import { checkShapes, parameterCount, Weights } from '../../src/nn/index.ts';
 import { clampFrames, imageReward, openImageReward, reflLoss, type TruncatedPrompt } from '../../src/reward/index.ts';
+import { testFolder } from '../folder.ts';
 import { archive, dictionary, tensor } from '../io/pth-writer.ts';
 import { weightsByName } from '../model/hashed-weights.ts';
 import { imageRewardSizes as config, imageRewardVocabulary, noisy, tinyImageReward } from './tiny.ts';
 
-let folder: string;
+const folder = await testFolder('imagereward');
 let tokenizer: WordPieceTokenizer;
 
 beforeAll(async () => {
   await use('onnx');
-  folder = await mkdtemp(join(tmpdir(), 'imagereward-'));
   await writeFile(join(folder, 'vocab.txt'), imageRewardVocabulary);
   tokenizer = await openWordPiece(join(folder, 'vocab.txt'));
 });
-
-afterAll(() => rm(folder, { recursive: true }));
 
 const reward = tinyImageReward;
 const frames = (count: number, height = 24, width = 30): Tensor => noisy(count, height, width, 3);
@@ -89,6 +86,19 @@ test('the published files: a .pt with what the score does not use, and a vocabul
   made.dispose();
 });
 
+test('a safetensors file opens as well; one that does not fit is named with what it lacks', async () => {
+  const checkpoint = join(folder, 'ImageReward.safetensors');
+  const weights = weightsByName(imageRewardShapes(config));
+  await writeSafetensors(checkpoint, await weights.toHost());
+  weights.dispose();
+  const vocabulary = join(folder, 'vocab.txt');
+  const opened = await openImageReward({ checkpoint, tokenizer: vocabulary }, { config, allowTiny: true });
+  expect(opened.info.settings).toEqual({ resize: 'bicubic, antialiased, as PIL', clamp: 'hard', allowTiny: true });
+  opened.dispose();
+  const published = openImageReward({ checkpoint, tokenizer: vocabulary });
+  await expect(published).rejects.toThrow(/ImageReward\.safetensors: .*524 missing: blip/);
+});
+
 test('a compiled step gives the same score and gradient for other frames and prompts', async () => {
   const judge = await reward();
   const step = (x: Tensor, ids: Tensor, mask: Tensor) =>
@@ -123,6 +133,18 @@ test('prompts that do not fit are reported and cut before [SEP]', async () => {
     [2, 4, 5, 6, 4, 5, 6, 3],
   ]);
   judge.dispose();
+});
+
+test('the first prompt that is cut is announced by a warning, once', async () => {
+  const warned = vi.spyOn(process, 'emitWarning').mockReturnValue();
+  const judge = await reward();
+  for (const prompt of ['a fox', 'a red fox a red fox a red', 'a a a a a a a a']) judge.encode([prompt]);
+  judge.dispose();
+  expect(warned).toHaveBeenCalledOnce();
+  expect(warned.mock.calls[0]![0]).toMatch(
+    /reads 6 word pieces of a prompt; 25 % of "a red fox a red fox a red" \(8\)/,
+  );
+  warned.mockRestore();
 });
 
 test('a straight-through clamp keeps the gradient of saturated pixels', async () => {

@@ -4,8 +4,10 @@ import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
 import {
+  accuracyByMargin,
   accuracyWithTies,
   bradleyTerry,
+  bradleyTerryTies,
   calibration,
   kendall,
   PAIR_SHARES,
@@ -135,4 +137,38 @@ describe('agreement', () => {
     expect(bin).toMatchObject({ count: 10, observed: 0.9 });
     expect(bin?.predicted).toBeCloseTo(0.9526, 3);
   });
+});
+
+test("VideoAlign's loss gives ties a share that shrinks as the scores part", async () => {
+  const loss = (d: number, preferred: number, k?: number) =>
+    bradleyTerryTies(tf.tensor1d([d]), tf.tensor1d([0]), tf.tensor1d([preferred]), k).dataSync()[0]!;
+  const wins = [0, 1, Math.log(5)].map((d) => loss(d, 1));
+  expect(wins).toBeAllClose([1.791759, 1.043592, Math.LN2], { atol: 1e-5 });
+  const ties = [0, 1, Math.log(5)].map((d) => loss(d, 0));
+  expect(ties).toBeAllClose([0.405465, 0.545971, 0.77319], { atol: 1e-5 });
+  for (const d of [-2, 0.3, 4]) {
+    expect([1, 0, -1].reduce((sum, preferred) => sum + Math.exp(-loss(d, preferred)), 0)).toBeCloseTo(1, 5);
+  }
+  expect(loss(200, -1)).toBeCloseTo(200 + Math.log(5), 3);
+  const slope = tf.grad((x: Tensor) => bradleyTerryTies(x, tf.zeros([3]), tf.tensor1d([1, 0, -1])))(tf.zeros([3]));
+  expect(await slope.data()).toBeAllClose([-5 / 18, 0, 5 / 18], { atol: 1e-5 });
+  expect(() => loss(0, 0, 1)).toThrow('above 1');
+});
+
+test('scores that are no numbers are refused, not counted', () => {
+  const pairs = [
+    { first: 1, second: 0, preferred: 1 as const },
+    { first: Number.NaN, second: 0, preferred: 1 as const },
+  ];
+  expect(() => pairwiseAccuracy(pairs)).toThrow('pair 1 has scores NaN and 0');
+  expect(() => accuracyWithTies(pairs)).toThrow('pair 1 has scores NaN and 0');
+});
+
+test('accuracy by margin: pairs that the scores hardly tell apart stand alone', () => {
+  const pair = (margin: number, preferred: 1 | -1 | 0) => ({ first: margin, second: 0, preferred });
+  const pairs = [pair(3, 1), pair(0.1, -1), pair(0.2, 1), pair(4, 1), pair(9, 0)];
+  const [close, far] = accuracyByMargin(pairs, 2);
+  expect(close).toEqual({ margin: expect.closeTo(0.15, 9), accuracy: 0.5, count: 2 });
+  expect(far).toEqual({ margin: 3.5, accuracy: 1, count: 2 });
+  expect(accuracyByMargin([pair(1, 0)])).toEqual([]);
 });

@@ -1,6 +1,5 @@
 /** The official rewards at their smallest: real code and names, a few thousand hashed weights. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type ImageRewardConfig, imageRewardShapes, openWordPiece } from '../../src/model/blip/index.ts';
@@ -20,17 +19,10 @@ import {
   type VideoAlignReward,
   videoAlign,
 } from '../../src/reward/index.ts';
+import { testFolder } from '../folder.ts';
 import { weightsByName } from '../model/hashed-weights.ts';
 
-/** Runs `work` in a folder that is deleted afterwards. */
-export async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'reward-'));
-  try {
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
+const folder = await testFolder('reward');
 
 /** Frames [B, H, W, 3] or clips [B, T, H, W, 3] off the bounds of [0, 1]. */
 export function noisy(...shape: number[]): Tensor {
@@ -57,10 +49,9 @@ export const imageRewardVocabulary: string = '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nred
 
 /** ImageReward that reads 16 pixels, 8 tokens and the words "a red fox". */
 export async function tinyImageReward(options: ImageRewardOptions = {}): Promise<Reward> {
-  const tokenizer = await inFolder(async (folder) => {
-    await writeFile(join(folder, 'vocab.txt'), imageRewardVocabulary);
-    return openWordPiece(join(folder, 'vocab.txt'));
-  });
+  const path = join(folder, 'vocab.txt');
+  await writeFile(path, imageRewardVocabulary);
+  const tokenizer = await openWordPiece(path);
   const weights = weightsByName(imageRewardShapes(imageRewardSizes));
   return imageReward(weights, tokenizer, { config: imageRewardSizes, textLength: 8, allowTiny: true, ...options });
 }
@@ -170,11 +161,10 @@ export const videoAlignTokenizer: object = {
 };
 
 /** How the tiny VideoAlign reads prompts. */
-export function tinyVideoAlignPrompts(): Promise<VideoAlignPrompts> {
-  return inFolder(async (folder) => {
-    await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(videoAlignTokenizer));
-    return openVideoAlignPrompts(join(folder, 'tokenizer.json'), videoAlignTemplate);
-  });
+export async function tinyVideoAlignPrompts(): Promise<VideoAlignPrompts> {
+  const path = join(folder, 'tokenizer.json');
+  await writeFile(path, JSON.stringify(videoAlignTokenizer));
+  return openVideoAlignPrompts(path, videoAlignTemplate);
 }
 
 /** Weights with a head of so many rows. */

@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
@@ -13,6 +12,7 @@ import {
   type VideoAlignPrompts,
   type VideoAlignReward,
 } from '../../src/reward/index.ts';
+import { testFolder } from '../folder.ts';
 import {
   noisy,
   tinyVideoAlign,
@@ -24,17 +24,14 @@ import {
   videoAlignTokens,
 } from './tiny.ts';
 
-let folder: string;
+const folder = await testFolder('videoalign');
 let prompts: VideoAlignPrompts;
 
 beforeAll(async () => {
   await use('onnx');
-  folder = await mkdtemp(join(tmpdir(), 'videoalign-'));
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(videoAlignTokenizer));
   prompts = await openVideoAlignPrompts(join(folder, 'tokenizer.json'), videoAlignTemplate);
 });
-
-afterAll(() => rm(folder, { recursive: true }));
 
 function judge(options: VideoAlignOptions = {}, outputs = 1): VideoAlignReward {
   return tinyVideoAlign(prompts, options, outputs);
@@ -126,6 +123,23 @@ test('the published files: a checkpoint and its settings', async () => {
   expect(await got!.data()).toBeAllClose(await want!.data(), { atol: 1e-5 });
   opened.dispose();
   made.dispose();
+});
+
+test('files that do not fit are named', async () => {
+  const [checkpoint, modelConfig] = [join(folder, 'small.safetensors'), join(folder, 'partial.json')];
+  await writeSafetensors(checkpoint, new Map());
+  const files = { checkpoint, modelConfig, tokenizer: join(folder, 'tokenizer.json'), template: videoAlignTemplate };
+  const open = (changed: Partial<typeof files> = {}) => openVideoAlign({ ...files, ...changed }, videoAlignDials);
+  await writeFile(
+    modelConfig,
+    JSON.stringify({ inference_config: { VQ_mean: 1, VQ_std: 2, MQ_mean: 0, MQ_std: '1' } }),
+  );
+  await expect(open()).rejects.toThrow(/partial\.json: inference_config has no number under MQ_std, TA_mean, TA_std/);
+  await writeFile(modelConfig, '{}');
+  await expect(open()).rejects.toThrow(/small\.safetensors: .*missing: visual\.patch_embed/);
+  await expect(open({ tokenizer: modelConfig })).rejects.toThrow(/partial\.json has no model\.vocab/);
+  await writeFile(modelConfig, '{');
+  await expect(open()).rejects.toThrow(/partial\.json is no JSON/);
 });
 
 test('the published files in parts: base model, LoRA factors, and what trained fully', async () => {

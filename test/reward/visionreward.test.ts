@@ -31,10 +31,13 @@ let server: Server | undefined;
 
 beforeAll(() => use('onnx'));
 
-afterEach(() => void server?.close());
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
 
 /** A chat server that answers each question as told. */
-async function serve(answer: (text: string) => { status?: number; reply: unknown }) {
+async function serve(answer: (text: string) => { status?: number; reply: unknown } | null) {
   const asked: Asked[] = [];
   server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -45,8 +48,9 @@ async function serve(answer: (text: string) => { status?: number; reply: unknown
       const text = content.find(({ type }) => type === 'text')!.text!;
       const images = content.filter(({ type }) => type === 'image_url').length;
       asked.push({ path: request.url!, authorization: request.headers.authorization, images, text, body });
-      const { status = 200, reply } = answer(text);
-      response.writeHead(status).end(JSON.stringify(reply));
+      const said = answer(text);
+      if (said === null) return; // never answers
+      response.writeHead(said.status ?? 200).end(JSON.stringify(said.reply));
     });
   });
   await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));
@@ -136,11 +140,59 @@ test('frames are those nearest to full seconds, at most 24', () => {
 
 test('a failing server is an error, never a score', async () => {
   const broken = await serve(() => ({ status: 503, reply: 'model is loading' }));
-  const options = { model: 'judge', questions };
+  const options = { model: 'judge', questions, retries: 0 };
   await expect(visionReward({ ...options, endpoint: broken.endpoint }).rate(clip, 'fox')).rejects.toThrow('503');
   server!.close();
+  await expect(visionReward({ ...options, endpoint: broken.endpoint }).rate(clip, 'fox')).rejects.toThrow(
+    /chat\/completions cannot be reached: .*ECONNREFUSED/,
+  );
   const strange = await serve(() => ({ reply: { choices: [] } }));
   await expect(visionReward({ ...options, endpoint: strange.endpoint }).rate(clip, 'fox')).rejects.toThrow('choices');
+});
+
+test('a busy server is asked again, a refusal is not repeated', async () => {
+  const failed = new Set<string>();
+  const { asked, endpoint } = await serve((text) => {
+    if (!text.startsWith('3:') || failed.size === 2) return says('Yes.');
+    failed.add(String(failed.size));
+    return { status: 503, reply: 'busy' };
+  });
+  const options = { endpoint, model: 'judge', questions };
+  expect((await visionReward(options).rate(clip, 'fox')).score).toBeCloseTo(0.216454, 5);
+  expect(asked).toHaveLength(questions.length + 2);
+  server!.close();
+  const strict = await serve(() => ({ status: 401, reply: 'no key' }));
+  const refused = visionReward({ ...options, endpoint: strict.endpoint, parallel: 1 }).rate(clip, 'fox');
+  await expect(refused).rejects.toThrow(/401: "no key"$/);
+  expect(strict.asked).toHaveLength(1);
+});
+
+test('a question that is not answered in time ends the rating, and so does the caller', async () => {
+  const { asked, endpoint } = await serve((text) => (text.startsWith('1:') ? null : says('yes')));
+  const options = { endpoint, model: 'judge', questions };
+  const slow = visionReward({ ...options, timeoutSeconds: 0.2 }).rate(clip, 'fox');
+  await expect(slow).rejects.toThrow('no answer within 0.2 s');
+  expect(asked).toHaveLength(4);
+  const stopped = visionReward(options).rate(clip, 'fox', AbortSignal.timeout(100));
+  await expect(stopped).rejects.toThrow(/timeout|aborted/);
+});
+
+test('soft answers are read from the likelihood of yes and no', async () => {
+  const likely = (chances: Record<string, number>) => {
+    const top_logprobs = Object.entries(chances).map(([token, chance]) => ({ token, logprob: Math.log(chance) }));
+    return { reply: { choices: [{ message: { content: 'x' }, logprobs: { content: [{ top_logprobs }] } }] } };
+  };
+  let chances: Record<string, number> = { Yes: 0.5, ' yes': 0.3, no: 0.2 };
+  const { asked, endpoint } = await serve(() => likely(chances));
+  const reward = visionReward({ endpoint, model: 'judge', questions, answers: 'soft' });
+  expect(reward.info.id).toBe('soft-checklist');
+  expect((await reward.rate(clip, 'fox')).score).toBeCloseTo(0.129873, 5); // p = .8 for every question
+  expect(asked[0]!.body).toMatchObject({ logprobs: true, top_logprobs: 20, max_tokens: 1 });
+  chances = { no: 0.9, perhaps: 0.1 };
+  const { answers } = await reward.rate(clip, 'fox');
+  expect(answers[0]).toBeCloseTo(-0.8, 6); // yes is at most as likely as "perhaps"
+  chances = { perhaps: 1 };
+  await expect(reward.rate(clip, 'fox')).rejects.toThrow("answers: 'hard'");
 });
 
 test('other questions are refused', async () => {

@@ -45,6 +45,13 @@ test('logarithmic axes place references by their logarithm', async () => {
   expect(layout.annotations[0]).toMatchObject({ text: 'goal', y: 2 });
 });
 
+test('a level line has an axis with room on both sides', async () => {
+  const ticks = [...(await curve({ level: [1, 1, 1] }).toHtml()).matchAll(/>([\d.]+)<\/text>/g)].map(
+    ([, text]) => text,
+  );
+  expect(ticks).toEqual(expect.arrayContaining(['0.6', '1.0', '1.4']));
+});
+
 test('faults name the series', () => {
   expect(() => curve({})).toThrow('none given');
   expect(() => curve({ a: { x: [1], y: [1, 2] } })).toThrow('series "a": x has 1 values and y 2');

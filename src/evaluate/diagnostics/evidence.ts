@@ -61,7 +61,8 @@ export interface HackingSignals {
   robustnessGap: number;
   promptMargin: number;
   lastMinusOthers: number;
-  gradientNorm: number;
+  /** Null of a reward without gradient. */
+  gradientNorm: number | null;
   /** Share of moving clips by VBench's rule. */
   dynamicDegree: number;
 }

@@ -7,13 +7,20 @@ import type { HackingSignals } from './evidence.ts';
 import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from './picture.ts';
 import { gradientNorm, promptMargin, rewardCurve, robustnessGap, scoreFrames } from './reward.ts';
 
-/** Measures all signals on clips of different prompts. */
+/**
+ * Measures all signals on clips of different prompts, of any size; `show.hacking` draws those of several checkpoints.
+ *
+ * @throws TypeError for a reward of clips: `frameSelect` has no place here, as single frames are looked at.
+ */
 export async function hackingSignals(
   clips: readonly Clip[],
   prompts: readonly string[],
   reward: Reward,
   heldOut: Reward | null = null,
 ): Promise<HackingSignals> {
+  for (const { info } of [reward, ...(heldOut ? [heldOut] : [])]) {
+    if (info.kind === 'clip') throw new TypeError(`hackingSignals looks at frames; ${info.id} judges whole clips`);
+  }
   const last = clips.map((clip): Picture => ({ data: clipFrame(clip, -1), height: clip.height, width: clip.width }));
   return {
     reward: mean(await scoreFrames(clips, prompts, reward)),

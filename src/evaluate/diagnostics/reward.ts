@@ -1,9 +1,8 @@
-import { digits } from '../../dataset/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/clip.ts';
-import { random } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { mean } from '../statistics/mean.ts';
+import { slightChanges } from './changes.ts';
 
 /** Scores of a frame reward along clips. */
 export interface RewardCurve {
@@ -75,30 +74,14 @@ export async function robustnessGap(
   seed: number | string = 0,
 ): Promise<number> {
   const { height, width } = clips[0]!;
-  if (height !== width) throw new RangeError(`robustnessGap got ${height}x${width} frames; want square ones`);
   const pictures = clips.map((clip) => clipFrame(clip, -1));
-  const key = random.key(seed).stream('robustness');
-  const changes: ((picture: Float32Array, i: number) => Float32Array)[] = [
-    (picture) => moved(picture, width, 2, 0),
-    (picture) => moved(picture, width, 0, -2),
-    (picture) => digits.blurred(picture, width, 0.5),
-    (picture, i) => digits.damaged(picture, width, { blur: 0, noise: 2 / 255 }, key.stream(i)),
-  ];
   const plain = mean(await scorePictures(pictures, { height, width }, prompts, reward));
   const changed: number[] = [];
-  for (const change of changes) {
-    changed.push(mean(await scorePictures(pictures.map(change), { height, width }, prompts, reward)));
+  for (const change of slightChanges(seed)) {
+    const seen = pictures.map((data, i) => change({ data, height, width }, i));
+    changed.push(mean(await scorePictures(seen, { height, width }, prompts, reward)));
   }
   return plain - mean(changed);
-}
-
-/** The picture moved by whole pixels; the border is repeated. */
-function moved(picture: Float32Array, size: number, dx: number, dy: number): Float32Array {
-  const inside = (at: number): number => Math.min(Math.max(at, 0), size - 1);
-  return Float32Array.from(picture, (_, i) => {
-    const [x, y] = [Math.floor(i / 3) % size, Math.floor(i / 3 / size)];
-    return picture[3 * (inside(y - dy) * size + inside(x - dx)) + (i % 3)]!;
-  });
 }
 
 /** R(x, own prompt) - mean R(x, prompts of the other clips): near 0 when the prompt no longer matters. */
@@ -118,12 +101,13 @@ export async function promptMargin(
   return mean(margins);
 }
 
-/** Mean over last frames of the 2-norm of dR/dframe. */
+/** Mean over last frames of the 2-norm of dR/dframe; null of a reward without gradient. */
 export async function gradientNorm(
   clips: readonly Clip[],
   prompts: readonly string[],
   reward: Reward,
-): Promise<number> {
+): Promise<number | null> {
+  if (!reward.info.differentiable) return null;
   const { height, width } = clips[0]!;
   const norms = tf.tidy(() => {
     const text = reward.encode(prompts);

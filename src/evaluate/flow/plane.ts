@@ -27,7 +27,9 @@ export function lumaAt(data: Float32Array, at: number): number {
 /** One colour channel of one frame of a clip: 0 red, 1 green, 2 blue. */
 export function channel({ data, height, width }: Clip, frame: number, c: number): Plane {
   const size = height * width;
-  return { data: Float32Array.from({ length: size }, (_, i) => data[3 * (frame * size + i) + c]!), height, width };
+  const out = new Float32Array(size);
+  for (let i = 0, at = 3 * frame * size + c; i < size; i++, at += 3) out[i] = data[at]!;
+  return { data: out, height, width };
 }
 
 /** Normalised Gaussian taps from -radius to radius. */

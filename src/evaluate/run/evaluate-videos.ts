@@ -40,10 +40,10 @@ export interface EvaluateProgress {
  * holds each video once, with all of its values.
  */
 export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<EvaluateProgress, VideoResult[], void> {
-  const { folder, groups } = options;
+  const { folder, groups, maxFrames } = options;
   const videos = await Promise.all(options.videos.map((entry) => found(folder, entry)));
   const columns = groups.flatMap((group) => group.columns);
-  const journal = await Journal.open(options.journal, columns);
+  const journal = await Journal.open(options.journal, { columns, ...(maxFrames !== undefined && { maxFrames }) });
   try {
     for (const [i, group] of groups.entries()) yield* measureGroup(group, { ...options, videos, journal }, i);
     return videos.map((video) => journal.result(video));
@@ -73,7 +73,8 @@ async function* measureGroup(
     for (const [i, video] of videos.entries()) {
       signal?.throwIfAborted();
       const known = journal.knows(video, group.columns);
-      if (!known) {
+      if (!known && group.appliesTo?.(video) === false) await journal.append({ ...video, ...nothing(group) });
+      else if (!known) {
         opened ??= await group.open();
         await journal.append({ ...video, ...(await measureFile(video, evaluation, group, opened)) });
       }
@@ -90,12 +91,18 @@ type Outcome =
   | Pick<VideoResult, 'broken'>
   | Pick<VideoResult, 'values' | 'notes' | 'frames' | 'height' | 'width' | 'fps'>;
 
+/** No value in any column of a group. */
+function nothing({ columns }: MeasureGroup): { values: Record<string, null>; notes: Record<string, string> } {
+  return { values: Object.fromEntries(columns.map(({ name }) => [name, null])), notes: {} };
+}
+
 async function measureFile(
-  entry: VideoEntry,
+  entry: FoundVideo,
   { folder, maxFrames }: Evaluation,
   group: MeasureGroup,
   opened: OpenMeasures,
 ): Promise<Outcome> {
+  if (entry.sizeBytes <= 0) return { broken: entry.sizeBytes === 0 ? 'the file is empty' : 'there is no such file' };
   let clip: Clip;
   try {
     clip = await readVideo(join(folder, entry.file), maxFrames === undefined ? {} : { maxFrames });
@@ -108,8 +115,7 @@ async function measureFile(
   try {
     return { ...size, values: await opened.measure({ ...entry, clip }), notes: {} };
   } catch (error) {
-    const values = Object.fromEntries(group.columns.map(({ name }) => [name, null]));
-    return { ...size, values, notes: { [group.columns[0]!.name]: firstLine(error) } };
+    return { ...size, ...nothing(group), notes: { [group.columns[0]!.name]: firstLine(error) } };
   }
 }
 

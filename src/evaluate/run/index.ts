@@ -11,6 +11,7 @@ export {
   weightFreeMeasures,
 } from './measures.ts';
 export { type OfficialOptions, officialMeasures } from './official.ts';
+export { readVBenchSuite, type SuitePrompt, type SuiteVideos, underSuite } from './suite.ts';
 export {
   type EvaluationSummary,
   type MeasureSummary,

@@ -28,6 +28,8 @@ export interface VideoResult extends FoundVideo {
 interface Header {
   readonly format: string;
   readonly columns: readonly MeasureColumn[];
+  /** Absent where all frames were read. */
+  readonly maxFrames?: number;
 }
 
 const FORMAT = 'reward-forcing evaluation 1';
@@ -45,15 +47,17 @@ export class Journal {
   /**
    * Opens or makes a journal. A line that was cut off while it was written is dropped.
    *
-   * @throws Error if it holds results of other measures.
+   * @throws Error if it holds results of other measures, or of another part of the videos.
    */
-  static async open(path: string, columns: readonly MeasureColumn[]): Promise<Journal> {
-    const header: Header = JSON.parse(JSON.stringify({ format: FORMAT, columns }));
+  static async open(path: string, { columns, maxFrames }: Omit<Header, 'format'>): Promise<Journal> {
+    const header: Header = JSON.parse(JSON.stringify({ format: FORMAT, columns, maxFrames }));
     const text = await readFile(path, 'utf8').catch(absent);
     const lines = (text ?? '').split('\n').flatMap(parsedLine);
     const [first, ...rest] = lines as [Header?, ...VideoResult[]];
     if (first !== undefined && !isDeepStrictEqual(first, header)) {
-      throw new Error(`${path} holds results of other measures: evaluate into another folder, or delete the file`);
+      const isSameTable = isDeepStrictEqual(first.columns, header.columns);
+      const other = isSameTable ? `up to ${first.maxFrames ?? 'all'} frames of each video` : 'other measures';
+      throw new Error(`${path} holds results of ${other}: evaluate into another folder, or delete the file`);
     }
     const whole = [header, ...rest].map((line) => `${JSON.stringify(line)}\n`).join('');
     if (whole !== text) await writeAtomic(path, whole);
@@ -90,7 +94,8 @@ export class Journal {
 
 function isSame(before: FoundVideo, now: FoundVideo): boolean {
   const sameFile = before.sizeBytes === now.sizeBytes && before.modifiedMs === now.modifiedMs;
-  return sameFile && before.prompt === now.prompt && before.style === now.style;
+  const sameTask = before.prompt === now.prompt && before.style === now.style;
+  return sameFile && sameTask && String(before.dimensions) === String(now.dimensions);
 }
 
 /** Measures of one video come group by group; a video that turns out broken has none. */

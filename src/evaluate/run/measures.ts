@@ -5,6 +5,7 @@ import { motionReport } from '../motion/report.ts';
 import { interpolationSmoothness } from '../motion/smoothness.ts';
 import { flicker } from '../vbench/consistency.ts';
 import { sampledFrames } from '../vbench/dynamic-degree.ts';
+import type { VideoEntry } from './videos.ts';
 
 /** A number that videos get, and how. */
 export interface MeasureColumn {
@@ -18,16 +19,15 @@ export interface MeasureColumn {
   readonly better: 'higher' | 'lower' | null;
   /** Whether values are 0 or 1, so that their mean is a share. */
   readonly isShare?: boolean;
+  /** Values of a prompt that count, those of the lowest seeds; default all. */
+  readonly mostPerPrompt?: number;
   /** Weight files with their SHA-256, for numbers that rest on networks. */
   readonly weights?: Readonly<Record<string, string>>;
 }
 
 /** A video as measures see it. */
-export interface MeasuredVideo {
+export interface MeasuredVideo extends Pick<VideoEntry, 'prompt' | 'style' | 'dimensions'> {
   readonly clip: Clip;
-  readonly prompt: string;
-  /** Phrase of the wanted style, for appearance style. */
-  readonly style?: string;
 }
 
 /** A value and how much it counts among those of other videos; null where the measure says nothing about this video. */
@@ -36,6 +36,8 @@ export type Measured = { readonly score: number; readonly weight: number } | nul
 /** Columns that are measured together, on what `open` takes into memory. */
 export interface MeasureGroup {
   readonly columns: readonly MeasureColumn[];
+  /** Whether any column says something about a video; one that none does is not read. Default all. */
+  appliesTo?(video: VideoEntry): boolean;
   open(): Promise<OpenMeasures>;
 }
 

@@ -7,7 +7,7 @@ import { loadAmt } from '../../model/amt/index.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
 import { type ClipTokenizer, loadClip, openClipTokenizer } from '../../model/clip/index.ts';
 import { loadDino } from '../../model/dino/index.ts';
-import type { CheckpointEntries } from '../../model/load.ts';
+import { type CheckpointEntries, fromFile } from '../../model/load.ts';
 import { loadMusiq } from '../../model/musiq/index.ts';
 import { loadRaft } from '../../model/raft/index.ts';
 import { loadViclip } from '../../model/viclip/index.ts';
@@ -97,6 +97,7 @@ export async function officialMeasures(folder: string, options: OfficialOptions 
     const files = new Set(dimensions.flatMap((dimension) => RECIPES[dimension].files));
     return {
       columns: dimensions.map((name) => columnOf(name, configs, hashes)),
+      appliesTo: (video) => dimensions.some((dimension) => counts(video, dimension)),
       open: async () => measuresOn(await openFiles(files, found, configs), dimensions),
     };
   });
@@ -135,6 +136,7 @@ function columnOf(name: Dimension, configs: OfficialConfigs, hashes: Hashes): Me
     officialEquivalent: configs === officialConfigs,
     better: 'higher',
     ...(name === 'dynamic_degree' && { isShare: true }),
+    ...(name === 'temporal_flickering' && { mostPerPrompt: 5 }),
     weights: Object.fromEntries(RECIPES[name].files.map((file) => hashes.get(file)!)),
   };
 }
@@ -157,12 +159,19 @@ async function measureAll(
   const known = new Map<Score, Measured>();
   const values: Record<string, Measured> = {};
   for (const dimension of wanted) {
-    const score = SCORES[dimension]!;
+    const score = counts(video, dimension) ? SCORES[dimension]! : nothing;
     if (!known.has(score)) known.set(score, await score(video, opened));
     values[dimension] = known.get(score)!;
   }
   return values;
 }
+
+/** Whether a video counts for a dimension. */
+function counts({ dimensions }: Pick<MeasuredVideo, 'dimensions'>, dimension: Dimension): boolean {
+  return dimensions === undefined || dimensions.includes(dimension);
+}
+
+const nothing: Score = async () => null;
 
 type Loader = (entries: CheckpointEntries) => Promise<Weights>;
 
@@ -190,10 +199,9 @@ async function openFiles(
   try {
     for (const file of files) {
       if (file === 'tokenizer') continue;
-      const path = found.get(file)!;
-      weights[file] = await load[file]((await openCheckpoint(path)).entries()).catch((cause: unknown) => {
-        throw new Error(`${path}: ${(cause as Error).message}`, { cause });
-      });
+      weights[file] = await fromFile(found.get(file)!, async (path) =>
+        load[file]((await openCheckpoint(path)).entries()),
+      );
     }
     const tokenizer = files.has('tokenizer') ? await openClipTokenizer(found.get('tokenizer')!) : null;
     return { weights, tokenizer, configs } as Opened;

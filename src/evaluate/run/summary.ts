@@ -1,17 +1,20 @@
 /** From the results of single videos to one row per measure, and to VBench's table. */
-import { type BootstrapOptions, bootstrap, type Interval, type Scores } from '../statistics/bootstrap.ts';
+import { type BootstrapOptions, bootstrap, type Interval, promptMean, type Scores } from '../statistics/bootstrap.ts';
 import { wilson } from '../statistics/compare.ts';
 import { DIMENSIONS, type Dimension } from '../vbench/dimensions.ts';
 import { type DimensionStatus, dimensionTable } from '../vbench/status.ts';
 import { type DimensionScores, type VBenchTotals, vbenchTotals } from '../vbench/totals.ts';
 import type { VideoResult } from './journal.ts';
-import type { MeasureColumn } from './measures.ts';
+import type { MeasureColumn, Measured } from './measures.ts';
 
 /** One measure over all videos. */
 export interface MeasureSummary extends MeasureColumn {
   /** Mean of the values by their weights, as VBench averages; null if no video has a value. */
   readonly value: number | null;
-  /** Of the mean over prompts of the mean over their videos, Wilson's for shares of videos; null below two prompts. */
+  /**
+   * Of the mean over prompts of the mean over their videos; null below two prompts. For shares of videos it is Wilson's with
+   * prompts as trials, which holds even if the videos of a prompt are all alike.
+   */
   readonly interval: Interval | null;
   /** Videos and prompts with a value. */
   readonly videos: number;
@@ -40,6 +43,9 @@ export interface VBenchRow extends Omit<DimensionStatus, 'status'> {
   readonly status: DimensionStatus['status'] | 'imported';
   /** Raw value as a fraction, null where there is none. */
   readonly raw: number | null;
+  /** Videos and prompts that it is the mean of; null of what VBench itself has found. */
+  readonly videos: number | null;
+  readonly prompts: number | null;
   /** (raw - min) / (max - min), as it enters the totals. */
   readonly normalised: number | null;
 }
@@ -66,20 +72,40 @@ function summariseColumn(
   column: MeasureColumn,
   options: BootstrapOptions,
 ): MeasureSummary {
-  const byPrompt = new Map<string, number[]>();
-  let [sum, weights, videos] = [0, 0, 0];
-  for (const { prompt, values } of results) {
-    const value = values?.[column.name] ?? null;
-    if (value === null) continue;
-    byPrompt.set(prompt, [...(byPrompt.get(prompt) ?? []), value.score]);
-    sum += value.score * value.weight;
-    weights += value.weight;
-    videos++;
+  const byPrompt = [...valuesByPrompt(results, column).values()];
+  const counted = byPrompt.flat();
+  const weights = counted.reduce((total, { weight }) => total + weight, 0);
+  const sum = counted.reduce((total, { score, weight }) => total + score * weight, 0);
+  return {
+    ...column,
+    value: weights === 0 ? null : sum / weights,
+    interval: intervalOf(
+      byPrompt.map((values) => values.map(({ score }) => score)),
+      column,
+      options,
+    ),
+    videos: counted.length,
+    prompts: byPrompt.length,
+  };
+}
+
+function intervalOf(scores: Scores, { isShare }: MeasureColumn, options: BootstrapOptions): Interval | null {
+  if (scores.length < 2) return null;
+  return isShare ? wilson(promptMean(scores) * scores.length, scores.length) : bootstrap(scores, options);
+}
+
+type Value = NonNullable<Measured>;
+
+/** The values of each prompt that count. */
+function valuesByPrompt(results: readonly VideoResult[], column: MeasureColumn): Map<string, Value[]> {
+  const { name, mostPerPrompt = Number.POSITIVE_INFINITY } = column;
+  const byPrompt = new Map<string, Value[]>();
+  for (const { prompt, values } of [...results].sort((a, b) => Number(a.seed) - Number(b.seed) || 0)) {
+    const value = values?.[name] ?? null;
+    const known = byPrompt.get(prompt) ?? [];
+    if (value !== null && known.length < mostPerPrompt) byPrompt.set(prompt, [...known, value]);
   }
-  const scores: Scores = [...byPrompt.values()];
-  const among = column.isShare ? wilson(sum, videos || 1) : null;
-  const interval = scores.length < 2 ? null : (among ?? bootstrap(scores, options));
-  return { ...column, value: weights === 0 ? null : sum / weights, interval, videos, prompts: scores.length };
+  return byPrompt;
 }
 
 /**
@@ -97,8 +123,9 @@ export function vbenchTable(measures: readonly MeasureSummary[], imported: Dimen
     const here = computed.has(row.dimension);
     const status = here ? 'computed' : imported[row.dimension] === undefined ? row.status : 'imported';
     const raw = scores[row.dimension] ?? null;
+    const { videos = null, prompts = null } = computed.get(row.dimension) ?? {};
     const missing = status === 'needs weights' ? row.missing : [];
-    return { ...row, status, missing, raw, normalised: totals.normalised[row.dimension] ?? null };
+    return { ...row, status, missing, raw, videos, prompts, normalised: totals.normalised[row.dimension] ?? null };
   });
   return { rows, totals };
 }

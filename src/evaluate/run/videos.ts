@@ -1,6 +1,7 @@
 /** Which videos a folder holds, and of which prompts. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import type { Dimension } from '../vbench/dimensions.ts';
 
 /** A video to evaluate. */
 export interface VideoEntry {
@@ -11,6 +12,8 @@ export interface VideoEntry {
   readonly seed: number | string;
   /** Phrase of the wanted style, for appearance style. */
   readonly style?: string;
+  /** VBench's dimensions that the video counts for (see `underSuite`); all if absent. */
+  readonly dimensions?: readonly Dimension[];
 }
 
 const formats: ReadonlySet<string> = new Set(['.mp4', '.webp', '.gif', '.webm', '.mkv', '.mov', '.avi']);
@@ -24,7 +27,8 @@ const formats: ReadonlySet<string> = new Set(['.mp4', '.webp', '.gif', '.webm', 
  */
 export async function listVideos(folder: string, manifest?: string): Promise<VideoEntry[]> {
   if (manifest !== undefined) return readManifest(manifest);
-  if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is no folder; give the folder of the videos`);
+  const state = await stat(folder).catch(() => null);
+  if (!state?.isDirectory()) throw new Error(`${folder} is no folder; give the folder of the videos`);
   const names = (await readdir(folder)).filter((name) => formats.has(extname(name).toLowerCase())).sort();
   if (names.length === 0) throw new Error(`${folder} holds no video (${[...formats].join(', ')})`);
   return names.map((file) => ({ file, ...promptOfName(file) }));
@@ -40,7 +44,7 @@ export function promptOfName(file: string): { prompt: string; seed: number } {
 type ManifestEntry = { file?: unknown; prompt?: unknown; seed?: unknown; index?: unknown; style?: unknown };
 
 async function readManifest(path: string): Promise<VideoEntry[]> {
-  const parsed = JSON.parse(await readFile(path, 'utf8')) as unknown;
+  const parsed = parsedManifest(path, await readFile(path, 'utf8'));
   if (typeof parsed !== 'object' || parsed === null) throw new Error(`${path}: wanted an object or an array of videos`);
   const entries: ManifestEntry[] = Array.isArray(parsed)
     ? (parsed as ManifestEntry[])
@@ -49,6 +53,14 @@ async function readManifest(path: string): Promise<VideoEntry[]> {
       });
   if (entries.length === 0) throw new Error(`${path} lists no video`);
   return entries.map((entry, i) => checkedEntry(entry, `${path}, entry ${i}`));
+}
+
+function parsedManifest(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`the manifest ${path} is no JSON: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function checkedEntry({ file, prompt, seed, index, style }: ManifestEntry, where: string): VideoEntry {

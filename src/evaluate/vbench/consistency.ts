@@ -8,9 +8,15 @@ import { mean } from '../statistics/mean.ts';
 export function flicker({ data, frames }: Clip): number {
   if (frames < 2) throw new RangeError(`flicker needs two frames or more; the clip has ${frames}`);
   const size = data.length / frames;
-  const bytes = Uint8Array.from(data, toByte);
+  const before = new Uint8Array(size);
   let sum = 0;
-  for (let i = size; i < bytes.length; i++) sum += Math.abs(bytes[i]! - bytes[i - size]!);
+  for (let at = 0; at < data.length; at += size) {
+    for (let i = 0; i < size; i++) {
+      const byte = toByte(data[at + i]!);
+      if (at > 0) sum += Math.abs(byte - before[i]!);
+      before[i] = byte;
+    }
+  }
   return 1 - sum / (255 * size * (frames - 1));
 }
 

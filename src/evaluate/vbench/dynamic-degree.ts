@@ -33,7 +33,9 @@ export function sampledFrames(frames: number, fps: number): { interval: number; 
 
 /** Mean of the largest floor(share H W) magnitudes of a flow field [H, W] (at least one). */
 export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>, share: number = TOP_SHARE): number {
-  const magnitudes = Float64Array.from(u, (value, i) => Math.hypot(value, v[i]!)).sort();
+  const magnitudes = new Float64Array(u.length);
+  for (let i = 0; i < u.length; i++) magnitudes[i] = Math.hypot(u[i]!, v[i]!);
+  magnitudes.sort();
   const count = Math.max(1, Math.floor(share * magnitudes.length));
   const top = magnitudes.subarray(magnitudes.length - count);
   return mean(top);

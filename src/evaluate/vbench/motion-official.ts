@@ -38,8 +38,9 @@ async function pairMagnitude(
   });
   const values = (await flow.data()) as Float32Array;
   flow.dispose();
-  const part = (offset: number) => Float32Array.from({ length: values.length / 2 }, (_, i) => values[2 * i + offset]!);
-  return topMagnitude(part(0), part(1), share);
+  const [u, v] = [new Float32Array(values.length / 2), new Float32Array(values.length / 2)];
+  for (let i = 0; i < u.length; i++) [u[i], v[i]] = [values[2 * i]!, values[2 * i + 1]!];
+  return topMagnitude(u, v, share);
 }
 
 /** Whether a clip moves, by RAFT on colour frames at about 8 a second. Source: VBench vbench/dynamic_degree.py. */

@@ -76,7 +76,7 @@ export function loadClip(
 }
 
 /** Buffers and sizes that checkpoints hold beside the weights. */
-const unused = /(^|\.)position_ids$|^(input_resolution|context_length|vocab_size)$/;
+const unused = /(^|\.)(position_ids|attn_mask)$|^(input_resolution|context_length|vocab_size)$/;
 
 const moduleNames: readonly (readonly [RegExp, string])[] = [
   [/^vision_model\.encoder\.layers\./, 'visual.transformer.resblocks.'],

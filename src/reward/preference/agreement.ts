@@ -8,6 +8,7 @@ export interface JudgedPair {
 
 /** Share of the pairs without a tie that the scores order rightly; equal scores count as wrong. */
 export function pairwiseAccuracy(pairs: readonly JudgedPair[]): number {
+  checkScores(pairs);
   const strict = pairs.filter(({ preferred }) => preferred !== 0);
   if (strict.length === 0) throw new RangeError('pairwiseAccuracy got no pair without a tie; want at least one');
   return (
@@ -21,6 +22,7 @@ export function pairwiseAccuracy(pairs: readonly JudgedPair[]): number {
  */
 export function accuracyWithTies(pairs: readonly JudgedPair[]): { accuracy: number; threshold: number } {
   if (pairs.length === 0) throw new RangeError('accuracyWithTies got no pair; want at least one');
+  checkScores(pairs);
   const sorted = pairs
     .map(({ first, second, preferred }) => ({
       margin: Math.abs(first - second),
@@ -39,6 +41,28 @@ export function accuracyWithTies(pairs: readonly JudgedPair[]): { accuracy: numb
     }
   }
   return best;
+}
+
+/** Pairs whose scores differ by about as much. */
+export interface MarginBucket {
+  /** Mean |first - second|. */
+  margin: number;
+  accuracy: number;
+  count: number;
+}
+
+/** Accuracy on pairs without a tie, from the smallest difference of scores to the largest, in buckets of equal size. */
+export function accuracyByMargin(pairs: readonly JudgedPair[], buckets: number = 5): MarginBucket[] {
+  const margin = ({ first, second }: JudgedPair): number => Math.abs(first - second);
+  const sorted = pairs.filter(({ preferred }) => preferred !== 0).sort((a, b) => margin(a) - margin(b));
+  const bound = (bucket: number): number => Math.round((bucket * sorted.length) / buckets);
+  return Array.from({ length: buckets }, (_, i) => sorted.slice(bound(i), bound(i + 1)))
+    .filter((bucket) => bucket.length > 0)
+    .map((bucket) => ({
+      margin: bucket.reduce((sum, pair) => sum + margin(pair), 0) / bucket.length,
+      accuracy: pairwiseAccuracy(bucket),
+      count: bucket.length,
+    }));
 }
 
 /** Spearman's rank correlation, ties by mean rank; 0 when one side is constant. */
@@ -85,6 +109,12 @@ export function calibration(pairs: readonly JudgedPair[], bins: number = 10): Ca
   return filled
     .filter(({ count }) => count > 0)
     .map(({ predicted, observed, count }) => ({ predicted: predicted / count, observed: observed / count, count }));
+}
+
+function checkScores(pairs: readonly JudgedPair[]): void {
+  const wrong = pairs.findIndex(({ first, second }) => Number.isNaN(first - second));
+  if (wrong < 0) return;
+  throw new RangeError(`pair ${wrong} has scores ${pairs[wrong]!.first} and ${pairs[wrong]!.second}; want numbers`);
 }
 
 function meanRanks(values: readonly number[]): number[] {

@@ -1,16 +1,18 @@
 export {
+  accuracyByMargin,
   accuracyWithTies,
   type CalibrationBin,
   calibration,
   type JudgedPair,
   kendall,
+  type MarginBucket,
   pairwiseAccuracy,
   spearman,
 } from './agreement.ts';
 export {
   attributeLoss,
   bradleyTerry,
-  centring,
+  bradleyTerryTies,
   type PreferenceLoss,
   preferenceLoss,
   rankingLoss,

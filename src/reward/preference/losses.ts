@@ -5,13 +5,11 @@ import type { SmallRewardConfig } from '../small/config.ts';
 import { attributeLogits, encodeFrames, scoreCaptions } from '../small/model.ts';
 
 /**
- * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed as max(0, -d) + log1p(exp(-|d|)).
+ * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed without overflow.
  * `better` and `worse` are [B]; returns a scalar. Source: ImageReward, equation 1.
  */
 export function bradleyTerry(better: Tensor, worse: Tensor): Tensor {
-  const difference = tf.sub(better, worse);
-  const stable = tf.add(tf.relu(tf.neg(difference)), tf.log1p(tf.exp(tf.neg(tf.abs(difference)))));
-  return tf.mean(stable);
+  return tf.mean(softplus(tf.sub(worse, better)));
 }
 
 /**
@@ -32,9 +30,31 @@ export function rankingLoss(scores: Tensor, ranks: readonly number[]): Tensor {
   return bradleyTerry(pick(0), pick(1));
 }
 
-/** Keeps raw scores near 0, which the loss leaves free: mean (better + worse)^2. */
-export function centring(better: Tensor, worse: Tensor): Tensor {
-  return tf.mean(tf.square(tf.add(better, worse)));
+/**
+ * Bradley-Terry loss of pairs of which some are ties: with d = first - second and P(first wins) = sigmoid(d - ln k), the mean of
+ * `-log P` of what was preferred; the tie has what two wins leave, (k^2 - 1) P(first wins) P(second wins).
+ *
+ * @param first - scores [B]
+ * @param second - scores [B]
+ * @param preferred - [B]: 1 for the first, -1 for the second, 0 for a tie
+ * @param k - how readily ties are given, above 1
+ * @returns a scalar
+ * Source: Liu et al. 2025, arXiv 2501.13918 (VideoAlign's `btt`); Rao and Kupper 1967.
+ */
+export function bradleyTerryTies(first: Tensor, second: Tensor, preferred: Tensor, k: number = 5): Tensor {
+  if (!(k > 1)) throw new RangeError(`k is ${k}; want a number above 1`);
+  return tf.tidy(() => {
+    const difference = tf.sub(first, second);
+    const lost = (d: Tensor): Tensor => softplus(tf.sub(Math.log(k), d));
+    const win = lost(tf.mul(difference, preferred));
+    const tie = tf.sub(tf.add(lost(difference), lost(tf.neg(difference))), Math.log(k ** 2 - 1));
+    return tf.mean(tf.where(tf.equal(preferred, 0), tie, win));
+  });
+}
+
+/** log(1 + exp(x)) as max(0, x) + log1p(exp(-|x|)). */
+function softplus(x: Tensor): Tensor {
+  return tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
 }
 
 /** Pictures with what they show. */

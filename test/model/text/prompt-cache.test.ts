@@ -1,16 +1,16 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { hostTensor } from '../../../src/io/index.ts';
 import { promptCache } from '../../../src/model/index.ts';
+import { testFolder } from '../../folder.ts';
 
 const rows = hostTensor('float32', [2, 2], new Float32Array([1, 2, 3, 4]));
+const all = await testFolder('prompts');
 let folder = '';
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'prompts-'));
+  folder = await mkdtemp(join(all, 'one-'));
 });
-afterEach(() => rm(folder, { recursive: true }));
 
 async function onlyFile(): Promise<string> {
   const [name] = await readdir(folder);

@@ -1,8 +1,7 @@
 /** From captions to context rows with a hand-made unigram model and a small encoder. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import {
@@ -13,6 +12,7 @@ import {
   umt5Shapes,
 } from '../../../src/model/text/index.ts';
 import { Weights } from '../../../src/nn/index.ts';
+import { testFolder } from '../../folder.ts';
 import { hashedWeight } from '../hashed.ts';
 
 await use('cpu');
@@ -47,16 +47,13 @@ const json = {
   },
 };
 
-let folder: string;
+const folder = await testFolder('tokenizer');
 let tokenizer: PromptTokenizer;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'tokenizer-'));
   writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(json));
   tokenizer = await openTokenizer(join(folder, 'tokenizer.json'));
 });
-
-afterAll(() => rmSync(folder, { recursive: true }));
 
 test('pieces, then the end token', () => {
   expect(tokenizer.encode('a cat runs')).toEqual([4, 5, 6, 1]);

@@ -1,7 +1,6 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/io/index.ts';
@@ -18,21 +17,20 @@ import {
   writeRandomWan,
 } from '../../../src/model/index.ts';
 import { random, toTensor } from '../../../src/nn/index.ts';
+import { testFolder } from '../../folder.ts';
 import { writeSparse } from '../sparse-file.ts';
 
 const transformer = 'diffusion_pytorch_model.safetensors';
-let folder = '';
+const folder = await testFolder('wan');
 let scratch = '';
 
 beforeAll(async () => {
   await use('cpu');
-  folder = await mkdtemp(join(tmpdir(), 'wan-'));
   await writeRandomWan(folder, random.key(4));
 });
 beforeEach(async () => {
   scratch = await mkdtemp(join(folder, 'scratch-'));
 });
-afterAll(() => rm(folder, { recursive: true }));
 
 /** Velocity of one fixed input. */
 async function velocity(options: OpenWanOptions, from: string = folder): Promise<Float32Array> {
