@@ -4,7 +4,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 
-import { readRange } from './pth-bytes.ts';
+import { readRange, readRangeSync } from './pth-bytes.ts';
 import { PthError } from './pth-error.ts';
 
 /** Where a record's central entry says it is. */
@@ -45,8 +45,8 @@ export async function readZipDirectory(file: FileHandle, fileSize: number): Prom
 }
 
 /** Position of a record's first byte: its local header may be longer than the central entry. */
-export async function zipRecordStart(file: FileHandle, record: ZipRecord, fileSize: number): Promise<number> {
-  const header = Buffer.from((await readRange(file, record.header, localLength)).buffer);
+export function zipRecordStart(file: number, record: ZipRecord, fileSize: number): number {
+  const header = Buffer.from(readRangeSync(file, record.header, localLength).buffer);
   if (header.readUInt32LE(0) !== localSignature) throw new PthError(`no record begins at byte ${record.header}`);
   const start = record.header + localLength + header.readUInt16LE(26) + header.readUInt16LE(28);
   if (start + record.size > fileSize)

@@ -12,6 +12,7 @@ export const op = {
   tuple: Buffer.from('t'),
   reduce: Buffer.from('R'),
   persistent: Buffer.from('Q'),
+  yes: Buffer.from([0x88]),
   no: Buffer.from([0x89]),
   stop: Buffer.from('.'),
   global: (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`),
@@ -71,6 +72,21 @@ export function dictionary(entries: Record<string, Buffer>): Buffer {
 export function mapping(entries: Record<string, Buffer>): Buffer {
   const items = Object.entries(entries).flatMap(([key, value]) => [op.text(key), value]);
   return Buffer.concat([op.dict, op.mark, ...items, op.setItems]);
+}
+
+/** A file as torch.save wrote it before 1.6; storages in the order of their keys. */
+export function legacy(data: Buffer, storages: Record<string, Float32Array>): Buffer {
+  const pickled = (...parts: Buffer[]) => Buffer.concat([op.protocol, ...parts, op.stop]);
+  const magic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
+  const machine = mapping({ protocol_version: op.integer(1001), little_endian: op.yes });
+  const keys = Object.keys(storages).flatMap((key) => [op.text(key), op.append]);
+  const contents = Object.values(storages).flatMap((floats) => {
+    const count = Buffer.alloc(8);
+    count.writeBigInt64LE(BigInt(floats.length));
+    return [count, Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength)];
+  });
+  const heads = [pickled(magic), pickled(op.integer(1001)), pickled(machine), data, pickled(op.list, ...keys)];
+  return Buffer.concat([...heads, ...contents]);
 }
 
 /** An archive of stored records; with `wide`, sizes and positions are written as in files beyond 4 GiB. */
