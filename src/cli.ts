@@ -10,7 +10,7 @@ import type { EvaluateFlags } from './cli/evaluate.ts';
 import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
 import type { SampleFlags } from './cli/sample.ts';
-import type { WanSampleFlags } from './cli/sample-wan.ts';
+import type { WanSampleFlags } from './cli/wan-request.ts';
 import { packageRoot, packageVersion } from './io/package.ts';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -73,20 +73,24 @@ function addSample(root: Command): void {
     .description('one clip for a prompt')
     .argument('<prompt>', 'for example "a red digit three moves left slowly"')
     .option('--seed <seed>', 'of the noise', '0')
-    .option('--network <name>', 'teacher, distilled, ode (phase 1) or reward-forcing (phase 2)', 'reward-forcing')
+    .option('--network <name>', 'teacher, distilled, ode (phase 1) or reward-forcing (default, phase 2)')
     .option('--out <file>', 'an .mp4, .webp or .png file (default: out/sample.mp4, .webp without ffmpeg)')
     .option('--weights <folder>', 'a folder of small-scale weights with its manifest')
     .option('--model <folder>', 'an official Wan2.1 folder in place of the small scale; the options below are for it')
-    .option('--student <file>', 'a causal student (.pt, .safetensors) in place of its transformer')
+    .option('--student <file>', 'a causal student (.pt, .safetensors) in place of its transformer: four steps a block')
+    .option('--window <frames>', 'latent frames that a student looks back on: its cache rolls (default: all)')
+    .option('--sink <frames>', 'first latent frames that stay in a rolling cache (default 0)')
     .option('--size <WxH>', 'pixels (default 832x480)')
     .option('--frames <count>', '1 + a multiple of 4 (default 81)')
     .option('--steps <count>', 'of the solver (default 50)')
     .option('--guidance <scale>', '1 goes without the negative prompt (default 6)')
     .option('--shift <factor>', 'of the noise levels (default 8)')
+    .option('--solver <name>', 'unipc or dpm++ (default unipc)')
     .option('--negative <prompt>', "what to avoid (default: Wan's own text)")
     .option('--blocks <place>', 'where weights wait: resident, host, host-bfloat16 or file (default resident)');
   addEngine(command).action(async (prompt: string, flags: SampleFlags & Partial<WanSampleFlags>) => {
     const { model } = flags;
+    (await import('./cli/wan-request.ts')).checkFlags(flags);
     if (model === undefined) return (await import('./cli/sample.ts')).sample(prompt, flags);
     return (await import('./cli/sample-wan.ts')).sampleWan(prompt, { ...flags, model });
   });

@@ -2,33 +2,24 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { engine, io, study } from '../index.ts';
+import { io, study } from '../index.ts';
 import { packageRoot, packageVersion } from '../io/package.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
 import { ProgressLine } from './progress.ts';
 import { runNotebook } from './run-notebook.ts';
+import { checkEngine, type EngineFlags, startEngine } from './start-engine.ts';
 
 /** Flags of the demo. */
-export interface DemoFlags {
+export interface DemoFlags extends EngineFlags {
   out: string;
   weights?: string;
   fromScratch?: boolean;
   recipe: string;
-  engine: string;
-  threads?: number;
 }
 
 const NOTEBOOK = '00-quickstart.ipynb';
 const RECIPES: Readonly<Record<string, study.Recipe>> = { study: study.studyRecipe, smoke: study.smokeRecipe };
-
-/** Engines by name; `engine.list()` would also look for their libraries, which takes up to a second. */
-const ENGINES: Readonly<Record<engine.EngineName | 'auto', true>> = {
-  onnx: true,
-  tensorflow: true,
-  cpu: true,
-  auto: true,
-};
 
 /** Sizes of the notebook for weights of the smoke recipe: seconds, for tests. */
 const SMOKE_SIZES = { prompts: 2, seeds: 1, shown: 1, trajectories: 2, phase1Steps: 2, phase2Steps: 2, batch: 2 };
@@ -105,17 +96,6 @@ function weightsFolder({ weights, fromScratch, recipe }: DemoFlags, out: string)
   if (weights) return resolve(weights);
   const isShipped = !fromScratch || recipe === 'study';
   return isShipped ? study.shippedFolder() : join(out, 'from-scratch', 'shipped');
-}
-
-function checkEngine(name: string): void {
-  if (Object.hasOwn(ENGINES, name)) return;
-  throw new UsageError(`there is no engine "${name}": use ${Object.keys(ENGINES).join(', ')}`);
-}
-
-/** Starts the engine that a command asks for. */
-export async function startEngine({ engine: name, threads }: Pick<DemoFlags, 'engine' | 'threads'>): Promise<void> {
-  checkEngine(name);
-  await engine.use(name as engine.EngineName | 'auto', threads === undefined ? {} : { threads });
 }
 
 function command({ recipe }: DemoFlags): string {

@@ -2,13 +2,13 @@
 import { basename, extname, join, resolve } from 'node:path';
 import { evaluate, io, show } from '../index.ts';
 import { readVideo } from '../io/video-read.ts';
-import { startEngine } from './demo.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
 import { ProgressLine } from './progress.ts';
+import { type EngineFlags, startEngine } from './start-engine.ts';
 
 /** Flags of an evaluation. */
-export interface EvaluateFlags {
+export interface EvaluateFlags extends EngineFlags {
   out: string;
   manifest?: string;
   suite?: string;
@@ -18,8 +18,6 @@ export interface EvaluateFlags {
   vbench?: string;
   clips: number;
   maxFrames?: number;
-  engine: string;
-  threads?: number;
 }
 
 /** Evaluates a folder; writes videos.jsonl (a line a video), summary.json, table.txt and report.html. */

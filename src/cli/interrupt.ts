@@ -5,13 +5,17 @@ export class Interrupted extends Error {
 
 /**
  * Runs work that Ctrl-C (SIGINT) or SIGTERM stops at the next safe point; a second signal ends the process at once.
- * Files are written aside and renamed, so that either way none is left half-written under its name.
+ * Files are written aside and renamed, so that either way none is left half-written under its name. `after` says what
+ * becomes of the work.
  */
-export async function interruptible<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+export async function interruptible<Result>(
+  work: (signal: AbortSignal) => Promise<Result>,
+  after: string = 'run the same command again to go on',
+): Promise<Result> {
   const controller = new AbortController();
   const stop = (): void => {
     if (controller.signal.aborted) process.exit(130);
-    controller.abort(new Interrupted('stopped; run the same command again to go on'));
+    controller.abort(new Interrupted(`stopped; ${after}`));
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);

@@ -1,44 +1,36 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
 
-import { dirname, extname, join, resolve } from 'node:path';
-import { dataset, io, nn, show, study } from '../index.ts';
+import { dataset, nn, study } from '../index.ts';
 import type { Clip } from '../io/clip.ts';
-import { writeVideo } from '../io/video.ts';
-import { startEngine } from './demo.ts';
+import { prepareClipFile, writeClip } from './clip-file.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
+import { type EngineFlags, startEngine } from './start-engine.ts';
 
 /** Flags of a sample. */
-export interface SampleFlags {
+export interface SampleFlags extends EngineFlags {
   seed: string;
-  network: string;
+  /** Default reward-forcing. */
+  network?: string;
   out?: string;
   weights?: string;
-  engine: string;
-  threads?: number;
 }
 
 const NETWORKS = ['teacher', 'distilled', 'ode', 'reward-forcing'];
-const FORMATS = ['.mp4', '.webp', '.png'];
 
 /** Samples a clip and writes it as .mp4, .webp, or as a sheet of its frames in .png. */
-export async function sample(prompt: string, flags: SampleFlags): Promise<void> {
-  if (!NETWORKS.includes(flags.network))
-    throw new UsageError(`there is no network "${flags.network}": use ${NETWORKS.join(', ')}`);
+export async function sample(prompt: string, { network = 'reward-forcing', ...flags }: SampleFlags): Promise<void> {
+  if (!NETWORKS.includes(network)) throw new UsageError(`there is no network "${network}": use ${NETWORKS.join(', ')}`);
   checkPrompt(prompt);
-  const out = resolve(flags.out ?? (await defaultOut()));
-  if (!FORMATS.includes(extname(out))) throw new UsageError(`--out is "${out}": use a file in ${FORMATS.join(', ')}`);
-  await io.prepareFolder(dirname(out));
+  const out = await prepareClipFile(flags.out);
   await startEngine(flags);
   await interruptible(async (signal) => {
     const networks = await loadShipped(flags.weights);
-    const clip = await draw(networks, prompt, flags);
+    const clip = await draw(networks, prompt, { seed: flags.seed, network });
     networks.dispose();
     signal.throwIfAborted();
-    const provenance = { prompt, seed: flags.seed, network: flags.network };
-    if (extname(out) === '.png') await show.frames(clip, { title: prompt, provenance }).save(out);
-    else await writeVideo(out, clip, { provenance });
-  });
+    await writeClip(out, clip, { prompt, seed: flags.seed, network });
+  }, 'nothing was written');
   process.stdout.write(`wrote ${out}\n`);
 }
 
@@ -51,19 +43,17 @@ function checkPrompt(prompt: string): void {
   }
 }
 
-/** H.264 where it can be had, else animated WebP. */
-async function defaultOut(): Promise<string> {
-  const { kind } = await show.resolveEncoder();
-  return join('out', kind === 'ffmpeg' ? 'sample.mp4' : 'sample.webp');
-}
-
 async function loadShipped(folder: string = study.shippedFolder()): Promise<study.Networks> {
   const manifest = await study.readManifest(folder);
   study.verifyWeights(folder, manifest);
   return study.loadNetworks(folder, manifest.recipe);
 }
 
-async function draw(networks: study.Networks, prompt: string, { seed, network }: SampleFlags): Promise<Clip> {
+async function draw(
+  networks: study.Networks,
+  prompt: string,
+  { seed, network }: { seed: string; network: string },
+): Promise<Clip> {
   const { teacher, distilled, students } = networks;
   const contestant = {
     teacher: { kind: 'teacher', net: teacher },

@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
 /** One system call moves at most 2 GiB, so long ranges come in parts. */
@@ -10,6 +11,17 @@ export async function fillBytes(file: FileHandle, bytes: Uint8Array, begin: numb
     const { bytesRead } = await file.read(bytes, done, Math.min(part, bytes.length - done), begin + done);
     if (bytesRead === 0) break;
     done += bytesRead;
+  }
+  return done;
+}
+
+/** As {@link fillBytes}, of an open file descriptor, at once. */
+export function fillBytesSync(file: number, bytes: Uint8Array, begin: number): number {
+  let done = 0;
+  while (done < bytes.length) {
+    const count = readSync(file, bytes, done, Math.min(part, bytes.length - done), begin + done);
+    if (count === 0) break;
+    done += count;
   }
   return done;
 }

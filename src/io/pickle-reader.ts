@@ -1,4 +1,4 @@
-import { PickleError } from './pickle-value.ts';
+import { PickleEndError, PickleError } from './pickle-value.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -58,7 +58,7 @@ export class PickleReader {
   /** Text up to the next line end, which is skipped. */
   line(): string {
     const end = this.#bytes.indexOf(10, this.position);
-    if (end < 0) throw new PickleError(`the line at byte ${this.position} does not end`);
+    if (end < 0) throw new PickleEndError(`the line at byte ${this.position} does not end`);
     const text = this.text(end - this.position);
     this.position++;
     return text;
@@ -77,7 +77,7 @@ export class PickleReader {
   #take(length: number): number {
     const begin = this.position;
     if (!(length >= 0) || length > this.#bytes.byteLength - begin) {
-      throw new PickleError(
+      throw new PickleEndError(
         `${length} bytes are wanted at byte ${begin}, but only ${this.#bytes.byteLength - begin} are left`,
       );
     }

@@ -5,6 +5,9 @@ export class PickleError extends Error {
   override name = 'PickleError';
 }
 
+/** A pickle that goes on behind the bytes at hand. */
+export class PickleEndError extends PickleError {}
+
 /** A class or function named in a pickle, as the host answers for it: what calling it makes, if it may be called. */
 export interface PickleGlobal {
   readonly global: string;

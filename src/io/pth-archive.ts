@@ -2,7 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { bytesPerElement } from './host-tensor.ts';
 import { unpickle } from './pickle.ts';
-import type { PickleValue } from './pickle-value.ts';
+import { PickleEndError, type PickleValue } from './pickle-value.ts';
 import { readRange } from './pth-bytes.ts';
 import { PthError } from './pth-error.ts';
 import { PthHost } from './pth-host.ts';
@@ -12,8 +12,8 @@ import { readZipDirectory, type ZipRecord, zipRecordStart } from './pth-zip.ts';
 /** The saved object, and where the elements of its storages begin. */
 export interface PthArchive {
   readonly value: PickleValue;
-  /** Position of a storage's first byte. */
-  locate(file: FileHandle, storage: PthStorage): Promise<number>;
+  /** Position of a storage's first byte in the file, which is open under a descriptor. */
+  locate(file: number, storage: PthStorage): number;
 }
 
 /** Largest pickle that is read; it holds names and shapes, not elements. */
@@ -34,7 +34,7 @@ async function openZip(file: FileHandle, fileSize: number): Promise<PthArchive> 
   const content = async (name: string, limit: number): Promise<Uint8Array> => {
     const record = records.get(name)!;
     if (record.size > limit) throw new PthError(`record "${name}" has ${record.size} bytes, more than ${limit}`);
-    return readRange(file, await zipRecordStart(file, record, fileSize), record.size);
+    return readRange(file, zipRecordStart(file.fd, record, fileSize), record.size);
   };
   const order = `${folder}byteorder`;
   if (records.has(order) && Buffer.from(await content(order, 16)).toString() !== 'little') {
@@ -63,9 +63,22 @@ function checkedRecord(records: ReadonlyMap<string, ZipRecord>, name: string, st
 const legacyMagic = 0x1950a86a20f9469cfc6cn;
 const legacyVersion = 1001;
 
-/** Pickles of magic number, version, machine, object and storage keys, then each storage behind its 64-bit length. */
+/** The pickles at the beginning of an older file rarely reach beyond the first of these; nothing says where they end. */
+const legacyHeads = [2 ** 20, 2 ** 24, maxPickle];
+
 async function openLegacy(file: FileHandle, fileSize: number): Promise<PthArchive> {
-  const bytes = await readRange(file, 0, Math.min(fileSize, maxPickle));
+  for (const head of legacyHeads) {
+    try {
+      return await parseLegacy(file, fileSize, await readRange(file, 0, Math.min(fileSize, head)));
+    } catch (error) {
+      if (!(error instanceof PickleEndError) || head >= fileSize) throw error;
+    }
+  }
+  throw new PthError(`the pickles of names and shapes are longer than the ${maxPickle} bytes accepted`);
+}
+
+/** Pickles of magic number, version, machine, object and storage keys, then each storage behind its 64-bit length. */
+async function parseLegacy(file: FileHandle, fileSize: number, bytes: Uint8Array): Promise<PthArchive> {
   const host = new PthHost();
   let position = 0;
   const next = (): PickleValue => {
@@ -85,7 +98,7 @@ async function openLegacy(file: FileHandle, fileSize: number): Promise<PthArchiv
   }
   const value = next();
   const starts = await legacyStarts(file, fileSize, host, next(), () => position);
-  return { value, locate: async (_, storage) => starts.get(storage.key)! };
+  return { value, locate: (_, storage) => starts.get(storage.key)! };
 }
 
 async function legacyStarts(
@@ -102,9 +115,12 @@ async function legacyStarts(
     if (storage === undefined) throw new PthError(`storage "${String(key)}" belongs to no tensor`);
     const announced = Buffer.from((await readRange(file, position, 8)).buffer).readBigInt64LE(0);
     const end = position + 8 + storage.elements * bytesPerElement(storage.dtype);
-    if (announced !== BigInt(storage.elements) || end > fileSize) {
+    if (announced !== BigInt(storage.elements)) {
+      throw new PthError(`storage "${storage.key}" of ${storage.elements} elements announces ${announced}`);
+    }
+    if (end > fileSize) {
       throw new PthError(
-        `storage "${storage.key}" of ${storage.elements} elements announces ${announced} or leaves the file`,
+        `storage "${storage.key}" ends at byte ${end}, the file at ${fileSize}: has it been cut short?`,
       );
     }
     starts.set(storage.key, position + 8);

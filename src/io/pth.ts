@@ -2,11 +2,13 @@
  * Reading PyTorch files (.pth, .pt, .bin, .ckpt) without PyTorch and without running what is in them: only tensors,
  * containers and plain values are understood, everything else is refused.
  */
+import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { bytesPerElement, checkRows, type HostTensor } from './host-tensor.ts';
+import { mapBytes } from './mapped-bytes.ts';
 import { PickleError, type PickleValue } from './pickle-value.ts';
 import { openArchive, type PthArchive } from './pth-archive.ts';
-import { readRange } from './pth-bytes.ts';
+import { readRange, readRangeSync } from './pth-bytes.ts';
 import { PthError } from './pth-error.ts';
 import { elementSpan, materialise, PthTensor } from './pth-tensor.ts';
 import type { EntriesOptions } from './safetensors.ts';
@@ -25,6 +27,12 @@ export interface PthFile {
   read(tensor: string | PthTensor): Promise<HostTensor>;
   /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
+  /**
+   * A tensor whose memory is the file: the system reads what is touched, when it is touched, and may drop it again.
+   * Strided views are copied; where files cannot be mapped, the tensor is read. The file must not be shortened while
+   * the tensor is in use.
+   */
+  map(name: string): HostTensor;
   /** Reads tensors one after the other. */
   entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
   /** The part below a key, for example `generator_ema` of a training checkpoint. */
@@ -51,22 +59,27 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
     if (found === undefined) throw new PthError(`${path}: no tensor "${name}" among ${tensors.size}`);
     return found;
   };
-  const read = (tensor: string | PthTensor, shared?: Uint8Array) => {
-    const place = typeof tensor === 'string' ? info(tensor) : tensor;
-    return withFile(path, (file) => readTensor(file, archive, place, shared));
-  };
+  const read = (tensor: PthTensor) => withFile(path, (file) => readTensor(file, archive, tensor));
   return {
     path,
     value,
     names: () => [...tensors.keys()],
     has: (name) => tensors.has(name),
     info,
-    read: (tensor) => read(tensor),
+    read: (tensor) => read(typeof tensor === 'string' ? info(tensor) : tensor),
     readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
+    map: (name) => explained(path, () => mapTensor(path, archive, info(name))),
     async *entries({ reuse = false } = {}) {
       const largest = Math.max(0, ...[...tensors.values()].map(spanBytes));
       const shared = reuse ? new Uint8Array(largest) : undefined;
-      for (const [name, tensor] of tensors) yield [name, await read(tensor, shared)];
+      const file = await open(path, 'r');
+      try {
+        for (const [name, tensor] of tensors) yield [name, await readTensor(file, archive, tensor, shared)];
+      } catch (error) {
+        throw named(path, error);
+      } finally {
+        await file.close();
+      }
     },
     at: (key) => {
       const part = value instanceof Map ? value.get(key) : undefined;
@@ -89,8 +102,24 @@ async function readTensor(
   tensor: PthTensor,
   shared?: Uint8Array,
 ): Promise<HostTensor> {
-  const begin = (await archive.locate(file, tensor.storage)) + tensor.offset * bytesPerElement(tensor.dtype);
-  return materialise(tensor, await readRange(file, begin, spanBytes(tensor), shared));
+  return materialise(tensor, await readRange(file, firstByte(file.fd, archive, tensor), spanBytes(tensor), shared));
+}
+
+/** Typed arrays start at multiples of their element, which older files do not promise. */
+function mapTensor(path: string, archive: PthArchive, tensor: PthTensor): HostTensor {
+  const file = openSync(path, 'r');
+  try {
+    const [begin, length] = [firstByte(file, archive, tensor), spanBytes(tensor)];
+    const isAligned = begin % bytesPerElement(tensor.dtype) === 0;
+    const mapped = isAligned ? mapBytes(path, begin, length) : null;
+    return materialise(tensor, mapped ?? readRangeSync(file, begin, length));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function firstByte(file: number, archive: PthArchive, { storage, offset, dtype }: PthTensor): number {
+  return archive.locate(file, storage) + offset * bytesPerElement(dtype);
 }
 
 /** Stored bytes from the first element of a tensor to its last. */

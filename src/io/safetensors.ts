@@ -1,8 +1,8 @@
 /** Reading and writing of safetensors files: https://github.com/huggingface/safetensors (format description). */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeAtomic } from './atomic.ts';
-import { fillBytes } from './fill-bytes.ts';
+import { fillBytes, fillBytesSync } from './fill-bytes.ts';
 import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
 import { mapBytes } from './mapped-bytes.ts';
 import {
@@ -148,11 +148,8 @@ function readBytesSync(path: string, begin: number, length: number): Uint8Array 
   const bytes = new Uint8Array(length);
   const file = openSync(path, 'r');
   try {
-    for (let done = 0; done < length; ) {
-      const count = readSync(file, bytes, done, Math.min(1 << 30, length - done), begin + done);
-      if (count === 0) throw cutShort(begin + done, `${path}: `);
-      done += count;
-    }
+    const done = fillBytesSync(file, bytes, begin);
+    if (done < length) throw cutShort(begin + done, `${path}: `);
   } finally {
     closeSync(file);
   }

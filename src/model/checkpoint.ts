@@ -20,8 +20,8 @@ export interface Checkpoint {
   read(name: string): Promise<HostTensor>;
   /** Reads `count` rows of a tensor's first axis. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
-  /** A tensor whose memory is the file; PyTorch files have none. */
-  readonly map?: (name: string) => HostTensor;
+  /** A tensor whose memory is the file: the system reads what is touched, and may drop it again. */
+  map(name: string): HostTensor;
   /** Reads tensors one after the other; what `loadWan`, `loadVae` and `loadUmt5` take. */
   entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
 }
@@ -64,6 +64,7 @@ function pytorchCheckpoint(file: PthFile, wanted: string | undefined): Checkpoin
     info: inside.info,
     read: inside.read,
     readRows: inside.readRows,
+    map: inside.map,
     entries: inside.entries,
   };
 }

@@ -45,8 +45,16 @@ export class TorchGenerator {
   readonly #engine: MersenneTwister;
   #spare: number | null = null;
 
+  /** @throws RangeError for a seed that `torch.manual_seed` refuses, too. */
   constructor(seed: number | bigint) {
-    this.#engine = new MersenneTwister(Number(BigInt.asUintN(32, BigInt(seed))));
+    if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
+      throw new RangeError(`seed: wanted a whole number, above 2^53 as bigint, received ${seed}`);
+    }
+    const whole = BigInt(seed);
+    if (whole < -(2n ** 63n) || whole >= 2n ** 64n) {
+      throw new RangeError(`seed: wanted -2^63 to 2^64 - 1, as PyTorch, received ${seed}`);
+    }
+    this.#engine = new MersenneTwister(Number(BigInt.asUintN(32, whole)));
   }
 
   /** Standard normal float32 numbers in the order of `torch.randn(shape)`, for contiguous tensors. */

@@ -33,6 +33,7 @@ test.each([
     /no engine "abacus": use onnx, tensorflow, cpu, auto/,
   ],
   ['a number of threads that is none', ['demo', '--threads', 'many'], /whole number/],
+  ['a flag of the official models', ['sample', 'x', '--steps', '9'], /--steps: only for official models/],
   ['an unknown network', ['sample', 'x', '--network', 'gan'], /no network "gan": use teacher/],
   ['a prompt outside the vocabulary', ['sample', 'a pink digit'], /a pink digit.*for example "a red digit/],
   [

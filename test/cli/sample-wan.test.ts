@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -30,7 +31,9 @@ test('sample --model writes a video that carries its settings, after a memory pl
   expect(pages).toBe(5);
   const text = exif?.toString('latin1') ?? '';
   expect(text).toContain('"prompt":"A cat runs."');
-  expect(text).toContain('"seed":"3","size":"16x8","frames":"5","steps":"2","guidance":"6","shift":"8","model":"tiny"');
+  expect(text).toContain(
+    '"seed":"3","size":"16x8","frames":"5","steps":"2","guidance":"6","shift":"8","solver":"unipc","model":"tiny"',
+  );
 });
 
 test('sample --student runs a causal student from its training checkpoint, which doctor --weights recognises', async () => {
@@ -38,9 +41,16 @@ test('sample --student runs a causal student from its training checkpoint, which
   const tensors = await readSafetensors(join(wan, 'diffusion_pytorch_model.safetensors'));
   await writeStudent(student, { generator: tensors, generator_ema: tensors });
   const out = join(folder, 'causal.png');
-  const { code } = await cli(['sample', 'A cat runs.', ...small, '--student', student, '--out', out]);
+  const video = ['--model', wan, '--size', '16x8', '--frames', '5', '--seed', '3'];
+  const causal = ['--student', student, '--window', '2', '--blocks', 'file'];
+  const { code } = await cli(['sample', 'A cat runs.', ...video, ...causal, '--out', out]);
   expect(code).toBe(0);
-  expect((await sharp(out).metadata()).format).toBe('png');
+  const { format, comments } = await sharp(out).metadata();
+  expect(format).toBe('png');
+  const written = Object.fromEntries((comments ?? []).map(({ keyword, text }) => [keyword, text]));
+  const { Software: _, ...settings } = written;
+  const asked = { prompt: 'A cat runs.', seed: '3', size: '16x8', frames: '5', student, window: '2', model: 'tiny' };
+  expect(settings).toEqual(asked); // steps, guidance and shift had no effect
   const { out: report } = await cli(['doctor', '--weights', student]);
   expect(report).toMatch(/generator_ema/);
   expect(report).toMatch(/wan.*tiny/i);
@@ -55,6 +65,31 @@ test.each(['', '一只猫在跑。قطة 🐈‍⬛', 'word '.repeat(2000)])('pr
 test('a prompt that no encoder reads to its end is refused', async () => {
   const { code, err } = await cli(['sample', '猫'.repeat(11000), ...small, '--out', join(folder, 'prompt.png')]);
   expect([code, err]).toEqual([2, expect.stringMatching(/the prompt has 33000 bytes: want at most 16384/)]);
+});
+
+test('a video that does not fit into memory is refused before the weights are read', async () => {
+  const { code, err } = await cli([
+    'sample',
+    'A cat.',
+    ...small,
+    '--size',
+    '48000x32000',
+    '--out',
+    join(folder, 'x.png'),
+  ]);
+  expect(code).toBe(1);
+  expect(err).toMatch(/does not fit into.*\nerror: the run needs about/);
+});
+
+test('an interrupt says that nothing was written', async () => {
+  const out = join(folder, 'never.png');
+  let sent = false;
+  const during = (child: ChildProcess, text: string): void => {
+    if (sent || !text.includes('denoising: ')) return;
+    sent = child.kill('SIGINT');
+  };
+  const { code, err } = await cli(['sample', 'A cat.', ...small, '--steps', '100000', '--out', out], { during });
+  expect([code, err]).toEqual([130, expect.stringMatching(/stopped; nothing was written/)]);
 });
 
 describe('MP4', () => {
@@ -109,6 +144,13 @@ test.each([
   [['--seed', '-1'], 2, /--seed/],
   [['--blocks', 'attic'], 2, /--blocks is "attic"/],
   [['--out', join(folder, 'x.gif')], 2, /\.mp4, \.webp, \.png/],
+  [['--seed', '18446744073709551616'], 2, /--seed.*below 2\^64/],
+  [['--guidance', '-1'], 2, /guidanceScale: wanted a number of at least 0/],
+  [['--shift', '0'], 2, /shift must be above 0/],
+  [['--solver', 'euler'], 2, /--solver is "euler": use unipc or dpm\+\+/],
+  [['--network', 'teacher'], 2, /--network: only for the small scale/],
+  [['--sink', '1'], 2, /--sink: only for a causal student/],
+  [['--student', 'a.pt', '--shift', '5'], 2, /--steps, --shift: a causal student takes four steps/],
   [['--model', join(folder, 'absent')], 1, /Wan2\.1_VAE\.pth.*huggingface\.co/],
 ])('%j ends with exit code %i', async (flags, wanted, message) => {
   const { code, err } = await cli(['sample', 'A cat.', ...small, '--out', join(folder, 'never.png'), ...flags]);

@@ -12,6 +12,7 @@ export const op = {
   tuple: Buffer.from('t'),
   reduce: Buffer.from('R'),
   persistent: Buffer.from('Q'),
+  yes: Buffer.from([0x88]),
   no: Buffer.from([0x89]),
   stop: Buffer.from('.'),
   global: (module: string, name: string): Buffer => Buffer.from(`c${module}\n${name}\n`),
@@ -77,6 +78,21 @@ export function mapping(entries: Record<string, Buffer>): Buffer {
 export function scripted(entries: Record<string, Buffer>): Buffer {
   const made = Buffer.concat([op.global('__torch__', 'Model'), Buffer.from(')\x81', 'latin1')]);
   return Buffer.concat([made, mapping(entries), Buffer.from('b')]);
+}
+
+/** A file as torch.save wrote it before 1.6; storages in the order of their keys. */
+export function legacy(data: Buffer, storages: Record<string, Float32Array>): Buffer {
+  const pickled = (...parts: Buffer[]) => Buffer.concat([op.protocol, ...parts, op.stop]);
+  const magic = Buffer.from('8a0a6cfc9c46f9206aa85019', 'hex');
+  const machine = mapping({ protocol_version: op.integer(1001), little_endian: op.yes });
+  const keys = Object.keys(storages).flatMap((key) => [op.text(key), op.append]);
+  const contents = Object.values(storages).flatMap((floats) => {
+    const count = Buffer.alloc(8);
+    count.writeBigInt64LE(BigInt(floats.length));
+    return [count, Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength)];
+  });
+  const heads = [pickled(magic), pickled(op.integer(1001)), pickled(machine), data, pickled(op.list, ...keys)];
+  return Buffer.concat([...heads, ...contents]);
 }
 
 /**

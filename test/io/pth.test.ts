@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openPth, type PthFile } from '../../src/io/pth.ts';
 import { PthError } from '../../src/io/pth-error.ts';
-import { archive, dictionary, op, scripted, tensor } from './pth-writer.ts';
+import { archive, dictionary, legacy, op, scripted, tensor } from './pth-writer.ts';
 
 let folder: string;
 
@@ -41,6 +41,16 @@ describe('views of a storage', () => {
     const file = await save(archive(pickled(dictionary({ w: tensor('0', 6, view) }), six)));
     const { dtype, shape, data } = await file.read('w');
     expect([dtype, shape, Array.from(data as Float32Array)]).toEqual(['float32', view.shape, values]);
+    expect(file.map('w')).toEqual({ dtype, shape, data });
+  });
+
+  test.each([0, 1, 2, 3])('mapped from a record that begins %i bytes later', async (shift) => {
+    const view = { shape: [3, 2], stride: [1, 3] };
+    const tensors = dictionary({ w: tensor('0', 6, { shape: [6], stride: [1] }), t: tensor('0', 6, view) });
+    const file = await save(archive({ ['b'.repeat(shift + 1)]: floats(), ...pickled(tensors, six) }));
+    for (const name of ['w', 't']) expect(file.map(name)).toEqual(await file.read(name));
+    file.map('w').data[0] = 9; // private: the file stays as it is
+    expect(Array.from((await file.read('w')).data as Float32Array)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   test('entries that reuse memory hold the same values', async () => {
@@ -118,6 +128,25 @@ describe('archives', () => {
   });
 });
 
+describe('the format before PyTorch 1.6', () => {
+  const view = { shape: [2], stride: [1] };
+  const storages = { 7: Float32Array.of(1, 2), 8: Float32Array.of(3, 4) };
+  const parts = { a: tensor('7', 2, view), b: tensor('8', 2, view) };
+
+  test.each([10, 3_000_000])('is read and mapped behind names of %i bytes', async (bytes) => {
+    const file = await save(legacy(dictionary({ note: op.text('n'.repeat(bytes)), ...parts }), storages));
+    expect(file.names()).toEqual(['a', 'b']);
+    expect(Array.from((await file.read('b')).data as Float32Array)).toEqual([3, 4]);
+    for (const name of file.names()) expect(file.map(name)).toEqual(await file.read(name));
+  });
+
+  test('is refused where it is cut', async () => {
+    const bytes = legacy(dictionary(parts), storages);
+    await expect(save(bytes.subarray(0, -1))).rejects.toThrow(/storage "8" ends at byte \d+.*cut short/);
+    await expect(save(bytes.subarray(0, 100))).rejects.toThrow(/bytes are wanted|does not end/);
+  });
+});
+
 describe('pickles that want more than data', () => {
   const pickle = (...parts: Buffer[]) => save(archive(pickled(Buffer.concat([op.protocol, ...parts, op.stop]))));
 
@@ -173,7 +202,10 @@ test('changed bytes either read or are refused, never crash', async () => {
       for (const { at, to } of changes) bytes[at] = to;
       try {
         const file = await save(keep < 90 ? bytes : bytes.subarray(0, Math.floor((bytes.length * keep) / 100)));
-        for (const name of file.names()) await file.read(name);
+        for (const name of file.names()) {
+          await file.read(name);
+          file.map(name);
+        }
       } catch (error) {
         expect(error).toBeInstanceOf(PthError);
       }

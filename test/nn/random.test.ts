@@ -138,6 +138,14 @@ describe('key', () => {
 
 // Values of torch.manual_seed(...) followed by the calls named, PyTorch 2 on CPU.
 describe('torch generator', () => {
+  test('takes the seeds that PyTorch takes', () => {
+    expect(random.torch(-2).uniform([1]).data).toEqual(random.torch(2n ** 64n - 2n).uniform([1]).data);
+    expect(random.torch(-2).uniform([1]).data[0]).toBeCloseTo(0.2907, 4);
+    for (const seed of [2n ** 64n, -(2n ** 63n) - 1n, 2 ** 53, 0.5, Number.NaN]) {
+      expect(() => random.torch(seed)).toThrow(/^seed: wanted/);
+    }
+  });
+
   test('short draws continue one sequence', () => {
     const torch = random.torch(7);
     expect(torch.normal([3]).data).toBeAllClose([-0.1467950940132141, 0.7861412763595581, 0.9468216300010681], {

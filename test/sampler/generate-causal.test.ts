@@ -71,3 +71,9 @@ test.each([
 ])('%j is refused', (part, message) => {
   expect(() => latentSize(model, { ...base, ...part })).toThrow(message);
 });
+
+test('frames that leave a block incomplete are refused with the nearest that do not, before any work', async () => {
+  const blocks = { dit: { config: wanConfig({ ...wanPresets.tiny, num_frame_per_block: 3 }) } };
+  const run = generateCausal({ ...model, ...blocks } as WanModel, { ...base, frames: 9 });
+  await expect(run.next()).rejects.toThrow(/5 latent frames do not fall into blocks of 3; ask for 5 or 11 frames/);
+});

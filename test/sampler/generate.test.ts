@@ -114,6 +114,10 @@ describe('requests that cannot be served', () => {
     [{ frames: 4097 }, /at most 2047/],
     [{ steps: 0 }, /steps must be a whole number >= 1/],
     [{ shift: -1 }, /shift must be above 0/],
+    [{ guidanceScale: -1 }, /guidanceScale: wanted a number of at least 0.*received -1/],
+    [{ guidanceScale: Number.NaN }, /guidanceScale.*received NaN/],
+    [{ solver: 'euler' as 'unipc' }, /solver: wanted unipc or dpm\+\+, received "euler"/],
+    [{ seed: 0.5 }, /seed: wanted a whole number/],
   ])('%j is refused before any work', async (part, message) => {
     await expect(collect(generate(wan, { ...base, ...part }))).rejects.toThrow(message);
   });

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type HostTensor, hostTensor, readSafetensors, toBfloat16, writeSafetensors } from '../../src/io/index.ts';
-import { inspectWeights, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/index.ts';
+import { describeWan, inspectWeights, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { generateCausal, planMemory } from '../../src/sampler/index.ts';
 import { writeStudent } from '../model/student-checkpoint.ts';
@@ -65,7 +65,7 @@ async function plainFile(name: string, tensors: ReadonlyMap<string, HostTensor>)
   return path;
 }
 
-describe.each(['resident', 'host', 'host-bfloat16'] as const)('blocks %s', (blocks) => {
+describe.each(['resident', 'host', 'host-bfloat16', 'file'] as const)('blocks %s', (blocks) => {
   test('the averaged generator paints the frames of its own weights', async () => {
     const wanted = await frames({ student: await plainFile('averaged.safetensors', averaged) });
     expect(wanted.map(({ length }) => length)).toEqual([1, 2, 2].map((count) => count * 8 * 8 * 3));
@@ -79,8 +79,7 @@ test('the generator of the last step is taken where it is asked for, in spite of
   expect(await frames({ student })).not.toEqual(wanted);
 });
 
-test('blocks of a PyTorch file cannot stay in the file, and a part must be there', async () => {
-  await expect(openWan(folder, { student, blocks: 'file' })).rejects.toThrow(/wants a safetensors file.*use "host"/);
+test('a part must be there', async () => {
   await expect(openWan(folder, { student, part: 'teacher' })).rejects.toThrow('nothing is saved under "teacher"');
 });
 
@@ -93,6 +92,7 @@ test('an inspection and a plan say what it is', async () => {
   });
   const wan = await openWan(folder, { student });
   const { rows } = planMemory(wan, { ...request, causal: true });
+  expect(planMemory(await describeWan(folder, { student }), { ...request, causal: true }).rows).toEqual(rows);
   expect(rows.map(({ what }) => what)).toContain('cache of keys and values, and its successor');
   wan.dispose();
 });

@@ -59,6 +59,11 @@ export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5Fil
   };
 }
 
+/** Sizes of the encoder in a file, under official or diffusers names. */
+export function umt5FileConfig(file: WeightsFile): Umt5Config {
+  return umt5ConfigOf(officialSource(file).shapes);
+}
+
 interface Encoding {
   source: OfficialSource;
   config: Umt5Config;

@@ -1,5 +1,5 @@
 export { findWanFiles, type WanFiles, wanDownload } from './files.ts';
-export { type OpenedWan, type OpenWanOptions, openWan } from './open-wan.ts';
+export { describeWan, type OpenedWan, type OpenWanOptions, openWan, type WanDescription } from './open-wan.ts';
 export { type RandomWanOptions, writeRandomWan } from './random-wan.ts';
 export {
   type BlockPlace,

@@ -6,7 +6,7 @@ import { rollout } from '../rollout.ts';
 import type { Schedule } from '../schedule.ts';
 import { wanStudent } from '../wan-student.ts';
 import { checkMemory } from './memory-plan.ts';
-import { latentSize, type VideoRequest, type WanModel } from './request.ts';
+import { causalLatentSize, type VideoRequest, type WanModel } from './request.ts';
 
 /** How a causal student generates. */
 export interface CausalRequest extends VideoRequest {
@@ -27,7 +27,7 @@ export interface CausalRequest extends VideoRequest {
  */
 export async function* generateCausal(model: WanModel, request: CausalRequest): AsyncGenerator<Tensor, void, void> {
   const { schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 }), signal } = request;
-  const { frames, height, width, channels } = latentSize(model, request);
+  const { frames, height, width, channels } = causalLatentSize(model, request);
   checkMemory(model, { ...request, causal: true });
   const generator = random.torch(request.seed ?? 0);
   const context = await model.text.encode([request.prompt]);

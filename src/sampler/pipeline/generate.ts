@@ -20,6 +20,9 @@ export const defaultNegativePrompt: string =
 /** Wan's solvers. */
 export type WanSolver = 'unipc' | 'dpm++';
 
+/** Their names. */
+export const wanSolvers: readonly WanSolver[] = ['unipc', 'dpm++'];
+
 const solvers: Readonly<Record<WanSolver, { sample: SteppedSampler; grid: (options: GridOptions) => Schedule }>> = {
   unipc: { sample: uniPC, grid: uniPCSchedule },
   'dpm++': { sample: dpmSolver, grid: dpmSchedule },
@@ -40,7 +43,7 @@ export interface GenerateRequest extends VideoRequest {
   readonly negativePrompt?: string;
   /** Default 50. */
   readonly steps?: number;
-  /** Default 6; 1 runs without the negative prompt. */
+  /** Default 6; 1 runs without the negative prompt, 0 with it alone. */
   readonly guidanceScale?: number;
   /** Default 8. */
   readonly shift?: number;
@@ -56,23 +59,42 @@ export interface GenerateRequest extends VideoRequest {
   readonly previewEvery?: number;
 }
 
+/** What decides about the noise levels of a request and how they are passed. */
+export type DenoisingRequest = Pick<GenerateRequest, 'steps' | 'shift' | 'solver' | 'guidanceScale'>;
+
+/**
+ * Noise levels and timesteps of a request. Guidance below 0 is refused: it would lead away from the prompt.
+ *
+ * @throws RangeError if steps, shift, solver or guidance scale are out of range.
+ */
+export function denoisingSchedule(request: DenoisingRequest): Schedule {
+  const { steps = wanDefaults.steps, shift = wanDefaults.shift, solver = 'unipc' } = request;
+  const { guidanceScale = wanDefaults.guidanceScale } = request;
+  if (!Object.hasOwn(solvers, solver)) {
+    throw new RangeError(`solver: wanted ${wanSolvers.join(' or ')}, received "${solver}"`);
+  }
+  if (!(guidanceScale >= 0 && guidanceScale < Number.POSITIVE_INFINITY)) {
+    throw new RangeError(`guidanceScale: wanted a number of at least 0 (1 = no guidance), received ${guidanceScale}`);
+  }
+  return solvers[solver].grid({ steps, shift });
+}
+
 /**
  * Generates a video with a bidirectional Wan transformer: guided denoising of all frames, whose steps `onStep` sees,
  * then pixels [1, f, H, W, 3] in [-1, 1], yielded latent by latent as they are decoded; they belong to the caller.
  * Between steps timers run and the signal is heard. The seed's noise is `torch.randn(C, F, H, W)` on the CPU.
  * Source: Wan2.1 wan/text2video.py.
  *
- * @throws RangeError if size, frames, steps or shift do not fit; MemoryError before any work if the run would not fit
+ * @throws RangeError if size, frames, steps, shift or guidance scale do not fit; MemoryError before any work if the run would not fit
  * into memory.
  * @example
  * for await (const frames of generate(model, { prompt: 'A cat runs.', seed: 1 })) await show(frames);
  */
 export async function* generate(model: WanModel, request: GenerateRequest): AsyncGenerator<Tensor, void, void> {
   const size = latentSize(model, request);
-  const { steps = wanDefaults.steps, shift = wanDefaults.shift, solver = 'unipc' } = request;
-  const schedule = solvers[solver].grid({ steps, shift });
+  const schedule = denoisingSchedule(request);
   checkMemory(model, request);
-  const latents = await denoise(model, request, { size, schedule, sample: solvers[solver].sample });
+  const latents = await denoise(model, request, { size, schedule, sample: solvers[request.solver ?? 'unipc'].sample });
   try {
     yield* decodeStream(model.vae.weights, model.vae.config, latentFrames(latents, request.signal));
   } finally {

@@ -5,7 +5,7 @@ import { umt5Shapes } from '../../model/text/index.ts';
 import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
 import { queriesAtOnce, type WanConfig, wanShapes } from '../../model/wan/index.ts';
 import { parameterCount, type Shapes } from '../../nn/index.ts';
-import { latentSize, type VideoRequest, type WanConfigs, wanDefaults } from './request.ts';
+import { causalLatentSize, latentSize, type VideoRequest, type WanConfigs, wanDefaults } from './request.ts';
 
 /** What a plan looks at: an open model, or configurations alone. */
 export interface PlannedModel extends WanConfigs {
@@ -95,7 +95,7 @@ const float = 4;
 
 function memoryRows({ dit, vae, text, blocks = 'resident' }: PlannedModel, run: PlannedRun): MemoryRow[] {
   const { config } = dit;
-  const size = latentSize({ dit, vae }, run);
+  const size = (run.causal ? causalLatentSize : latentSize)({ dit, vae }, run);
   const { space } = vaeStrides(vae.config);
   const [width, height] = [size.width * space, size.height * space];
   const decoding = decodeMemory(vae.config, { height, width });

@@ -87,3 +87,23 @@ function checkSide(name: string, value: number, multiple: number): void {
   if (Number.isInteger(value) && value >= multiple && value % multiple === 0) return;
   throw new RangeError(`size: wanted a ${name} that is a multiple of ${multiple}, received ${value}`);
 }
+
+/**
+ * As {@link latentSize}, for a causal student, whose latent frames must fall into its blocks.
+ *
+ * @throws RangeError as there, and with the nearest numbers of frames where a block would stay incomplete.
+ */
+export function causalLatentSize(model: WanConfigs, request: VideoRequest): LatentSize {
+  const size = latentSize(model, request);
+  const { num_frame_per_block, independent_first_frame, patch_size } = model.dit.config;
+  const block = num_frame_per_block * patch_size[0];
+  const lead = independent_first_frame ? 1 : 0;
+  const over = (size.frames - lead) % block;
+  if (over === 0) return size;
+  const { time } = vaeStrides(model.vae.config);
+  const near = [size.frames - over, size.frames - over + block].filter((frames) => frames > 0);
+  throw new RangeError(
+    `frames: the ${size.frames} latent frames do not fall into blocks of ${block}${lead ? ' after the first' : ''}; ` +
+      `ask for ${near.map((frames) => 1 + (frames - 1) * time).join(' or ')} frames`,
+  );
+}
