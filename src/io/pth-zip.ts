@@ -47,22 +47,16 @@ export async function readZipDirectory(file: FileHandle, fileSize: number): Prom
   return records;
 }
 
-<<<<<<< HEAD
 /**
  * Position of a record's first byte: its local header may be longer than the central entry.
  *
  * @throws PthError for a record that is compressed or encrypted, or that leaves the file.
  */
-export async function zipRecordStart(file: FileHandle, record: ZipRecord, fileSize: number): Promise<number> {
+export function zipRecordStart(file: number, record: ZipRecord, fileSize: number): number {
   if (!record.isStored) {
     throw new PthError(`the record at byte ${record.header} is compressed or encrypted; PyTorch stores data as it is`);
   }
-  const header = Buffer.from((await readRange(file, record.header, localLength)).buffer);
-=======
-/** Position of a record's first byte: its local header may be longer than the central entry. */
-export function zipRecordStart(file: number, record: ZipRecord, fileSize: number): number {
   const header = Buffer.from(readRangeSync(file, record.header, localLength).buffer);
->>>>>>> f0b8248d8884ee9aa9aed7e5402f2d305608211b
   if (header.readUInt32LE(0) !== localSignature) throw new PthError(`no record begins at byte ${record.header}`);
   const start = record.header + localLength + header.readUInt16LE(26) + header.readUInt16LE(28);
   if (start + record.size > fileSize)
