@@ -74,7 +74,7 @@ export function requestOf(prompt: string, flags: WanSampleFlags): WanRequest {
     folder: flags.model,
     open: { blocks: blocksOf(flags.blocks), ...(causal && { student, config: cache }) },
     causal,
-    request: { prompt: checkedPrompt(prompt), ...settings },
+    request: { prompt, ...settings },
     provenance: {
       prompt,
       ...Object.fromEntries(asText.map(([key, value]) => [provenanceKeys[key] ?? key, String(value)])),
@@ -117,17 +117,6 @@ function teacherOf({ steps, guidance, shift, solver = 'unipc', negative }: WanSa
     throw new UsageError((error as Error).message, { cause: error });
   }
   return settings;
-}
-
-/** ONNX Runtime crashes in a process whose arguments are longer than some tens of kilobytes. */
-const maxPromptBytes = 16384;
-
-function checkedPrompt(prompt: string): string {
-  const bytes = Buffer.byteLength(prompt);
-  if (bytes <= maxPromptBytes) return prompt;
-  throw new UsageError(
-    `the prompt has ${bytes} bytes: want at most ${maxPromptBytes}; the text encoder reads its first 512 tokens only`,
-  );
 }
 
 function numberOf(flag: string, text: string | undefined, preset: number): number {

@@ -23,3 +23,13 @@ export function openLibrary(engine: string, path: string, fix: string): LibraryH
     throw new Error(`engine ${engine}: cannot load ${path}: ${(cause as Error).message}. ${fix}`, { cause });
   }
 }
+
+/**
+ * Sets a variable of the environment that C code reads, unless the user has set it. In a worker thread Node's
+ * `process.env` is a copy, so the C library sets it, too; Windows has no `setenv`, and there `process.env` must do.
+ */
+export function presetVariable(c: LibraryHandle, name: string, value: string): void {
+  if (process.env[name] !== undefined) return;
+  process.env[name] = value;
+  if (process.platform !== 'win32') c.func('setenv', 'int', ['str', 'str', 'int'])(name, value, 0);
+}

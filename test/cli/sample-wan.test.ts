@@ -56,16 +56,14 @@ test('sample --student runs a causal student from its training checkpoint, which
   expect(report).toMatch(/wan.*tiny/i);
 });
 
-test.each(['', '一只猫在跑。قطة 🐈‍⬛', 'word '.repeat(2000)])('prompt %# becomes a video', async (prompt) => {
-  const out = join(folder, 'prompt.png');
-  const { code, err } = await cli(['sample', prompt, ...small, '--frames', '1', '--steps', '1', '--out', out]);
-  expect([code, err.match(/error/i)]).toEqual([0, null]);
-});
-
-test('a prompt that no encoder reads to its end is refused', async () => {
-  const { code, err } = await cli(['sample', '猫'.repeat(11000), ...small, '--out', join(folder, 'prompt.png')]);
-  expect([code, err]).toEqual([2, expect.stringMatching(/the prompt has 33000 bytes: want at most 16384/)]);
-});
+test.each(['', '一只猫在跑。قطة 🐈‍⬛', 'word '.repeat(2000), '猫'.repeat(30000)])(
+  'prompt %# becomes a video',
+  async (prompt) => {
+    const out = join(folder, 'prompt.png');
+    const { code, err } = await cli(['sample', prompt, ...small, '--frames', '1', '--steps', '1', '--out', out]);
+    expect([code, err.match(/error/i)]).toEqual([0, null]);
+  },
+);
 
 test('a video that does not fit into memory is refused before the weights are read', async () => {
   const { code, err } = await cli([

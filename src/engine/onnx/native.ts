@@ -3,7 +3,7 @@
  * numbers (user-space addresses fit in 53 bits). Loading happens in `loadNative`, never on import.
  */
 import koffi from 'koffi';
-import { openLibrary } from '../native.ts';
+import { openLibrary, presetVariable } from '../native.ts';
 import { findRuntime, installCommand } from './library.ts';
 import { apiVersion, slots, tableLength } from './slots.ts';
 
@@ -125,12 +125,17 @@ function allocate(bytes: number): { address: Pointer; free(): void } {
   return { address: Number(koffi.address(memory)), free: () => koffi.free(memory) };
 }
 
-/** Opens the library and binds the functions, once per process. Throws with the command that installs what is missing. */
+/**
+ * Opens the library and binds the functions, once per process. Its telemetry is off: by default it identifies the
+ * machine, writes files and sends reports, and it overflows the stack on command lines of some tens of kilobytes.
+ * Throws with the command that installs what is missing.
+ */
 export function loadNative(): NativeApi {
   if (native) return native;
   const paths = findRuntime();
-  const runtime = openLibrary('onnx', paths.runtime, `Run: ${installCommand}, or use engine.use('cpu')`);
   const c = openLibrary('onnx', paths.c, 'The C library of the system is needed');
+  presetVariable(c, 'ORT_DISABLE_TELEMETRY', '1');
+  const runtime = openLibrary('onnx', paths.runtime, `Run: ${installCommand}, or use engine.use('cpu')`);
   const base = runtime.func('OrtGetApiBase', 'void *', [])() as unknown;
   native = {
     ...bindTable(base),
