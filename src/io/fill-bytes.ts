@@ -25,3 +25,8 @@ export function fillBytesSync(file: number, bytes: Uint8Array, begin: number): n
   }
   return done;
 }
+
+/** The first `length` bytes of `shared`, or new ones where it is not given or too short. */
+export function bytesFor(length: number, shared?: Uint8Array): Uint8Array {
+  return shared !== undefined && shared.length >= length ? shared.subarray(0, length) : new Uint8Array(length);
+}

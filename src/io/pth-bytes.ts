@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
-import { fillBytes, fillBytesSync } from './fill-bytes.ts';
+import { bytesFor, fillBytes, fillBytesSync } from './fill-bytes.ts';
 import { PthError } from './pth-error.ts';
 
-/** The bytes [begin, begin + length) of a file, at the start of `shared` or in a buffer of their own. */
+/** The bytes [begin, begin + length) of a file, at the start of `shared` if they fit, or in a buffer of their own. */
 export async function readRange(
   file: FileHandle,
   begin: number,
@@ -10,7 +10,7 @@ export async function readRange(
   shared?: Uint8Array,
 ): Promise<Uint8Array> {
   if (begin < 0) throw new PthError('the file is too short');
-  const bytes = shared?.subarray(0, length) ?? new Uint8Array(length);
+  const bytes = bytesFor(length, shared);
   checkEnd(begin, await fillBytes(file, bytes, begin), length);
   return bytes;
 }

@@ -23,8 +23,11 @@ export interface PthFile {
   has(name: string): boolean;
   /** Dtype, shape and strides of a tensor. */
   info(name: string): PthTensor;
-  /** Reads one tensor, by its name or its description: the bytes between its first and last element only. */
-  read(tensor: string | PthTensor): Promise<HostTensor>;
+  /**
+   * Reads one tensor, by its name or its description: the bytes between its first and last element only. They lie at
+   * the start of `into`, whose values are lost, if that is given and large enough.
+   */
+  read(tensor: string | PthTensor, into?: Uint8Array): Promise<HostTensor>;
   /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /**
@@ -59,14 +62,15 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
     if (found === undefined) throw new PthError(`${path}: no tensor "${name}" among ${tensors.size}`);
     return found;
   };
-  const read = (tensor: PthTensor) => withFile(path, (file) => readTensor(file, archive, tensor));
+  const read = (tensor: PthTensor, into?: Uint8Array) =>
+    withFile(path, (file) => readTensor(file, archive, tensor, into));
   return {
     path,
     value,
     names: () => [...tensors.keys()],
     has: (name) => tensors.has(name),
     info,
-    read: (tensor) => read(typeof tensor === 'string' ? info(tensor) : tensor),
+    read: (tensor, into) => read(typeof tensor === 'string' ? info(tensor) : tensor, into),
     readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
     map: (name) => explained(path, () => mapTensor(path, archive, info(name))),
     async *entries({ reuse = false } = {}) {

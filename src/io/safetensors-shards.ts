@@ -25,7 +25,7 @@ export async function openShards(path: string): Promise<SafetensorsFile> {
     names: () => [...places.keys()],
     has: (name) => places.has(name),
     info: (name) => shardOf(name).info(name),
-    read: (name) => shardOf(name).read(name),
+    read: (name, into) => shardOf(name).read(name, into),
     readRows: (name, start, count) => shardOf(name).readRows(name, start, count),
     map: (name) => shardOf(name).map(name),
     async *entries(options) {

@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeAtomic } from './atomic.ts';
-import { fillBytes, fillBytesSync } from './fill-bytes.ts';
+import { bytesFor, fillBytes, fillBytesSync } from './fill-bytes.ts';
 import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
 import { mapBytes } from './mapped-bytes.ts';
 import {
@@ -23,8 +23,8 @@ export interface SafetensorsFile {
   has(name: string): boolean;
   /** Dtype, shape and place of a tensor. */
   info(name: string): TensorInfo;
-  /** Reads one tensor: its own bytes only. */
-  read(name: string): Promise<HostTensor>;
+  /** Reads one tensor: its own bytes only. It lies at the start of `into`, whose values are lost, if that is given and large enough. */
+  read(name: string, into?: Uint8Array): Promise<HostTensor>;
   /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /**
@@ -78,7 +78,7 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
     names: () => [...tensors.keys()],
     has: (name) => tensors.has(name),
     info,
-    read: (name) => withFile(path, (file) => readTensor(file, info(name))),
+    read: (name, into) => withFile(path, (file) => readTensor(file, info(name), into)),
     readRows: (name, start, count) => withFile(path, (file) => readTensor(file, rowsOf(info(name), start, count))),
     map: (name) => mapTensor(path, info(name)),
     async *entries({ reuse = false } = {}) {
@@ -110,7 +110,7 @@ async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>):
 async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
   const { size } = await file.stat();
   if (size < 8) throw new SafetensorsError(`${size} bytes are too few for a safetensors file (at least 8)`);
-  const first = await readBytes(file, 0, 8);
+  const first = await readBytes(file, 0, new Uint8Array(8));
   const length = new DataView(first.buffer as ArrayBuffer, first.byteOffset).getBigUint64(0, true);
   if (length > BigInt(maxHeaderBytes)) {
     throw new SafetensorsError(`a header of ${length} bytes is announced, more than the ${maxHeaderBytes} accepted`);
@@ -118,13 +118,13 @@ async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
   const dataStart = 8 + Number(length);
   if (dataStart > size)
     throw new SafetensorsError(`a header of ${length} bytes is announced, but the file has only ${size}`);
-  const text = new TextDecoder().decode(await readBytes(file, 8, Number(length)));
+  const text = new TextDecoder().decode(await readBytes(file, 8, new Uint8Array(Number(length))));
   return parseHeader(text, dataStart, size);
 }
 
-/** Reads a tensor into the start of `shared`, if given. */
+/** Reads a tensor into the start of `shared`, if that is large enough. */
 async function readTensor(file: FileHandle, place: TensorInfo, shared?: Uint8Array): Promise<HostTensor> {
-  const bytes = await readBytes(file, place.begin, shared?.subarray(0, place.byteLength) ?? place.byteLength);
+  const bytes = await readBytes(file, place.begin, bytesFor(place.byteLength, shared));
   return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
 }
 
@@ -160,9 +160,8 @@ function cutShort(at: number, where: string = ''): SafetensorsError {
   return new SafetensorsError(`${where}the file ends at byte ${at}; has it been cut since it was opened?`);
 }
 
-/** Fills `target`, an array or the length of a new one, from `begin` on. */
-async function readBytes(file: FileHandle, begin: number, target: number | Uint8Array): Promise<Uint8Array> {
-  const bytes = typeof target === 'number' ? new Uint8Array(target) : target;
+/** Fills `bytes` from `begin` on. */
+async function readBytes(file: FileHandle, begin: number, bytes: Uint8Array): Promise<Uint8Array> {
   const done = await fillBytes(file, bytes, begin);
   if (done < bytes.length) throw cutShort(begin + done);
   return bytes;

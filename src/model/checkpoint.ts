@@ -1,4 +1,5 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
+import { open, stat } from 'node:fs/promises';
 import {
   type EntriesOptions,
   type HostDType,
@@ -17,7 +18,8 @@ export interface Checkpoint {
   readonly part: string | null;
   names(): string[];
   info(name: string): { readonly dtype: HostDType; readonly shape: readonly number[] };
-  read(name: string): Promise<HostTensor>;
+  /** Reads a tensor, at the start of `into` if that is given and large enough. */
+  read(name: string, into?: Uint8Array): Promise<HostTensor>;
   /** Reads `count` rows of a tensor's first axis. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** A tensor whose memory is the file: the system reads what is touched, and may drop it again. */
@@ -36,20 +38,53 @@ const networkParts = ['generator_ema', 'generator', 'model', 'state_dict'];
  * key. Nothing in the file is executed and no tensor is read.
  *
  * @throws SafetensorsError or PthError if the file is broken or asks for anything but data; RangeError for another
- * ending, or a `part` of a file that has none.
+ * ending, a `part` of a file that has none, a folder, an absent file, or a web page or Git LFS pointer in its place.
  * @example await loadWan(config, (await openCheckpoint('self_forcing_dmd.pt')).entries())
  */
 export async function openCheckpoint(path: string, { part }: { readonly part?: string } = {}): Promise<Checkpoint> {
-  if (/\.(pth|pt|bin|ckpt)$/.test(path)) return pytorchCheckpoint(await openPth(path), part);
+  const isPytorch = /\.(pth|pt|bin|ckpt)$/.test(path);
   const isSharded = path.endsWith('.safetensors.index.json');
-  if (!isSharded && !path.endsWith('.safetensors')) {
+  const isThere = await stat(path).catch(() => null);
+  if (isThere?.isDirectory()) throw new RangeError(`path: "${path}" is a folder: name a file of weights in it`);
+  if (!isPytorch && !isSharded && !path.endsWith('.safetensors')) {
     throw new RangeError(
       `path: "${path}" has no known ending; wanted .safetensors, .safetensors.index.json, .pth, .pt, .bin or .ckpt`,
     );
   }
+  if (isThere === null) throw new RangeError(`path: there is no file "${path}" that may be read`);
+  await refuseOtherThings(path);
+  if (isPytorch) return pytorchCheckpoint(await openPth(path), part);
   if (part !== undefined) throw new RangeError(`part: "${part}" was asked of ${path}; only PyTorch files have parts`);
   const file = isSharded ? await openShards(path) : await openSafetensors(path);
   return { ...file, format: isSharded ? 'sharded safetensors' : 'safetensors', part: null };
+}
+
+/** Says what the commonest things are that lie where weights should; broken files are left to their readers. */
+async function refuseOtherThings(path: string): Promise<void> {
+  const start = await firstBytes(path);
+  if (start.startsWith('version https://git-lfs')) {
+    throw new RangeError(
+      `${path} is a Git LFS pointer, not the weights: fetch them with "git lfs pull" or "hf download"`,
+    );
+  }
+  if (/^\s*<(!doctype|html)/i.test(start)) {
+    throw new RangeError(
+      `${path} is a web page, not weights: download the file itself, for example with "hf download"`,
+    );
+  }
+  if (start.startsWith('PK') && path.endsWith('.safetensors')) {
+    throw new RangeError(`${path} begins as a ZIP file, which PyTorch's are: give it the ending .pth`);
+  }
+}
+
+async function firstBytes(path: string): Promise<string> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 function pytorchCheckpoint(file: PthFile, wanted: string | undefined): Checkpoint {

@@ -42,7 +42,7 @@ async function* renamed(
   entries: CheckpointEntries,
   rename: (name: string) => string | null,
 ): AsyncGenerator<[string, WeightSource]> {
-  const widen = copiesUploads() ? widener() : (source: WeightSource) => source;
+  const widen = widener();
   for await (const [name, source] of entries) {
     const official = rename(name);
     if (official !== null) yield [official, widen(source)];
@@ -59,8 +59,9 @@ export function copiesUploads(): boolean {
 
 const narrow: ReadonlySet<HostTensor['dtype']> = new Set(['bfloat16', 'float16']);
 
-/** Widens half precisions, each into the memory of the one before. */
-function widener(): (source: WeightSource) => WeightSource {
+/** Widens half precisions, each into the memory of the one before where the engine copies it anyway. */
+export function widener(): <Source extends WeightSource>(source: Source) => Source | HostTensor {
+  if (!copiesUploads()) return (source) => source;
   let shared = new Float32Array();
   return (source) => {
     if (source instanceof tf.Tensor || !narrow.has(source.dtype)) return source;

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../io/index.ts';
+import { elementCount, type HostTensor } from '../io/index.ts';
 import type { Key } from './random.ts';
 
 /** Draws the first values of one weight. */
@@ -26,7 +26,7 @@ export function normal(std: number): Initializer {
 /** The same value everywhere. */
 export function constant(value: number): Initializer {
   return (_, shape) => {
-    const size = shape.reduce((product, extent) => product * extent, 1);
+    const size = elementCount(shape);
     return { dtype: 'float32', shape: [...shape], data: new Float32Array(size).fill(value) };
   };
 }

@@ -1,3 +1,4 @@
+import { elementCount } from '../io/index.ts';
 import type { HostFloats } from './random.ts';
 
 const stateSize = 624;
@@ -59,7 +60,7 @@ export class TorchGenerator {
 
   /** Standard normal float32 numbers in the order of `torch.randn(shape)`, for contiguous tensors. */
   normal(shape: readonly number[]): HostFloats {
-    const size = shape.reduce((product, length) => product * length, 1);
+    const size = elementCount(shape);
     const data = new Float32Array(size);
     if (size < 16) this.#fillOneByOne(data);
     else this.#fillBySixteen(data);
@@ -68,7 +69,7 @@ export class TorchGenerator {
 
   /** Uniform float32 numbers in [0, 1) in the order of `torch.rand(shape)`. */
   uniform(shape: readonly number[]): HostFloats {
-    const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
+    const data = new Float32Array(elementCount(shape));
     this.#fillUniform(data);
     return { dtype: 'float32', shape: [...shape], data };
   }

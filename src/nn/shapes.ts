@@ -1,10 +1,12 @@
+import { elementCount } from '../io/index.ts';
+
 /** Shapes of weights by checkpoint key. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
 /** Number of elements of all weights together. */
 export function parameterCount(shapes: Shapes): number {
   let count = 0;
-  for (const shape of shapes.values()) count += shape.reduce((product, extent) => product * extent, 1);
+  for (const shape of shapes.values()) count += elementCount(shape);
   return count;
 }
 

@@ -1,3 +1,5 @@
+import { elementCount } from '../io/index.ts';
+
 /** How a notebook shows weights: a tree of their names with shapes, types and sizes. */
 
 /** One weight as it is listed. */
@@ -35,7 +37,7 @@ function treeOf(weights: readonly ListedWeight[]): Branch {
   for (const weight of weights) {
     const path = weight.name.split('.');
     const label = path.pop() ?? '';
-    const parameters = weight.shape.reduce((product, size) => product * size, 1);
+    const parameters = elementCount(weight.shape);
     let branch = root;
     branch.parameters += parameters;
     for (const part of path) {
@@ -59,10 +61,7 @@ function describe({ shape, dtype }: ListedWeight): string {
 
 /** Variables hold four bytes an element, truth values one. */
 function bytesOf(weights: readonly ListedWeight[]): string {
-  const bytes = weights.reduce(
-    (sum, { shape, dtype }) => sum + shape.reduce((product, size) => product * size, dtype === 'bool' ? 1 : 4),
-    0,
-  );
+  const bytes = weights.reduce((sum, { shape, dtype }) => sum + (dtype === 'bool' ? 1 : 4) * elementCount(shape), 0);
   if (bytes < 1024) return `${bytes} B`;
   const power = Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length);
   return `${(bytes / 1024 ** power).toFixed(1)} ${UNITS[power - 1]}`;

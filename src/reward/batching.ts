@@ -1,4 +1,5 @@
 import { type Tensor, tf } from '../engine/tf.ts';
+import { sameShape } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
 
 /** The same reward, computed on at most `size` inputs at a time: less memory for long batches, equal scores. */
@@ -65,7 +66,7 @@ export function cachedText(reward: Reward, { capacity = 1024 }: CachedTextOption
 /** Rows of each prompt as tensors of the whole batch; null where their lengths differ. */
 function join(rows: readonly Tensor[][]): Tensor[] | null {
   const [first = []] = rows;
-  const fits = rows.every((row) => row.every(({ shape }, i) => String(shape) === String(first[i]!.shape)));
+  const fits = rows.every((row) => row.every(({ shape }, i) => sameShape(shape, first[i]!.shape)));
   if (!fits) return null;
   return first.map((row, i) =>
     rows.length === 1

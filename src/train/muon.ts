@@ -1,4 +1,5 @@
 import { type Tensor, tf } from '../engine/tf.ts';
+import { elementCount } from '../io/index.ts';
 import type { Weights } from '../nn/index.ts';
 import type { Gradients } from './gradients.ts';
 
@@ -17,7 +18,9 @@ const ITERATIONS = 5;
 /** Whether Muon trains a weight: matrices between hidden states, no embeddings, heads, norms or biases. */
 export function isHidden(name: string, { shape }: Tensor): boolean {
   return (
-    shape.length >= 2 && Math.min(shape[0]!, size(shape) / shape[0]!) > 1 && /^(blocks|encoder|decoder)\./.test(name)
+    shape.length >= 2 &&
+    Math.min(shape[0]!, elementCount(shape) / shape[0]!) > 1 &&
+    /^(blocks|encoder|decoder)\./.test(name)
   );
 }
 
@@ -57,15 +60,11 @@ export function apply(
       const scaled = tf.mul(gradient, gradScale);
       const average = tf.add(tf.mul(buffer, momentum), tf.mul(scaled, 1 - momentum));
       const ahead = tf.add(tf.mul(average, momentum), tf.mul(scaled, 1 - momentum));
-      const matrix: [number, number] = [weight.shape[0]!, size(weight.shape) / weight.shape[0]!];
+      const matrix: [number, number] = [weight.shape[0]!, elementCount(weight.shape) / weight.shape[0]!];
       const direction = orthogonalise(tf.reshape(ahead, matrix));
       const length = tf.mul(lr, rate * 0.2 * Math.sqrt(Math.max(...matrix)));
       buffer.assign(average as never);
       weight.assign(tf.sub(weight, tf.mul(tf.reshape(direction, weight.shape), length)) as never);
     });
   }
-}
-
-function size(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
 }

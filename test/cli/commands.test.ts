@@ -116,6 +116,20 @@ test('doctor --weights refuses a file that would run code, and an ending that no
   expect(unknown.err).toMatch(/no known ending/);
 });
 
+test.each([
+  ['pointer.pth', 'version https://git-lfs.github.com/spec/v1\n', /Git LFS pointer.*git lfs pull/],
+  ['page.safetensors', '<!DOCTYPE html><html>', /is a web page.*download the file itself/],
+  ['zip.safetensors', 'PK\u0003\u0004', /begins as a ZIP file.*ending \.pth/],
+  ['absent.pth', null, /there is no file ".*absent\.pth"/],
+  ['', null, /is a folder: name a file of weights in it/],
+])('doctor --weights on %s says what it is', async (name, content, message) => {
+  const path = join(folder, name);
+  if (content !== null) await writeFile(path, content);
+  const { code, err } = await cli(['doctor', '--weights', path]);
+  expect(code).toBe(2);
+  expect(err).toMatch(message);
+});
+
 test('doctor --weights on a truncated file names the file and what is wrong', async () => {
   const path = join(folder, 'cut.safetensors');
   await writeFile(path, (await readFile(join(folder, 'wan.safetensors'))).subarray(0, 700));

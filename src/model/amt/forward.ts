@@ -6,7 +6,7 @@
  * stand in test/model/amt.
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import { sameShape, type Weights } from '../../nn/index.ts';
 import type { AmtConfig } from './config.ts';
 import { corrected, correlateBothWays, decode, doubled, finer, firstGuess, type Motion } from './decoders.ts';
 import { correlationFeatures, imagePyramid } from './encoders.ts';
@@ -95,7 +95,7 @@ function checkPictures({ corr_lvls }: AmtConfig, first: Tensor, second: Tensor):
   const [, height, width, channels] = first.shape;
   const smallest = 8 * 2 ** corr_lvls;
   const whole = first.rank === 4 && channels === 3 && height! % amtStride === 0 && width! % amtStride === 0;
-  if (whole && Math.min(height!, width!) >= smallest && String(first.shape) === String(second.shape)) return;
+  if (whole && Math.min(height!, width!) >= smallest && sameShape(first.shape, second.shape)) return;
   throw new RangeError(
     `pictures have shapes [${first.shape}] and [${second.shape}]; wanted equal [B, H, W, 3] with H and W multiples ` +
       `of ${amtStride}, ${smallest} or more (pad or enlarge them)`,

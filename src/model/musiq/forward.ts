@@ -5,8 +5,10 @@
  * There is no parity fixture: IQA-PyTorch's own module was run on hashed weights, and its numbers
  * stand in test/model/musiq.
  */
+
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
+import { elementCount } from '../../io/index.ts';
 import type { Weights } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import { classToken } from '../vit/index.ts';
@@ -82,7 +84,7 @@ function bottleneck(weights: Weights, x: Tensor): Tensor {
 /** A convolution with zero padding as TensorFlow has it and a kernel of mean 0 and deviation 1 for each output. */
 function standardConv(x: Tensor, weight: Tensor, stride: number): Tensor {
   const [, ...rest] = weight.shape as [number, number, number, number];
-  const count = rest.reduce((product, extent) => product * extent, 1);
+  const count = elementCount(rest);
   const centred = tf.sub(weight, tf.mean(weight, [1, 2, 3], true));
   const variance = tf.div(tf.sum(tf.square(centred), [1, 2, 3], true), count - 1);
   const kernel = tf.div(centred, tf.add(tf.sqrt(variance), epsilon.weight));

@@ -1,5 +1,7 @@
 /** Reward models that are published as changes of a base model: LoRA factors, and weights that trained fully. */
+
 import { tf } from '../../engine/tf.ts';
+import { elementCount } from '../../io/index.ts';
 import type { WeightSource } from '../../nn/index.ts';
 import type { CheckpointEntries } from '../load.ts';
 import type { Qwen2VlConfig } from './config.ts';
@@ -74,6 +76,6 @@ async function factorsOf(adapter: CheckpointEntries): Promise<Factors> {
 function firstRows(source: WeightSource, rows: number): WeightSource {
   const [have = 0, ...rest] = source.shape;
   if (have <= rows || source instanceof tf.Tensor) return source;
-  const width = rest.reduce((product, extent) => product * extent, 1);
+  const width = elementCount(rest);
   return { ...source, shape: [rows, ...rest], data: source.data.subarray(0, rows * width) } as WeightSource;
 }

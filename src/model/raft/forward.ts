@@ -3,7 +3,7 @@
  * models/optical_flow/raft.py; princeton-vl/RAFT core/raft.py.
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { stopGradient, type Weights } from '../../nn/index.ts';
+import { sameShape, stopGradient, type Weights } from '../../nn/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { RaftConfig } from './config.ts';
 import { correlationPyramid, lookUp } from './correlation.ts';
@@ -132,7 +132,7 @@ function checkImages({ corr_block_num_levels }: RaftConfig, first: Tensor, secon
   const [, height, width, channels] = first.shape;
   const smallest = raftStride * 2 ** corr_block_num_levels;
   const whole = first.rank === 4 && channels === 3 && height! % raftStride === 0 && width! % raftStride === 0;
-  if (whole && Math.min(height!, width!) >= smallest && String(first.shape) === String(second.shape)) return;
+  if (whole && Math.min(height!, width!) >= smallest && sameShape(first.shape, second.shape)) return;
   throw new RangeError(
     `images have shapes [${first.shape}] and [${second.shape}]; wanted equal [B, H, W, 3] with H and W multiples ` +
       `of ${raftStride}, ${smallest} or more (pad or enlarge them)`,

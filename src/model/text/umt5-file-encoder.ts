@@ -108,7 +108,7 @@ function officialSource(file: WeightsFile): OfficialSource {
   const place = (official: string): string => places.get(official) ?? official;
   return {
     shapes: new Map([...places].map(([official, name]) => [official, file.info(name).shape])),
-    read: (name) => file.read(place(name)),
+    read: (name, into) => file.read(place(name), into),
     readRows: (name, start, count) => file.readRows(place(name), start, count),
   };
 }

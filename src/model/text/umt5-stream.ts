@@ -1,13 +1,15 @@
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { HostTensor } from '../../io/index.ts';
+import { elementCount, type HostTensor } from '../../io/index.ts';
 import { toTensor, Weights } from '../../nn/index.ts';
+import { copiesUploads, widener } from '../load.ts';
 import { bucketIds, type TokenBatch, umt5Block } from './umt5.ts';
 import { type Umt5Config, umt5Shapes } from './umt5-config.ts';
 
 /** Where tensors are read from by official name: an open safetensors or PyTorch file. */
 export interface TensorSource {
-  read(name: string): Promise<HostTensor>;
+  /** Reads a tensor; it may lie at the start of `into`, if that is given and large enough. */
+  read(name: string, into?: Uint8Array): Promise<HostTensor>;
   /** `count` rows of a tensor from row `start` on. */
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
 }
@@ -22,9 +24,10 @@ export interface TensorSource {
  */
 export async function umt5EncodeFrom(source: TensorSource, config: Umt5Config, tokens: TokenBatch): Promise<Tensor> {
   const buckets = bucketIds(tokens.ids.shape[1]!, config.num_buckets);
+  const read = blockReader(source, config);
   let x = await embed(source, tokens.ids);
   for (let i = 0; i < config.num_layers; i++) {
-    const block = await readBlock(source, config, `blocks.${i}.`);
+    const block = await Weights.stream(read(`blocks.${i}.`), { trainable: false });
     const y = umt5Block(block, config, { x, mask: tokens.mask, buckets });
     await y.data(); // an engine may put work off, and the weights go now
     tf.dispose([x]);
@@ -49,9 +52,15 @@ async function embed(source: TensorSource, ids: Tensor): Promise<Tensor> {
   });
 }
 
-async function readBlock(source: TensorSource, config: Umt5Config, prefix: string): Promise<Weights> {
-  const names = [...umt5Shapes(config).keys()].filter((name) => name.startsWith(prefix));
-  const entries: [string, HostTensor][] = [];
-  for (const name of names) entries.push([name.slice(prefix.length), await source.read(name)]);
-  return Weights.from(entries, { trainable: false });
+/** Reads the tensors of blocks without their prefix, each into the memory of the one before where that may be. */
+function blockReader(source: TensorSource, config: Umt5Config) {
+  const inBlocks = [...umt5Shapes(config)].filter(([name]) => name.startsWith('blocks.'));
+  const largest = Math.max(...inBlocks.map(([, shape]) => elementCount(shape)));
+  const shared = copiesUploads() ? new Uint8Array(4 * largest) : undefined; // what is not touched takes no memory
+  const widen = widener();
+  return async function* (prefix: string): AsyncGenerator<[string, HostTensor]> {
+    for (const [name] of inBlocks) {
+      if (name.startsWith(prefix)) yield [name.slice(prefix.length), widen(await source.read(name, shared))];
+    }
+  };
 }

@@ -4,7 +4,7 @@
  */
 import { attention, gelu, linear, rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import { sameShape, type Weights } from '../../nn/index.ts';
 import type { Umt5Config } from './umt5-config.ts';
 
 /** Token ids and what is real among them, int32 [B, L] each; mask 1 = token, 0 = padding. */
@@ -110,7 +110,7 @@ export function relativeBucket(distance: number, numBuckets: number, maxDistance
 }
 
 function checkTokens({ ids, mask }: TokenBatch): void {
-  if (ids.rank !== 2 || String(ids.shape) !== String(mask.shape) || ids.dtype !== 'int32') {
+  if (ids.rank !== 2 || !sameShape(ids.shape, mask.shape) || ids.dtype !== 'int32') {
     throw new RangeError(
       `ids have dtype ${ids.dtype} and shape [${ids.shape}], mask has shape [${mask.shape}]; wanted int32 [B, L] and the same`,
     );

@@ -7,7 +7,7 @@
  */
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import { sameShape, type Weights } from '../../nn/index.ts';
 import { clipTextFeatures } from '../clip/index.ts';
 import { affine, selfAttention } from '../layers/index.ts';
 import { classToken, patchTokens, withClassToken } from '../vit/index.ts';
@@ -23,7 +23,7 @@ const epsilon = 1e-5;
 export function viclipVideoFeatures(weights: Weights, config: ViclipConfig, videos: Tensor): Tensor {
   const { video_input_num_frames: frames, inputs_image_res: side } = config;
   const [batch, ...size] = videos.shape as [number, number, number, number, number];
-  if (String(size) !== String([frames, side, side, 3])) {
+  if (!sameShape(size, [frames, side, side, 3])) {
     throw new RangeError(`videos have shape [${videos.shape}]; wanted [B, ${frames}, ${side}, ${side}, 3]`);
   }
   return tf.tidy(() => {

@@ -73,7 +73,7 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
 /**
  * Opens an official Wan2.1 folder (diffusion_pytorch_model*.safetensors, Wan2.1_VAE.pth, the umT5 encoder and its
  * tokenizer) or one in the layout of diffusers. By default all weights of the transformer lie on the engine, in
- * float32. In 12 GB of memory 1.3B makes videos of 832x480 and 81 frames with `blocks: 'host-bfloat16'` or `'file'`;
+ * float32. For 832x480 and 81 frames 1.3B then needs about 13.6 GiB; `blocks: 'host-bfloat16'` (11.1 GiB) and `'file'` (8.5 GiB) fit into 12 GiB.
  * `sampler.planMemory(await model.describeWan(folder), request)` says before anything is read what a run needs.
  *
  * @throws Error naming the files that are missing and where they are published, or listing the weights that do not

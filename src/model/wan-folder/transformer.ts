@@ -9,7 +9,7 @@ import { type RecognisedWan, recogniseWan } from './recognise.ts';
 /**
  * Where the weights of the transformer's blocks are between passes: on the engine in float32, in host memory as the
  * file has them (the file is mapped, so the system may drop what it can read again), in host memory in bfloat16, or
- * in the file alone. Of 1.3B these need 5.3 GiB, 5.3 GiB, 2.9 GiB and 0.3 GiB.
+ * in the file alone. Of 1.3B these need 5.3, 5.5, 2.9 and 0.3 GiB.
  */
 export type BlockPlace = 'resident' | 'host' | 'host-bfloat16' | 'file';
 

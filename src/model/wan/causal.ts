@@ -5,7 +5,7 @@
  */
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { toTensor } from '../../nn/index.ts';
+import { sameShape, toTensor } from '../../nn/index.ts';
 import type { Attend, LayerTap } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches, embedTime } from './embedding.ts';
@@ -88,7 +88,7 @@ export function wanTeacherForcing(
 ): Tensor {
   const grid = tokenGrid(config, x);
   const visibility = teacherForcingVisibility(config, grid[0]);
-  if (String(cleanX.shape) !== String(x.shape)) {
+  if (!sameShape(cleanX.shape, x.shape)) {
     throw new RangeError(`cleanX: wanted the shape of x, [${x.shape}], received [${cleanX.shape}]`);
   }
   return tf.tidy(() => {

@@ -1,4 +1,4 @@
-import type { HostTensor } from '../../io/index.ts';
+import { elementCount, type HostTensor } from '../../io/index.ts';
 import { constant, type Key, normal, Weights, xavierUniform } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { wanShapes } from './shapes.ts';
@@ -20,6 +20,6 @@ function initial(name: string, shape: readonly number[], { dim }: WanConfig, key
   if (name.endsWith('modulation')) return normal(1 / Math.sqrt(dim))(stream, shape);
   if (shape.length === 1) return constant(1)(stream, shape);
   if (name.startsWith('text_embedding') || name.startsWith('time_embedding')) return normal(0.02)(stream, shape);
-  const rows = shape.slice(1).reduce((product, extent) => product * extent, 1);
+  const rows = elementCount(shape.slice(1));
   return { ...xavierUniform(stream, [shape[0]!, rows]), shape: [...shape] };
 }

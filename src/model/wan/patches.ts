@@ -1,4 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
+import { elementCount } from '../../io/index.ts';
 import type { WanConfig } from './config.ts';
 import type { TokenGrid } from './rope.ts';
 
@@ -50,7 +51,7 @@ function swapPatches(x: Tensor, shape: number[]): Tensor {
 /** The patch convolution's weight [D, C, pt, ph, pw] for tokens of {@link patchify}: [D, pt ph pw C]. */
 export function patchWeight(weight: Tensor): Tensor {
   const [dim, channels, ...patch] = weight.shape as [number, number, ...number[]];
-  const cells = patch.reduce((product, extent) => product * extent, 1);
+  const cells = elementCount(patch);
   const rows = tf.reshape(weight, [dim, channels, cells]);
   return tf.reshape(cells === 1 ? rows : tf.transpose(rows, [0, 2, 1]), [dim, cells * channels]);
 }

@@ -1,3 +1,4 @@
+import { elementCount } from '../../io/index.ts';
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 import type { WanConfig } from './config.ts';
@@ -10,7 +11,7 @@ import type { WanConfig } from './config.ts';
  */
 export function wanShapes(config: WanConfig): Shapes {
   const { dim, freq_dim, text_dim, in_dim, out_dim, patch_size } = config;
-  const patchCells = patch_size.reduce((product, extent) => product * extent, 1);
+  const patchCells = elementCount(patch_size);
   return new Map<string, readonly number[]>([
     ...affineShapes('patch_embedding', dim, in_dim, ...patch_size),
     ...affineShapes('text_embedding.0', dim, text_dim),
