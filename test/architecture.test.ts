@@ -7,17 +7,18 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Each layer may import itself and those listed before it; reward and sampler never import each other. */
 const layers: Record<string, readonly string[]> = {
-  io: [],
-  engine: [],
-  nn: ['io', 'engine'],
+  display: [],
+  io: ['display'],
+  engine: ['display'],
+  nn: ['display', 'io', 'engine'],
   dataset: ['io', 'engine', 'nn'],
-  model: ['io', 'engine', 'nn'],
-  sampler: ['io', 'engine', 'nn', 'model'],
-  reward: ['io', 'engine', 'nn', 'dataset', 'model'],
-  train: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward'],
-  evaluate: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train'],
-  show: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate'],
-  study: ['io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show'],
+  model: ['display', 'io', 'engine', 'nn'],
+  sampler: ['display', 'io', 'engine', 'nn', 'model'],
+  reward: ['display', 'io', 'engine', 'nn', 'dataset', 'model'],
+  train: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward'],
+  evaluate: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train'],
+  show: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate'],
+  study: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show'],
 };
 const top = new Set(['index.ts', 'cli.ts', 'cli']);
 

@@ -1,8 +1,6 @@
 /** Adding up a profile, and how a notebook shows it: a table. */
+import { withDisplay } from '../display/index.ts';
 import type { Profile, ProfileRow, ProfileStack } from './engine.ts';
-
-/** The method by which a notebook kernel asks a value for its MIME bundle. */
-const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display') as never;
 
 /** Rows shown in a table. */
 const shownRows = 20;
@@ -21,8 +19,7 @@ export class ProfileStacks {
   toProfile(wallMs: number): Profile {
     const stacks = [...this.stacks.values()].sort((a, b) => b.ms - a.ms);
     const profile: Profile = { wallMs, operations: byOperation(stacks), stacks };
-    const value = () => ({ 'text/html': toHtml(profile), 'text/plain': toText(profile) });
-    return Object.defineProperty(profile, jupyterDisplay, { value, enumerable: false });
+    return withDisplay(profile, () => ({ 'text/html': toHtml(profile), 'text/plain': toText(profile) }));
   }
 }
 

@@ -1,13 +1,10 @@
 /** How a notebook shows an engine's report: a table. */
+import { escapeHtml, withDisplay } from '../display/index.ts';
 import type { EngineReport } from './engine.ts';
 
-/** The method by which a notebook kernel asks a value for its MIME bundle. */
-const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display') as never;
-
 /** The report with a display of its own; as data it stays what it was. */
-export function withDisplay(report: EngineReport): EngineReport {
-  const value = () => ({ 'text/html': toHtml(report), 'text/plain': toText(report) });
-  return Object.defineProperty(report, jupyterDisplay, { value, enumerable: false, configurable: true });
+export function displayedReport(report: EngineReport): EngineReport {
+  return withDisplay(report, () => ({ 'text/html': toHtml(report), 'text/plain': toText(report) }));
 }
 
 /** What there is to say, by its title. */
@@ -37,7 +34,6 @@ function toText(report: EngineReport): string {
 }
 
 function toHtml(report: EngineReport): string {
-  const escapeHtml = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
   const cell = 'style="text-align:left"';
   const rows = facts(report).map(
     ([title, fact]) => `<tr><th ${cell}>${title}</th><td ${cell}>${escapeHtml(fact)}</td></tr>`,

@@ -12,7 +12,7 @@ import type {
 } from './engine.ts';
 import { registerGradients } from './gradients.ts';
 import { findRuntime } from './onnx/library.ts';
-import { withDisplay } from './report-display.ts';
+import { displayedReport } from './report-display.ts';
 import { findTensorflow } from './tensorflow/find.ts';
 import { tf } from './tf.ts';
 
@@ -74,7 +74,7 @@ export async function use(name: EngineName | 'auto', options: EngineOptions = {}
   isChecking = options.check === 'finite';
   checkFinite(tf.getBackend(), isChecking);
   active = engine;
-  return withDisplay(engine.report());
+  return displayedReport(engine.report());
 }
 
 /** The engines there are: which are available, and what the others lack. Looks for libraries, loads none. */
@@ -106,7 +106,7 @@ function started(caller: string): Engine {
 
 /** What the engine in use is and has done. Throws before the first `use`. */
 export function report(): EngineReport {
-  return withDisplay(started('report').report());
+  return displayedReport(started('report').report());
 }
 
 /** Computes what the engine has put off. Call it once a round in long loops that read nothing, and before timing. */

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../display/index.ts';
 import { elementCount } from '../io/index.ts';
 
 /** How a notebook shows weights: a tree of their names with shapes, types and sizes. */
@@ -85,8 +86,4 @@ function htmlOf(branch: Branch): string {
     return `<details>${summary}${htmlOf(next)}</details>`;
   });
   return `<div style="margin-left:1.5em">${[...leaves, ...below].join('')}</div>`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 }

@@ -1,3 +1,4 @@
+import { jupyterDisplay } from '../display/index.ts';
 import { type Tensor, tf, type Variable } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
 import { toHost, toTensor } from './host.ts';
@@ -32,7 +33,7 @@ export class Weights {
 
   static {
     // What a notebook kernel asks for: a tree of the names with shapes, types and sizes.
-    Object.defineProperty(Weights.prototype, Symbol.for('Jupyter.display'), {
+    Object.defineProperty(Weights.prototype, jupyterDisplay, {
       value(this: Weights) {
         return weightsBundle(this.entries().map(([name, { shape, dtype }]) => ({ name, shape, dtype })));
       },

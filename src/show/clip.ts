@@ -1,9 +1,10 @@
 import sharp from 'sharp';
+import { escapeHtml } from '../display/index.ts';
 import type { Clip } from '../io/clip.ts';
 import { enlargement, frameImage } from '../io/image.ts';
 import type { Provenance } from '../io/image-text.ts';
 import { encodeVideo, type VideoCodec } from '../io/video.ts';
-import { dataUri, escapeText, type Figure, figure } from './figure.ts';
+import { dataUri, type Figure, figure } from './figure.ts';
 import { type Clips, frames, titled } from './frames.ts';
 import { ink, sans } from './theme.ts';
 
@@ -46,9 +47,9 @@ function round(value: number): number {
 }
 
 function grid(title: string | undefined, players: readonly string[]): string {
-  const heading = title ? `<div style="font-weight:600;margin-bottom:6px">${escapeText(title)}</div>` : '';
+  const heading = title ? `<div style="font-weight:600;margin-bottom:6px">${escapeHtml(title)}</div>` : '';
   const row = `<div style="display:flex;flex-wrap:wrap;gap:12px">${players.join('')}</div>`;
-  return `<div style="font-family:${escapeText(sans)};color:${ink.text}">${heading}${row}</div>`;
+  return `<div style="font-family:${escapeHtml(sans)};color:${ink.text}">${heading}${row}</div>`;
 }
 
 async function player(
@@ -64,8 +65,8 @@ async function player(
   const isVideo = video.mime === 'video/mp4';
   const body = isVideo
     ? `<video src="${uri}" poster="${await poster(source, enlarge)}" ${size} ${play}></video>`
-    : `<img src="${uri}" ${size} alt="${escapeText(name || 'animated clip')}">`;
-  const caption = name ? `<figcaption style="margin-top:4px;font-size:13px">${escapeText(name)}</figcaption>` : '';
+    : `<img src="${uri}" ${size} alt="${escapeHtml(name || 'animated clip')}">`;
+  const caption = name ? `<figcaption style="margin-top:4px;font-size:13px">${escapeHtml(name)}</figcaption>` : '';
   return `<figure style="margin:0;max-width:${video.width}px" data-codec="${video.codec}" data-encoder="${video.encoder}">${body}${caption}</figure>`;
 }
 

@@ -1,13 +1,8 @@
 import { extname } from 'node:path';
 import sharp from 'sharp';
+import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { writeAtomic } from '../io/atomic.ts';
 import { addPngText, type Provenance } from '../io/image-text.ts';
-
-/** Forms of one output by MIME type; a front end shows the richest that it knows. */
-export type MimeBundle = Record<string, unknown>;
-
-/** The method by which a notebook kernel asks a value for its MIME bundle (the contract of Deno's Jupyter kernel). */
-export const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display') as never;
 
 /** Something to look at: in a notebook, as a file, in a report. */
 export interface Figure {
@@ -68,12 +63,6 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Text for HTML and SVG. */
-export function escapeText(text: string): string {
-  const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-  return text.replace(/[&<>"']/g, (character) => names[character]!);
-}
-
 /** Bytes as a data URI. */
 export function dataUri(bytes: Uint8Array, mime: string): string {
   return `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`;
@@ -82,7 +71,7 @@ export function dataUri(bytes: Uint8Array, mime: string): string {
 /** A PNG drawn at twice its size, as an image of its own size. */
 function imageTag(png: Uint8Array, alt: string): string {
   const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
-  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeText(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
+  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeHtml(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
 }
 
 /** A picture drawn at twice its size, at its size. */
@@ -96,5 +85,5 @@ async function halved(png: Uint8Array): Promise<Uint8Array> {
 }
 
 function page(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeText(title)}</title><body>${body}</body></html>\n`;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><body>${body}</body></html>\n`;
 }

@@ -2,7 +2,7 @@ export { resolveEncoder } from '../io/video.ts';
 export * from './clip.ts';
 export { curve } from './curve.ts';
 export type { CurveOptions } from './curve-data.ts';
-export { type Figure, jupyterDisplay, type MimeBundle } from './figure.ts';
+export type { Figure } from './figure.ts';
 export * from './flow.ts';
 export * from './flow-colours.ts';
 export { type Clips, type FramesOptions, frames } from './frames.ts';

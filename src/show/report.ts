@@ -1,6 +1,7 @@
+import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { writeAtomic } from '../io/atomic.ts';
 import type { Provenance } from '../io/image-text.ts';
-import { escapeText, type Figure, jupyterDisplay, type MimeBundle } from './figure.ts';
+import type { Figure } from './figure.ts';
 import { reportStyle } from './report-style.ts';
 
 /** A figure with the words under it. */
@@ -57,7 +58,7 @@ export function report(content: ReportContent): Report {
       await writeAtomic(path, await toHtml());
     },
     [jupyterDisplay]: async () => {
-      const frame = `<iframe srcdoc="${escapeText(await toHtml())}" style="width:100%;height:640px;border:1px solid #d8dde2" title="${escapeText(content.title)}"></iframe>`;
+      const frame = `<iframe srcdoc="${escapeHtml(await toHtml())}" style="width:100%;height:640px;border:1px solid #d8dde2" title="${escapeHtml(content.title)}"></iframe>`;
       return { 'text/html': frame, 'text/plain': `${content.title}: ${content.sections.length} sections` };
     },
   };
@@ -69,7 +70,7 @@ const policy = "default-src 'none'; img-src data:; media-src data:; style-src 'u
 async function writeReport({ title, summary, sections, provenance = {} }: ReportContent): Promise<string> {
   const parts: string[] = [];
   for (const [index, section] of sections.entries()) parts.push(await writeSection(section, index));
-  const links = sections.map((section, index) => `<li><a href="#s${index + 1}">${escapeText(section.title)}</a></li>`);
+  const links = sections.map((section, index) => `<li><a href="#s${index + 1}">${escapeHtml(section.title)}</a></li>`);
   const contents = sections.length > 2 ? `<nav aria-label="Contents"><ol>${links.join('')}</ol></nav>` : '';
   return [
     '<!doctype html>',
@@ -79,11 +80,11 @@ async function writeReport({ title, summary, sections, provenance = {} }: Report
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
     '<meta name="generator" content="reward-forcing">',
-    `<title>${escapeText(title)}</title>`,
+    `<title>${escapeHtml(title)}</title>`,
     `<style>${reportStyle}</style>`,
     '</head>',
     '<body>',
-    `<header><h1>${escapeText(title)}</h1>${summary ? `<div class="summary">${paragraphs(summary)}</div>` : ''}</header>`,
+    `<header><h1>${escapeHtml(title)}</h1>${summary ? `<div class="summary">${paragraphs(summary)}</div>` : ''}</header>`,
     contents,
     `<main>${parts.join('\n')}</main>`,
     footer(provenance),
@@ -97,12 +98,12 @@ async function writeSection({ title, text, figures = [] }: ReportSection, index:
   const drawn: string[] = [];
   for (const entry of figures) drawn.push(await writeFigure('figure' in entry ? entry : { figure: entry }));
   const body = `${text ? paragraphs(text) : ''}${drawn.join('\n')}`;
-  return `<section id="s${index + 1}"><h2>${escapeText(title)}</h2>${body}</section>`;
+  return `<section id="s${index + 1}"><h2>${escapeHtml(title)}</h2>${body}</section>`;
 }
 
 async function writeFigure({ figure, caption }: CaptionedFigure): Promise<string> {
   const words = caption ? `<figcaption>${inline(caption)}</figcaption>` : '';
-  const label = escapeText(figure.toText().split('\n')[0] ?? '');
+  const label = escapeHtml(figure.toText().split('\n')[0] ?? '');
   return `<figure class="figure"><div class="scroll" role="group" aria-label="${label}">${await figure.toHtml()}</div>${words}</figure>`;
 }
 
@@ -115,12 +116,12 @@ function paragraphs(text: string): string {
 }
 
 function inline(text: string): string {
-  return escapeText(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+  return escapeHtml(text).replace(/`([^`]+)`/g, '<code>$1</code>');
 }
 
 function footer(provenance: Provenance): string {
   const entries = Object.entries(provenance);
   if (entries.length === 0) return '';
-  const rows = entries.map(([name, value]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(String(value))}</dd>`);
+  const rows = entries.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(String(value))}</dd>`);
   return `<footer><h2>How this was made</h2><dl>${rows.join('')}</dl></footer>`;
 }

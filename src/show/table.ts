@@ -1,5 +1,6 @@
+import { escapeHtml } from '../display/index.ts';
 import type { Provenance } from '../io/image-text.ts';
-import { escapeText, type Figure, figure } from './figure.ts';
+import { type Figure, figure } from './figure.ts';
 import { fitText, ink, sans, svgDocument, svgText, svgToPng, textWidth } from './theme.ts';
 
 /** A cell of a table. */
@@ -94,19 +95,19 @@ function plain({ columns, texts, isNumber }: Grid, title?: string): string {
 function writeTable({ columns, texts, isNumber, isBest }: Grid, title?: string): string {
   const align = (i: number): string => `text-align:${isNumber[i] ? 'right' : 'left'};padding:5px 12px`;
   const head = columns.map(
-    (name, i) => `<th style="${align(i)};border-bottom:1.5px solid ${ink.text}">${escapeText(name)}</th>`,
+    (name, i) => `<th style="${align(i)};border-bottom:1.5px solid ${ink.text}">${escapeHtml(name)}</th>`,
   );
   const body = texts.map((row, r) => {
     const cells = row.map((text, i) => {
       const weight = isBest[r]![i] ? ';font-weight:700' : '';
-      return `<td style="${align(i)};border-bottom:1px solid ${ink.faint};font-variant-numeric:tabular-nums${weight}">${escapeText(text)}</td>`;
+      return `<td style="${align(i)};border-bottom:1px solid ${ink.faint};font-variant-numeric:tabular-nums${weight}">${escapeHtml(text)}</td>`;
     });
     return `<tr>${cells.join('')}</tr>`;
   });
   const caption = title
-    ? `<caption style="text-align:left;font-weight:600;padding:0 12px 6px">${escapeText(title)}</caption>`
+    ? `<caption style="text-align:left;font-weight:600;padding:0 12px 6px">${escapeHtml(title)}</caption>`
     : '';
-  const style = `border-collapse:collapse;font-family:${escapeText(sans)};font-size:13px;color:${ink.text}`;
+  const style = `border-collapse:collapse;font-family:${escapeHtml(sans)};font-size:13px;color:${ink.text}`;
   return `<table style="${style}">${caption}<thead><tr>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table>`;
 }
 

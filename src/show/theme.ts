@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { escapeText } from './figure.ts';
+import { escapeHtml } from '../display/index.ts';
 
 /** Colours of series, apart in hue and lightness (Okabe and Ito's palette, darkened yellow). */
 const seriesColours: readonly string[] = [
@@ -45,7 +45,7 @@ export interface TextStyle {
 export function svgText(text: string, x: number, y: number, style: TextStyle = {}): string {
   const { size = 12, weight = 'normal', fill = ink.text, anchor = 'start' } = style;
   const attributes = `font-family="${sans}" font-size="${size}" font-weight="${weight}" fill="${fill}" text-anchor="${anchor}"`;
-  return `<text x="${x}" y="${y}" ${attributes}>${escapeText(text)}</text>`;
+  return `<text x="${x}" y="${y}" ${attributes}>${escapeHtml(text)}</text>`;
 }
 
 /** Width of a text, estimated for a common sans-serif face; wide scripts count double. */

@@ -1,8 +1,9 @@
 /** `engine.profile` on each engine, as data, as a table and as a figure. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { jupyterDisplay } from '../../src/display/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor2D, tf } from '../../src/engine/tf.ts';
-import { jupyterDisplay, profile as show } from '../../src/show/index.ts';
+import { profile as show } from '../../src/show/index.ts';
 import { floats } from './inputs.ts';
 
 const available = engine.list().filter((entry) => entry.available);

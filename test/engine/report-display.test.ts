@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EngineReport } from '../../src/engine/index.ts';
-import { withDisplay } from '../../src/engine/report-display.ts';
+import { displayedReport } from '../../src/engine/report-display.ts';
 
 const report: EngineReport = {
   name: 'onnx',
@@ -20,7 +20,7 @@ const bundle = (shown: EngineReport): Record<string, string> =>
   (shown as unknown as Record<symbol, () => Record<string, string>>)[Symbol.for('Jupyter.display')]!();
 
 test('a notebook shows a report as a table and as text', () => {
-  const shown = bundle(withDisplay({ ...report }));
+  const shown = bundle(displayedReport({ ...report }));
   expect(shown['text/plain']).toMatch(/^engine +onnx on cpu \(linux x64\), 1 thread, float32$/m);
   expect(shown['text/plain']).toMatch(/^tensors held +3\.0 MB$/m);
   expect(shown['text/plain']).toMatch(/^fallbacks +Cumsum<T> 3$/m);
@@ -28,7 +28,7 @@ test('a notebook shows a report as a table and as text', () => {
 });
 
 test('as data it stays what it was', () => {
-  expect(withDisplay({ ...report })).toEqual(report);
-  expect(JSON.stringify(withDisplay({ ...report }))).toBe(JSON.stringify(report));
-  expect(bundle(withDisplay({ ...report, fallbacks: {} }))['text/plain']).toMatch(/^fallbacks +none$/m);
+  expect(displayedReport({ ...report })).toEqual(report);
+  expect(JSON.stringify(displayedReport({ ...report }))).toBe(JSON.stringify(report));
+  expect(bundle(displayedReport({ ...report, fallbacks: {} }))['text/plain']).toMatch(/^fallbacks +none$/m);
 });

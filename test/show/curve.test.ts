@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { curve, jupyterDisplay, score, smooth } from '../../src/show/index.ts';
+import { jupyterDisplay } from '../../src/display/index.ts';
+import { curve, score, smooth } from '../../src/show/index.ts';
 
 interface PlotlyChart {
   data: { name?: string; mode: string; y: (number | null)[]; fill?: string; opacity?: number }[];

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readImage } from '../../src/io/image.ts';
 import { readPngText } from '../../src/io/image-text.ts';
 import { spreadIndices } from '../../src/show/frames.ts';
-import { clip, curve, type Figure, flow, frames, jupyterDisplay, score, table } from '../../src/show/index.ts';
+import { clip, curve, type Figure, flow, frames, score, table } from '../../src/show/index.ts';
 import { movingDisc } from './clips.ts';
 
 let folder: string;

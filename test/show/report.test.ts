@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { expect, test } from 'vitest';
-import { clip, curve, jupyterDisplay, report, table } from '../../src/show/index.ts';
+import { jupyterDisplay } from '../../src/display/index.ts';
+import { clip, curve, report, table } from '../../src/show/index.ts';
 import { movingDisc } from './clips.ts';
 
 const content = {

@@ -1,5 +1,6 @@
 /** What a run will need in memory, before it starts. */
 
+import { withDisplay } from '../../display/index.ts';
 import type { BlockPlace, Umt5Config } from '../../model/index.ts';
 import { umt5Shapes } from '../../model/text/index.ts';
 import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
@@ -71,8 +72,8 @@ export function planMemory(model: PlannedModel, run: PlannedRun): MemoryPlan {
   const fits = peak <= limit;
   const advice = fits ? [] : helpfulChanges(model, run, limit);
   const plan = { rows, peak, limit, fits, advice };
-  const display = (): Record<string, string> => ({ 'text/plain': planText(plan), 'text/html': planHtml(plan) });
-  return Object.assign(plan, { toString: () => planText(plan), [Symbol.for('Jupyter.display')]: display });
+  const told = Object.assign(plan, { toString: () => planText(plan) });
+  return withDisplay(told, () => ({ 'text/plain': planText(plan), 'text/html': planHtml(plan) }));
 }
 
 /**

@@ -1,0 +1,34 @@
+/** How values show themselves in a notebook: the display contract of Deno's Jupyter kernel, and text for HTML. */
+
+/** Forms of one output by MIME type; a front end shows the richest that it knows. */
+export type MimeBundle = Record<string, unknown>;
+
+/** The method by which a notebook kernel asks a value for its {@link MimeBundle}. */
+export const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display') as never;
+
+/** A value that says how a notebook shows it. */
+export interface Displayed {
+  [jupyterDisplay](): MimeBundle | Promise<MimeBundle>;
+}
+
+/** The same object with a display of its own, which neither JSON nor a listing of its keys sees. */
+export function withDisplay<T extends object>(value: T, display: (value: T) => MimeBundle): T {
+  return Object.defineProperty(value, jupyterDisplay, {
+    value: () => display(value),
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text for HTML and SVG, attributes included. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character]!);
+}
