@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { jupyterDisplay } from '../../src/display/index.ts';
 import { readImage } from '../../src/io/image.ts';
 import { readPngText } from '../../src/io/image-text.ts';
 import { spreadIndices } from '../../src/show/frames.ts';
