@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { loadAmt } from '../../model/amt/index.ts';
+import { amt } from '../../model/amt/index.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
-import { type ClipTokenizer, loadClip, openClipTokenizer } from '../../model/clip/index.ts';
-import { loadDino } from '../../model/dino/index.ts';
-import { loadMusiq } from '../../model/musiq/index.ts';
-import { loadRaft } from '../../model/raft/index.ts';
-import { loadViclip } from '../../model/viclip/index.ts';
+import { type ClipTokenizer, clip, openClipTokenizer } from '../../model/clip/index.ts';
+import { dino } from '../../model/dino/index.ts';
+import { musiq } from '../../model/musiq/index.ts';
+import { raft } from '../../model/raft/index.ts';
+import { viclip } from '../../model/viclip/index.ts';
 import { type CheckpointEntries, fromFile, type Weights } from '../../nn/index.ts';
 import { loadAestheticHead } from '../../reward/index.ts';
 import type { Dimension } from '../vbench/dimensions.ts';
@@ -177,14 +177,14 @@ type Loader = (entries: CheckpointEntries) => Promise<Weights>;
 function loaders(configs: OfficialConfigs): Record<Exclude<OfficialFile, 'tokenizer'>, Loader> {
   const frozen = { trainable: false };
   return {
-    dino: (entries) => loadDino(configs.dino, entries, frozen),
-    clipBase: (entries) => loadClip(configs.clipBase, entries, frozen),
-    clipLarge: (entries) => loadClip(configs.clipLarge, entries, { ...frozen, towers: 'vision' }),
+    dino: (entries) => dino.load(configs.dino, entries, frozen),
+    clipBase: (entries) => clip.load(configs.clipBase, entries, frozen),
+    clipLarge: (entries) => clip.load({ ...configs.clipLarge, towers: 'vision' }, entries, frozen),
     aesthetic: (entries) => loadAestheticHead(entries),
-    musiq: (entries) => loadMusiq(configs.musiq, entries, frozen),
-    amt: (entries) => loadAmt(configs.amt, entries, frozen),
-    raft: (entries) => loadRaft(configs.raft, entries, frozen),
-    viclip: (entries) => loadViclip(configs.viclip, entries, frozen),
+    musiq: (entries) => musiq.load(configs.musiq, entries, frozen),
+    amt: (entries) => amt.load(configs.amt, entries, frozen),
+    raft: (entries) => raft.load(configs.raft, entries, frozen),
+    viclip: (entries) => viclip.load(configs.viclip, entries, frozen),
   };
 }
 

@@ -1,10 +1,20 @@
 import { digits } from '../../dataset/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { checkShapes, type Weights } from '../../nn/index.ts';
+import { type Architecture, architecture, checkShapes, type Weights } from '../../nn/index.ts';
 import type { Scale } from '../combine.ts';
 import { createReward, type Reward } from '../contract.ts';
-import { SMALL_REWARD, type SmallRewardConfig, smallRewardShapes } from './config.ts';
+import { SECOND_JUDGE, SMALL_REWARD, type SmallRewardConfig, smallRewardInitial, smallRewardShapes } from './config.ts';
 import { smallRewardForward } from './model.ts';
+
+/** The small frame reward's network. */
+export const smallRewardNet: Architecture<SmallRewardConfig, typeof smallRewardForward, 'reward' | 'judge'> =
+  architecture({
+    name: 'small reward',
+    presets: { reward: SMALL_REWARD, judge: SECOND_JUDGE },
+    shapes: smallRewardShapes,
+    initial: smallRewardInitial,
+    forward: smallRewardForward,
+  });
 
 /** How `smallReward` is set up. */
 export interface SmallRewardOptions {
