@@ -1,14 +1,7 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
 import { open, stat } from 'node:fs/promises';
-import {
-  type EntriesOptions,
-  type HostDType,
-  type HostTensor,
-  openPth,
-  openSafetensors,
-  openShards,
-  type PthFile,
-} from '../io/index.ts';
+import { type HostDType, type HostTensor, openPth, openSafetensors, openShards, type PthFile } from '../io/index.ts';
+import type { EntriesOptions } from '../io/internal.ts';
 
 /** An open checkpoint: names, dtypes and shapes are in memory, each tensor is read when asked for. */
 export interface Checkpoint {

@@ -1,6 +1,6 @@
 /** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
 
-export { prepareFolder } from '../io/index.ts';
+export { type ClipsToWrite, prepareFolder, probeCodec, writeClips } from '../io/internal.ts';
 export {
   type Artefact,
   type ArtefactName,
@@ -12,7 +12,6 @@ export {
   type VariantName,
 } from './artefacts.ts';
 export { Chain, runChain } from './chain.ts';
-export { type ClipsToWrite, probeCodec, writeClips } from './clip-files.ts';
 export {
   type CompareOptions,
   type Contestant,

@@ -16,7 +16,7 @@ import {
   rewardCurve,
   saturatedShare,
 } from '../../src/evaluate/index.ts';
-import { type Clip, clipFrame } from '../../src/io/clip.ts';
+import { type Clip, clipFrame } from '../../src/io/index.ts';
 import { CLASSIFIER, classifierForward, initClassifier } from '../../src/model/classifier/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';

@@ -14,7 +14,7 @@ import {
   warpingError,
 } from '../../src/evaluate/motion/index.ts';
 import { clipDynamicDegree, dynamicDegree, flicker } from '../../src/evaluate/vbench/index.ts';
-import type { Clip } from '../../src/io/clip.ts';
+import type { Clip } from '../../src/io/index.ts';
 import { shifted, texture } from './texture.ts';
 
 const SIDE = 32;

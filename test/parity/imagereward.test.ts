@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { readImage } from '../../src/io/image.ts';
+import { readImage } from '../../src/io/index.ts';
 import {
   type ImageRewardConfig,
   imageRewardForward,

@@ -1,6 +1,6 @@
 import type { digits } from '../../dataset/index.ts';
 import { tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import { CLASSIFIER, type ClassifierConfig, classifierShapes, classify } from '../../model/classifier/index.ts';
 import { checkShapes, type Weights } from '../../nn/index.ts';
 import type { Interval } from '../statistics/bootstrap.ts';

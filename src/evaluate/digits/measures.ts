@@ -1,5 +1,5 @@
 import { digits } from '../../dataset/index.ts';
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 
 /** What a moving-digits clip shows, measured on its pixels. */
 export interface DigitMotion {

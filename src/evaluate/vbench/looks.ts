@@ -1,6 +1,6 @@
 /** VBench's dimensions that look at frames: consistency, aesthetics, imaging quality and style. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import {
   type ClipConfig,
   type ClipTokenizer,

@@ -1,6 +1,6 @@
 /** VBench's dimensions of motion by their own networks: RAFT for the degree and for stillness, AMT-S for smoothness. */
 import { tf } from '../../engine/tf.ts';
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';

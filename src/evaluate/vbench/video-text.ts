@@ -1,5 +1,5 @@
 import { type Tensor2D, tf } from '../../engine/tf.ts';
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { type ClipTokenizer, normalised } from '../../model/clip/index.ts';
 import { imageTransforms, preprocess } from '../../model/preprocess/index.ts';
 import { type ViclipConfig, viclipTextFeatures, viclipVideoFeatures } from '../../model/viclip/index.ts';

@@ -8,7 +8,7 @@
 
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
-import { elementCount } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import type { Weights } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import { classToken } from '../vit/index.ts';

@@ -1,6 +1,7 @@
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { elementCount, type HostTensor } from '../../io/index.ts';
+import type { HostTensor } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import { toTensor, Weights } from '../../nn/index.ts';
 import { copiesUploads, widener } from '../load.ts';
 import { bucketIds, type TokenBatch, umt5Block } from './umt5.ts';

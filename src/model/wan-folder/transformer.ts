@@ -1,5 +1,6 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
-import { bytesOf, type HostTensor, hostTensor, readJsonObject, toBfloat16, toFloat32 } from '../../io/index.ts';
+import { type HostTensor, hostTensor, readJsonObject, toFloat32 } from '../../io/index.ts';
+import { bytesOf, toBfloat16 } from '../../io/internal.ts';
 import { checkShapes, type Shapes } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
 import { copiesUploads } from '../load.ts';
