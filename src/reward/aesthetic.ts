@@ -112,7 +112,7 @@ export function aestheticReward({ clip, head }: AestheticWeights, options: Aesth
     encode: () => [],
     compute: (frames) => {
       const images = preprocess(clampFrames(frames, clamp), transform);
-      return aestheticScore(head, clipImageFeatures(clip, config, images), activation);
+      return aestheticScore(head, clipImageFeatures({ weights: clip, config }, images), activation);
     },
     dispose: () => {
       clip.dispose();

@@ -9,9 +9,8 @@ import {
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';
 import { openCheckpoint } from '../model/index.ts';
-import { fromFile } from '../model/load.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
-import { checkShapes, type Weights } from '../nn/index.ts';
+import { checkShapes, fromFile, type Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
 import { clampFrames, type FrameClamp } from './frame-clamp.ts';
 
@@ -78,7 +77,7 @@ export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, opt
       checkSide(frames, allowTiny);
       const images = preprocess(clampFrames(frames, clamp), transform);
       const [ids, mask] = text as [Tensor, Tensor];
-      return tf.div(tf.sub(imageRewardForward(weights, config, images, { ids, mask }), mean), std);
+      return tf.div(tf.sub(imageRewardForward({ weights, config }, images, { ids, mask }), mean), std);
     },
     dispose: () => weights.dispose(),
   });

@@ -1,7 +1,6 @@
 /** VideoAlign from the files of its released checkpoint. */
 import { readJsonObject } from '../io/index.ts';
 import { type CheckpointEntries, openCheckpoint } from '../model/index.ts';
-import { fromFile } from '../model/load.ts';
 import {
   joinedEntries,
   loadQwen2VlReward,
@@ -9,6 +8,7 @@ import {
   type Qwen2VlLoadOptions,
   qwen2VlPresets,
 } from '../model/qwen2vl/index.ts';
+import { fromFile } from '../nn/index.ts';
 import {
   type VideoAlignOptions,
   type VideoAlignReward,

@@ -7,9 +7,9 @@ import {
   type KvCache,
   tokenGrid,
   type WanConfig,
-  type WanWeights,
   wanCachedForward,
 } from '../model/wan/index.ts';
+import type { Part } from '../nn/index.ts';
 import type { CausalStudent } from './causal-student.ts';
 
 /** A causal student that holds the keys and values of its prompts until it is disposed. */
@@ -24,10 +24,11 @@ export interface WanStudent extends CausalStudent<KvCache> {
  *
  * @param context text embeddings [B, n <= text_len, text_dim]
  */
-export function wanStudent(weights: WanWeights, config: WanConfig, context: Tensor): WanStudent {
-  const text = createCrossAttnCache(weights, config, context);
+export function wanStudent(net: Part<WanConfig>, context: Tensor): WanStudent {
+  const { config } = net;
+  const text = createCrossAttnCache(net, context);
   const pass = (x: Tensor, t: number, cache: KvCache, source: Tensor | typeof text = text) =>
-    wanCachedForward(weights, config, { x, t, context: source }, cache);
+    wanCachedForward(net, { x, t, context: source }, cache);
   return {
     blocks: {
       framesPerBlock: config.num_frame_per_block * config.patch_size[0],

@@ -62,7 +62,7 @@ export function guidedField(net: Net<WanConfig>, context: Tensor, scale: number)
   const empty = tf.zerosLike(context);
   const run = compile((x: Tensor, t: Tensor): Tensor => {
     const both = { x: tf.concat([x, x]), t: tf.concat([t, t]), context: tf.concat([context, empty]) };
-    const [conditional, unconditional] = tf.split(wanForward(net.weights, net.config, both), 2) as [Tensor, Tensor];
+    const [conditional, unconditional] = tf.split(wanForward(net, both), 2) as [Tensor, Tensor];
     return guide(conditional, unconditional, scale);
   });
   const field = (x: Tensor, t: number): Tensor => {
@@ -98,7 +98,7 @@ export function teacherSampler(parts: SamplingParts, teacher: Net<WanConfig>): L
 export function distilledSampler(parts: SamplingParts, { weights, config }: Net<WanConfig>): LatentSampler {
   return async (prompts, noise, key) => {
     const context = parts.encodeText(prompts);
-    const field: Velocity = (x, t) => wanForward(weights, config, { x, t: tf.fill([x.shape[0]!], t), context });
+    const field: Velocity = (x, t) => wanForward({ weights, config }, { x, t: tf.fill([x.shape[0]!], t), context });
     const fresh = (index: number, shape: number[]): Tensor =>
       toTensor(key.stream('renoise').stream(index).normal(shape));
     const latents = tf.tidy(() => fewStep(field, noise, studentSchedule(parts.recipe), { noise: fresh }));
@@ -111,7 +111,7 @@ export function distilledSampler(parts: SamplingParts, { weights, config }: Net<
 export function studentSampler(parts: SamplingParts, { weights, config }: Net<WanConfig>): LatentSampler {
   return async (prompts, noise, key) => {
     const context = parts.encodeText(prompts);
-    const student = wanStudent(weights, config, context);
+    const student = wanStudent({ weights, config }, context);
     const renoise = seededNoise(key.stream('renoise'));
     try {
       return await rolloutLatents(student, noise, { schedule: studentSchedule(parts.recipe), renoise });
@@ -154,7 +154,7 @@ export async function generateAll(
 
 /** Pixels in [0, 1] of latents [B, F, h, w, z], a clip each. */
 export async function decodeClips({ weights, config }: Net<VaeConfig>, latents: Tensor): Promise<Clip[]> {
-  const pixels = tf.tidy(() => tf.mul(tf.add(decode(weights, config, latents), 1), 0.5));
+  const pixels = tf.tidy(() => tf.mul(tf.add(decode({ weights, config }, latents), 1), 0.5));
   const data = await pixels.data<'float32'>();
   const [count, frames, height, width] = pixels.shape as [number, number, number, number, number];
   pixels.dispose();

@@ -22,7 +22,7 @@ export function phase1(
 ): AsyncGenerator<train.TrainStep, void> {
   return train.ode({
     ...options,
-    student: { weights, forward: (own, input) => wanCausalForward(own, config, input) },
+    student: { weights, forward: (own, input) => wanCausalForward({ weights: own, config }, input) },
     data,
     encodeText: parts.encodeText,
     framesPerBlock: config.num_frame_per_block,
@@ -38,8 +38,8 @@ export function phase2(
   return train.reward({
     ...options,
     exitSteps: parts.recipe.reward.exitSteps,
-    student: { weights, bind: (context) => wanStudent(weights, config, context) },
-    decoder: train.vaeDecoder(parts.vae.weights, parts.vae.config),
+    student: { weights, bind: (context) => wanStudent({ weights, config }, context) },
+    decoder: train.vaeDecoder(parts.vae),
     reward: parts.reward,
     prompts: promptSource(),
     encodeText: parts.encodeText,

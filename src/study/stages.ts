@@ -175,5 +175,5 @@ async function samplingParts(study: StudyRun): Promise<SamplingParts> {
 }
 
 function bidirectional(weights: Weights, config: WanConfig): train.Network {
-  return { weights, forward: (own, input) => wanForward(own, config, input) };
+  return { weights, forward: (own, input) => wanForward({ weights: own, config }, input) };
 }

@@ -86,7 +86,7 @@ async function encodeBatch(
   { weights, config }: { weights: Weights; config: VaeConfig },
   video: HostFloats,
 ): Promise<HostTensor> {
-  const latents = tf.tidy(() => encode(weights, config, toTensor(video)));
+  const latents = tf.tidy(() => encode({ weights, config }, toTensor(video)));
   const host = await toHost(latents);
   latents.dispose();
   return host;

@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../engine/tf.ts';
 import { decode, type VaeConfig, vaeStrides } from '../model/vae/index.ts';
-import type { Key, Weights } from '../nn/index.ts';
+import type { Key, Part } from '../nn/index.ts';
 import { type FrameChoice, frameIndex, frameSelect, type Reward, reflLoss } from '../reward/index.ts';
 import type { Objective } from './gradients.ts';
 
@@ -16,9 +16,9 @@ export interface Decoder {
 }
 
 /** The decoder of a video autoencoder. */
-export function vaeDecoder(weights: Weights, config: VaeConfig): Decoder {
-  const decoded: Decoder['decode'] = (latents, gradientLatents) =>
-    decode(weights, config, latents, { gradientLatents });
+export function vaeDecoder(net: Part<VaeConfig>): Decoder {
+  const { config } = net;
+  const decoded: Decoder['decode'] = (latents, gradientLatents) => decode(net, latents, { gradientLatents });
   return { stride: vaeStrides(config).time, decode: decoded };
 }
 

@@ -60,7 +60,10 @@ function ingredients({ batch, latents, config }: Step) {
 }
 
 function network({ config }: Step, seed: number): train.Network {
-  return { weights: initWan(config, random.key(seed)), forward: (own, input) => wanForward(own, config, input) };
+  return {
+    weights: initWan(config, random.key(seed)),
+    forward: (own, input) => wanForward({ weights: own, config }, input),
+  };
 }
 
 const teacher: Start = (given) => {
@@ -88,7 +91,10 @@ const phase1: Start = (given) => {
   const { config } = given;
   const { prompts, schedule, ...rest } = ingredients(given);
   const weights = initWan(config, random.key(1));
-  const student: train.Network = { weights, forward: (own, input) => wanCausalForward(own, config, input) };
+  const student: train.Network = {
+    weights,
+    forward: (own, input) => wanCausalForward({ weights: own, config }, input),
+  };
   const states: HostFloats = random.key(4).normal([given.batch, 5, ...given.latents]);
   const data = (): train.TrajectoryBatch => ({
     states,
@@ -114,8 +120,8 @@ const phase2: Start = (given) => {
     ...ingredients(given),
     ...forever,
     ...learner,
-    student: { weights, bind: (context) => wanStudent(weights, given.config, context) },
-    decoder: train.vaeDecoder(vae, given.vae),
+    student: { weights, bind: (context) => wanStudent({ weights, config: given.config }, context) },
+    decoder: train.vaeDecoder({ weights: vae, config: given.vae }),
     reward,
     exitSteps: 'last',
   });
@@ -130,7 +136,7 @@ const rollout: Start = (given) => {
   const step = async (): Promise<void> => {
     const key = random.key(round++);
     const context = encodeText();
-    const student = wanStudent(weights, config, context);
+    const student = wanStudent({ weights, config }, context);
     const noise = tf.tensor(key.normal([batch, ...latents]).data, [batch, ...latents]);
     const made = await rolloutLatents(student, noise, { schedule, renoise: seededNoise(key) });
     await made.data();
@@ -144,7 +150,7 @@ const decoding: Start = (given) => {
   const shape = [given.batch, ...given.latents];
   const weights = initVae(given.vae, random.key(1));
   const latents = tf.tensor(random.key(2).normal(shape).data, shape);
-  const compute = (x: Tensor): Tensor => decode(weights, given.vae, x);
+  const compute = (x: Tensor): Tensor => decode({ weights, config: given.vae }, x);
   const run = current() === null ? Object.assign(compute, { dispose: () => undefined }) : compile(compute);
   const step = async (): Promise<void> => {
     const video = run(latents);

@@ -186,9 +186,11 @@ async function benchBlock(threads: number, rounds: number): Promise<Record<strin
 function prepareBlock(): { steps: Steps; dispose(): void } {
   const weights = initWan(oneBlock, random.key(1));
   const rows = tf.randomNormal([1, oneBlock.text_len, oneBlock.text_dim]);
-  const context = createCrossAttnCache(weights, oneBlock, rows);
+  const context = createCrossAttnCache({ weights, config: oneBlock }, rows);
   const x = tf.randomNormal(latents);
-  const forward = engine.compile((given: Tensor) => wanForward(weights, oneBlock, { x: given, t: 500, context }));
+  const forward = engine.compile((given: Tensor) =>
+    wanForward({ weights, config: oneBlock }, { x: given, t: 500, context }),
+  );
   const step = async (): Promise<void> => {
     const velocity = forward(x);
     await velocity.data();

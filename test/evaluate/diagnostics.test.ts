@@ -168,7 +168,10 @@ describe('caption fidelity', () => {
     const logits = (list: Float32Array[]): Float32Array =>
       tf.tidy(() => {
         const data = Float32Array.from(list.flatMap((frame) => [...frame]));
-        return classifierForward(weights, CLASSIFIER, tf.tensor4d(data, [list.length, 32, 32, 3])).dataSync();
+        return classifierForward(
+          { weights, config: CLASSIFIER },
+          tf.tensor4d(data, [list.length, 32, 32, 3]),
+        ).dataSync();
       }) as Float32Array;
     const together = logits(frames);
     expect(together.subarray(10, 20)).toBeAllClose(together.subarray(0, 10), { atol: 1e-5 });

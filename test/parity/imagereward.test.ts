@@ -72,7 +72,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('reward and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const raw = imageRewardForward(weights, config, images(data.tensor('image')), tokens(data), (name, y) => {
+    const raw = imageRewardForward({ weights, config }, images(data.tensor('image')), tokens(data), (name, y) => {
       seen.set(name, tf.keep(y.clone()));
     });
     const reward = tf.div(tf.sub(raw, config.reward_mean), config.reward_std);
@@ -88,7 +88,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
     const variables = names.map((name) => weights.get(name));
     const total = (image: Tensor) => {
-      const raw = imageRewardForward(weights, config, images(image), tokens(data));
+      const raw = imageRewardForward({ weights, config }, images(image), tokens(data));
       return tf.sum(tf.div(tf.sub(raw, config.reward_mean), config.reward_std)).asScalar();
     };
     const bounds = { atol: 1e-6, rtol: 1e-4 };

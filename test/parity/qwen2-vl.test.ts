@@ -83,7 +83,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('rewards and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const rewards = qwen2VlRewards(weights, config, specialTokens, input(), (name, y) => {
+    const rewards = qwen2VlRewards({ weights, config }, specialTokens, input(), (name, y) => {
       seen.set(name, tf.keep(y.clone()));
     });
     for (const key of data.names('mid.')) {
@@ -100,7 +100,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test("rewards with Qwen2-VL's own positions", async () => {
     const seen = new Map<string, Tensor>();
     const positions = tf.cast(data.tensor('mrope.position_ids'), 'float32');
-    const rewards = qwen2VlRewards(weights, config, specialTokens, { ...input(), positions }, (name, y) => {
+    const rewards = qwen2VlRewards({ weights, config }, specialTokens, { ...input(), positions }, (name, y) => {
       if (name === 'model') seen.set(name, tf.keep(y.clone()));
     });
     const states = data.host('mrope.last_hidden_state_valid_rows');
@@ -114,7 +114,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const variables = names.map((name) => weights.get(name));
     const probe = data.tensor('probe');
     const scalar = (pixels: Tensor) =>
-      tf.sum(tf.mul(qwen2VlRewards(weights, config, specialTokens, { ...input(), pixels }), probe)).asScalar();
+      tf.sum(tf.mul(qwen2VlRewards({ weights, config }, specialTokens, { ...input(), pixels }), probe)).asScalar();
     const bounds = { atol: 1e-6, rtol: 1e-4 };
     const pixels = data.tensor('pixel_values_videos');
     const gradient = tf.grad(scalar)(pixels);
@@ -146,7 +146,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
       await files.tensors('lora_case.safetensors'),
     ];
     const merged = await loadQwen2VlReward(config, peft.all, { lora, outputs });
-    const rewards = qwen2VlRewards(merged, config, specialTokens, input());
+    const rewards = qwen2VlRewards({ weights: merged, config }, specialTokens, input());
     await expectParity(`qwen2-vl rewards (LoRA), ${engine}`, rewards, expected.host('lora.rewards'));
     merged.dispose();
   });

@@ -53,7 +53,7 @@ export function raftParity(name: string, bound: GradientBound): void {
       const onValue = (key: string, y: Tensor) => void seen.set(key, tf.keep(y.clone()));
       const steps = data.shape('flow_lowres_iters')[0]!;
       const [first, second] = pair(data);
-      const flow = raftForward(weights, config, first, second, { iterations: steps, onValue });
+      const flow = raftForward({ weights, config }, first, second, { iterations: steps, onValue });
       const label = (what: string) => `${name} ${what}, ${engine}`;
       await expectParity(label('features'), planes(seen.get('feature_encoder')!), data.host('mid.fmap1'));
       if (data.has('mid.context')) {
@@ -81,7 +81,7 @@ export function raftParity(name: string, bound: GradientBound): void {
       const probe = tf.div(tf.sub(images(tf.cast(data.tensor('probe_u8'), 'float32')), 128), 512);
       const image = tf.variable(first);
       const total = () => {
-        const flow = raftForward(weights, config, image, second, { iterations: steps });
+        const flow = raftForward({ weights, config }, image, second, { iterations: steps });
         return tf.sum(tf.mul(flow, probe)).asScalar();
       };
       const { value, grads } = tf.variableGrads(total, [image, ...variables]);
@@ -108,7 +108,7 @@ export function raftParity(name: string, bound: GradientBound): void {
       const other = await loadRaft(config, [...princeton, ...repeated]);
       const [first, second] = pair(data);
       const steps = data.shape('flow_lowres_iters')[0]!;
-      const flow = raftForward(other, config, first, second, { iterations: steps });
+      const flow = raftForward({ weights: other, config }, first, second, { iterations: steps });
       await expectParity(`${name} from the original, ${engine}`, planes(flow), data.host('flow_final'), { atol: 1e-3 });
       other.dispose();
     });

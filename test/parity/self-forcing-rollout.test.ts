@@ -56,7 +56,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (name) => {
   beforeAll(async () => {
     await engine.use(name);
     weights = await loadWan(config, checkpoint.all);
-    student = wanStudent(weights, config, stored.tensor('context'));
+    student = wanStudent({ weights, config }, stored.tensor('context'));
     noise = toOurs(stored.tensor('noise'));
   });
   afterAll(() => {

@@ -57,7 +57,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const out = tf.tidy(() => {
         const options = { onLayer: (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x))) };
         const input = { x: toOurs(cases.tensor('a.x')), t, context: tf.expandDims(cases.tensor('a.context'), 0) };
-        return toTheirs(wanForward(weights, config, input, options));
+        return toTheirs(wanForward({ weights, config }, input, options));
       });
       for (const mid of cases.names('a.mid.block')) {
         const layer = mid.replace(/^a\.mid\.block(\d+)/, 'blocks.$1').replace(/\.out$/, '');
@@ -81,7 +81,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const probe = cases.tensor('a.probe');
       const { value, grads } = tf.variableGrads(() => {
         const input = { x: toOurs(x), t: embedded, context: tf.expandDims(context, 0) };
-        return tf.sum(tf.mul(toTheirs(wanForward(weights, config, input)), probe)).asScalar();
+        return tf.sum(tf.mul(toTheirs(wanForward({ weights, config }, input)), probe)).asScalar();
       });
       await expectParity(`wan-dit a.scalar [${name}]`, await value.data(), cases.list('a.scalar'), { rtol: 1e-4 });
       for (const key of cases.names('a.grad.')) {
@@ -107,7 +107,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
               t,
               context: tf.expandDims(cases.tensor(`b.context${i}`), 0),
             };
-            return toTheirs(wanForward(weights, config, input, options));
+            return toTheirs(wanForward({ weights, config }, input, options));
           });
           await expectParity(`wan-dit b.out${i} [${name}]`, out, cases.host(`b.out${i}`));
           out.dispose();
@@ -123,7 +123,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const [t = 0] = cases.list('a.t');
       const out = tf.tidy(() => {
         const input = { x: toOurs(cases.tensor('a.x')), t, context: tf.expandDims(cases.tensor('a.context'), 0) };
-        return toTheirs(wanForward(weights, config, input));
+        return toTheirs(wanForward({ weights, config }, input));
       });
       await expectParity(`wan-dit a.out_diffusers [${name}]`, out, cases.host('a.out_diffusers'));
       out.dispose();

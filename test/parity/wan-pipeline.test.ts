@@ -31,7 +31,7 @@ beforeAll(async () => {
         tf.tidy(() => {
           const tokens = { ids: data.tensor(`${name}_ids`), mask: data.tensor(`${name}_mask`) };
           const length = data.list(`${name}_mask`).reduce((sum, bit) => sum + bit, 0);
-          return umt5Encode(t5, config.t5, tokens).slice([0, 0], [1, length]);
+          return umt5Encode({ weights: t5, config: config.t5 }, tokens).slice([0, 0], [1, length]);
         }),
     },
   };

@@ -54,9 +54,9 @@ test('files that are no aesthetic head are refused, tensors and all', async () =
 test('text features do not depend on what follows the end token', async () => {
   const weights = weightsByName(clipShapes(config));
   const features = (ids: number[]) =>
-    clipTextFeatures(weights, config, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
+    clipTextFeatures({ weights, config }, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
   expect(await features([6, 1, 2, 7])).toBeAllClose(await features([6, 1, 2, 7, 0, 0]), { atol: 1e-6 });
-  expect(() => clipTextFeatures(weights, config, tf.zeros([1, 7], 'int32'))).toThrow('at most 6');
+  expect(() => clipTextFeatures({ weights, config }, tf.zeros([1, 7], 'int32'))).toThrow('at most 6');
   weights.dispose();
 });
 

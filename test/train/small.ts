@@ -49,7 +49,7 @@ export function wanWeights(seed: string): Weights {
 }
 
 export const forward = (weights: Weights, input: { x: Tensor; t: Tensor; context: Tensor }): Tensor =>
-  wanForward(weights, config, input);
+  wanForward({ weights, config }, input);
 
 /** Rows of numbers for each prompt, zeros for the empty one. */
 export const encodeText: EncodeText = (texts) => {
@@ -132,7 +132,8 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
     };
     const student = {
       weights,
-      forward: (own: Weights, input: { x: Tensor; t: Tensor; context: Tensor }) => wanCausalForward(own, config, input),
+      forward: (own: Weights, input: { x: Tensor; t: Tensor; context: Tensor }) =>
+        wanCausalForward({ weights: own, config }, input),
     };
     return prepared([weights], (options) =>
       ode({ ...options, ...learner, student, data, encodeText, batch: 2, framesPerBlock: 1 }),
@@ -146,7 +147,7 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
   policy: () => {
     const { fixed, trained, others } = exploring();
     const anchor = wanWeights('teacher');
-    const bind = (context: Tensor) => wanStudent(anchor, config, context);
+    const bind = (context: Tensor) => wanStudent({ weights: anchor, config }, context);
     const settings = { updates: 2, anchor: { student: { weights: anchor, bind }, weight: 0.1 } };
     return prepared(trained, (options) => policy({ ...fixed, ...options, ...settings }), [...others, anchor]);
   },
@@ -154,8 +155,14 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
     const weights = wanWeights('teacher');
     const decoderWeights = initVae(vaeSizes, random.key('vae'));
     const average = { weights: ema.init(weights), decay: 0.99 };
-    const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
-    const fixed = { ...learner, student, average, decoder: vaeDecoder(decoderWeights, vaeSizes), reward: redness };
+    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
+    const fixed = {
+      ...learner,
+      student,
+      average,
+      decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
+      reward: redness,
+    };
     const schedule = denoisingSteps([1000, 500], { shift: 5 });
     return prepared(
       [weights, average.weights],
@@ -172,8 +179,12 @@ function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]
   const average = { weights: ema.init(weights), decay: 0.99 };
   const fixed = {
     ...{ ...learner, steps: 0, seed: 0, prompts, encodeText, batch: 1, samples: 3, latentShape },
-    student: { weights, bind: (context: Tensor) => wanStudent(weights, config, context) },
-    ...{ average, decoder: vaeDecoder(decoderWeights, vaeSizes), scorer: rewardScorer(blindRedness, 'random') },
+    student: { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) },
+    ...{
+      average,
+      decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
+      scorer: rewardScorer(blindRedness, 'random'),
+    },
     schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
   };
   return { fixed, trained: [weights, average.weights], others: [decoderWeights] };
@@ -183,11 +194,11 @@ function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]
 function selfForced(weight: number): Prepared {
   const [weights, critic, real] = [wanWeights('teacher'), wanWeights('teacher'), wanWeights('teacher')];
   const decoderWeights = initVae(vaeSizes, random.key('vae'));
-  const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const networks = { student, critic: { weights: critic, forward }, teacher: { weights: real, forward } };
   const learners = { studentLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
   const data = { prompts, encodeText, batch: 2, latentShape, schedule: denoisingSteps([1000, 500], { shift: 5 }) };
-  const feedback = { decoder: vaeDecoder(decoderWeights, vaeSizes), reward: redness, weight };
+  const feedback = { decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }), reward: redness, weight };
   return prepared(
     [weights, critic],
     (options) => selfForcing({ ...options, ...networks, ...learners, ...data, feedback, generatorEvery: 2 }),

@@ -88,7 +88,7 @@ async function classifyMiddle(clips: readonly Clip[], { weights, config = CLASSI
     const values = new Float32Array(some.length * height * width * 3);
     for (const [i, clip] of some.entries()) values.set(clipFrame(clip, clip.frames >> 1), i * height * width * 3);
     const frames = tf.tensor4d(values, [some.length, height, width, 3]);
-    seen.push(...(await classify(weights, config, frames)));
+    seen.push(...(await classify({ weights, config }, frames)));
     frames.dispose();
   }
   return seen;

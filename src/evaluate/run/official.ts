@@ -7,11 +7,10 @@ import { loadAmt } from '../../model/amt/index.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
 import { type ClipTokenizer, loadClip, openClipTokenizer } from '../../model/clip/index.ts';
 import { loadDino } from '../../model/dino/index.ts';
-import { type CheckpointEntries, fromFile } from '../../model/load.ts';
 import { loadMusiq } from '../../model/musiq/index.ts';
 import { loadRaft } from '../../model/raft/index.ts';
 import { loadViclip } from '../../model/viclip/index.ts';
-import type { Weights } from '../../nn/index.ts';
+import { type CheckpointEntries, fromFile, type Weights } from '../../nn/index.ts';
 import { loadAestheticHead } from '../../reward/index.ts';
 import type { Dimension } from '../vbench/dimensions.ts';
 import {

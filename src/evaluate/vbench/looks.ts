@@ -37,7 +37,7 @@ function unrounded(transform: ImageTransform, size: number): ImageTransform {
 /** Subject consistency by DINO's class tokens. Source: VBench vbench/subject_consistency.py. */
 export async function subjectConsistency(clip: Clip, { weights, config }: Loaded<DinoConfig>): Promise<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchDino, config.img_size);
-  const features = await eachFrame(clip, (frames) => dinoFeatures(weights, config, preprocess(frames, transform)));
+  const features = await eachFrame(clip, (frames) => dinoFeatures({ weights, config }, preprocess(frames, transform)));
   return ofPairs(features);
 }
 
@@ -47,7 +47,9 @@ export async function backgroundConsistency(
   { weights, config }: Loaded<ClipConfig>,
 ): Promise<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchClip, config.image_resolution);
-  const features = await eachFrame(clip, (frames) => clipImageFeatures(weights, config, preprocess(frames, transform)));
+  const features = await eachFrame(clip, (frames) =>
+    clipImageFeatures({ weights, config }, preprocess(frames, transform)),
+  );
   return ofPairs(features);
 }
 
@@ -64,7 +66,7 @@ export async function aestheticQuality(
 ): Promise<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchClip, config.image_resolution);
   const scores = await eachFrame(clip, (frames) => {
-    return aestheticScore(head, clipImageFeatures(weights, config, preprocess(frames, transform)));
+    return aestheticScore(head, clipImageFeatures({ weights, config }, preprocess(frames, transform)));
   });
   return { score: mean(scores.map(([score]) => score! / 10)), weight: 1 };
 }
@@ -78,7 +80,7 @@ export async function imagingQuality(
   { weights, config }: Loaded<MusiqConfig>,
   mode: ImagingMode = 'longer',
 ): Promise<DimensionValue> {
-  const scores = await eachFrame(clip, (frames) => musiqScore(weights, config, capped(frames, mode)), 2);
+  const scores = await eachFrame(clip, (frames) => musiqScore({ weights, config }, capped(frames, mode)), 2);
   return { score: mean(scores.map(([score]) => score! / 100)), weight: 1 };
 }
 
@@ -107,10 +109,10 @@ export async function appearanceStyle(
 ): Promise<DimensionValue> {
   const transform = { ...imageTransforms.clipFile, size: config.image_resolution };
   const text = tf.tidy(() => {
-    return clipTextFeatures(weights, config, tokenizer.batch([style], config.context_length));
+    return clipTextFeatures({ weights, config }, tokenizer.batch([style], config.context_length));
   });
   const logits = await eachFrame(clip, (frames) => {
-    return clipLogits(weights, clipImageFeatures(weights, config, preprocess(frames, transform)), text);
+    return clipLogits(weights, clipImageFeatures({ weights, config }, preprocess(frames, transform)), text);
   });
   text.dispose();
   return { score: mean(logits.map(([logit]) => logit! / 100)), weight: clip.frames };

@@ -34,7 +34,7 @@ async function pairMagnitude(
     const [first, second] = [from, to].map((frame) => {
       return tf.sub(tf.mul(tf.div(paddedFrame(clip, frame, 8), 255), 2), 1);
     });
-    return raftForward(weights, config, first!, second!, { iterations });
+    return raftForward({ weights, config }, first!, second!, { iterations });
   });
   const values = (await flow.data()) as Float32Array;
   flow.dispose();
@@ -108,7 +108,11 @@ async function midpointDifference(clip: Clip, odd: number, { weights, config }: 
   const { top, left } = paddingTo(amtStride, height, width);
   const difference = tf.tidy(() => {
     const [before, after] = [odd - 1, odd + 1].map((frame) => tf.div(paddedFrame(clip, frame, amtStride), 255));
-    const between = tf.slice(amtMidpoint(weights, config, before!, after!), [0, top, left, 0], [1, height, width, 3]);
+    const between = tf.slice(
+      amtMidpoint({ weights, config }, before!, after!),
+      [0, top, left, 0],
+      [1, height, width, 3],
+    );
     const bytes = tf.floor(tf.clipByValue(tf.mul(between, 255), 0, 255));
     return tf.mean(tf.mean(tf.abs(tf.sub(bytes, byteFrames(clip, [odd]))), [2, 3]));
   });

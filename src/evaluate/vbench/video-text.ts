@@ -20,8 +20,8 @@ export async function videoTextConsistency(
   const frames = middleFrames(clip.frames, config.video_input_num_frames);
   const cosine = tf.tidy(() => {
     const images = preprocess(tf.div(byteFrames(clip, frames), 255), transform);
-    const video = viclipVideoFeatures(weights, config, tf.expandDims(images, 0));
-    const text = viclipTextFeatures(weights, config, tokenizer.batch([prompt], config.max_txt_l));
+    const video = viclipVideoFeatures({ weights, config }, tf.expandDims(images, 0));
+    const text = viclipTextFeatures({ weights, config }, tokenizer.batch([prompt], config.max_txt_l));
     return tf.matMul(normalised(video) as Tensor2D, normalised(text) as Tensor2D, false, true);
   });
   const [score] = await cosine.data<'float32'>();

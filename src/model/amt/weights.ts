@@ -1,7 +1,6 @@
 /** Names and shapes of AMT's weights as they are published. The published files may not be used commercially. */
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import type { AmtConfig } from './config.ts';
 
 type Entry = [string, readonly number[]];

@@ -1,7 +1,6 @@
 /** Names and shapes of ImageReward's weights, and loading from its checkpoint. */
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { vitShapes } from '../vit/index.ts';
 import type { ImageRewardConfig } from './config.ts';
 

@@ -1,6 +1,6 @@
 import { conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
 import type { ClassifierConfig } from './config.ts';
 
 /**
@@ -11,7 +11,11 @@ import type { ClassifierConfig } from './config.ts';
  * @param frames - [B, H, W, 3] in [0, 1]
  * @returns [B, classes]
  */
-export function classifierForward(weights: Weights, { channels }: ClassifierConfig, frames: Tensor): Tensor {
+export function classifierForward(net: Part<ClassifierConfig>, frames: Tensor): Tensor {
+  const {
+    weights,
+    config: { channels },
+  } = net;
   let x: Tensor = tf.max(frames, 3, true); // [B, H, W, 1]
   for (const i of channels.keys()) {
     const stride = i === 0 ? 1 : 2;
@@ -31,11 +35,11 @@ function normalised(x: Tensor): Tensor {
 
 /** The most likely class of each frame [B, H, W, 3], and how likely it is. */
 export async function classify(
-  weights: Weights,
-  config: ClassifierConfig,
+  net: Part<ClassifierConfig>,
   frames: Tensor,
 ): Promise<{ label: number; probability: number }[]> {
-  const probabilities = tf.tidy(() => tf.softmax(classifierForward(weights, config, frames)));
+  const { config } = net;
+  const probabilities = tf.tidy(() => tf.softmax(classifierForward(net, frames)));
   const values = await probabilities.data<'float32'>();
   probabilities.dispose();
   return Array.from({ length: values.length / config.classes }, (_, i) => {

@@ -1,8 +1,15 @@
 /** Names and shapes of CLIP's weights as OpenAI publishes them, and loading from OpenAI's or transformers' form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { ownTensor, type Shapes, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import {
+  type CheckpointEntries,
+  loadChecked,
+  ownTensor,
+  type Shapes,
+  type WeightSource,
+  type Weights,
+  type WeightsOptions,
+} from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import type { ClipConfig } from './config.ts';
 
 /** Which parts of CLIP are held: `vision` alone is enough for image features and aesthetic scores. */

@@ -1,8 +1,14 @@
 /** DINO's vision transformer. Source: facebookresearch/dino vision_transformer.py. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import {
+  type CheckpointEntries,
+  loadChecked,
+  type Part,
+  type Shapes,
+  type Weights,
+  type WeightsOptions,
+} from '../../nn/index.ts';
 import { affine } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { resample } from '../preprocess/index.ts';
 import { classToken, type ModuleTap, patchTokens, vitBlocks, vitShapes, withClassToken } from '../vit/index.ts';
 import type { DinoConfig } from './config.ts';
@@ -27,7 +33,8 @@ export function loadDino(config: DinoConfig, entries: CheckpointEntries, options
  *
  * @param images - [B, H, W, 3], preprocessed, of any size from one patch on
  */
-export function dinoTokens(weights: Weights, config: DinoConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+export function dinoTokens(net: Part<DinoConfig>, images: Tensor, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   const [, height, width] = images.shape as [number, number, number, number];
   return tf.tidy(() => {
     const patches = patchTokens(images, ...affine(weights, 'patch_embed.proj'));
@@ -37,8 +44,8 @@ export function dinoTokens(weights: Weights, config: DinoConfig, images: Tensor,
 }
 
 /** The feature of each image: its class token after the final norm, [B, D]. */
-export function dinoFeatures(weights: Weights, config: DinoConfig, images: Tensor): Tensor {
-  return tf.tidy(() => classToken(dinoTokens(weights, config, images)));
+export function dinoFeatures(net: Part<DinoConfig>, images: Tensor): Tensor {
+  return tf.tidy(() => classToken(dinoTokens(net, images)));
 }
 
 /**

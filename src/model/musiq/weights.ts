@@ -1,7 +1,6 @@
 /** Names and shapes of MUSIQ's weights as IQA-PyTorch publishes them. */
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { type MusiqConfig, stemChannels } from './config.ts';
 
 type Entry = [string, readonly number[]];

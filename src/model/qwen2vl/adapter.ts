@@ -2,8 +2,7 @@
 
 import { tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
-import type { WeightSource } from '../../nn/index.ts';
-import type { CheckpointEntries } from '../load.ts';
+import type { CheckpointEntries, WeightSource } from '../../nn/index.ts';
 import type { Qwen2VlConfig } from './config.ts';
 import { qwen2VlOfficialName } from './load.ts';
 

@@ -1,7 +1,13 @@
 /** Loading Qwen2-VL reward models: names of several libraries, LoRA merged into the weights that it changes. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { ownTensor, type WeightSource, type Weights, type WeightsOptions } from '../../nn/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
+import {
+  type CheckpointEntries,
+  loadChecked,
+  ownTensor,
+  type WeightSource,
+  type Weights,
+  type WeightsOptions,
+} from '../../nn/index.ts';
 import type { Qwen2VlConfig } from './config.ts';
 import { qwen2VlRewardShapes } from './weights.ts';
 

@@ -1,7 +1,6 @@
 /** Names and shapes of RAFT's weights as torchvision has them, and loading from its or the original's checkpoints. */
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { contextChannels, correlationChannels, type RaftConfig } from './config.ts';
 
 type Entry = [string, readonly number[]];

@@ -1,6 +1,5 @@
 /** Names of the umT5 encoder's weights in the two published forms, and loading from either. */
-import type { Weights, WeightsOptions } from '../../nn/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { type CheckpointEntries, loadChecked, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { type Umt5Config, umt5Shapes } from './umt5-config.ts';
 
 const blockNames: Readonly<Record<string, string>> = {

@@ -1,6 +1,5 @@
 /** Names of the VAE's weights in the two published forms, and loading from either. */
-import type { Weights, WeightsOptions } from '../../nn/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { type CheckpointEntries, loadChecked, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import type { VaeConfig } from './config.ts';
 import { vaeShapes } from './shapes.ts';
 

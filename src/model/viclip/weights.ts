@@ -1,7 +1,6 @@
 /** Names and shapes of ViCLIP's weights as they are published: CLIP's towers, the visual one with a time axis. */
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import { clipShapes } from '../clip/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { towerConfig, type ViclipConfig } from './config.ts';
 
 /** Shape of every weight by its official name. */

@@ -1,8 +1,7 @@
 /** A Wan2.1 folder as one object: transformer, VAE and text encoder, ready for the pipelines. */
 import { join } from 'node:path';
-import type { Weights } from '../../nn/index.ts';
+import { copiesUploads, type Weights, type WeightView } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
-import { copiesUploads } from '../load.ts';
 import {
   openTokenizer,
   type Umt5Config,
@@ -11,7 +10,7 @@ import {
   umt5FileEncoder,
 } from '../text/index.ts';
 import { loadVae, type VaeConfig } from '../vae/index.ts';
-import type { WanConfig, WanPreset, WanWeights } from '../wan/index.ts';
+import type { WanConfig, WanPreset } from '../wan/index.ts';
 import { findWanFiles, type WanFiles } from './files.ts';
 import { recogniseVae } from './recognise.ts';
 import {
@@ -36,7 +35,7 @@ export interface OpenedWan {
   /** Null for sizes that are none of the presets'. */
   readonly preset: WanPreset | null;
   readonly blocks: BlockPlace;
-  readonly dit: { readonly weights: WanWeights; readonly config: WanConfig };
+  readonly dit: { readonly weights: WeightView; readonly config: WanConfig };
   readonly vae: { readonly weights: Weights; readonly config: VaeConfig };
   /** Reads the encoder when a prompt needs it, and keeps nothing of it. */
   readonly text: Umt5FileEncoder;

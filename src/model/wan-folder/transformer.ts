@@ -1,10 +1,9 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
 import { type HostTensor, hostTensor, readJsonObject, toFloat32 } from '../../io/index.ts';
 import { bytesOf, toBfloat16 } from '../../io/internal.ts';
-import { checkShapes, type Shapes } from '../../nn/index.ts';
+import { checkShapes, copiesUploads, type Shapes, type WeightView } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
-import { copiesUploads } from '../load.ts';
-import { loadWan, swappedWan, type WanConfig, type WanPreset, type WanWeights, wanShapes } from '../wan/index.ts';
+import { loadWan, swappedWan, type WanConfig, type WanPreset, wanShapes } from '../wan/index.ts';
 import { type RecognisedWan, recogniseWan } from './recognise.ts';
 
 /**
@@ -34,7 +33,7 @@ export interface OpenedTransformer {
   readonly preset: WanPreset | null;
   readonly config: WanConfig;
   readonly blocks: BlockPlace;
-  readonly weights: WanWeights & { dispose(): void };
+  readonly weights: WeightView & { dispose(): void };
 }
 
 /**

@@ -22,4 +22,3 @@ export {
   type Visibility,
   visibilityMask,
 } from './visibility.ts';
-export type { LentResult, WanWeights } from './wan-weights.ts';

@@ -1,5 +1,4 @@
-import type { Weights, WeightsOptions } from '../../nn/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
+import { type CheckpointEntries, loadChecked, type Weights, type WeightsOptions } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { wanShapes } from './shapes.ts';
 

@@ -5,10 +5,9 @@
 import { flush, isTapeOn } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { toTensor, Weights } from '../../nn/index.ts';
+import { type LentResult, toTensor, Weights, type WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { wanShapes } from './shapes.ts';
-import type { LentResult, WanWeights } from './wan-weights.ts';
 
 /** Where the weights of the blocks wait, by official name: a map in host memory, or a file. */
 export interface BlockSource {
@@ -16,8 +15,8 @@ export interface BlockSource {
 }
 
 /** A transformer whose blocks are swapped. It serves passes without gradient. */
-export interface SwappedWan extends WanWeights {
-  readonly lend: NonNullable<WanWeights['lend']>;
+export interface SwappedWan extends WeightView {
+  readonly lend: NonNullable<WeightView['lend']>;
   /** Frees the weights outside of the blocks. */
   dispose(): void;
 }
@@ -46,7 +45,7 @@ function* lazily(names: readonly string[], source: BlockSource): Generator<[stri
   for (const name of names) yield [name, source.read(name)];
 }
 
-function lendBlock<T extends LentResult>(source: BlockSource, block: string, use: (weights: WanWeights) => T): T {
+function lendBlock<T extends LentResult>(source: BlockSource, block: string, use: (weights: WeightView) => T): T {
   refuseGradients();
   const lent = new Map<string, Tensor>();
   try {
@@ -59,7 +58,7 @@ function lendBlock<T extends LentResult>(source: BlockSource, block: string, use
 }
 
 /** Reads each weight when it is first asked for: a pass over the text needs two matrices of a block only. */
-function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string): WanWeights {
+function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string): WeightView {
   return {
     get: (name) => {
       const full = prefix + name;

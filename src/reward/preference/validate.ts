@@ -65,7 +65,7 @@ async function rawScores(
   const scores = tf.tidy(() => {
     const frames = tf.tensor4d(pictures, [count, size, size, 3]);
     const captions = tf.tensor2d(tokens, [count, textLength], 'int32');
-    return smallRewardForward(weights, { size, textLength, ...rest }, frames, captions);
+    return smallRewardForward({ weights, config: { size, textLength, ...rest } }, frames, captions);
   });
   const values = await scores.data<'float32'>();
   scores.dispose();

@@ -36,7 +36,7 @@ export function smallReward(weights: Weights, options: SmallRewardOptions = {}):
     textInputs: 1,
     encode: (prompts) => [captionTokens(prompts, config.textLength)],
     compute: (frames, text) => {
-      const raw = smallRewardForward(weights, config, frames, text[0]!);
+      const raw = smallRewardForward({ weights, config }, frames, text[0]!);
       return tf.div(tf.sub(raw, scale.mean), scale.std);
     },
     dispose: () => weights.dispose(),

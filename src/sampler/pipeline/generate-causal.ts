@@ -31,13 +31,13 @@ export async function* generateCausal(model: WanModel, request: CausalRequest): 
   checkMemory(model, { ...request, causal: true });
   const generator = random.torch(request.seed ?? 0);
   const context = await model.text.encode([request.prompt]);
-  const student = wanStudent(model.dit.weights, model.dit.config, context);
+  const student = wanStudent(model.dit, context);
   context.dispose();
   const noise = torchNoise(generator, [1, frames, height, width, channels]);
   const renoise = (_block: number, _step: number, shape: number[]): Tensor => torchNoise(generator, shape);
   try {
     const blocks = rollout(student, noise, { schedule, renoise, ...(signal && { signal }) });
-    yield* decodeStream(model.vae.weights, model.vae.config, latentsOf(blocks));
+    yield* decodeStream(model.vae, latentsOf(blocks));
   } finally {
     noise.dispose();
     student.dispose();

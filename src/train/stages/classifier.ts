@@ -30,7 +30,7 @@ function prepare(options: ClassifierTrainOptions): Stage {
   const settings = learnerOptions(options);
   const learner = new Learner('classifier', weights, settings);
   const update = makeUpdate(learner, (frames: Tensor, digit: Tensor) => {
-    const logits = classifierForward(weights, model, frames);
+    const logits = classifierForward({ weights, config: model }, frames);
     const right = tf.equal(tf.argMax(logits, 1), digit).toFloat();
     return { loss: tf.mean(softmaxCrossEntropy(logits, digit)), values: { accuracy: tf.mean(right) } };
   });

@@ -41,9 +41,9 @@ test('pixels beyond the last whole patch are not seen', () => {
   const weights = tinyWeights();
   const wide = tf.tensor4d(hashed('wide', [1, 32, 45, 3]), [1, 32, 45, 3]);
   const cut = tf.slice(wide, [0, 0, 0, 0], [1, 32, 40, 3]);
-  const [seen, whole] = [cut, wide].map((images) => dinoFeatures(weights, config, images).dataSync());
+  const [seen, whole] = [cut, wide].map((images) => dinoFeatures({ weights, config }, images).dataSync());
   expect(whole!).toBeAllClose(seen!, { atol: 1e-6 });
-  expect(() => dinoFeatures(weights, config, tf.zeros([1, 7, 32, 3]))).toThrow('at least one patch of 8x8');
+  expect(() => dinoFeatures({ weights, config }, tf.zeros([1, 7, 32, 3]))).toThrow('at least one patch of 8x8');
   weights.dispose();
 });
 

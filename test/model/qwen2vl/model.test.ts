@@ -75,9 +75,9 @@ test('videos of different grids in one batch score as alone; padding is not seen
     [2, 2, 2],
     [1, 2, 4],
   ]);
-  const both = await qwen2VlRewards(weights, config, special, together).data();
-  const first = qwen2VlRewards(weights, config, special, input([rows[0]!.slice(0, 7)], small, [[2, 2, 2]]));
-  const second = qwen2VlRewards(weights, config, special, input([rows[1]!], large, [[1, 2, 4]]));
+  const both = await qwen2VlRewards({ weights, config }, special, together).data();
+  const first = qwen2VlRewards({ weights, config }, special, input([rows[0]!.slice(0, 7)], small, [[2, 2, 2]]));
+  const second = qwen2VlRewards({ weights, config }, special, input([rows[1]!], large, [[1, 2, 4]]));
   expect([...(await first.data()), ...(await second.data())]).toBeAllClose([...both], { atol: 1e-4 });
   weights.dispose();
 });
@@ -86,7 +86,7 @@ test('a slice does not see the others before the language model', async () => {
   const weights = Weights.from(entries());
   const merged = (x: Tensor): Tensor => {
     let out: Tensor | undefined;
-    qwen2VlRewards(weights, config, special, input([[VIDEO, VIDEO, 6, 7, 8]], x, [[2, 2, 2]]), (name, y) => {
+    qwen2VlRewards({ weights, config }, special, input([[VIDEO, VIDEO, 6, 7, 8]], x, [[2, 2, 2]]), (name, y) => {
       if (name === 'visual.merger') out = tf.keep(y.clone());
     });
     return tf.slice(out!, [0, 0], [1, 16]);
@@ -118,10 +118,10 @@ test('grids that do not fit the video tokens are refused', () => {
 test('pixels and sections that do not fit are refused', () => {
   const weights = Weights.from(entries());
   const wrong = input([[VIDEO, 6, 7, 8]], pixelsOf(5, 1), [[1, 2, 2]]);
-  expect(() => qwen2VlRewards(weights, config, special, wrong)).toThrow('wanted [4, 24]');
+  expect(() => qwen2VlRewards({ weights, config }, special, wrong)).toThrow('wanted [4, 24]');
   const sections = { ...config, rope_scaling: { mrope_section: [1, 0, 0] } };
   const right = input([[VIDEO, 6, 7, 8]], pixelsOf(4, 1), [[1, 2, 2]]);
-  expect(() => qwen2VlRewards(weights, sections, special, right)).toThrow('mrope_section');
+  expect(() => qwen2VlRewards({ weights, config: sections }, special, right)).toThrow('mrope_section');
   weights.dispose();
 });
 

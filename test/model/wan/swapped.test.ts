@@ -11,13 +11,12 @@ import {
   initWan,
   queriesAtOnce,
   swappedWan,
-  type WanWeights,
   wanCachedForward,
   wanCausalForward,
   wanForward,
   wanPresets,
 } from '../../../src/model/index.ts';
-import { normal, random, toTensor, Weights } from '../../../src/nn/index.ts';
+import { normal, random, toTensor, Weights, type WeightView } from '../../../src/nn/index.ts';
 
 const config = wanPresets.tiny;
 const key = random.key(5);
@@ -35,7 +34,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   });
 
   /** The same pass with resident and with swapped blocks. */
-  async function both(pass: (weights: WanWeights) => Tensor): Promise<Float32Array[]> {
+  async function both(pass: (weights: WeightView) => Tensor): Promise<Float32Array[]> {
     const all = [Weights.from(host), swappedWan(config, { read: (name) => host.get(name)! })];
     const results: Float32Array[] = [];
     for (const weights of all) {
@@ -52,20 +51,23 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   test('swapped blocks give the same bits, and no tensor stays', async () => {
     const x = draw('x', [2, 3, 4, 6, 4]);
     const context = draw('context', [2, 5, config.text_dim]);
-    const passes: ((weights: WanWeights) => Tensor)[] = [
-      (weights) => wanForward(weights, config, { x, t: 937.5, context }),
+    const passes: ((weights: WeightView) => Tensor)[] = [
+      (weights) => wanForward({ weights, config }, { x, t: 937.5, context }),
       (weights) =>
-        wanCausalForward(weights, config, {
-          x,
-          t: [
-            [1000, 800, 600],
-            [0, 1, 2],
-          ],
-          context,
-        }),
+        wanCausalForward(
+          { weights, config },
+          {
+            x,
+            t: [
+              [1000, 800, 600],
+              [0, 1, 2],
+            ],
+            context,
+          },
+        ),
       (weights) => {
-        const text = createCrossAttnCache(weights, config, context);
-        const result = wanForward(weights, config, { x, t: 500, context: text });
+        const text = createCrossAttnCache({ weights, config }, context);
+        const result = wanForward({ weights, config }, { x, t: 500, context: text });
         disposeCrossAttnCache(text);
         return result;
       },
@@ -73,8 +75,8 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
         const empty = createCache(config, 6);
         const part = (from: number): Tensor => x.slice([0, from], [-1, 1]);
         const [first, second] = [part(0), part(1)];
-        const one = wanCachedForward(weights, config, { x: first, t: 0, context }, empty);
-        const two = wanCachedForward(weights, config, { x: second, t: 700, context }, one.cache);
+        const one = wanCachedForward({ weights, config }, { x: first, t: 0, context }, empty);
+        const two = wanCachedForward({ weights, config }, { x: second, t: 700, context }, one.cache);
         tf.dispose([first, second, one.velocity]);
         disposeCache(one.cache);
         disposeCache(two.cache);
@@ -91,7 +93,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   test('a gradient is refused', () => {
     const weights = swappedWan(config, { read: (name) => host.get(name)! });
     const [x, context] = [draw('x', [1, 1, 2, 2, 4]), draw('context', [1, 2, config.text_dim])];
-    const loss = (input: Tensor): Tensor => wanForward(weights, config, { x: input, t: 1, context }).sum();
+    const loss = (input: Tensor): Tensor => wanForward({ weights, config }, { x: input, t: 1, context }).sum();
     expect(() => tf.grad(loss)(x)).toThrow(/resident blocks/);
     weights.dispose();
   });

@@ -1,6 +1,7 @@
 import { tf } from '../engine/tf.ts';
 import { type HostTensor, hostTensor, toFloat32 } from '../io/index.ts';
-import { checkShapes, type Shapes, type WeightSource, Weights, type WeightsOptions } from '../nn/index.ts';
+import { checkShapes, type Shapes } from './shapes.ts';
+import { type WeightSource, Weights, type WeightsOptions } from './weights.ts';
 
 /** Tensors of a checkpoint with their names, at once or one after the other (`file.entries()`). */
 export type CheckpointEntries =
