@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import {
@@ -17,9 +16,10 @@ import {
   saturatedShare,
 } from '../../src/evaluate/index.ts';
 import { type Clip, clipFrame } from '../../src/io/index.ts';
-import { CLASSIFIER, classifierForward, initClassifier } from '../../src/model/classifier/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
+import { CLASSIFIER, classifierForward, initClassifier } from '../../src/world/digits/classifier/index.ts';
+import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
   await engine.use('onnx');

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random, toTensor } from '../../src/nn/index.ts';
@@ -20,6 +19,7 @@ import {
   videoAlignScale,
   weighted,
 } from '../../src/reward/index.ts';
+import { digits } from '../../src/world/index.ts';
 import { expectAscent, expectCentralDifferences } from './slopes.ts';
 import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
-import { CLASSIFIER, initClassifier } from '../../src/model/classifier/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { initSmallReward, SMALL_REWARD, type SmallRewardConfig, validatePreferences } from '../../src/reward/index.ts';
 import * as train from '../../src/train/index.ts';
+import { CLASSIFIER, initClassifier } from '../../src/world/digits/classifier/index.ts';
 
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
 
