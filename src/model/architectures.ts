@@ -2,7 +2,6 @@
 import type { Architecture } from '../nn/index.ts';
 import { amt } from './amt/index.ts';
 import { imageReward } from './blip/index.ts';
-import { classifier } from './classifier/index.ts';
 import { clip } from './clip/index.ts';
 import { dino } from './dino/index.ts';
 import { musiq } from './musiq/index.ts';
@@ -26,5 +25,4 @@ export const architectures: readonly Architecture<unknown>[] = [
   amt,
   musiq,
   qwen2vl,
-  classifier,
 ];

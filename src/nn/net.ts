@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import type { Tensor } from '../engine/tf.ts';
-import { bytesOf, type HostTensor } from '../io/index.ts';
+import type { HostTensor } from '../io/index.ts';
+import { bytesOf } from '../io/internal.ts';
 import { type CheckpointEntries, loadChecked } from './load.ts';
 import type { Key } from './random.ts';
 import { checkShapes, parameterCount, type Shapes } from './shapes.ts';

@@ -4,7 +4,7 @@ import {
   imageRewardForward,
   imageRewardPresets,
   imageRewardShapes,
-  loadImageReward,
+  imageReward as network,
   openWordPiece,
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';
@@ -99,8 +99,8 @@ export interface ImageRewardFiles {
 export async function openImageReward(files: ImageRewardFiles, options: ImageRewardOptions = {}): Promise<Reward> {
   const { config = imageRewardPresets['imagereward-v1.0'] } = options;
   const tokenizer = await openWordPiece(files.tokenizer);
-  const weights = await fromFile(files.checkpoint, async (path) => {
-    return loadImageReward(config, (await openCheckpoint(path)).entries(), { trainable: false });
+  const { weights } = await fromFile(files.checkpoint, async (path) => {
+    return network.load(config, (await openCheckpoint(path)).entries(), { trainable: false });
   });
   return imageReward(weights, tokenizer, options);
 }

@@ -82,7 +82,7 @@ export function videoAlign(
 ): VideoAlignReward {
   const { config = qwen2VlPresets.videoalign, dimension = 'overall', scale = videoAlignScale, weightsSha256 } = options;
   const outputs = weights.get('rm_head.weight').shape[0]!;
-  checkShapes(weights.shapes(), qwen2VlRewardShapes(config, outputs), 'the weights of VideoAlign');
+  checkShapes(weights.shapes(), qwen2VlRewardShapes({ ...config, outputs }), 'the weights of VideoAlign');
   const dimensions = (frames: Tensor, text: readonly Tensor[]): Tensor =>
     tf.tidy(() => standardised(rawScores(weights, config, prompts, { frames, text, options }), scale));
   const reward = createReward({

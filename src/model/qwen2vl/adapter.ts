@@ -1,7 +1,7 @@
 /** Reward models that are published as changes of a base model: LoRA factors, and weights that trained fully. */
 
 import { tf } from '../../engine/tf.ts';
-import { elementCount } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import type { CheckpointEntries, WeightSource } from '../../nn/index.ts';
 import type { Qwen2VlConfig } from './config.ts';
 import { qwen2VlOfficialName } from './load.ts';

@@ -1,7 +1,8 @@
 /** Names and shapes of RAFT's weights as torchvision has them, and loading from its or the original's checkpoints. */
 import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { contextChannels, correlationChannels, type RaftConfig } from './config.ts';
+import { contextChannels, correlationChannels, type RaftConfig, raftPresets } from './config.ts';
+import { raftForward } from './forward.ts';
 
 type Entry = [string, readonly number[]];
 

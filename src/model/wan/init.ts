@@ -1,4 +1,5 @@
-import { elementCount, type HostTensor } from '../../io/index.ts';
+import type { HostTensor } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import { constant, type Key, normal, xavierUniform } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { wanShapes } from './shapes.ts';

@@ -1,8 +1,8 @@
 import { softmaxCrossEntropy } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor1D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import type { SmallRewardConfig } from '../small/config.ts';
-import { attributeLogits, encodeFrames, scoreCaptions } from '../small/model.ts';
+import type { SmallRewardConfig } from '../../world/digits/judge/config.ts';
+import { attributeLogits, encodeFrames, scoreCaptions } from '../../world/digits/judge/model.ts';
 
 /**
  * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed without overflow.

@@ -1,10 +1,10 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decodeStream } from '../../model/vae/index.ts';
 import { random, type TorchGenerator, toTensor } from '../../nn/index.ts';
-import { denoisingSteps } from '../few-step.ts';
-import { rollout } from '../rollout.ts';
-import type { Schedule } from '../schedule.ts';
-import { wanStudent } from '../wan-student.ts';
+import { rollout } from '../causal/rollout.ts';
+import { wanStudent } from '../causal/wan-student.ts';
+import { denoisingSteps } from '../ode/few-step.ts';
+import type { Schedule } from '../ode/schedule.ts';
 import { checkMemory } from './memory-plan.ts';
 import { causalLatentSize, type VideoRequest, type WanModel } from './request.ts';
 

@@ -3,11 +3,11 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, decodeStream } from '../../model/vae/index.ts';
 import { createCrossAttnCache, disposeCrossAttnCache, wanForward } from '../../model/wan/index.ts';
 import { random, toTensor } from '../../nn/index.ts';
-import { guided } from '../guidance.ts';
-import { dpmSolver, uniPC } from '../multistep.ts';
-import { paced } from '../paced.ts';
-import { dpmSchedule, type GridOptions, type Schedule, uniPCSchedule } from '../schedule.ts';
-import type { SamplerStep, SteppedSampler, Velocity } from '../solver.ts';
+import { guided } from '../ode/guidance.ts';
+import { dpmSolver, uniPC } from '../ode/multistep.ts';
+import { paced } from '../ode/paced.ts';
+import { dpmSchedule, type GridOptions, type Schedule, uniPCSchedule } from '../ode/schedule.ts';
+import type { SamplerStep, SteppedSampler, Velocity } from '../ode/solver.ts';
 import { checkMemory } from './memory-plan.ts';
 import { type LatentSize, latentSize, type VideoRequest, type WanModel, wanDefaults } from './request.ts';
 

@@ -1,11 +1,11 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/vae/index.ts';
 import { type HostFloats, toTensor, type Weights, withoutGradient } from '../../nn/index.ts';
-import type { Objective } from '../gradients.ts';
 import { learnerConfig, type Source, withTensors } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { makeUpdate } from '../update.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate } from '../optimiser/update.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What training a video autoencoder takes. */
 export interface VaeTrainOptions extends RunOptions, LearnerOptions {
