@@ -9,7 +9,7 @@ import {
   SMALL_REWARD,
   type SmallRewardConfig,
   validatePreferences,
-} from '../../reward/index.ts';
+} from '../../world/digits/judge/index.ts';
 import * as train from '../../train/index.ts';
 import { CLASSIFIER, initClassifier } from '../../world/digits/classifier/index.ts';
 import {

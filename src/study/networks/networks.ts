@@ -55,8 +55,8 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
       distilled: distilled!.sha256,
       ode: ode!.sha256,
       'reward-forcing': forced!.sha256,
-      reward: reward.info.weightsSha256!,
-      judge: judge.info.weightsSha256!,
+      reward: reward.info.weights!['reward']!,
+      judge: judge.info.weights!['reward']!,
       classifier: classifier.sha256,
     },
     dispose: () => {

@@ -1,4 +1,5 @@
-import { type Reward, type SmallRewardConfig, smallReward } from '../../reward/index.ts';
+import type { Reward } from '../../reward/index.ts';
+import { type SmallRewardConfig, smallReward } from '../../world/digits/judge/index.ts';
 import { loadArtefact } from './artefacts.ts';
 
 /** The small reward or its second judge, standardised with the scale in its file. */

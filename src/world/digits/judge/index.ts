@@ -8,3 +8,16 @@ export {
 } from './config.ts';
 export { attributeLogits, encodeFrames, scoreCaptions, smallRewardForward } from './model.ts';
 export { captionTokens, type SmallRewardOptions, smallReward } from './reward.ts';
+export { attributeLoss, type PreferenceLoss, preferenceLoss, type ShownPictures } from './losses.ts';
+export { motionReward } from './motion.ts';
+export {
+  PAIR_KINDS,
+  PAIR_SHARES,
+  type PairKind,
+  type PairSide,
+  type PreferenceBatch,
+  type PreferencePair,
+  preferenceBatch,
+  preferencePair,
+} from './pairs.ts';
+export { type PreferenceReport, type ValidateOptions, validatePreferences } from './validate.ts';
