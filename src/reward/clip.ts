@@ -143,7 +143,7 @@ function headLayers(shapes: Shapes): AestheticHeadConfig['layers'] {
   const chained = layers.every(
     ([, shape], i) => shape.length === 2 && (i === 0 || layers[i - 1]![1][0] === shape[1]),
   );
-  if (chained && layers.at(-1)?.[1][0] === 1) return layers as AestheticHeadConfig['layers'];
+  if (chained && layers.at(-1)?.[1][0] === 1) return layers as unknown as AestheticHeadConfig['layers'];
   throw new Error(
     `an aesthetic head has ${[...shapes].map(([name, shape]) => `${name} [${shape}]`).join(', ')}; ` +
       'wanted weight [1, D], bias [1], or layers.N.weight and layers.N.bias that end in one value',

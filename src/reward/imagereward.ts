@@ -69,7 +69,8 @@ export function imageReward(
     },
     encode: (prompts) => {
       reportCuts(tokenizer, prompts, textLength, onTruncated);
-      return tokenizer.batch(prompts, textLength);
+      const { ids, mask } = tokenizer.batch(prompts, textLength);
+      return { ids, mask };
     },
     compute: (frames, text) => {
       checkSide(frames, allowTiny);

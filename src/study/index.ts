@@ -1,13 +1,12 @@
 /** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
 
-export { prepareFolder } from '../io/index.ts';
+export { type ClipsToWrite, prepareFolder, probeCodec, writeClips } from '../io/internal.ts';
 export { promptSource } from '../world/digits/sources.ts';
 export { Chain, runChain } from './chain/chain.ts';
 export { type FromScratchOptions, runFromScratch } from './chain/from-scratch.ts';
 export { phase1, phase2, type SupervisedFrames } from './chain/phases.ts';
 export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './chain/study-run.ts';
 export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
-export { type ClipsToWrite, probeCodec, writeClips } from './clip-files.ts';
 export {
   type Artefact,
   type ArtefactName,

@@ -13,7 +13,7 @@ import {
   warpingError,
 } from '../../src/evaluate/motion/index.ts';
 import { clipDynamicDegree, dynamicDegree, flicker } from '../../src/evaluate/vbench/index.ts';
-import type { Clip } from '../../src/io/clip.ts';
+import type { Clip } from '../../src/io/index.ts';
 import { digits } from '../../src/world/index.ts';
 import { shifted, texture } from './texture.ts';
 

@@ -13,7 +13,7 @@ import { clipSizes as config, tinyAestheticHead } from './tiny.ts';
 beforeAll(() => use('onnx'));
 
 test('the image tower of ViT-L/14 has its published number of parameters', () => {
-  expect(parameterCount(clipShapes(clipPresets['vit-l-14'], 'vision'))).toBe(303_966_208);
+  expect(parameterCount(clipShapes({ ...clipPresets['vit-l-14'], towers: 'vision' }))).toBe(303_966_208);
 });
 
 test('an MLP head without activation is one affine map; with ReLU it is not', async () => {
@@ -45,7 +45,7 @@ test('files that are no aesthetic head are refused, tensors and all', async () =
   ];
   await expect(loadAestheticHead(pair)).rejects.toThrow('weight [2,6]');
   expect(tf.memory().numTensors).toBe(before + 3);
-  const clip = weightsByName(clipShapes({ ...config, embed_dim: 4 }, 'vision'));
+  const clip = weightsByName(clipShapes({ ...config, embed_dim: 4, towers: 'vision' }));
   expect(() =>
     aestheticReward({ clip, head: tinyAestheticHead('linear') }, { config: { ...config, embed_dim: 4 } }),
   ).toThrow('the head reads 6 values; wanted 4');

@@ -8,13 +8,13 @@ import {
   createReward,
   frameSelect,
   type ImageRewardOptions,
-  initSmallReward,
   motionReward,
   type Reward,
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
   smallReward,
+  smallRewardNet,
   standardised,
   videoAlignScale,
   weighted,
@@ -26,7 +26,7 @@ import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVide
 /** Fresh weights have almost flat scores: `scale` raises them to where finite differences can be read. */
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
 const small = (config = TINY, seed = 1): Reward => {
-  const weights = initSmallReward(config, random.key(seed));
+  const { weights } = smallRewardNet.init(config, random.key(seed));
   return smallReward(weights, { config, scale: { mean: 0, std: 0.02 } });
 };
 const imageReward = (options: ImageRewardOptions = {}): Promise<Reward> =>
@@ -234,7 +234,7 @@ test('frame choices see the frames they name', async () => {
 });
 
 test('weights that do not fit are refused by name', () => {
-  const weights = initSmallReward(SECOND_JUDGE, random.key(1));
+  const { weights } = smallRewardNet.init(SECOND_JUDGE, random.key(1));
   expect(() => smallReward(weights, { config: SMALL_REWARD })).toThrow('vision.stem.0.weight');
 });
 

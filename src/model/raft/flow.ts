@@ -1,6 +1,6 @@
 /** RAFT on frames as the rest of the library holds them. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import type { Part } from '../../nn/index.ts';
 import type { RaftConfig } from './config.ts';
 import { type RaftOptions, raftForward, raftStride } from './forward.ts';

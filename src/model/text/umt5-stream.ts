@@ -1,6 +1,7 @@
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { elementCount, type HostTensor } from '../../io/index.ts';
+import type { HostTensor } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import { copiesUploads, toTensor, Weights, widener } from '../../nn/index.ts';
 import { bucketIds, type TokenBatch, umt5Block } from './umt5.ts';
 import { type Umt5Config, umt5Shapes } from './umt5-config.ts';

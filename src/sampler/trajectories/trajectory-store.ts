@@ -1,6 +1,7 @@
 import { appendFile, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type HostTensor, openSafetensors, toFloat16, writeAtomic, writeSafetensors } from '../../io/index.ts';
+import { type HostTensor, openSafetensors, writeAtomic, writeSafetensors } from '../../io/index.ts';
+import { toFloat16 } from '../../io/internal.ts';
 
 /** How a trajectory was made: one line of the store's index. */
 export interface TrajectoryRecord {

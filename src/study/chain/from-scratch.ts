@@ -1,7 +1,8 @@
 /** Everything from nothing: trains all networks, compares them, and writes the weights that the package ships. */
 import { join } from 'node:path';
 import { report } from '../../engine/index.ts';
-import { prepareFolder, writeAtomic } from '../../io/index.ts';
+import { writeAtomic } from '../../io/index.ts';
+import { prepareFolder } from '../../io/internal.ts';
 import { trainingCurves } from '../../train/run/curves.ts';
 import { NETWORKS, VARIANTS, type VariantName } from '../networks/artefacts.ts';
 import type { Recipe } from '../networks/recipe.ts';

@@ -1,17 +1,17 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
 
-import { initWan, type WanConfig, wanForward } from '../../model/index.ts';
-import { initVae, type VaeConfig } from '../../model/vae/index.ts';
+import { type WanConfig, wan, wanForward } from '../../model/index.ts';
+import { vae as autoencoder, type VaeConfig } from '../../model/vae/index.ts';
 import { random, type Weights } from '../../nn/index.ts';
 import {
-  initSmallReward,
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
+  smallRewardNet,
   validatePreferences,
 } from '../../world/digits/judge/index.ts';
 import * as train from '../../train/index.ts';
-import { CLASSIFIER, initClassifier } from '../../world/digits/classifier/index.ts';
+import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
 import {
   clipBatch,
   encodeClips,
@@ -32,7 +32,7 @@ const STATISTICS_BATCHES = 16;
 
 export async function* makeVae(study: StudyRun): Work {
   const { seed, vae } = study.recipe;
-  const weights = study.own(initVae(vae.config, study.key('vae')));
+  const weights = study.own(autoencoder.init(vae.config, study.key('vae')).weights);
   for (const [i, phase] of vae.phases.entries()) {
     yield* study.train(`vae-${i + 1}`, phase.steps, (run) =>
       train.vae({
@@ -55,7 +55,7 @@ export async function* makeVae(study: StudyRun): Work {
 export async function* makeTeacher(study: StudyRun): Work {
   const { seed, teacher } = study.recipe;
   const bank = yield* encoded(study);
-  const weights = study.own(initWan(teacher.config, study.key('teacher')));
+  const weights = study.own(wan.init(teacher.config, study.key('teacher')).weights);
   const average = study.average(weights, teacher.emaDecay);
   yield* study.train('teacher', teacher.train.steps, (run) =>
     train.teacher({
@@ -146,7 +146,7 @@ export async function* makeOde(study: StudyRun): Work {
 export async function* makePreference(study: StudyRun, name: 'reward' | 'judge'): Work {
   const { seed, steps, batch } = study.recipe.judges[name];
   const config: SmallRewardConfig = { reward: SMALL_REWARD, judge: SECOND_JUDGE }[name];
-  const weights = study.own(initSmallReward(config, random.key(seed).stream('weights')));
+  const weights = study.own(smallRewardNet.init(config, random.key(seed).stream('weights')).weights);
   yield* study.train(name, steps, (run) => train.preference({ ...run, seed, batch, reward: { weights, config } }));
   const { scale, accuracy } = await validatePreferences(weights, config);
   const about = { mean: String(scale.mean), std: String(scale.std), accuracy: String(accuracy) };
@@ -155,7 +155,7 @@ export async function* makePreference(study: StudyRun, name: 'reward' | 'judge')
 
 export async function* makeClassifier(study: StudyRun): Work {
   const { seed, steps, batch } = study.recipe.judges.classifier;
-  const weights = study.own(initClassifier(CLASSIFIER, random.key(seed).stream('weights')));
+  const weights = study.own(classifier.init(CLASSIFIER, random.key(seed).stream('weights')).weights);
   yield* study.train('classifier', steps, (run) => train.classifier({ ...run, seed, batch, classifier: { weights } }));
   await study.save('classifier', weights, CLASSIFIER);
 }

@@ -1,6 +1,7 @@
 /** ODE trajectories of the small teacher: sampling them into a store, and drawing from it the batches of phase 1. */
 import type { Tensor } from '../../engine/tf.ts';
-import { elementCount, type HostTensor, toFloat32 } from '../../io/index.ts';
+import { type HostTensor, toFloat32 } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import type { WanConfig } from '../../model/index.ts';
 import { random } from '../../nn/index.ts';
 import {

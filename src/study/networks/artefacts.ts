@@ -2,14 +2,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  type HostTensor,
-  hostTensor,
-  openSafetensors,
-  toFloat16,
-  toFloat32,
-  writeSafetensors,
-} from '../../io/index.ts';
+import { type HostTensor, hostTensor, openSafetensors, toFloat32, writeSafetensors } from '../../io/index.ts';
+import { toFloat16 } from '../../io/internal.ts';
 import { Weights } from '../../nn/index.ts';
 
 /** Names of the networks, in the order in which they are trained. */

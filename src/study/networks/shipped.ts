@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
-import { packageRoot } from '../../io/package.ts';
+import { packageRoot } from '../../io/internal.ts';
 import { artefactPath, hasArtefact, NETWORKS, type NetworkName, sha256 } from './artefacts.ts';
 import type { Recipe } from './recipe.ts';
 

@@ -1,7 +1,7 @@
 /** A demo's result as a picture: what the networks made of the same prompts and the same noise. */
 
-import { type Clip, clipFrame, createClip } from '../../io/clip.ts';
-import { packageVersion } from '../../io/package.ts';
+import { type Clip, clipFrame, createClip } from '../../io/index.ts';
+import { packageVersion } from '../../io/internal.ts';
 import * as show from '../../show/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import type { DemoRecord } from './demo-results.ts';

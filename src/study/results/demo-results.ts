@@ -1,8 +1,8 @@
 /** The record of a demo: what its students made and scored, beside teacher and real clips. */
 import { setImmediate } from 'node:timers/promises';
 import { rewardCurve } from '../../evaluate/index.ts';
-import { packageVersion } from '../../io/package.ts';
-import type { VideoCodec } from '../../io/video.ts';
+import type { VideoCodec } from '../../io/index.ts';
+import { packageVersion } from '../../io/internal.ts';
 import type { Manifest } from '../networks/shipped.ts';
 import { differencesOf, type Outcome } from './compare.ts';
 import { realClips } from './illustrations.ts';

@@ -1,7 +1,7 @@
 /** What the demo measured, as data: numbers and what they were made with; no times, so that two runs are the same. */
 import { report as engineReport } from '../../engine/index.ts';
 import type { Interval, PairedComparison } from '../../evaluate/index.ts';
-import type { VideoCodec } from '../../io/video.ts';
+import type { VideoCodec } from '../../io/index.ts';
 import type { Manifest } from '../networks/shipped.ts';
 import { MEASURES, type MeasureName } from './measure.ts';
 import { MEASURE_NOTES } from './measure-notes.ts';

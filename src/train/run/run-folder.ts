@@ -1,7 +1,8 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { type HostTensor, refusalOf, writeAtomic } from '../../io/index.ts';
+import { type HostTensor, writeAtomic } from '../../io/index.ts';
+import { refusalOf } from '../../io/internal.ts';
 import {
   type CheckpointTensors,
   type Manifest,

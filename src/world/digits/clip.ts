@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { type Key, random } from '../../nn/random.ts';
 import { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
 import { labels, type PromptSet } from './prompts.ts';

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { tf } from '../../engine/tf.ts';
-import { elementCount, type HostTensor, readSafetensors, writeSafetensors } from '../../io/index.ts';
+import { type HostTensor, readSafetensors, writeSafetensors } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import { encode, type VaeConfig } from '../../model/vae/index.ts';
 import { type HostFloats, type Key, toHost, toTensor, type Weights } from '../../nn/index.ts';
 import type { Recipe } from '../../study/networks/recipe.ts';

@@ -1,13 +1,12 @@
 export {
   ATTRIBUTES,
-  initSmallReward,
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
   smallRewardShapes,
 } from './config.ts';
 export { attributeLogits, encodeFrames, scoreCaptions, smallRewardForward } from './model.ts';
-export { captionTokens, type SmallRewardOptions, smallReward } from './reward.ts';
+export { captionTokens, type SmallRewardOptions, smallReward, smallRewardNet } from './reward.ts';
 export { attributeLoss, type PreferenceLoss, preferenceLoss, type ShownPictures } from './losses.ts';
 export { motionReward } from './motion.ts';
 export {

@@ -28,7 +28,7 @@ export interface PreferenceTrainOptions extends RunOptions, Partial<LearnerOptio
  * Changes the weights in place; afterwards `validatePreferences` gives the accuracy and scale.
  *
  * @example
- * const weights = initSmallReward(SMALL_REWARD, random.key('reward'));
+ * const { weights } = smallRewardNet.init(SMALL_REWARD, random.key('reward'));
  * for await (const { step, values } of train.preference({ reward: { weights }, steps: 1600, seed: 0 })) { ... }
  */
 export function preference(options: PreferenceTrainOptions): AsyncGenerator<TrainStep, void, void> {

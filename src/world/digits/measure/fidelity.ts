@@ -1,7 +1,7 @@
 import { tf } from '../../../engine/tf.ts';
 import type { Interval } from '../../../evaluate/statistics/bootstrap.ts';
 import { wilson } from '../../../evaluate/statistics/compare.ts';
-import { type Clip, clipFrame } from '../../../io/clip.ts';
+import { type Clip, clipFrame } from '../../../io/index.ts';
 import { checkShapes, type Weights } from '../../../nn/index.ts';
 import type { digits } from '../../index.ts';
 import { CLASSIFIER, type ClassifierConfig, classifierShapes, classify } from '../classifier/index.ts';

@@ -1,4 +1,4 @@
-import type { Clip } from '../../../io/clip.ts';
+import type { Clip } from '../../../io/index.ts';
 import { digits } from '../../index.ts';
 
 /** What a moving-digits clip shows, measured on its pixels. */

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createClip } from '../../src/io/clip.ts';
-import { encodePng, enlargement, frameImage, readImage } from '../../src/io/image.ts';
-import { addPngText, readPngText } from '../../src/io/image-text.ts';
+import { createClip, encodePng, readImage } from '../../src/io/index.ts';
+import { addPngText, enlargement, frameImage, readPngText } from '../../src/io/internal.ts';
 
 const image = { data: Uint8Array.from({ length: 2 * 3 * 3 }, (_, i) => 14 * i), height: 2, width: 3 };
 

@@ -3,13 +3,10 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Clip, createClip } from '../../src/io/clip.ts';
-import { readImage } from '../../src/io/image.ts';
-import { encodeVideo, resolveEncoder, writeVideo } from '../../src/io/video.ts';
-import { findFfmpeg, runFfmpeg } from '../../src/io/video-ffmpeg.ts';
-import { readVideo } from '../../src/io/video-read.ts';
+import { type Clip, createClip, readImage, readVideo, writeVideo } from '../../src/io/index.ts';
+import { encodeVideo, findFfmpeg, resolveEncoder, runFfmpeg } from '../../src/io/internal.ts';
 import * as show from '../../src/show/index.ts';
-import { movingDisc } from './clips.ts';
+import { movingDisc } from '../show/clips.ts';
 
 let folder: string;
 beforeEach(async () => {
