@@ -140,9 +140,7 @@ function headLayers(shapes: Shapes): AestheticHeadConfig['layers'] {
   const place = (name: string): number => Number(/\d+/.exec(name)?.[0] ?? 0);
   const names = [...shapes.keys()].filter((name) => /^(layers\.\d+\.)?weight$/.test(name));
   const layers = names.sort((a, b) => place(a) - place(b)).map((name) => [name, shapes.get(name)!] as const);
-  const chained = layers.every(
-    ([, shape], i) => shape.length === 2 && (i === 0 || layers[i - 1]![1][0] === shape[1]),
-  );
+  const chained = layers.every(([, shape], i) => shape.length === 2 && (i === 0 || layers[i - 1]![1][0] === shape[1]));
   if (chained && layers.at(-1)?.[1][0] === 1) return layers as unknown as AestheticHeadConfig['layers'];
   throw new Error(
     `an aesthetic head has ${[...shapes].map(([name, shape]) => `${name} [${shape}]`).join(', ')}; ` +
@@ -184,10 +182,7 @@ export interface AestheticNets {
  *
  * @throws Error when the head does not read what the image tower gives.
  */
-export function aestheticReward(
-  { clip, head }: AestheticNets,
-  { clamp = 'hard' }: AestheticOptions = {},
-): Reward {
+export function aestheticReward({ clip, head }: AestheticNets, { clamp = 'hard' }: AestheticOptions = {}): Reward {
   const { config } = clip;
   const width = head.config.layers[0]?.[1][1];
   if (width !== config.embed_dim) {

@@ -1,7 +1,15 @@
 /** Rewards made of rewards: on chosen frames, summed, standardised, in batches, with text that is remembered. */
 import { type Tensor, tf } from '../engine/tf.ts';
 import { type Key, sameShape } from '../nn/index.ts';
-import { createReward, type Judge, type JudgeInfo, mapText, onFrames, type Reward, type RewardText } from './contract.ts';
+import {
+  createReward,
+  type Judge,
+  type JudgeInfo,
+  mapText,
+  onFrames,
+  type Reward,
+  type RewardText,
+} from './contract.ts';
 import { type FrameChoice, isRandom } from './frames.ts';
 
 /**
@@ -76,7 +84,9 @@ function weightedInfo(parts: readonly WeightedPart[]): JudgeInfo {
   const infos = parts.map(({ reward }) => reward.info);
   const { kind, frames } = first.reward.info;
   if (infos.some((info) => info.kind !== kind || (kind === 'frame' && info.frames !== frames))) {
-    throw new Error('weighted received frame and clip rewards; turn the frame rewards into clip rewards with frameSelect');
+    throw new Error(
+      'weighted received frame and clip rewards; turn the frame rewards into clip rewards with frameSelect',
+    );
   }
   return {
     id: parts.map(({ reward, weight }) => `${weight} ${reward.info.id}`).join(' + '),

@@ -55,7 +55,9 @@ function fixedFrame(choice: FrameChoice, frames: number): number {
   const index = wanted < 0 ? frames + wanted : wanted;
   if (Number.isInteger(index) && index >= 0 && index < frames) return index;
   if (typeof choice === 'number') {
-    throw new RangeError(`frames: received frame ${choice} of a clip of ${frames}; wanted an integer within +-${frames}`);
+    throw new RangeError(
+      `frames: received frame ${choice} of a clip of ${frames}; wanted an integer within +-${frames}`,
+    );
   }
   throw new TypeError(
     `frames: received ${JSON.stringify(choice)}; wanted ${[...named.keys()].join(', ')}, all, a number, ` +

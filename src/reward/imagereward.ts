@@ -2,8 +2,8 @@ import { basename } from 'node:path';
 import { type Tensor, tf } from '../engine/tf.ts';
 import {
   type ImageRewardConfig,
-  imageReward as imageRewardNet,
   imageRewardForward,
+  imageReward as imageRewardNet,
   openWordPiece,
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';

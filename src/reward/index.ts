@@ -1,4 +1,4 @@
-export { type ChatServer } from './chat-server.ts';
+export type { ChatServer } from './chat-server.ts';
 export {
   type AestheticHeadConfig,
   type AestheticNets,

@@ -86,7 +86,9 @@ function scaleOf(path: string, { inference_config: given }: ModelConfigJson): Vi
   if (given === undefined) return videoAlignScale;
   const wrong = Object.keys(videoAlignScale).filter((key) => !Number.isFinite(given[key]));
   if (wrong.length === 0) return given as unknown as VideoAlignScale;
-  throw new Error(`${path}: inference_config has no number under ${wrong.join(', ')}; wanted them all, or options.scale`);
+  throw new Error(
+    `${path}: inference_config has no number under ${wrong.join(', ')}; wanted them all, or options.scale`,
+  );
 }
 
 async function entriesOf(checkpoint: string | VideoAlignParts, config: Qwen2VlConfig): Promise<CheckpointEntries> {

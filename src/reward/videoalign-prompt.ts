@@ -155,5 +155,7 @@ export async function readVideoAlignTemplate(path: string): Promise<string> {
   const parts = (await readFile(path, 'utf8')).replaceAll('\r\n', '\n').split('"""');
   const found = parts.find((text) => createHash('sha256').update(text).digest('hex').startsWith(TEMPLATE_HASH));
   if (found !== undefined) return found;
-  throw new Error(`${path}: no text has SHA-256 ${TEMPLATE_HASH}...; wanted prompt_template.py of VideoAlign, unchanged`);
+  throw new Error(
+    `${path}: no text has SHA-256 ${TEMPLATE_HASH}...; wanted prompt_template.py of VideoAlign, unchanged`,
+  );
 }

@@ -17,8 +17,8 @@ import {
 import { type Clip, clipFrame } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
-import { captionFidelity } from '../../src/world/digits/measure/index.ts';
 import { CLASSIFIER, classifier, classifierForward } from '../../src/world/digits/classifier/index.ts';
+import { captionFidelity } from '../../src/world/digits/measure/index.ts';
 import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
@@ -64,9 +64,9 @@ function channelReward(): Reward {
     info: { id: 'channel', kind: 'frame', differentiable: true, inputSize: null },
     encode: (prompts) => {
       const rows = prompts.map((prompt) => ['red', 'green', 'blue'].map((name) => (prompt.includes(name) ? 1 : 0)));
-      return [tf.tensor2d(rows)];
+      return { named: tf.tensor2d(rows) };
     },
-    compute: (frames, text) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), text[0]!), 1),
+    compute: (frames, { named }) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), named!), 1),
     dispose: () => {},
   });
 }

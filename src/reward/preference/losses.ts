@@ -14,10 +14,13 @@ export function bradleyTerry(better: Tensor, worse: Tensor): Tensor {
  */
 export function rankingLoss(scores: Tensor, ranks: readonly number[]): Tensor {
   if (scores.shape[0] !== ranks.length) {
-    throw new Error(`rankingLoss received scores [${scores.shape}] and ${ranks.length} ranks; wanted one rank for each score`);
+    throw new Error(
+      `rankingLoss received scores [${scores.shape}] and ${ranks.length} ranks; wanted one rank for each score`,
+    );
   }
   const pairs = ranks.flatMap((rank, i) => ranks.flatMap((other, j) => (rank < other ? [[i, j] as const] : [])));
-  if (pairs.length === 0) throw new Error('rankingLoss received equal ranks only; wanted at least one pair to tell apart');
+  if (pairs.length === 0)
+    throw new Error('rankingLoss received equal ranks only; wanted at least one pair to tell apart');
   const pick = (side: 0 | 1): Tensor =>
     tf.gather(
       scores as Tensor1D,

@@ -3,6 +3,8 @@
 import { type WanConfig, wan, wanForward } from '../../model/index.ts';
 import { vae as autoencoder, type VaeConfig } from '../../model/vae/index.ts';
 import { random, type Weights } from '../../nn/index.ts';
+import * as train from '../../train/index.ts';
+import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
 import {
   SECOND_JUDGE,
   SMALL_REWARD,
@@ -10,8 +12,6 @@ import {
   smallRewardNet,
   validatePreferences,
 } from '../../world/digits/judge/index.ts';
-import * as train from '../../train/index.ts';
-import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
 import {
   clipBatch,
   encodeClips,

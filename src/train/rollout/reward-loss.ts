@@ -1,7 +1,14 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
 import type { Key, Part } from '../../nn/index.ts';
-import { chooseFrames, type FrameChoice, frameSelect, type Reward, type RewardText, reflLoss } from '../../reward/index.ts';
+import {
+  chooseFrames,
+  type FrameChoice,
+  frameSelect,
+  type Reward,
+  type RewardText,
+  reflLoss,
+} from '../../reward/index.ts';
 import type { Objective } from '../optimiser/gradients.ts';
 
 /** Turns latents into the pixels that a reward sees. */

@@ -55,9 +55,7 @@ function prepare<Cache>(options: RewardTrainOptions<Cache>): Stage {
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
       frame === null ? ranges : [blockOfFrame(ranges, frame, options.decoder.stride)];
     const work = async (rolled: Rolled<Cache>): Promise<UpdateResult> => {
-      const result = await withText(options, rolled.prompts, { count, key }, (text) =>
-        update(rolled, { frame, text }),
-      );
+      const result = await withText(options, rolled.prompts, { count, key }, (text) => update(rolled, { frame, text }));
       return { ...result, values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
     };
     return [await withRollouts(options, key, supervised, work)];

@@ -5,9 +5,8 @@ export {
   type SmallRewardConfig,
   smallRewardShapes,
 } from './config.ts';
-export { attributeLogits, encodeFrames, scoreCaptions, smallRewardForward } from './model.ts';
-export { captionTokens, type SmallRewardOptions, smallReward, smallRewardNet } from './reward.ts';
 export { attributeLoss, type PreferenceLoss, preferenceLoss, type ShownPictures } from './losses.ts';
+export { attributeLogits, encodeFrames, scoreCaptions, smallRewardForward } from './model.ts';
 export { motionReward } from './motion.ts';
 export {
   PAIR_KINDS,
@@ -19,4 +18,5 @@ export {
   preferenceBatch,
   preferencePair,
 } from './pairs.ts';
+export { captionTokens, type SmallRewardOptions, smallReward, smallRewardNet } from './reward.ts';
 export { type PreferenceReport, type ValidateOptions, validatePreferences } from './validate.ts';
