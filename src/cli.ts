@@ -11,7 +11,7 @@ import { exitCodeOf, explain } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
 import type { SampleFlags } from './cli/sample.ts';
 import type { WanSampleFlags } from './cli/wan-request.ts';
-import { packageRoot, packageVersion } from './io/package.ts';
+import { packageRoot, packageVersion } from './io/internal.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 

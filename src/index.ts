@@ -1,5 +1,5 @@
 /** `reward-forcing`: reward-driven autoregressive video generation, as namespaces that notebooks call step by step. */
-export * as dataset from './dataset/index.ts';
+
 export * as engine from './engine/index.ts';
 export { tf } from './engine/tf.ts';
 export * as evaluate from './evaluate/index.ts';
@@ -11,3 +11,4 @@ export * as sampler from './sampler/index.ts';
 export * as show from './show/index.ts';
 export * as study from './study/index.ts';
 export * as train from './train/index.ts';
+export * as dataset from './world/index.ts';

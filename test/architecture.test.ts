@@ -5,20 +5,21 @@ import { describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Each layer may import itself and those listed before it; reward and sampler never import each other. */
+/** Each layer may import itself and those it lists; reward and sampler are neighbours, as train and evaluate, show and world. */
+const ground = ['display', 'io', 'engine', 'nn', 'model'];
 const layers: Record<string, readonly string[]> = {
   display: [],
   io: ['display'],
   engine: ['display'],
   nn: ['display', 'io', 'engine'],
-  dataset: ['io', 'engine', 'nn'],
   model: ['display', 'io', 'engine', 'nn'],
-  sampler: ['display', 'io', 'engine', 'nn', 'model'],
-  reward: ['display', 'io', 'engine', 'nn', 'dataset', 'model'],
-  train: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward'],
-  evaluate: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train'],
-  show: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate'],
-  study: ['display', 'io', 'engine', 'nn', 'dataset', 'model', 'sampler', 'reward', 'train', 'evaluate', 'show'],
+  sampler: ground,
+  reward: ground,
+  train: [...ground, 'sampler', 'reward'],
+  evaluate: [...ground, 'sampler', 'reward'],
+  show: [...ground, 'sampler', 'reward', 'train', 'evaluate'],
+  world: [...ground, 'sampler', 'reward', 'train', 'evaluate'],
+  study: [...ground, 'sampler', 'reward', 'train', 'evaluate', 'show', 'world'],
 };
 const top = new Set(['index.ts', 'cli.ts', 'cli']);
 

@@ -1,8 +1,9 @@
 /** The file that a sampled clip is written to. */
+
 import { dirname, extname, join, resolve } from 'node:path';
-import { io, show } from '../index.ts';
-import type { Clip } from '../io/clip.ts';
-import { writeVideo } from '../io/video.ts';
+import { show } from '../index.ts';
+import { type Clip, writeVideo } from '../io/index.ts';
+import { prepareFolder } from '../io/internal.ts';
 import { UsageError } from './failure.ts';
 
 const formats = ['.mp4', '.webp', '.png'];
@@ -21,7 +22,7 @@ export async function prepareClipFile(wanted: string | undefined): Promise<strin
     const help = '"reward-forcing doctor" says how to get it, or use .webp';
     throw new UsageError(`--out is "${out}", and MP4 needs ffmpeg: ${help}`);
   }
-  await io.prepareFolder(dirname(out));
+  await prepareFolder(dirname(out));
   return out;
 }
 

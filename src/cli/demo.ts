@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { io, study } from '../index.ts';
-import { packageRoot, packageVersion } from '../io/package.ts';
+import { study } from '../index.ts';
+import { packageRoot, packageVersion, prepareFolder } from '../io/internal.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
 import { ProgressLine } from './progress.ts';
@@ -30,7 +30,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
   checkEngine(flags.engine);
   const out = resolve(flags.out);
   const weights = weightsFolder(flags, out);
-  await io.prepareFolder(out);
+  await prepareFolder(out);
   const line = new ProgressLine();
   await interruptible(async (signal) => {
     if (flags.fromScratch) await trainAll(flags, { recipe, out, weights, line, signal });

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type EngineEntry, list, use } from '../engine/index.ts';
-import { packageRoot, packageVersion } from '../io/package.ts';
+import { packageRoot, packageVersion } from '../io/internal.ts';
 import { inspectWeights } from '../model/index.ts';
 import { resolveEncoder } from '../show/index.ts';
 import { readManifest, verifyWeights } from '../study/index.ts';

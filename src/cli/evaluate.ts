@@ -1,7 +1,9 @@
 /** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
+
 import { basename, extname, join, resolve } from 'node:path';
 import { evaluate, io, show } from '../index.ts';
-import { readVideo } from '../io/video-read.ts';
+import { readVideo } from '../io/index.ts';
+import { prepareFolder } from '../io/internal.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
 import { ProgressLine } from './progress.ts';
@@ -25,7 +27,7 @@ export async function evaluateFolder(folder: string, flags: EvaluateFlags): Prom
   const out = resolve(flags.out);
   const videos = await listed(folder, flags);
   await checkReadable(videos);
-  await io.prepareFolder(out);
+  await prepareFolder(out);
   await startEngine(flags);
   await interruptible(async (signal) => {
     const imported = await foreignScores({ folder, videos, out, flags, signal });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { packageRoot } from '../io/package.ts';
+import { packageRoot } from '../io/internal.ts';
 
 /** Where an executed notebook goes, and what it runs with. */
 export interface NotebookRun {

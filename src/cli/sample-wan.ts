@@ -1,6 +1,6 @@
 /** `reward-forcing sample --model FOLDER`: a video of an official Wan2.1 model, or of a causal student of it. */
 import { model, sampler } from '../index.ts';
-import type { Clip } from '../io/clip.ts';
+import type { Clip } from '../io/index.ts';
 import { prepareClipFile, writeClip } from './clip-file.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';

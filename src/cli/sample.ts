@@ -1,7 +1,7 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
 
 import { dataset, nn, study } from '../index.ts';
-import type { Clip } from '../io/clip.ts';
+import type { Clip } from '../io/index.ts';
 import { prepareClipFile, writeClip } from './clip-file.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';

@@ -1,5 +1,5 @@
+export * from '../world/digits/measure/index.ts';
 export * from './diagnostics/index.ts';
-export * from './digits/index.ts';
 export * from './distance/index.ts';
 export * from './flow/index.ts';
 export * from './motion/index.ts';

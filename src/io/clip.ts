@@ -1,4 +1,7 @@
-/** A short video in host memory. */
+/**
+ * A video in host memory: what the library shows, scores, reads and writes. Frames are RGB in [0, 1] (networks take
+ * [-1, 1]: see {@link fromSigned}); {@link clipFrame} gives one of them.
+ */
 export interface Clip {
   /** RGB values in [0, 1], row-major [F, H, W, 3]. */
   data: Float32Array;
@@ -38,6 +41,16 @@ export function clipFrame(clip: Clip, index: number): Float32Array {
   }
   const size = clip.height * clip.width * 3;
   return clip.data.subarray(frame * size, (frame + 1) * size);
+}
+
+/**
+ * Values of [-1, 1], the range of networks, in the range [0, 1] of clips: (value + 1) / 2, float32. What lies outside
+ * stays outside.
+ *
+ * @example createClip(fromSigned(values), { frames, height, width, fps: 16 })
+ */
+export function fromSigned(data: Float32Array): Float32Array {
+  return data.map((value) => (value + 1) / 2);
 }
 
 /** A value of [0, 1] as 8 bits: 255 value, rounded, within 0..255; not-a-number is 0. */

@@ -1,12 +1,18 @@
-export * from './atomic.ts';
-export * from './clip.ts';
-export * from './host-tensor.ts';
-export { readJsonObject } from './json-file.ts';
-export { prepareFolder } from './prepare-folder.ts';
+/**
+ * Files and what they hold, without an engine: videos as clips in [0, 1], pictures, tensors of safetensors and PyTorch
+ * files. What only the library's other layers need is in internal.ts.
+ */
+export { type Clip, clipFrame, createClip, fromSigned } from './clip.ts';
+export { type FileContent, readJsonObject, writeAtomic } from './files.ts';
+export { type HostData, type HostDType, type HostTensor, hostTensor } from './host-tensor.ts';
+export { encodePng, type Provenance, type RgbImage, readImage } from './image.ts';
 export { openPth, type PthFile } from './pth.ts';
-export { PthError } from './pth-error.ts';
-export { refusalOf } from './refusal.ts';
-export * from './safetensors.ts';
+export { PthTensor } from './pth-tensor.ts';
+export { PthError } from './pth-zip.ts';
+export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';
 export { openShards } from './safetensors-shards.ts';
-export * from './widen.ts';
+export { FfmpegError } from './video-ffmpeg.ts';
+export { type ReadVideoOptions, readVideo } from './video-read.ts';
+export { type EncodedVideo, type VideoCodec, type VideoOptions, writeVideo } from './video-write.ts';
+export { toFloat32 } from './widen.ts';

@@ -3,11 +3,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { bytesPerElement } from './host-tensor.ts';
 import { unpickle } from './pickle.ts';
 import { PickleEndError, type PickleValue } from './pickle-value.ts';
-import { readRange } from './pth-bytes.ts';
-import { PthError } from './pth-error.ts';
-import { PthHost } from './pth-host.ts';
-import type { PthStorage } from './pth-tensor.ts';
-import { readZipDirectory, type ZipRecord, zipRecordStart } from './pth-zip.ts';
+import { PthHost, type PthStorage } from './pth-tensor.ts';
+import { PthError, readRange, readZipDirectory, type ZipRecord, zipRecordStart } from './pth-zip.ts';
 
 /** The saved object, and where the elements of its storages begin. */
 export interface PthArchive {

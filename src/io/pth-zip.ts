@@ -4,9 +4,36 @@
  * Format: APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
  */
 import type { FileHandle } from 'node:fs/promises';
+import { bytesFor, fillBytes, fillBytesSync } from './bytes.ts';
 
-import { readRange, readRangeSync } from './pth-bytes.ts';
-import { PthError } from './pth-error.ts';
+/** A PyTorch file that is broken, or that holds more than tensors and plain values. */
+export class PthError extends Error {
+  override name = 'PthError';
+}
+
+/** The bytes [begin, begin + length) of a file, at the start of `shared` if they fit, or in a buffer of their own. */
+export async function readRange(
+  file: FileHandle,
+  begin: number,
+  length: number,
+  shared?: Uint8Array,
+): Promise<Uint8Array> {
+  if (begin < 0) throw new PthError('the file is too short');
+  const bytes = bytesFor(length, shared);
+  checkEnd(begin, await fillBytes(file, bytes, begin), length);
+  return bytes;
+}
+
+/** As {@link readRange}, of an open file descriptor, at once: for the few bytes of a header, or to stand in for mapping. */
+export function readRangeSync(file: number, begin: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  checkEnd(begin, fillBytesSync(file, bytes, begin), length);
+  return bytes;
+}
+
+function checkEnd(begin: number, done: number, length: number): void {
+  if (done < length) throw new PthError(`the file ends at byte ${begin + done}, ${length - done} bytes early`);
+}
 
 /** Where a record's central entry says it is. */
 export interface ZipRecord {

@@ -4,13 +4,12 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { mapBytes } from './bytes.ts';
 import { bytesPerElement, checkRows, type HostTensor } from './host-tensor.ts';
-import { mapBytes } from './mapped-bytes.ts';
 import { PickleError, type PickleValue } from './pickle-value.ts';
 import { openArchive, type PthArchive } from './pth-archive.ts';
-import { readRange, readRangeSync } from './pth-bytes.ts';
-import { PthError } from './pth-error.ts';
 import { elementSpan, materialise, PthTensor } from './pth-tensor.ts';
+import { PthError, readRange, readRangeSync } from './pth-zip.ts';
 import type { EntriesOptions } from './safetensors.ts';
 
 /** An open description of a PyTorch file: names and shapes are in memory, each tensor is read when asked for. */

@@ -1,10 +1,9 @@
 /** Reading and writing of safetensors files: https://github.com/huggingface/safetensors (format description). */
 import { closeSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { writeAtomic } from './atomic.ts';
-import { bytesFor, fillBytes, fillBytesSync } from './fill-bytes.ts';
+import { bytesFor, fillBytes, fillBytesSync, mapBytes } from './bytes.ts';
+import { writeAtomic } from './files.ts';
 import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
-import { mapBytes } from './mapped-bytes.ts';
 import {
   maxHeaderBytes,
   parseHeader,

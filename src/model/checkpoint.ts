@@ -1,14 +1,7 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
 import { open, stat } from 'node:fs/promises';
-import {
-  type EntriesOptions,
-  type HostDType,
-  type HostTensor,
-  openPth,
-  openSafetensors,
-  openShards,
-  type PthFile,
-} from '../io/index.ts';
+import { type HostDType, type HostTensor, openPth, openSafetensors, openShards, type PthFile } from '../io/index.ts';
+import type { EntriesOptions } from '../io/internal.ts';
 
 /** An open checkpoint: names, dtypes and shapes are in memory, each tensor is read when asked for. */
 export interface Checkpoint {
@@ -24,7 +17,7 @@ export interface Checkpoint {
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** A tensor whose memory is the file: the system reads what is touched, and may drop it again. */
   map(name: string): HostTensor;
-  /** Reads tensors one after the other; what `loadWan`, `loadVae` and `loadUmt5` take. */
+  /** Reads tensors one after the other; what `wan.load` and its like take. */
   entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
 }
 
@@ -39,7 +32,7 @@ const networkParts = ['generator_ema', 'generator', 'model', 'state_dict'];
  *
  * @throws SafetensorsError or PthError if the file is broken or asks for anything but data; RangeError for another
  * ending, a `part` of a file that has none, a folder, an absent file, or a web page or Git LFS pointer in its place.
- * @example await loadWan(config, (await openCheckpoint('self_forcing_dmd.pt')).entries())
+ * @example await wan.load(config, (await openCheckpoint('self_forcing_dmd.pt')).entries())
  */
 export async function openCheckpoint(path: string, { part }: { readonly part?: string } = {}): Promise<Checkpoint> {
   const isPytorch = /\.(pth|pt|bin|ckpt)$/.test(path);

@@ -1,4 +1,5 @@
-import { elementCount, type HostTensor } from '../io/index.ts';
+import type { HostTensor } from '../io/index.ts';
+import { elementCount } from '../io/internal.ts';
 import type { Key } from './random.ts';
 
 /** Draws the first values of one weight. */

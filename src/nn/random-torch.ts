@@ -1,4 +1,4 @@
-import { elementCount } from '../io/index.ts';
+import { elementCount } from '../io/internal.ts';
 import type { HostFloats } from './random.ts';
 
 const stateSize = 624;

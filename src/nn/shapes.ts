@@ -1,4 +1,4 @@
-import { elementCount } from '../io/index.ts';
+import { elementCount } from '../io/internal.ts';
 
 /** Shapes of weights by checkpoint key. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;

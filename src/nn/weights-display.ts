@@ -1,5 +1,5 @@
 import { escapeHtml } from '../display/index.ts';
-import { elementCount } from '../io/index.ts';
+import { elementCount } from '../io/internal.ts';
 
 /** How a notebook shows weights: a tree of their names with shapes, types and sizes. */
 

@@ -80,7 +80,7 @@ export interface AestheticOptions {
 
 /** The weights of an aesthetic predictor. */
 export interface AestheticWeights {
-  /** CLIP's image tower (`loadClip` with `towers: 'vision'`). */
+  /** CLIP's image tower (`clip` with `towers: 'vision'`). */
   readonly clip: Weights;
   /** From {@link loadAestheticHead}. */
   readonly head: Weights;
@@ -94,7 +94,7 @@ export interface AestheticWeights {
  */
 export function aestheticReward({ clip, head }: AestheticWeights, options: AestheticOptions = {}): Reward {
   const { config = clipPresets['vit-l-14'], activation = 'none', clamp, weightsSha256 } = options;
-  checkShapes(clip.shapes(), clipShapes(config, 'vision'), "the weights of CLIP's image tower");
+  checkShapes(clip.shapes(), clipShapes({ ...config, towers: 'vision' }), "the weights of CLIP's image tower");
   if (headWidth(head) !== config.embed_dim) {
     throw new Error(`the head reads ${headWidth(head)} values; wanted ${config.embed_dim}, as the image tower gives`);
   }
@@ -112,7 +112,7 @@ export function aestheticReward({ clip, head }: AestheticWeights, options: Aesth
     encode: () => [],
     compute: (frames) => {
       const images = preprocess(clampFrames(frames, clamp), transform);
-      return aestheticScore(head, clipImageFeatures(clip, config, images), activation);
+      return aestheticScore(head, clipImageFeatures({ weights: clip, config }, images), activation);
     },
     dispose: () => {
       clip.dispose();

@@ -46,12 +46,12 @@ export function clipScore(weights: Weights, tokenizer: ClipTokenizer, options: C
     encode: (prompts) => [
       tf.tidy(() => {
         const ids = tokenizer.batch(prompts, config.context_length);
-        return normalised(clipTextFeatures(weights, config, ids));
+        return normalised(clipTextFeatures({ weights, config }, ids));
       }),
     ],
     compute: (frames, text) => {
       const images = preprocess(clampFrames(frames, clamp), transform);
-      const features = normalised(clipImageFeatures(weights, config, images));
+      const features = normalised(clipImageFeatures({ weights, config }, images));
       return tf.sum(tf.mul(features, text[0] as Tensor), 1); // [B,D] . [B,D] -> [B]
     },
     dispose: () => weights.dispose(),

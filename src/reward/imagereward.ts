@@ -4,14 +4,13 @@ import {
   imageRewardForward,
   imageRewardPresets,
   imageRewardShapes,
-  loadImageReward,
+  imageReward as network,
   openWordPiece,
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';
 import { openCheckpoint } from '../model/index.ts';
-import { fromFile } from '../model/load.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
-import { checkShapes, type Weights } from '../nn/index.ts';
+import { checkShapes, fromFile, type Weights } from '../nn/index.ts';
 import { createReward, type Reward } from './contract.ts';
 import { clampFrames, type FrameClamp } from './frame-clamp.ts';
 
@@ -78,7 +77,7 @@ export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, opt
       checkSide(frames, allowTiny);
       const images = preprocess(clampFrames(frames, clamp), transform);
       const [ids, mask] = text as [Tensor, Tensor];
-      return tf.div(tf.sub(imageRewardForward(weights, config, images, { ids, mask }), mean), std);
+      return tf.div(tf.sub(imageRewardForward({ weights, config }, images, { ids, mask }), mean), std);
     },
     dispose: () => weights.dispose(),
   });
@@ -100,8 +99,8 @@ export interface ImageRewardFiles {
 export async function openImageReward(files: ImageRewardFiles, options: ImageRewardOptions = {}): Promise<Reward> {
   const { config = imageRewardPresets['imagereward-v1.0'] } = options;
   const tokenizer = await openWordPiece(files.tokenizer);
-  const weights = await fromFile(files.checkpoint, async (path) => {
-    return loadImageReward(config, (await openCheckpoint(path)).entries(), { trainable: false });
+  const { weights } = await fromFile(files.checkpoint, async (path) => {
+    return network.load(config, (await openCheckpoint(path)).entries(), { trainable: false });
   });
   return imageReward(weights, tokenizer, options);
 }

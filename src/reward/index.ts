@@ -1,3 +1,5 @@
+export * from '../world/digits/judge/index.ts';
+export { motionReward } from '../world/digits/judge/motion.ts';
 export {
   type AestheticOptions,
   type AestheticWeights,
@@ -22,9 +24,7 @@ export {
   type TruncatedPrompt,
 } from './imagereward.ts';
 export * from './lens/index.ts';
-export { motionReward } from './motion.ts';
 export * from './preference/index.ts';
-export * from './small/index.ts';
 export {
   type VideoAlignDimension,
   type VideoAlignOptions,

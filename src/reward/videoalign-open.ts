@@ -1,14 +1,15 @@
 /** VideoAlign from the files of its released checkpoint. */
 import { readJsonObject } from '../io/index.ts';
 import { type CheckpointEntries, openCheckpoint } from '../model/index.ts';
-import { fromFile } from '../model/load.ts';
 import {
   joinedEntries,
-  loadQwen2VlReward,
+  type LoraConfig,
+  mergedLora,
   type Qwen2VlConfig,
-  type Qwen2VlLoadOptions,
   qwen2VlPresets,
+  qwen2vl,
 } from '../model/qwen2vl/index.ts';
+import { fromFile } from '../nn/index.ts';
 import {
   type VideoAlignOptions,
   type VideoAlignReward,
@@ -64,8 +65,10 @@ export async function openVideoAlign(
   const { config = qwen2VlPresets.videoalign, scale = scaleOf(files.modelConfig, settings) } = options;
   const prompts = await openVideoAlignPrompts(files.tokenizer, files.template);
   const { checkpoint } = files;
-  const weights = await fromFile(typeof checkpoint === 'string' ? checkpoint : checkpoint.rest, async () => {
-    return loadQwen2VlReward(config, await entriesOf(checkpoint, config), loadOptions(settings));
+  const outputs = settings.model_config?.output_dim ?? 1;
+  const { weights } = await fromFile(typeof checkpoint === 'string' ? checkpoint : checkpoint.rest, async () => {
+    const [entries, lora] = [await entriesOf(checkpoint, config), loraOf(settings)];
+    return qwen2vl.load({ ...config, outputs }, lora ? mergedLora(entries, lora) : entries, { trainable: false });
   });
   return videoAlign(weights, prompts, { ...options, config, scale });
 }
@@ -85,11 +88,7 @@ async function entriesOf(checkpoint: string | VideoAlignParts, config: Qwen2VlCo
   return joinedEntries(config, { base: await open(base), adapter: await open(adapter), rest: await open(rest) });
 }
 
-function loadOptions({ model_config, peft_lora_config }: ModelConfigJson): Qwen2VlLoadOptions {
+function loraOf({ peft_lora_config }: ModelConfigJson): LoraConfig | null {
   const { lora_enable = false, lora_r = 0, lora_alpha = 0 } = peft_lora_config ?? {};
-  return {
-    trainable: false,
-    outputs: model_config?.output_dim ?? 1,
-    ...(lora_enable && { lora: { r: lora_r, lora_alpha } }),
-  };
+  return lora_enable ? { r: lora_r, lora_alpha } : null;
 }

@@ -82,7 +82,7 @@ export function videoAlign(
 ): VideoAlignReward {
   const { config = qwen2VlPresets.videoalign, dimension = 'overall', scale = videoAlignScale, weightsSha256 } = options;
   const outputs = weights.get('rm_head.weight').shape[0]!;
-  checkShapes(weights.shapes(), qwen2VlRewardShapes(config, outputs), 'the weights of VideoAlign');
+  checkShapes(weights.shapes(), qwen2VlRewardShapes({ ...config, outputs }), 'the weights of VideoAlign');
   const dimensions = (frames: Tensor, text: readonly Tensor[]): Tensor =>
     tf.tidy(() => standardised(rawScores(weights, config, prompts, { frames, text, options }), scale));
   const reward = createReward({
@@ -124,7 +124,7 @@ function rawScores(
   const seen = patchCount(grids[0]!) / config.vision_config.spatial_merge_size ** 2;
   const ids = tf.concat([before, tf.fill([batch, seen], config.video_token_id, 'int32'), after], 1); // [B, P + V + S]
   const mask = tf.concat([tf.ones([batch, lead + seen], 'int32'), afterMask], 1);
-  return qwen2VlRewards(weights, config, prompts.specialTokens, { ids, mask, pixels, grids });
+  return qwen2VlRewards({ weights, config }, prompts.specialTokens, { ids, mask, pixels, grids });
 }
 
 /** The frames that the model sees, at its size: [B, T, H, W, 3] -> [B, t, h, w, 3]. */

@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { Clip } from '../io/index.ts';
+import { type Clip, encodePng } from '../io/index.ts';
+import { frameImage } from '../io/internal.ts';
 import { askServer, type ChatServer } from './chat-server.ts';
 import { checkValues, type RewardInfo } from './contract.ts';
 import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
@@ -116,7 +117,6 @@ export function secondFrames({ frames, fps }: Pick<Clip, 'frames' | 'fps'>): num
 }
 
 async function frameUrls(clip: Clip): Promise<string[]> {
-  const { encodePng, frameImage } = await import('../io/image.ts');
   const pictures = await Promise.all(secondFrames(clip).map((index) => encodePng(frameImage(clip, index))));
   return pictures.map((png) => `data:image/png;base64,${Buffer.from(png).toString('base64')}`);
 }

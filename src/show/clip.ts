@@ -1,9 +1,7 @@
 import sharp from 'sharp';
 import { escapeHtml } from '../display/index.ts';
-import type { Clip } from '../io/clip.ts';
-import { enlargement, frameImage } from '../io/image.ts';
-import type { Provenance } from '../io/image-text.ts';
-import { encodeVideo, type VideoCodec } from '../io/video.ts';
+import type { Clip, Provenance, VideoCodec } from '../io/index.ts';
+import { encodeVideo, enlargement, frameImage } from '../io/internal.ts';
 import { dataUri, type Figure, figure } from './figure.ts';
 import { type Clips, frames, titled } from './frames.ts';
 import { ink, sans } from './theme.ts';

@@ -1,4 +1,4 @@
-import type { Provenance } from '../io/image-text.ts';
+import type { Provenance } from '../io/index.ts';
 import type { NamedLine } from './series.ts';
 
 /** Options of `curve`. */

@@ -1,8 +1,8 @@
 import { extname } from 'node:path';
 import sharp from 'sharp';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
-import { writeAtomic } from '../io/atomic.ts';
-import { addPngText, type Provenance } from '../io/image-text.ts';
+import { type Provenance, writeAtomic } from '../io/index.ts';
+import { addPngText } from '../io/internal.ts';
 
 /** Something to look at: in a notebook, as a file, in a report. */
 export interface Figure {

@@ -1,4 +1,4 @@
-import type { RgbImage } from '../io/image.ts';
+import type { RgbImage } from '../io/index.ts';
 
 /** Optical flow of an image: pixels to the right and down. */
 export interface FlowField {

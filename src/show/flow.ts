@@ -1,4 +1,4 @@
-import type { Provenance } from '../io/image-text.ts';
+import type { Provenance } from '../io/index.ts';
 import { type Figure, figure } from './figure.ts';
 import { type FlowField, flowLegend, flowMaximum, flowToImage } from './flow-colours.ts';
 import { drawSheet, fitImage, noteStyle, type Sheet } from './panels.ts';

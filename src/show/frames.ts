@@ -1,6 +1,5 @@
-import type { Clip } from '../io/clip.ts';
-import { frameImage, type RgbImage } from '../io/image.ts';
-import type { Provenance } from '../io/image-text.ts';
+import type { Clip, Provenance, RgbImage } from '../io/index.ts';
+import { frameImage } from '../io/internal.ts';
 import { type Figure, figure } from './figure.ts';
 import { drawSheet, fitImage, noteStyle, type Sheet, titleStyle } from './panels.ts';
 import { fitText, pixelRatio } from './theme.ts';

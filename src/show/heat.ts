@@ -1,4 +1,4 @@
-import type { RgbImage } from '../io/image.ts';
+import type { RgbImage } from '../io/index.ts';
 
 /** Signed values over the pixels of a picture. */
 export interface HeatMap {

@@ -1,4 +1,4 @@
-export { resolveEncoder } from '../io/video.ts';
+export { resolveEncoder } from '../io/internal.ts';
 export * from './clip.ts';
 export { curve } from './curve.ts';
 export type { CurveOptions } from './curve-data.ts';

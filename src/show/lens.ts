@@ -1,6 +1,5 @@
-import { clipFrame } from '../io/clip.ts';
-import { frameImage, type RgbImage } from '../io/image.ts';
-import type { Provenance } from '../io/image-text.ts';
+import { clipFrame, type Provenance, type RgbImage } from '../io/index.ts';
+import { frameImage } from '../io/internal.ts';
 import type { RewardLens } from '../reward/index.ts';
 import { drawCurve } from './curve-svg.ts';
 import { type Figure, figure } from './figure.ts';

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import type { RgbImage } from '../io/image.ts';
+import type { RgbImage } from '../io/index.ts';
 import { ink, pixelRatio, svgDocument, svgText, type TextStyle } from './theme.ts';
 
 /** Images and texts placed on a white sheet, in layout units. */

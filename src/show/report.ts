@@ -1,6 +1,5 @@
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
-import { writeAtomic } from '../io/atomic.ts';
-import type { Provenance } from '../io/image-text.ts';
+import { type Provenance, writeAtomic } from '../io/index.ts';
 import type { Figure } from './figure.ts';
 import { reportStyle } from './report-style.ts';
 

@@ -1,4 +1,4 @@
-import type { Provenance } from '../io/image-text.ts';
+import type { Provenance } from '../io/index.ts';
 import { type Figure, figure } from './figure.ts';
 import { fitText, ink, seriesColour, svgDocument, svgText, svgToPng, textWidth } from './theme.ts';
 

@@ -1,5 +1,5 @@
 import { escapeHtml } from '../display/index.ts';
-import type { Provenance } from '../io/image-text.ts';
+import type { Provenance } from '../io/index.ts';
 import { type Figure, figure } from './figure.ts';
 import { fitText, ink, sans, svgDocument, svgText, svgToPng, textWidth } from './theme.ts';
 

@@ -1,8 +1,13 @@
 /** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
 
-export { prepareFolder } from '../io/index.ts';
+export { type ClipsToWrite, prepareFolder, probeCodec, writeClips } from '../io/internal.ts';
+export { promptSource } from '../world/digits/sources.ts';
+export { Chain, runChain } from './chain/chain.ts';
+export { type FromScratchOptions, runFromScratch } from './chain/from-scratch.ts';
+export { phase1, phase2, type SupervisedFrames } from './chain/phases.ts';
+export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './chain/study-run.ts';
+export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
 export {
-  type Artefact,
   type ArtefactName,
   loadArtefact,
   NETWORKS,
@@ -10,9 +15,22 @@ export {
   saveArtefact,
   VARIANTS,
   type VariantName,
-} from './artefacts.ts';
-export { Chain, runChain } from './chain.ts';
-export { type ClipsToWrite, probeCodec, writeClips } from './clip-files.ts';
+} from './networks/artefacts.ts';
+export {
+  clipLatentShape,
+  decodeClips,
+  distilledSampler,
+  generate,
+  generateAll,
+  guidedField,
+  type SamplingParts,
+  studentSampler,
+  studentSchedule,
+  teacherSampler,
+} from './networks/generate.ts';
+export { loadNetworks, type Networks, type StudentName } from './networks/networks.ts';
+export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './networks/recipe.ts';
+export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './networks/shipped.ts';
 export {
   type CompareOptions,
   type Contestant,
@@ -21,32 +39,22 @@ export {
   evaluationPrompts,
   latentSampler,
   type Outcome,
-} from './compare.ts';
-export { demoPicture } from './demo-picture.ts';
-export { type DemoRecord, demoResults } from './demo-results.ts';
-export { type FromScratchOptions, runFromScratch } from './from-scratch.ts';
+} from './results/compare.ts';
+export { demoPicture } from './results/demo-picture.ts';
+export { type DemoRecord, demoResults } from './results/demo-results.ts';
+export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './results/illustrations.ts';
 export {
-  clipLatentShape,
-  copyOf,
-  decodeClips,
-  distilledSampler,
-  generate,
-  generateAll,
-  guidedField,
-  type Net,
-  type SamplingParts,
-  studentSampler,
-  studentSchedule,
-  teacherSampler,
-} from './generate.ts';
-export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './illustrations.ts';
-export { type Judges, MEASURES, type MeasureName, type Measures, measure, scoreFrames, summarise } from './measure.ts';
-export { MEASURE_NOTES, type MeasureNote } from './measure-notes.ts';
-export { loadNetworks, type Networks, type StudentName } from './networks.ts';
-export { phase1, phase2, type SupervisedFrames } from './phases.ts';
-export { type Published, readPublished } from './published.ts';
-export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './recipe.ts';
-export { claimsTable, differenceTable, measureTable } from './report-tables.ts';
+  type Judges,
+  MEASURES,
+  type MeasureName,
+  type Measures,
+  measure,
+  scoreFrames,
+  summarise,
+} from './results/measure.ts';
+export { MEASURE_NOTES, type MeasureNote } from './results/measure-notes.ts';
+export { type Published, readPublished } from './results/published.ts';
+export { claimsTable, differenceTable, measureTable } from './results/report-tables.ts';
 export {
   type Claim,
   type DemoResults,
@@ -56,8 +64,4 @@ export {
   type StepCurves,
   type Summary,
   toJson,
-} from './results.ts';
-export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './shipped.ts';
-export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './study-run.ts';
-export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './trajectories.ts';
-export { promptSource } from './world.ts';
+} from './results/results.ts';

@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../engine/tf.ts';
 import { type HostFloats, type Key, toTensor, type Weights } from '../nn/index.ts';
-import type { Average, LearnerOptions } from './learner.ts';
-import type { Json } from './run-folder.ts';
+import type { Average, LearnerOptions } from './optimiser/learner.ts';
+import type { Json } from './run/run-folder.ts';
 
 /**
  * Velocity `[B, F, H, W, C]` of noised latents `x` at timesteps `t` `[B]` or `[B, F]` (0..1000) under text states

@@ -42,9 +42,9 @@ const cases: readonly Case[] = [
   imageRewardCase(imageRewardPresets['imagereward-v1.0'], true),
   {
     name: 'CLIP ViT-L/14, 4 images',
-    shapes: clipShapes(clip, 'vision'),
+    shapes: clipShapes({ ...clip, towers: 'vision' }),
     inputs: [[4, side, side, 3]],
-    compute: (weights, images) => clipImageFeatures(weights, clip, images!),
+    compute: (weights, images) => clipImageFeatures({ weights, config: clip }, images!),
     peer: {
       kind: 'features',
       batch: 4,
@@ -60,7 +60,7 @@ const cases: readonly Case[] = [
     name: 'DINO ViT-B/16, 4 images',
     shapes: dinoShapes(dino),
     inputs: [[4, side, side, 3]],
-    compute: (weights, images) => dinoFeatures(weights, dino, images!),
+    compute: (weights, images) => dinoFeatures({ weights, config: dino }, images!),
     peer: {
       kind: 'features',
       batch: 4,
@@ -75,7 +75,8 @@ const cases: readonly Case[] = [
       [1, raftCase.height, raftCase.width, 3],
       [1, raftCase.height, raftCase.width, 3],
     ],
-    compute: (weights, first, second) => raftForward(weights, raftPresets.raft_large, first!, second!, raftCase),
+    compute: (weights, first, second) =>
+      raftForward({ weights, config: raftPresets.raft_large }, first!, second!, raftCase),
     peer: { kind: 'raft', ...raftCase },
   },
 ];
@@ -99,7 +100,7 @@ function imageRewardCase(config: ImageRewardConfig, gradient: boolean): Case {
         'int32',
       );
       const tokens = { ids, mask: tf.tensor2d(mask, [1, length], 'int32') };
-      return imageRewardForward(weights, config, images!, tokens);
+      return imageRewardForward({ weights, config }, images!, tokens);
     },
     gradient,
     peer: {

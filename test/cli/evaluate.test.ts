@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { EvaluationSummary } from '../../src/evaluate/index.ts';
-import { writeVideo } from '../../src/io/video.ts';
+import { writeVideo } from '../../src/io/index.ts';
 import { movingSquare } from '../evaluate/clips.ts';
 import { cli, testFolder } from './run.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
+import { digits } from '../../src/world/index.ts';
 
 const { clip, batch, caption, parseCaption, tokenize, labels, prompts, VOCABULARY, SIZE, FRAMES } = digits;
 const PIXELS = SIZE * SIZE * 3;

@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { type Clip, createClip } from '../../src/io/clip.ts';
-import { readVideo } from '../../src/io/video-read.ts';
+import { type Clip, createClip, readVideo } from '../../src/io/index.ts';
 
 /** Eight frames, 108x192 at 25 a second, of "Big Buck Bunny", (c) Blender Foundation, CC BY 3.0, peach.blender.org. */
 export function realClip(maxFrames: number = 8): Promise<Clip> {

@@ -12,7 +12,7 @@ import {
   logEvidence,
   type RunEvidence,
 } from '../../src/evaluate/index.ts';
-import { type Clip, createClip } from '../../src/io/clip.ts';
+import { type Clip, createClip } from '../../src/io/index.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 

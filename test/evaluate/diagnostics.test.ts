@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import {
@@ -16,10 +15,11 @@ import {
   rewardCurve,
   saturatedShare,
 } from '../../src/evaluate/index.ts';
-import { type Clip, clipFrame } from '../../src/io/clip.ts';
-import { CLASSIFIER, classifierForward, initClassifier } from '../../src/model/classifier/index.ts';
+import { type Clip, clipFrame } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
+import { CLASSIFIER, classifier, classifierForward } from '../../src/world/digits/classifier/index.ts';
+import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
   await engine.use('onnx');
@@ -133,7 +133,7 @@ describe('rewards along clips', () => {
 
 describe('caption fidelity', () => {
   test('true clips have colour, direction and speed right, whatever an untrained classifier says of the digit', async () => {
-    const weights = initClassifier(CLASSIFIER, random.key(1));
+    const { weights } = classifier.init(CLASSIFIER, random.key(1));
     const made = Array.from({ length: 70 }, (_, index) => digits.clip(index, { split: 'test' }));
     const report = await captionFidelity(
       made.map(({ clip }) => clip),
@@ -150,7 +150,7 @@ describe('caption fidelity', () => {
   });
 
   test('a still clip has neither direction nor speed right', async () => {
-    const weights = initClassifier(CLASSIFIER, random.key(1));
+    const { weights } = classifier.init(CLASSIFIER, random.key(1));
     const { clip, label } = digits.clip(0, { still: true });
     const report = await captionFidelity([clip], [label], { weights });
     expect([report.still.estimate, report.direction.estimate, report.speed.estimate]).toEqual([1, 0, 0]);
@@ -158,7 +158,7 @@ describe('caption fidelity', () => {
   });
 
   test('the classifier sees neither colour nor the rest of the batch', () => {
-    const weights = initClassifier(CLASSIFIER, random.key(2));
+    const { weights } = classifier.init(CLASSIFIER, random.key(2));
     const glyph = digits.exemplar(7, 3, 'train');
     const frames = (['red', 'white', 'blue'] as const).map((colour) => {
       const frame = new Float32Array(32 * 32 * 3);
@@ -168,7 +168,10 @@ describe('caption fidelity', () => {
     const logits = (list: Float32Array[]): Float32Array =>
       tf.tidy(() => {
         const data = Float32Array.from(list.flatMap((frame) => [...frame]));
-        return classifierForward(weights, CLASSIFIER, tf.tensor4d(data, [list.length, 32, 32, 3])).dataSync();
+        return classifierForward(
+          { weights, config: CLASSIFIER },
+          tf.tensor4d(data, [list.length, 32, 32, 3]),
+        ).dataSync();
       }) as Float32Array;
     const together = logits(frames);
     expect(together.subarray(10, 20)).toBeAllClose(together.subarray(0, 10), { atol: 1e-5 });

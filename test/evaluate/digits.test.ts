@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
-import { centroids, digitColour, digitMotion } from '../../src/evaluate/digits/index.ts';
+import { centroids, digitColour, digitMotion } from '../../src/world/digits/measure/index.ts';
+import { digits } from '../../src/world/index.ts';
 
 describe('measures on pixels agree with the labels', () => {
   const clips = Array.from({ length: 100 }, (_, index) => digits.clip(index, { split: 'test', prompts: 'all' }));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { featureDistance, principalComponents } from '../../src/evaluate/index.ts';
-import { type Clip, createClip } from '../../src/io/clip.ts';
+import { type Clip, createClip } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 
 /** Clips of independent noise around `level`. */

@@ -128,7 +128,10 @@ describe('a real clip', () => {
 
   test('RAFT is compared with the weight-free flow wherever there is texture, without leaving tensors', async () => {
     const clip = await realClip(3);
-    const raft = raftEstimator(hashedWeights(raftShapes(tinyRaft), 0.5), tinyRaft, { iterations: 4 });
+    const raft = raftEstimator(
+      { weights: hashedWeights(raftShapes(tinyRaft), 0.5), config: tinyRaft },
+      { iterations: 4 },
+    );
     const before = tf.memory().numTensors;
     const [ofRaft, weightFree] = [clipFlow(clip, raft), clipFlow(clip)];
     expect(tf.memory().numTensors).toBe(before);

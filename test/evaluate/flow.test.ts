@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import { clipFlow, lucasKanade, type Plane } from '../../src/evaluate/flow/index.ts';
+import { digits } from '../../src/world/index.ts';
 import { shifted, texture, transposed } from './texture.ts';
 
 /** [size, dx, dy, largest mean end-point error in px] of the interior. */

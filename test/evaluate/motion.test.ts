@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import type { Flow } from '../../src/evaluate/flow/index.ts';
 import {
   brightnessFlicker,
@@ -14,7 +13,8 @@ import {
   warpingError,
 } from '../../src/evaluate/motion/index.ts';
 import { clipDynamicDegree, dynamicDegree, flicker } from '../../src/evaluate/vbench/index.ts';
-import type { Clip } from '../../src/io/clip.ts';
+import type { Clip } from '../../src/io/index.ts';
+import { digits } from '../../src/world/index.ts';
 import { shifted, texture } from './texture.ts';
 
 const SIDE = 32;

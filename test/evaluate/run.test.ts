@@ -15,7 +15,7 @@ import {
   type VideoResult,
   weightFreeMeasures,
 } from '../../src/evaluate/index.ts';
-import { writeVideo } from '../../src/io/video.ts';
+import { writeVideo } from '../../src/io/index.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 

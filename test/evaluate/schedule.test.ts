@@ -16,7 +16,7 @@ import {
   summariseVideos,
   type VideoResult,
 } from '../../src/evaluate/index.ts';
-import { writeVideo } from '../../src/io/video.ts';
+import { writeVideo } from '../../src/io/index.ts';
 import { cli, type Ended } from '../cli/run.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';

@@ -95,7 +95,7 @@ describe('consistency', () => {
   test('of the subject follows the formula on features of DINO of unrounded frames', async () => {
     const weights = hashedWeights(dinoShapes(tinyDino));
     const transform = { ...imageTransforms.vbenchDino, size: 32, rounding: 'none' as const };
-    const features = dinoFeatures(weights, tinyDino, preprocess(frames(), transform));
+    const features = dinoFeatures({ weights, config: tinyDino }, preprocess(frames(), transform));
     const { score } = await subjectConsistency(clip, { weights, config: tinyDino });
     expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
   });
@@ -103,7 +103,7 @@ describe('consistency', () => {
   test('of the background follows the formula on features of CLIP of unrounded frames', async () => {
     const weights = hashedWeights(clipShapes(tinyClip));
     const transform = { ...imageTransforms.vbenchClip, size: 32, rounding: 'none' as const };
-    const features = clipImageFeatures(weights, tinyClip, preprocess(frames(), transform));
+    const features = clipImageFeatures({ weights, config: tinyClip }, preprocess(frames(), transform));
     const { score, weight } = await backgroundConsistency(clip, { weights, config: tinyClip });
     expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
     expect(weight).toBe(2);
@@ -119,7 +119,7 @@ test('imaging quality is the mean of MUSIQ over 100, of frames whose longer side
     clip.data.map((value) => Math.round(255 * value) / 255),
     [2, 48, 48, 3],
   );
-  const [a = 0, b = 0] = await musiqScore(weights, config, bytes).data();
+  const [a = 0, b = 0] = await musiqScore({ weights, config }, bytes).data();
   expect((await imagingQuality(clip, { weights, config })).score).toBeCloseTo((a + b) / 200, 6);
   const wide = resized(clip, 16, 530);
   const capped = await imagingQuality(wide, { weights, config });
@@ -140,7 +140,7 @@ test('motion smoothness compares odd frames with what AMT makes of their neighbo
   const rows = Int32Array.from({ length: 144 }, (_, i) => Math.min(Math.max(i - 7, 0), 129));
   const padded = (index: number) => tf.gather(frame(index), tf.tensor1d(rows, 'int32'), 1);
   const made = await tf
-    .slice(amtMidpoint(weights, config, padded(0), padded(2)), [0, 7, 0, 0], [1, 130, 128, 3])
+    .slice(amtMidpoint({ weights, config }, padded(0), padded(2)), [0, 7, 0, 0], [1, 130, 128, 3])
     .data<'float32'>();
   const shown = await frame(1).data<'float32'>();
   const difference = made.reduce(
@@ -168,7 +168,7 @@ test('dynamic degree takes the padded flow of colour frames', async () => {
       1,
     );
   };
-  const flow = await raftForward(weights, tinyRaft, pad(0), pad(2), { iterations: 20 }).data();
+  const flow = await raftForward({ weights, config: tinyRaft }, pad(0), pad(2), { iterations: 20 }).data();
   const part = (offset: number) => Float32Array.from({ length: 40 * 48 }, (_, i) => flow[2 * i + offset]!);
   expect(got.scores[0]).toBeCloseTo(topMagnitude(part(0), part(1)), 2);
   expect(got).toMatchObject({ threshold: (6 * 36) / 256, needed: dynamicDegree(got.scores, 36, 44).needed });
@@ -189,8 +189,11 @@ describe('text', () => {
     const clip = movingSquare(2, 40, 4);
     const got = await appearanceStyle(clip, 'ukiyo-e', { weights, config: tinyClip }, tokenizer);
     const transform = { ...imageTransforms.clipFile, size: 32 };
-    const images = clipImageFeatures(weights, tinyClip, preprocess(tf.tensor4d(clip.data, [2, 40, 40, 3]), transform));
-    const text = clipTextFeatures(weights, tinyClip, tokenizer.batch(['ukiyo-e'], 6));
+    const images = clipImageFeatures(
+      { weights, config: tinyClip },
+      preprocess(tf.tensor4d(clip.data, [2, 40, 40, 3]), transform),
+    );
+    const text = clipTextFeatures({ weights, config: tinyClip }, tokenizer.batch(['ukiyo-e'], 6));
     const unit = (x: typeof images) => tf.div(x, tf.norm(x, 2, 1, true)) as Tensor2D;
     const cosines = await tf.matMul(unit(images), unit(text), false, true).data();
     const scale = Math.exp((await weights.get('logit_scale').data())[0]!);

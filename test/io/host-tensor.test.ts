@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  clipFrame,
-  createClip,
-  elementCount,
-  hostTensor,
-  toBfloat16,
-  toFloat16,
-  toFloat32,
-} from '../../src/io/index.ts';
+import { clipFrame, createClip, hostTensor, toFloat32 } from '../../src/io/index.ts';
+import { elementCount, toBfloat16, toFloat16 } from '../../src/io/internal.ts';
 
 describe('widening', () => {
   test.each([

@@ -4,18 +4,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  bytesPerElement,
-  elementCount,
   type HostTensor,
-  hostDTypes,
   hostTensor,
   openSafetensors,
   readSafetensors,
   SafetensorsError,
   toFloat32,
-  viewBytes,
   writeSafetensors,
 } from '../../src/io/index.ts';
+import { bytesPerElement, elementCount, hostDTypes, viewBytes } from '../../src/io/internal.ts';
 import { fixture } from '../parity/fixtures.ts';
 
 let folder = '';

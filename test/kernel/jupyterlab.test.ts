@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findFfmpeg } from '../../src/io/video-ffmpeg.ts';
+import { findFfmpeg } from '../../src/io/internal.ts';
 import { type Lab, missing, openLab } from './jupyterlab.ts';
 
 const CLIP = `const clip = { data: new Float32Array(12 * 32 * 32 * 3), frames: 12, height: 32, width: 32, fps: 12 };

@@ -1,6 +1,7 @@
 /** Training checkpoints of causal students as Self-Forcing saves them, written byte by byte. */
 import { writeFile } from 'node:fs/promises';
-import { bytesOf, type HostTensor, toBfloat16, toFloat32 } from '../../src/io/index.ts';
+import { type HostTensor, toFloat32 } from '../../src/io/index.ts';
+import { bytesOf, toBfloat16 } from '../../src/io/internal.ts';
 import { archive, dictionary, mapping, op, tensor } from '../io/pth-writer.ts';
 
 type Tensors = ReadonlyMap<string, HostTensor>;

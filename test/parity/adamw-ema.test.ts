@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { Weights } from '../../src/nn/index.ts';
-import * as adamw from '../../src/train/adamw.ts';
-import { measureClip } from '../../src/train/clip.ts';
-import * as ema from '../../src/train/ema.ts';
+import * as adamw from '../../src/train/optimiser/adamw.ts';
+import { measureClip } from '../../src/train/optimiser/clip-norm.ts';
+import * as ema from '../../src/train/optimiser/ema.ts';
 import { expectParity, fixture, report } from './fixtures.ts';
 
 interface Run {

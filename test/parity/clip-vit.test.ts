@@ -4,13 +4,13 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   type ClipConfig,
+  clip,
   clipConfigOf,
   clipImageFeatures,
   clipLogits,
   clipOpenaiName,
   clipTextFeatures,
   type HfClipConfig,
-  loadClip,
 } from '../../src/model/clip/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
@@ -41,7 +41,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadClip(config, stored.all);
+    weights = (await clip.load(config, stored.all)).weights;
     head = await loadAestheticHead(['weight', 'bias'].map((name) => [name, data.host(`aesthetic.${name}`)] as const));
   });
 
@@ -53,8 +53,8 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test('features, logits and inner values', async () => {
     const seen = new Map<string, Tensor>();
     const keep = (name: string, y: Tensor) => void seen.set(name, tf.keep(y.clone()));
-    const image = clipImageFeatures(weights, config, images(data.tensor('image')), keep);
-    const text = clipTextFeatures(weights, config, data.tensor('text'), keep);
+    const image = clipImageFeatures({ weights, config }, images(data.tensor('image')), keep);
+    const text = clipTextFeatures({ weights, config }, data.tensor('text'), keep);
     await expectParity(`clip image features, ${engine}`, image, data.host('image_features'));
     await expectParity(`clip text features, ${engine}`, text, data.host('text_features'));
     const logits = clipLogits(weights, image, text);
@@ -67,7 +67,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   });
 
   test('aesthetic score', async () => {
-    const raw = aestheticScore(head, clipImageFeatures(weights, config, images(data.tensor('image'))));
+    const raw = aestheticScore(head, clipImageFeatures({ weights, config }, images(data.tensor('image'))));
     await expectParity(`clip aesthetic score, ${engine}`, raw, data.host('aesthetic.raw'));
     const video = tf.reshape(tf.mean(tf.div(raw, 10)), [1]);
     await expectParity(`clip aesthetic video score, ${engine}`, video, data.host('aesthetic.video_score'));
@@ -76,19 +76,19 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test('weights under transformers names, both towers or one', async () => {
     const { all } = await files.tensors('weights_hf.safetensors');
     const before = tf.memory().numTensors;
-    const other = await loadClip(config, all);
+    const other = (await clip.load(config, all)).weights;
     expect(tf.memory().numTensors).toBe(before + stored.all.size);
-    const image = clipImageFeatures(other, config, images(data.tensor('image')));
-    const text = clipTextFeatures(other, config, data.tensor('text'));
+    const image = clipImageFeatures({ weights: other, config }, images(data.tensor('image')));
+    const text = clipTextFeatures({ weights: other, config }, data.tensor('text'));
     await expectParity(`clip image features from transformers, ${engine}`, image, data.host('hf.image_features'));
     await expectParity(`clip text features from transformers, ${engine}`, text, data.host('hf.text_features'));
     const logits = clipLogits(other, image, text);
     await expectParity(`clip logits from transformers, ${engine}`, logits, data.host('hf.logits_per_image'), {
       atol: 1e-3,
     });
-    const vision = await loadClip(config, all, { towers: 'vision' });
+    const vision = (await clip.load({ ...config, towers: 'vision' }, all)).weights;
     expect(vision.names().every((name) => name.startsWith('visual.'))).toBe(true);
-    const alone = clipImageFeatures(vision, config, images(data.tensor('image')));
+    const alone = clipImageFeatures({ weights: vision, config }, images(data.tensor('image')));
     await expectParity(`clip image tower alone, ${engine}`, alone, data.host('hf.image_features'));
     other.dispose();
     vision.dispose();
@@ -98,7 +98,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
     const variables = names.map((name) => weights.get(name));
     const total = (image: Tensor) => {
-      const features = clipImageFeatures(weights, config, images(image));
+      const features = clipImageFeatures({ weights, config }, images(image));
       const probed = tf.sum(tf.mul(features, data.tensor('probe')));
       return tf.add(probed, tf.sum(aestheticScore(head, features))).asScalar();
     };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { consistency } from '../../src/evaluate/index.ts';
-import { type DinoConfig, dinoFeatures, dinoPositions, dinoTokens, loadDino } from '../../src/model/dino/index.ts';
+import { type DinoConfig, dino, dinoFeatures, dinoPositions, dinoTokens } from '../../src/model/dino/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
@@ -22,7 +22,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadDino(config, stored.all);
+    weights = (await dino.load(config, stored.all)).weights;
   });
 
   afterAll(() => weights.dispose());
@@ -30,9 +30,9 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test('features and inner values', async () => {
     const seen = new Map<string, Tensor>();
     const image = images(data.tensor('image'));
-    const tokens = dinoTokens(weights, config, image, (name, y) => void seen.set(name, tf.keep(y.clone())));
+    const tokens = dinoTokens({ weights, config }, image, (name, y) => void seen.set(name, tf.keep(y.clone())));
     await expectParity(`dino tokens, ${engine}`, tokens, data.host('mid.norm_all_tokens'));
-    await expectParity(`dino features, ${engine}`, dinoFeatures(weights, config, image), data.host('features'));
+    await expectParity(`dino features, ${engine}`, dinoFeatures({ weights, config }, image), data.host('features'));
     for (let i = 0; i < config.depth; i++) {
       await expectParity(`dino block ${i}, ${engine}`, seen.get(`blocks.${i}`)!, data.host(`mid.block${i}.out`));
     }
@@ -40,7 +40,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   });
 
   test('subject consistency', async () => {
-    const features = dinoFeatures(weights, config, images(data.tensor('image')));
+    const features = dinoFeatures({ weights, config }, images(data.tensor('image')));
     const { score, perFrame } = consistency((await features.array()) as number[][]);
     await expectParity(`dino consistency per frame, ${engine}`, perFrame, data.list('subject_consistency.per_frame'));
     await expectParity(`dino consistency, ${engine}`, [score], data.list('subject_consistency.video'));
@@ -53,7 +53,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     await expectParity(`dino wide positions, ${engine}`, positions, data.host('wide.pos_embed'));
     await expectParity(
       `dino wide features, ${engine}`,
-      dinoFeatures(weights, config, image),
+      dinoFeatures({ weights, config }, image),
       data.host('wide.features'),
     );
   });
@@ -62,7 +62,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
     const variables = names.map((name) => weights.get(name));
     const total = (image: Tensor) =>
-      tf.sum(tf.mul(dinoFeatures(weights, config, images(image)), data.tensor('probe'))).asScalar();
+      tf.sum(tf.mul(dinoFeatures({ weights, config }, images(image)), data.tensor('probe'))).asScalar();
     const bounds = { atol: 1e-6, rtol: 1e-4 };
     const { value, grad } = tf.valueAndGrad(total)(data.tensor('image'));
     await expectParity(`dino scalar, ${engine}`, value, data.values('scalar'), { atol: 1e-3, rtol: 1e-4 });

@@ -2,9 +2,9 @@ import { beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
-import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/dmd.ts';
-import { cleanLoss, flowMatchingLoss } from '../../src/train/flow-matching.ts';
-import { odeLoss, odeLossPerSample, pickStates } from '../../src/train/ode-loss.ts';
+import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/losses/dmd.ts';
+import { cleanLoss, flowMatchingLoss } from '../../src/train/losses/flow-matching.ts';
+import { odeLoss, odeLossPerSample, pickStates } from '../../src/train/losses/ode-loss.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 interface Config {

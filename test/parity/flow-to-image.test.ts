@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RgbImage } from '../../src/io/image.ts';
+import type { RgbImage } from '../../src/io/index.ts';
 import { type FlowField, flowMaximum, flowToImage } from '../../src/show/index.ts';
 import { fixture, largestError, report } from './fixtures.ts';
 

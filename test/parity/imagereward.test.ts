@@ -2,13 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { readImage } from '../../src/io/image.ts';
-import {
-  type ImageRewardConfig,
-  imageRewardForward,
-  loadImageReward,
-  openWordPiece,
-} from '../../src/model/blip/index.ts';
+import { readImage } from '../../src/io/index.ts';
+import { type ImageRewardConfig, imageReward, imageRewardForward, openWordPiece } from '../../src/model/blip/index.ts';
 import { imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -48,7 +43,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadImageReward(config, stored.all);
+    weights = (await imageReward.load(config, stored.all)).weights;
   });
 
   afterAll(() => weights.dispose());
@@ -72,7 +67,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('reward and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const raw = imageRewardForward(weights, config, images(data.tensor('image')), tokens(data), (name, y) => {
+    const raw = imageRewardForward({ weights, config }, images(data.tensor('image')), tokens(data), (name, y) => {
       seen.set(name, tf.keep(y.clone()));
     });
     const reward = tf.div(tf.sub(raw, config.reward_mean), config.reward_std);
@@ -88,7 +83,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
     const variables = names.map((name) => weights.get(name));
     const total = (image: Tensor) => {
-      const raw = imageRewardForward(weights, config, images(image), tokens(data));
+      const raw = imageRewardForward({ weights, config }, images(image), tokens(data));
       return tf.sum(tf.div(tf.sub(raw, config.reward_mean), config.reward_std)).asScalar();
     };
     const bounds = { atol: 1e-6, rtol: 1e-4 };

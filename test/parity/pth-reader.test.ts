@@ -1,10 +1,7 @@
 /** Every good PyTorch file of the fixture reads exactly, every hostile or broken one is refused. */
 import { describe, expect, test } from 'vitest';
-import { type HostTensor, toFloat32 } from '../../src/io/index.ts';
-import type { PickleValue } from '../../src/io/pickle-value.ts';
-import { openPth, type PthFile } from '../../src/io/pth.ts';
-import { PthError } from '../../src/io/pth-error.ts';
-import { PthTensor } from '../../src/io/pth-tensor.ts';
+import { type HostTensor, openPth, PthError, type PthFile, PthTensor, toFloat32 } from '../../src/io/index.ts';
+import type { PickleValue } from '../../src/io/internal.ts';
 import { fixture } from './fixtures.ts';
 
 interface Entry {

@@ -4,7 +4,7 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   type LoraConfig,
-  loadQwen2VlReward,
+  mergedLora,
   mropePositions,
   type PatchGrid,
   patchify,
@@ -12,6 +12,7 @@ import {
   type Qwen2VlInput,
   qwen2VlRewardShapes,
   qwen2VlRewards,
+  qwen2vl,
   smartFrameCount,
   smartResize,
 } from '../../src/model/qwen2vl/index.ts';
@@ -46,7 +47,7 @@ beforeAll(async () => {
 });
 
 test('names and shapes are those of the checkpoint', () => {
-  expect(() => checkShapes(shapesOf(stored.all), qwen2VlRewardShapes(config, outputs))).not.toThrow();
+  expect(() => checkShapes(shapesOf(stored.all), qwen2VlRewardShapes({ ...config, outputs }))).not.toThrow();
 });
 
 test("Qwen2-VL's own positions", () => {
@@ -76,14 +77,14 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadQwen2VlReward(config, stored.all, { outputs });
+    weights = (await qwen2vl.load({ ...config, outputs }, stored.all)).weights;
   });
 
   afterAll(() => weights.dispose());
 
   test('rewards and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const rewards = qwen2VlRewards(weights, config, specialTokens, input(), (name, y) => {
+    const rewards = qwen2VlRewards({ weights, config }, specialTokens, input(), (name, y) => {
       seen.set(name, tf.keep(y.clone()));
     });
     for (const key of data.names('mid.')) {
@@ -100,7 +101,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test("rewards with Qwen2-VL's own positions", async () => {
     const seen = new Map<string, Tensor>();
     const positions = tf.cast(data.tensor('mrope.position_ids'), 'float32');
-    const rewards = qwen2VlRewards(weights, config, specialTokens, { ...input(), positions }, (name, y) => {
+    const rewards = qwen2VlRewards({ weights, config }, specialTokens, { ...input(), positions }, (name, y) => {
       if (name === 'model') seen.set(name, tf.keep(y.clone()));
     });
     const states = data.host('mrope.last_hidden_state_valid_rows');
@@ -114,7 +115,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const variables = names.map((name) => weights.get(name));
     const probe = data.tensor('probe');
     const scalar = (pixels: Tensor) =>
-      tf.sum(tf.mul(qwen2VlRewards(weights, config, specialTokens, { ...input(), pixels }), probe)).asScalar();
+      tf.sum(tf.mul(qwen2VlRewards({ weights, config }, specialTokens, { ...input(), pixels }), probe)).asScalar();
     const bounds = { atol: 1e-6, rtol: 1e-4 };
     const pixels = data.tensor('pixel_values_videos');
     const gradient = tf.grad(scalar)(pixels);
@@ -145,8 +146,8 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
       await files.tensors('weights_peft.safetensors'),
       await files.tensors('lora_case.safetensors'),
     ];
-    const merged = await loadQwen2VlReward(config, peft.all, { lora, outputs });
-    const rewards = qwen2VlRewards(merged, config, specialTokens, input());
+    const merged = (await qwen2vl.load({ ...config, outputs }, mergedLora(peft.all, lora))).weights;
+    const rewards = qwen2VlRewards({ weights: merged, config }, specialTokens, input());
     await expectParity(`qwen2-vl rewards (LoRA), ${engine}`, rewards, expected.host('lora.rewards'));
     merged.dispose();
   });

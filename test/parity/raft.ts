@@ -3,13 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { toFloat32 } from '../../src/io/index.ts';
-import {
-  loadRaft,
-  type RaftConfigFile,
-  raftConfig,
-  raftForward,
-  raftTorchvisionName,
-} from '../../src/model/raft/index.ts';
+import { type RaftConfigFile, raft, raftConfig, raftForward, raftTorchvisionName } from '../../src/model/raft/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture, report } from './fixtures.ts';
 
@@ -43,7 +37,7 @@ export function raftParity(name: string, bound: GradientBound): void {
 
     beforeAll(async () => {
       await use(engine);
-      weights = await loadRaft(config, stored.all);
+      weights = (await raft.load(config, stored.all)).weights;
     });
 
     afterAll(() => weights.dispose());
@@ -53,7 +47,7 @@ export function raftParity(name: string, bound: GradientBound): void {
       const onValue = (key: string, y: Tensor) => void seen.set(key, tf.keep(y.clone()));
       const steps = data.shape('flow_lowres_iters')[0]!;
       const [first, second] = pair(data);
-      const flow = raftForward(weights, config, first, second, { iterations: steps, onValue });
+      const flow = raftForward({ weights, config }, first, second, { iterations: steps, onValue });
       const label = (what: string) => `${name} ${what}, ${engine}`;
       await expectParity(label('features'), planes(seen.get('feature_encoder')!), data.host('mid.fmap1'));
       if (data.has('mid.context')) {
@@ -81,7 +75,7 @@ export function raftParity(name: string, bound: GradientBound): void {
       const probe = tf.div(tf.sub(images(tf.cast(data.tensor('probe_u8'), 'float32')), 128), 512);
       const image = tf.variable(first);
       const total = () => {
-        const flow = raftForward(weights, config, image, second, { iterations: steps });
+        const flow = raftForward({ weights, config }, image, second, { iterations: steps });
         return tf.sum(tf.mul(flow, probe)).asScalar();
       };
       const { value, grads } = tf.variableGrads(total, [image, ...variables]);
@@ -105,10 +99,10 @@ export function raftParity(name: string, bound: GradientBound): void {
       const repeated = princeton
         .filter(([key]) => key.includes('downsample.1'))
         .map(([key, host]) => [key.replace('downsample.1', 'norm3'), host] as const);
-      const other = await loadRaft(config, [...princeton, ...repeated]);
+      const other = (await raft.load(config, [...princeton, ...repeated])).weights;
       const [first, second] = pair(data);
       const steps = data.shape('flow_lowres_iters')[0]!;
-      const flow = raftForward(other, config, first, second, { iterations: steps });
+      const flow = raftForward({ weights: other, config }, first, second, { iterations: steps });
       await expectParity(`${name} from the original, ${engine}`, planes(flow), data.host('flow_final'), { atol: 1e-3 });
       other.dispose();
     });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { openSafetensors } from '../../src/io/index.ts';
-import { loadUmt5, type Umt5Config, umt5Encode, umt5EncodeFrom, umt5Shapes } from '../../src/model/text/index.ts';
+import { type Umt5Config, umt5, umt5Encode, umt5EncodeFrom, umt5Shapes } from '../../src/model/text/index.ts';
 import { zeroPadding } from '../../src/model/text/prompt-encoder.ts';
 import { relativeBucket } from '../../src/model/text/umt5.ts';
 import { checkShapes, shapesOf, Weights } from '../../src/nn/index.ts';
@@ -44,7 +44,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('output and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const out = umt5Encode(weights, config, tokens, (name, y) => void seen.set(name, tf.keep(y.clone())));
+    const out = umt5Encode({ weights, config }, tokens, (name, y) => void seen.set(name, tf.keep(y.clone())));
     await expectParity(`umt5 output, ${engine}`, out, data.host('out'));
     const zeroed = zeroPadding(out, tokens.mask);
     await expectParity(`umt5 zeroed padding, ${engine}`, zeroed, data.host('out_zeroed_padding'));
@@ -64,7 +64,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
     const variables = names.map((name) => weights.get(name));
     const probe = data.tensor('probe');
-    const scalar = () => tf.sum(tf.mul(umt5Encode(weights, config, tokens), probe)).asScalar();
+    const scalar = () => tf.sum(tf.mul(umt5Encode({ weights, config }, tokens), probe)).asScalar();
     const { value, grads } = tf.variableGrads(scalar, variables);
     await expectParity(`umt5 scalar, ${engine}`, value, data.values('scalar'), { atol: 1e-3, rtol: 1e-4 });
     for (const [i, name] of names.entries()) {
@@ -79,8 +79,12 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('weights under transformers names give the same output', async () => {
     const stored = await files.tensors('weights_hf.safetensors');
-    const other = await loadUmt5(config, stored.all);
-    await expectParity(`umt5 from transformers, ${engine}`, umt5Encode(other, config, tokens), data.host('out_hf'));
+    const other = (await umt5.load(config, stored.all)).weights;
+    await expectParity(
+      `umt5 from transformers, ${engine}`,
+      umt5Encode({ weights: other, config }, tokens),
+      data.host('out_hf'),
+    );
     other.dispose();
   });
 

@@ -11,7 +11,7 @@ import {
   topMagnitude,
   vbenchTotals,
 } from '../../src/evaluate/vbench/index.ts';
-import type { Clip } from '../../src/io/clip.ts';
+import type { Clip } from '../../src/io/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 type Named = Record<string, number>;

@@ -10,11 +10,11 @@ import {
   disposeCrossAttnCache,
   type KvCache,
   keepCache,
-  loadWan,
   teacherForcingVisibility,
   timestepEmbedding,
   visibilityMask,
   type WanConfig,
+  wan,
   wanCachedForward,
   wanCausalForward,
   wanConfig,
@@ -83,7 +83,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
   const within = async (body: (weights: Weights) => Promise<void>) => {
     await engine.use(name);
     const before = tf.memory().numTensors;
-    const weights = await loadWan(base, weightsFile.all);
+    const { weights } = await wan.load(base, weightsFile.all);
     await body(weights);
     weights.dispose();
     expect(tf.memory().numTensors).toBe(before);
@@ -100,7 +100,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
             context: cases.tensor(`${part}.context`),
           };
           const onLayer = (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x)));
-          return toTheirs(wanCausalForward(weights, configs[part], input, { attention, onLayer }));
+          return toTheirs(wanCausalForward({ weights, config: configs[part] }, input, { attention, onLayer }));
         });
         for (const mid of cases.names(`${part}.mid.block`)) {
           const found = seen.get(mid.replace(/^.*block(\d+)/, 'blocks.$1').replace(/\.out$/, ''));
@@ -116,7 +116,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
         const out = tf.tidy(() => {
           const [x, cleanX] = [toOurs(cases.tensor('t.x')), toOurs(cases.tensor('tf.clean_x'))];
           const input = { x, cleanX, t: rows('t.t'), context: cases.tensor('t.context') };
-          return toTheirs(wanTeacherForcing(weights, configs.t, input, { attention }));
+          return toTheirs(wanTeacherForcing({ weights, config: configs.t }, input, { attention }));
         });
         await expectParity(`wan-causal tf.out by ${attention} [${name}]`, out, cases.host('tf.out'));
         out.dispose();
@@ -129,7 +129,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const [x, context, t] = [variable('t.x'), variable('t.context'), cases.tensor('t.t')];
       const probe = cases.tensor('t.probe');
       const { value, grads } = tf.variableGrads(() => {
-        const out = toTheirs(wanCausalForward(weights, configs.t, { x: toOurs(x), t, context }));
+        const out = toTheirs(wanCausalForward({ weights, config: configs.t }, { x: toOurs(x), t, context }));
         return tf.sum(tf.mul(out, probe)).asScalar();
       });
       await expectParity(`wan-causal t.scalar [${name}]`, await value.data(), cases.list('t.scalar'), { rtol: 1e-4 });
@@ -150,7 +150,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
     within(async (weights) => {
       const total = frames(`${source}.x`);
       const context = cases.tensor(`${source}.context`);
-      const text = createCrossAttnCache(weights, config, context);
+      const text = createCrossAttnCache({ weights, config }, context);
       context.dispose();
       let cache = createCache(config, frameTokens(`${source}.x`));
       const blocks: Tensor[] = [];
@@ -159,7 +159,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
         const velocity = tf.tidy(() => {
           const x = tf.slice(toOurs(cases.tensor(`${source}.x`)), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
           const t = rows(`${source}.t`).map((row) => row.slice(start, end));
-          const result = wanCachedForward(weights, config, { x, t, context: text }, before);
+          const result = wanCachedForward({ weights, config }, { x, t, context: text }, before);
           cache = keepCache(result.cache);
           return result.velocity;
         });
@@ -194,7 +194,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
             const all = tf.squeeze(tf.slice(cases.tensor('s.x'), [pass, 0, 0, 0, 0, 0], [1, -1, -1, -1, -1, -1]), [0]);
             const x = tf.slice(toOurs(all), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
             const input = { x, t, context: cases.tensor('s.context') };
-            const result = wanCachedForward(weights, config, input, before, { startFrame: start });
+            const result = wanCachedForward({ weights, config }, input, before, { startFrame: start });
             cache = keepCache(result.cache);
             return result.velocity;
           });

@@ -3,11 +3,10 @@ import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import {
   diffusersName,
-  initWan,
-  loadWan,
   ropeTables,
   sinusoid,
   timestepEmbedding,
+  wan,
   wanConfig,
   wanForward,
 } from '../../src/model/index.ts';
@@ -51,13 +50,13 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
   test('one sample, with intermediates', () =>
     within(async () => {
-      const weights = await loadWan(config, weightsFile.all);
+      const { weights } = await wan.load(config, weightsFile.all);
       const [t = 0] = cases.list('a.t');
       const seen = new Map<string, Tensor>();
       const out = tf.tidy(() => {
         const options = { onLayer: (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x))) };
         const input = { x: toOurs(cases.tensor('a.x')), t, context: tf.expandDims(cases.tensor('a.context'), 0) };
-        return toTheirs(wanForward(weights, config, input, options));
+        return toTheirs(wanForward({ weights, config }, input, options));
       });
       for (const mid of cases.names('a.mid.block')) {
         const layer = mid.replace(/^a\.mid\.block(\d+)/, 'blocks.$1').replace(/\.out$/, '');
@@ -72,7 +71,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
   test('gradients', () =>
     within(async () => {
-      const weights = await loadWan(config, weightsFile.all);
+      const { weights } = await wan.load(config, weightsFile.all);
       const embedded = tf.tidy(() => timestepEmbedding(cases.list('a.t'), config.freq_dim));
       const [x, context] = ['a.x', 'a.context'].map((key) => tf.tidy(() => tf.variable(cases.tensor(key)))) as [
         Variable,
@@ -81,7 +80,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const probe = cases.tensor('a.probe');
       const { value, grads } = tf.variableGrads(() => {
         const input = { x: toOurs(x), t: embedded, context: tf.expandDims(context, 0) };
-        return tf.sum(tf.mul(toTheirs(wanForward(weights, config, input)), probe)).asScalar();
+        return tf.sum(tf.mul(toTheirs(wanForward({ weights, config }, input)), probe)).asScalar();
       });
       await expectParity(`wan-dit a.scalar [${name}]`, await value.data(), cases.list('a.scalar'), { rtol: 1e-4 });
       for (const key of cases.names('a.grad.')) {
@@ -97,7 +96,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
   test('samples of different sizes, padded', () =>
     within(async () => {
-      const weights = await loadWan(config, weightsFile.all);
+      const { weights } = await wan.load(config, weightsFile.all);
       const [seqLen = 0] = cases.list('b.seq_len');
       for (const [i, t] of cases.list('b.t').entries()) {
         for (const options of [{ seqLen }, {}]) {
@@ -107,7 +106,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
               t,
               context: tf.expandDims(cases.tensor(`b.context${i}`), 0),
             };
-            return toTheirs(wanForward(weights, config, input, options));
+            return toTheirs(wanForward({ weights, config }, input, options));
           });
           await expectParity(`wan-dit b.out${i} [${name}]`, out, cases.host(`b.out${i}`));
           out.dispose();
@@ -119,11 +118,11 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
   test('weights under diffusers names', () =>
     within(async () => {
       const file = await data.tensors('weights_diffusers.safetensors');
-      const weights = await loadWan(config, file.all);
+      const { weights } = await wan.load(config, file.all);
       const [t = 0] = cases.list('a.t');
       const out = tf.tidy(() => {
         const input = { x: toOurs(cases.tensor('a.x')), t, context: tf.expandDims(cases.tensor('a.context'), 0) };
-        return toTheirs(wanForward(weights, config, input));
+        return toTheirs(wanForward({ weights, config }, input));
       });
       await expectParity(`wan-dit a.out_diffusers [${name}]`, out, cases.host('a.out_diffusers'));
       out.dispose();
@@ -133,7 +132,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
 test('fresh weights have the names and shapes of the checkpoint', async () => {
   await engine.use('cpu');
-  const fresh = initWan(config, random.key(1));
+  const fresh = wan.init(config, random.key(1)).weights;
   checkShapes(fresh.shapes(), shapesOf(weightsFile.all));
   expect(parameterCount(fresh.shapes())).toBe(parameterCount(shapesOf(weightsFile.all)));
   fresh.dispose();

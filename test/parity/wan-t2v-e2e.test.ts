@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { loadUmt5, loadWan, type Umt5Config, umt5Encode, vae, wanConfig, wanForward } from '../../src/model/index.ts';
+import { type Umt5Config, umt5, umt5Encode, vae, wan, wanConfig, wanForward } from '../../src/model/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { dpmSchedule, dpmSolver, guided, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -36,9 +36,9 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
     await use(engine);
     const entries = async (part: string) => (await files.tensors(`weights_${part}.safetensors`)).all;
     weights = {
-      t5: await loadUmt5(config.t5, await entries('t5')),
-      dit: await loadWan(dit, await entries('dit')),
-      vae: await vae.loadVae(autoencoder, await entries('vae')),
+      t5: (await umt5.load(config.t5, await entries('t5'))).weights,
+      dit: (await wan.load(dit, await entries('dit'))).weights,
+      vae: (await vae.vae.load(autoencoder, await entries('vae'))).weights,
     };
     texts = [encoded('prompt'), encoded('negative')];
   });
@@ -51,7 +51,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   function encoded(name: string): Tensor {
     const tokens = { ids: data.tensor(`${name}_ids`), mask: data.tensor(`${name}_mask`) };
     const length = data.list(`${name}_mask`).reduce((sum, bit) => sum + bit, 0);
-    return umt5Encode(weights.t5, config.t5, tokens).slice([0, 0], [1, length]);
+    return umt5Encode({ weights: weights.t5, config: config.t5 }, tokens).slice([0, 0], [1, length]);
   }
 
   test('text', async () => {
@@ -69,7 +69,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
     const fields = texts.map(
       (context): Velocity =>
         (x, t) =>
-          wanForward(weights.dit, dit, { x, t, context }),
+          wanForward({ weights: weights.dit, config: dit }, { x, t, context }),
     );
     const velocity = guided(fields[0]!, fields[1]!, guide_scale);
     const noise = toOurs(data.tensor('noise'));
@@ -78,7 +78,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
     const steps: Tensor[] = [];
     const latents = sample(velocity, noise, schedule, { onStep: ({ next }) => void steps.push(toTheirs(next)) });
     await expectParity(`e2e latents, ${engine}`, tf.stack(steps), data.host(`${solver}.latents_after_step`), within);
-    const video = toTheirs(vae.decode(weights.vae, autoencoder, latents));
+    const video = toTheirs(vae.decode({ weights: weights.vae, config: autoencoder }, latents));
     await expectParity(`e2e video, ${engine}`, video, data.host(`${solver}.video`), within);
   });
 });

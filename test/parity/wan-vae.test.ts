@@ -52,7 +52,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   ])('%s', (label, latentsPerChunk) => {
     test('encode', async () => {
       const seen = collector('encoder.head', 'encoder.conv1');
-      const latents = encode(weights, config, last(data.tensor('enc.video')), {
+      const latents = encode({ weights, config }, last(data.tensor('enc.video')), {
         latentsPerChunk,
         onLayer: seen.onLayer,
       });
@@ -74,7 +74,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
       const options = { latentsPerChunk, clamp: false, onLayer: seen.onLayer };
       await expectParity(
         `vae video, ${engine}, ${label}`,
-        first(decode(weights, config, z, options)),
+        first(decode({ weights, config }, z, options)),
         data.host('dec.video'),
         values,
       );
@@ -84,7 +84,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
         data.host('dec.mid.middle1_chunks'),
         values,
       );
-      const clamped = first(decode(weights, config, z, { latentsPerChunk }));
+      const clamped = first(decode({ weights, config }, z, { latentsPerChunk }));
       await expectParity(`vae clamped video, ${engine}`, clamped, data.host('dec.video_clamped'), values);
       if (latentsPerChunk === 1) {
         const lengths = seen.outputs.get('decoder.head')!.map((x) => x.shape[1]);
@@ -99,7 +99,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const image = last(data.tensor('enc.video')).slice([0, 0], [-1, 1]);
     await expectParity(
       `vae image, ${engine}`,
-      first(encode(weights, config, image, seen)),
+      first(encode({ weights, config }, image, seen)),
       data.host('enc1.latent'),
       values,
     );
@@ -122,7 +122,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     const z = tf.variable(last(data.tensor('dec.z')));
     const probe = last(data.tensor('dec.probe'));
     const { value, grads } = tf.variableGrads(
-      () => tf.sum(tf.mul(decode(weights, config, z, { latentsPerChunk, clamp: false }), probe)).asScalar(),
+      () => tf.sum(tf.mul(decode({ weights, config }, z, { latentsPerChunk, clamp: false }), probe)).asScalar(),
       [...variables, z],
     );
     await expectParity(`vae scalar, ${engine}`, value, Array.from(data.values('dec.scalar')), {

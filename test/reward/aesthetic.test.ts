@@ -13,7 +13,7 @@ import { clipSizes as config, tinyAestheticHead } from './tiny.ts';
 beforeAll(() => use('onnx'));
 
 test('the image tower of ViT-L/14 has its published number of parameters', () => {
-  expect(parameterCount(clipShapes(clipPresets['vit-l-14'], 'vision'))).toBe(303_966_208);
+  expect(parameterCount(clipShapes({ ...clipPresets['vit-l-14'], towers: 'vision' }))).toBe(303_966_208);
 });
 
 test('an MLP head without activation is one affine map; with ReLU it is not', async () => {
@@ -45,7 +45,7 @@ test('files that are no aesthetic head are refused, tensors and all', async () =
   ];
   await expect(loadAestheticHead(pair)).rejects.toThrow('weight [2,6]');
   expect(tf.memory().numTensors).toBe(before + 3);
-  const clip = weightsByName(clipShapes({ ...config, embed_dim: 4 }, 'vision'));
+  const clip = weightsByName(clipShapes({ ...config, embed_dim: 4, towers: 'vision' }));
   expect(() =>
     aestheticReward({ clip, head: tinyAestheticHead('linear') }, { config: { ...config, embed_dim: 4 } }),
   ).toThrow('the head reads 6 values; wanted 4');
@@ -54,9 +54,9 @@ test('files that are no aesthetic head are refused, tensors and all', async () =
 test('text features do not depend on what follows the end token', async () => {
   const weights = weightsByName(clipShapes(config));
   const features = (ids: number[]) =>
-    clipTextFeatures(weights, config, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
+    clipTextFeatures({ weights, config }, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
   expect(await features([6, 1, 2, 7])).toBeAllClose(await features([6, 1, 2, 7, 0, 0]), { atol: 1e-6 });
-  expect(() => clipTextFeatures(weights, config, tf.zeros([1, 7], 'int32'))).toThrow('at most 6');
+  expect(() => clipTextFeatures({ weights, config }, tf.zeros([1, 7], 'int32'))).toThrow('at most 6');
   weights.dispose();
 });
 

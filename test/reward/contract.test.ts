@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random, toTensor } from '../../src/nn/index.ts';
@@ -9,24 +8,25 @@ import {
   createReward,
   frameSelect,
   type ImageRewardOptions,
-  initSmallReward,
   motionReward,
   type Reward,
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
   smallReward,
+  smallRewardNet,
   standardised,
   videoAlignScale,
   weighted,
 } from '../../src/reward/index.ts';
+import { digits } from '../../src/world/index.ts';
 import { expectAscent, expectCentralDifferences } from './slopes.ts';
 import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 
 /** Fresh weights have almost flat scores: `scale` raises them to where finite differences can be read. */
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
 const small = (config = TINY, seed = 1): Reward => {
-  const weights = initSmallReward(config, random.key(seed));
+  const { weights } = smallRewardNet.init(config, random.key(seed));
   return smallReward(weights, { config, scale: { mean: 0, std: 0.02 } });
 };
 const imageReward = (options: ImageRewardOptions = {}): Promise<Reward> =>
@@ -234,7 +234,7 @@ test('frame choices see the frames they name', async () => {
 });
 
 test('weights that do not fit are refused by name', () => {
-  const weights = initSmallReward(SECOND_JUDGE, random.key(1));
+  const { weights } = smallRewardNet.init(SECOND_JUDGE, random.key(1));
   expect(() => smallReward(weights, { config: SMALL_REWARD })).toThrow('vision.stem.0.weight');
 });
 

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { digits } from '../../src/dataset/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
@@ -20,6 +19,7 @@ import {
   smallRewardShapes,
   spearman,
 } from '../../src/reward/index.ts';
+import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
   await engine.use('onnx');

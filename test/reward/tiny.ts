@@ -105,7 +105,7 @@ export function tinyAestheticHead(kind: 'linear' | 'mlp'): Weights {
 
 /** An aesthetic predictor on the tiny CLIP. */
 export function tinyAesthetic(kind: 'linear' | 'mlp', activation: HeadActivation = 'none'): Reward {
-  const clip = weightsByName(clipShapes(clipSizes, 'vision'));
+  const clip = weightsByName(clipShapes({ ...clipSizes, towers: 'vision' }));
   return aestheticReward({ clip, head: tinyAestheticHead(kind) }, { config: clipSizes, activation });
 }
 
@@ -169,7 +169,7 @@ export async function tinyVideoAlignPrompts(): Promise<VideoAlignPrompts> {
 
 /** Weights with a head of so many rows. */
 export function tinyVideoAlignWeights(outputs: number): Weights {
-  return weightsByName(qwen2VlRewardShapes(videoAlignSizes, outputs));
+  return weightsByName(qwen2VlRewardShapes({ ...videoAlignSizes, outputs }));
 }
 
 /** VideoAlign with raw scores. */

@@ -1,4 +1,4 @@
-import { type Clip, createClip } from '../../src/io/clip.ts';
+import { type Clip, createClip } from '../../src/io/index.ts';
 
 /** A disc moving right over a dim background. */
 export function movingDisc({ frames = 5, height = 16, width = 24, fps = 8 }: Partial<Omit<Clip, 'data'>> = {}): Clip {

@@ -1,5 +1,5 @@
 /** A process that writes one checkpoint after the other until it is killed: `tsx checkpoint-writer.ts FOLDER`. */
-import { writeCheckpoint } from '../../src/train/checkpoint.ts';
+import { writeCheckpoint } from '../../src/train/run/checkpoint.ts';
 
 const folder = process.argv[2] as string;
 const about = { stage: 'test', seed: 1, engine: 'none', versions: {} };

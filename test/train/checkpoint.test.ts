@@ -14,8 +14,8 @@ import {
   readCheckpointFile,
   verifyCheckpoint,
   writeCheckpoint,
-} from '../../src/train/checkpoint.ts';
-import { RunFolder } from '../../src/train/run-folder.ts';
+} from '../../src/train/run/checkpoint.ts';
+import { RunFolder } from '../../src/train/run/run-folder.ts';
 import { temporaryFolder } from './small.ts';
 
 const about = { stage: 'test', seed: 7, engine: 'cpu', versions: { node: '20' } };

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { encode, initVae } from '../../src/model/vae/index.ts';
+import { vae as autoencoder, encode } from '../../src/model/vae/index.ts';
 import { wanCausalForward } from '../../src/model/wan/index.ts';
 import { type Key, random, Weights } from '../../src/nn/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
@@ -62,7 +62,7 @@ describe('stages learn', () => {
   });
 
   test('an autoencoder of one clip', async () => {
-    const weights = initVae(vaeSizes, random.key('learn'));
+    const { weights } = autoencoder.init(vaeSizes, random.key('learn'));
     const clip = random.key('clip').uniform([1, 3, 4, 4, 3], -0.8, 0.8);
     const options = {
       vae: { weights, config: vaeSizes },
@@ -77,7 +77,7 @@ describe('stages learn', () => {
 
   test('a student climbs its reward', async () => {
     const weights = wanWeights('learn');
-    const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
     const schedule = denoisingSteps([1000, 500], { shift: 5 });
     const fixed = { student, decoder: pixels, reward: redness, prompts, encodeText, latentShape, schedule, batch: 4 };
     const { first, last } = await ends(reward({ ...fixed, lr: 1e-2, clip: 1, steps: 20, seed: 1 }));
@@ -128,17 +128,19 @@ describe('stages learn', () => {
 });
 
 test('statistics of latents normalise them', async () => {
-  const weights = initVae(vaeSizes, random.key('vae'));
+  const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
   const clips = [1, 2, 3].map((seed) => random.key(seed).uniform([2, 3, 4, 4, 3], -1, 1));
   const { mean, std } = await latentStatistics({ weights, config: vaeSizes }, clips);
   const normalised = { ...vaeSizes, latents_mean: mean, latents_std: std };
-  const all = tf.concat(clips.map(({ data, shape }) => encode(weights, normalised, tf.tensor(data, shape))));
+  const all = tf.concat(
+    clips.map(({ data, shape }) => encode({ weights, config: normalised }, tf.tensor(data, shape))),
+  );
   const { mean: centre, variance } = tf.moments(all, [0, 1, 2, 3]);
   expect(centre.dataSync()).toBeAllClose([0, 0], { atol: 1e-4 });
   expect(variance.dataSync()).toBeAllClose([1, 1], { atol: 1e-3 });
 });
 
-const causalForward: Forward = (weights, input) => wanCausalForward(weights, config, input);
+const causalForward: Forward = (weights, input) => wanCausalForward({ weights, config }, input);
 
 /** Straight lines from noise to the pictures that `latents` draws. */
 function straight(key: Key, count: number) {

@@ -1,5 +1,5 @@
 /** A process that holds a run folder until it is killed: `tsx lock-holder.ts FOLDER`. It says when it has it. */
-import { RunFolder } from '../../src/train/run-folder.ts';
+import { RunFolder } from '../../src/train/run/run-folder.ts';
 
 await RunFolder.open(process.argv[2] as string, { config: {} });
 process.stdout.write('held');

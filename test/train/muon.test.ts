@@ -3,7 +3,7 @@ import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { random, toTensor, Weights } from '../../src/nn/index.ts';
 import { Learner } from '../../src/train/index.ts';
-import { isHidden, orthogonalise } from '../../src/train/muon.ts';
+import { isHidden, orthogonalise } from '../../src/train/optimiser/muon.ts';
 
 beforeAll(async () => {
   await use('onnx');

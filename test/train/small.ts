@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { initVae, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
-import { initWan, type WanConfig, wanCausalForward, wanConfig, wanForward } from '../../src/model/wan/index.ts';
+import { vae as autoencoder, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
+import { type WanConfig, wan, wanCausalForward, wanConfig, wanForward } from '../../src/model/wan/index.ts';
 import { type HostFloats, type Key, random, type Weights } from '../../src/nn/index.ts';
 import { createReward, type Reward } from '../../src/reward/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
@@ -41,7 +41,7 @@ export const latentShape: readonly [number, number, number, number] = [3, 2, 2, 
 /** Weights of a transformer whose output layer is not zero, so that every weight matters. */
 export function wanWeights(seed: string): Weights {
   const key = random.key(seed);
-  const weights = initWan(config, key);
+  const { weights } = wan.init(config, key);
   const head = weights.get('head.head.weight');
   const drawn = key.stream('head').normal(head.shape, 0, 0.3);
   tf.tidy(() => head.assign(tf.tensor(drawn.data, drawn.shape)));
@@ -49,7 +49,7 @@ export function wanWeights(seed: string): Weights {
 }
 
 export const forward = (weights: Weights, input: { x: Tensor; t: Tensor; context: Tensor }): Tensor =>
-  wanForward(weights, config, input);
+  wanForward({ weights, config }, input);
 
 /** Rows of numbers for each prompt, zeros for the empty one. */
 export const encodeText: EncodeText = (texts) => {
@@ -94,7 +94,7 @@ const learner = { lr: 1e-2, betas: [0, 0.999] as const, clip: 1 };
 /** Every stage at its smallest, from the same weights each time. */
 export const stages: Readonly<Record<string, () => Prepared>> = {
   vae: () => {
-    const weights = initVae(vaeSizes, random.key('vae'));
+    const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
     const data = (key: Key, count: number): HostFloats => key.uniform([count, 3, 4, 4, 3], -1, 1);
     return prepared([weights], (options) =>
       vae({ ...options, ...learner, vae: { weights, config: vaeSizes }, data, batch: 2, klWeight: 1e-3 }),
@@ -132,7 +132,8 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
     };
     const student = {
       weights,
-      forward: (own: Weights, input: { x: Tensor; t: Tensor; context: Tensor }) => wanCausalForward(own, config, input),
+      forward: (own: Weights, input: { x: Tensor; t: Tensor; context: Tensor }) =>
+        wanCausalForward({ weights: own, config }, input),
     };
     return prepared([weights], (options) =>
       ode({ ...options, ...learner, student, data, encodeText, batch: 2, framesPerBlock: 1 }),
@@ -146,16 +147,22 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
   policy: () => {
     const { fixed, trained, others } = exploring();
     const anchor = wanWeights('teacher');
-    const bind = (context: Tensor) => wanStudent(anchor, config, context);
+    const bind = (context: Tensor) => wanStudent({ weights: anchor, config }, context);
     const settings = { updates: 2, anchor: { student: { weights: anchor, bind }, weight: 0.1 } };
     return prepared(trained, (options) => policy({ ...fixed, ...options, ...settings }), [...others, anchor]);
   },
   reward: () => {
     const weights = wanWeights('teacher');
-    const decoderWeights = initVae(vaeSizes, random.key('vae'));
+    const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
     const average = { weights: ema.init(weights), decay: 0.99 };
-    const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
-    const fixed = { ...learner, student, average, decoder: vaeDecoder(decoderWeights, vaeSizes), reward: redness };
+    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
+    const fixed = {
+      ...learner,
+      student,
+      average,
+      decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
+      reward: redness,
+    };
     const schedule = denoisingSteps([1000, 500], { shift: 5 });
     return prepared(
       [weights, average.weights],
@@ -168,12 +175,16 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
 /** What both stages for rewards without gradient take. */
 function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]; others: Weights[] } {
   const weights = wanWeights('teacher');
-  const decoderWeights = initVae(vaeSizes, random.key('vae'));
+  const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
   const average = { weights: ema.init(weights), decay: 0.99 };
   const fixed = {
     ...{ ...learner, steps: 0, seed: 0, prompts, encodeText, batch: 1, samples: 3, latentShape },
-    student: { weights, bind: (context: Tensor) => wanStudent(weights, config, context) },
-    ...{ average, decoder: vaeDecoder(decoderWeights, vaeSizes), scorer: rewardScorer(blindRedness, 'random') },
+    student: { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) },
+    ...{
+      average,
+      decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
+      scorer: rewardScorer(blindRedness, 'random'),
+    },
     schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
   };
   return { fixed, trained: [weights, average.weights], others: [decoderWeights] };
@@ -182,12 +193,12 @@ function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]
 /** Distribution matching on self-rollouts, together with a reward. */
 function selfForced(weight: number): Prepared {
   const [weights, critic, real] = [wanWeights('teacher'), wanWeights('teacher'), wanWeights('teacher')];
-  const decoderWeights = initVae(vaeSizes, random.key('vae'));
-  const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+  const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
+  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const networks = { student, critic: { weights: critic, forward }, teacher: { weights: real, forward } };
   const learners = { studentLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
   const data = { prompts, encodeText, batch: 2, latentShape, schedule: denoisingSteps([1000, 500], { shift: 5 }) };
-  const feedback = { decoder: vaeDecoder(decoderWeights, vaeSizes), reward: redness, weight };
+  const feedback = { decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }), reward: redness, weight };
   return prepared(
     [weights, critic],
     (options) => selfForcing({ ...options, ...networks, ...learners, ...data, feedback, generatorEvery: 2 }),

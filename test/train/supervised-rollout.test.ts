@@ -48,7 +48,7 @@ test('gradient is truncated to the last block: loss and norm of the worked examp
   const frames = ['noise0', 'noise1', 'noise2'].map((name) =>
     channelsLast(hashed(name, [1, 1, 4, 4, 6]), [1, 1, 4, 4, 6]),
   );
-  const student = wanStudent(weights, hashedConfig, context);
+  const student = wanStudent({ weights, config: hashedConfig }, context);
   const ranges = blockRanges(3, student.blocks);
   const blocks = [blockOfFrame(ranges, 2, 1)];
   const schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 });
@@ -76,7 +76,7 @@ function plainDecoder() {
 /** Passes of a student: frame, and whether it carries gradient. */
 function watched(calls: { block: number; gradient: boolean }[]) {
   return (weights: Weights) => (context: Tensor) => {
-    const student = wanStudent(weights, config, context);
+    const student = wanStudent({ weights, config }, context);
     const velocity: CausalStudent<never>['velocity'] = (x, t, cache, options) => {
       const { globalEnd } = cache as { globalEnd: number };
       calls.push({ block: globalEnd, gradient: options?.gradient === true });
@@ -114,7 +114,7 @@ describe('frame selection', () => {
     const weights = wanWeights('teacher');
     const { decoder } = plainDecoder();
     const schedule = denoisingSteps([1000], { shift: 5 });
-    const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
     const ingredients = { student, decoder, reward: redness, frames: 'random' as const, prompts, encodeText, batch: 1 };
     const run = () => collect(reward({ ...ingredients, lr: 0, latentShape, schedule, steps: 12, seed: 3 }));
     const frames = (await run()).map(({ values }) => values['frame']);
@@ -126,7 +126,7 @@ describe('frame selection', () => {
 test('a reward without gradient is refused', async () => {
   const weights = wanWeights('teacher');
   const judge = { ...redness, info: { ...redness.info, id: 'blind', differentiable: false } };
-  const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const schedule = denoisingSteps([1000], { shift: 5 });
   const { decoder } = plainDecoder();
   const run = reward({

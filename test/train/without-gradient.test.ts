@@ -35,7 +35,7 @@ const pixels: Decoder = {
 
 function settings(steps: number, scorer: Scorer = rewardScorer(blindRedness, 'all')) {
   const weights = wanWeights('learn');
-  const student = { weights, bind: (context: Tensor) => wanStudent(weights, config, context) };
+  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const schedule = denoisingSteps([1000, 750, 500], { shift: 5 });
   return { student, decoder: pixels, scorer, prompts, encodeText, latentShape, schedule, steps, seed: 1, clip: 1 };
 }

@@ -1,7 +1,7 @@
 /** What is known of a run when its failures are looked for: numbers from clips, rewards and the training log. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { lucasKanade } from '../flow/lucas-kanade.ts';
 import { diversity, seamRatio } from '../motion/differences.ts';

@@ -1,4 +1,4 @@
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { mean } from '../statistics/mean.ts';
 import { clipDynamicDegree } from '../vbench/dynamic-degree.ts';

@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { mean } from '../statistics/mean.ts';
 import { slightChanges } from './changes.ts';

@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { random } from '../../nn/random.ts';
 import { symmetricEigen } from './eigen.ts';
 import { frechetDistance, kernelDistance, moments } from './frechet.ts';

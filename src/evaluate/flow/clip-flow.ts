@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { type Flow, lucasKanade } from './lucas-kanade.ts';
 import { luma, type Plane } from './plane.ts';
 

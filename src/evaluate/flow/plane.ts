@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 
 /** One channel of an image, row-major. */
 export interface Plane {

@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { mean } from '../statistics/mean.ts';
 
 /** D_t = mean |I_{t+1} - I_t| over pixels and channels, one value per pair. */

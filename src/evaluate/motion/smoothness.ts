@@ -1,4 +1,5 @@
-import { type Clip, clipFrame, toByte } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
+import { toByte } from '../../io/internal.ts';
 import type { FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
 import { channel, luma, type Plane, sample } from '../flow/plane.ts';

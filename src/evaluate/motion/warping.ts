@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
 import { type Flow, lucasKanade } from '../flow/lucas-kanade.ts';
 import { channel, sample } from '../flow/plane.ts';

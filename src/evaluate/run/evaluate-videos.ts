@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Clip } from '../../io/clip.ts';
-import { readVideo } from '../../io/video-read.ts';
+import { type Clip, readVideo } from '../../io/index.ts';
 import { type FoundVideo, Journal, type VideoResult } from './journal.ts';
 import type { MeasureGroup, OpenMeasures } from './measures.ts';
 import type { VideoEntry } from './videos.ts';

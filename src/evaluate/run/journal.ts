@@ -1,7 +1,7 @@
 /** Results of single videos, a line for each and each group of measures: an evaluation that was killed goes on from them. */
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { writeAtomic } from '../../io/atomic.ts';
+import { writeAtomic } from '../../io/index.ts';
 import type { MeasureColumn, Measured } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 

@@ -1,5 +1,5 @@
 /** What is measured on one video: columns of a table, each saying how it came about. */
-import { type Clip, clipFrame, createClip } from '../../io/clip.ts';
+import { type Clip, clipFrame, createClip } from '../../io/index.ts';
 import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from '../diagnostics/picture.ts';
 import { motionReport } from '../motion/report.ts';
 import { interpolationSmoothness } from '../motion/smoothness.ts';

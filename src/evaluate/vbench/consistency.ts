@@ -1,4 +1,5 @@
-import { type Clip, toByte } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
+import { toByte } from '../../io/internal.ts';
 import { mean } from '../statistics/mean.ts';
 
 /**

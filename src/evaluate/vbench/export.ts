@@ -1,8 +1,6 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { writeAtomic } from '../../io/atomic.ts';
-import type { Clip } from '../../io/clip.ts';
-import { writeVideo } from '../../io/video.ts';
+import { type Clip, writeAtomic, writeVideo } from '../../io/index.ts';
 
 /** A video for VBench: a file to copy, or a clip to encode. */
 export interface ExportedVideo {

@@ -1,5 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame, toByte } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
+import { toByte } from '../../io/internal.ts';
 
 /**
  * The frames in the middles of n equal parts of a clip: part i runs from floor(i T / n) on; of a clip of fewer than n

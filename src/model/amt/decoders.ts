@@ -1,6 +1,6 @@
 /** AMT from coarse to fine: decoders that double the resolution, update blocks that look up correlations. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import { correlationPyramid, lookUp } from '../raft/correlation.ts';
 import type { AmtConfig } from './config.ts';
 import { activeConv, conv, doublingConv, leakyConv, resize, warp } from './layers.ts';
@@ -16,19 +16,21 @@ export interface Motion {
 }
 
 /** A first guess of the motion from the coarsest features, at twice their resolution. */
-export function firstGuess(weights: Weights, { skip_channels }: AmtConfig, first: Tensor, second: Tensor): Motion {
+export function firstGuess(net: Part<AmtConfig>, first: Tensor, second: Tensor): Motion {
+  const {
+    weights,
+    config: { skip_channels },
+  } = net;
   const time = tf.mul(tf.onesLike(tf.slice(first, [0, 0, 0, 0], [-1, -1, -1, 1])), 0.5);
   return motionOf(decode(weights, skip_channels, tf.concat([first, second, time], 3)));
 }
 
 /** The motion at twice the resolution, from features of both pictures brought to the place between. */
-export function finer(
-  weights: Weights,
-  { skip_channels }: AmtConfig,
-  motion: Motion,
-  first: Tensor,
-  second: Tensor,
-): Motion {
+export function finer(net: Part<AmtConfig>, motion: Motion, first: Tensor, second: Tensor): Motion {
+  const {
+    weights,
+    config: { skip_channels },
+  } = net;
   const { toFirst, toSecond, features } = motion;
   const seen = [features, warp(first, toFirst), warp(second, toSecond), toFirst, toSecond];
   const change = motionOf(decode(weights, skip_channels, tf.concat(seen, 3)));
@@ -50,14 +52,14 @@ function motionOf(x: Tensor): Motion {
 }
 
 /** A convolution, a residual block that refines its last channels apart, and doubling of the resolution. */
-export function decode(weights: Weights, side: number, x: Tensor): Tensor {
+export function decode(weights: WeightView, side: number, x: Tensor): Tensor {
   return tf.tidy(() => {
     const wide = activeConv(weights, 'convblock.0', x);
     return doublingConv(weights, 'convblock.2', residualBlock(weights.at('convblock.1'), side, wide));
   });
 }
 
-function residualBlock(weights: Weights, side: number, x: Tensor): Tensor {
+function residualBlock(weights: WeightView, side: number, x: Tensor): Tensor {
   const refined = (name: string, y: Tensor): Tensor => {
     const [rest, last] = tf.split(y, [y.shape[3]! - side, side], 3) as [Tensor, Tensor];
     return tf.concat([rest, activeConv(weights, name, last)], 3);
@@ -88,13 +90,11 @@ export function correlateBothWays({ corr_lvls }: AmtConfig, first: Tensor, secon
  *
  * @param scale - resolution of the motion over that of the correlations
  */
-export function corrected(
-  weights: Weights,
-  { corr_radius }: AmtConfig,
-  motion: Motion,
-  correlations: BothWays,
-  scale: number,
-): Motion {
+export function corrected(net: Part<AmtConfig>, motion: Motion, correlations: BothWays, scale: number): Motion {
+  const {
+    weights,
+    config: { corr_radius },
+  } = net;
   return tf.tidy(() => {
     const [toFirst, toSecond] = [motion.toFirst, motion.toSecond].map((flow) => {
       return tf.mul(resize(flow, 1 / scale), 1 / scale);
@@ -125,7 +125,7 @@ function places(displacement: Tensor): Tensor {
 }
 
 function update(
-  weights: Weights,
+  weights: WeightView,
   features: Tensor,
   flow: Tensor,
   correlations: Tensor,

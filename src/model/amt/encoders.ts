@@ -1,12 +1,12 @@
 /** What AMT sees of the two pictures: features that correlations are taken of, and a pyramid of features. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import { instanceNorm } from '../layers/index.ts';
 import type { AmtConfig } from './config.ts';
 import { activeConv, conv } from './layers.ts';
 
 /** Features at an eighth of the resolution: [B, H, W, 3] -> [B, H/8, W/8, feat_dim]. */
-export function correlationFeatures(weights: Weights, images: Tensor): Tensor {
+export function correlationFeatures(weights: WeightView, images: Tensor): Tensor {
   return tf.tidy(() => {
     let x: Tensor = tf.relu(instanceNorm(conv(weights, 'conv1', images, 2)));
     for (const stage of [1, 2, 3]) {
@@ -18,7 +18,7 @@ export function correlationFeatures(weights: Weights, images: Tensor): Tensor {
 }
 
 /** relu(x + f(x)), f ending in a ReLU of its own; a 1x1 convolution brings x to f's size where it strides. */
-function bottleneck(weights: Weights, x: Tensor, stride: number): Tensor {
+function bottleneck(weights: WeightView, x: Tensor, stride: number): Tensor {
   return tf.tidy(() => {
     const layer = (name: string, y: Tensor, step: number): Tensor => instanceNorm(conv(weights, name, y, step));
     const narrow = tf.relu(layer('conv2', tf.relu(layer('conv1', x, 1)), stride));
@@ -28,7 +28,11 @@ function bottleneck(weights: Weights, x: Tensor, stride: number): Tensor {
 }
 
 /** Features at a half, a quarter, an eighth and a sixteenth of the resolution. */
-export function imagePyramid(weights: Weights, { channels }: AmtConfig, images: Tensor): Tensor[] {
+export function imagePyramid(net: Part<AmtConfig>, images: Tensor): Tensor[] {
+  const {
+    weights,
+    config: { channels },
+  } = net;
   let x = images;
   return channels.map((_, i) => {
     x = activeConv(weights, `pyramid${i + 1}.1`, activeConv(weights, `pyramid${i + 1}.0`, x, 2));

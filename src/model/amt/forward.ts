@@ -6,7 +6,7 @@
  * stand in test/model/amt.
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { sameShape, type Weights } from '../../nn/index.ts';
+import { type Part, sameShape } from '../../nn/index.ts';
 import type { AmtConfig } from './config.ts';
 import { corrected, correlateBothWays, decode, doubled, finer, firstGuess, type Motion } from './decoders.ts';
 import { correlationFeatures, imagePyramid } from './encoders.ts';
@@ -22,13 +22,14 @@ export const amtStride = 16;
  * @param second - as `first`
  * @throws RangeError for other shapes and for pictures too small for the coarsest correlations.
  */
-export function amtMidpoint(weights: Weights, config: AmtConfig, first: Tensor, second: Tensor): Tensor {
+export function amtMidpoint(net: Part<AmtConfig>, first: Tensor, second: Tensor): Tensor {
+  const { config } = net;
   checkPictures(config, first, second);
   return tf.tidy(() => {
     const mean = tf.div(tf.add(pictureMean(first), pictureMean(second)), 2); // [B, 1, 1, 1]
     const [a, b] = [tf.sub(first, mean), tf.sub(second, mean)];
-    const motion = coarseToFine(weights, config, a, b);
-    return tf.clipByValue(combined(weights, config, { a, b, mean }, motion), 0, 1);
+    const motion = coarseToFine(net, a, b);
+    return tf.clipByValue(combined(net, { a, b, mean }, motion), 0, 1);
   });
 }
 
@@ -42,18 +43,27 @@ interface FineMotion extends Motion {
   readonly secondFeatures: Tensor;
 }
 
-function coarseToFine(weights: Weights, config: AmtConfig, a: Tensor, b: Tensor): FineMotion {
+function coarseToFine(net: Part<AmtConfig>, a: Tensor, b: Tensor): FineMotion {
+  const { weights, config } = net;
   const features = [a, b].map((x) => correlationFeatures(weights.at('feat_encoder'), x)) as [Tensor, Tensor];
   const correlations = correlateBothWays(config, ...features);
-  const [ofFirst, ofSecond] = [a, b].map((x) => imagePyramid(weights.at('encoder'), config, x)) as [Tensor[], Tensor[]];
-  let motion = firstGuess(weights.at('decoder4'), config, ofFirst[3]!, ofSecond[3]!);
-  motion = corrected(weights.at('update4'), config, motion, correlations, 1);
+  const [ofFirst, ofSecond] = [a, b].map((x) => imagePyramid({ weights: weights.at('encoder'), config }, x)) as [
+    Tensor[],
+    Tensor[],
+  ];
+  let motion = firstGuess({ weights: weights.at('decoder4'), config }, ofFirst[3]!, ofSecond[3]!);
+  motion = corrected({ weights: weights.at('update4'), config }, motion, correlations, 1);
   for (const [level, scale] of [
     [3, 2],
     [2, 4],
   ] as const) {
-    motion = finer(weights.at(`decoder${level}`), config, motion, ofFirst[level - 1]!, ofSecond[level - 1]!);
-    motion = corrected(weights.at(`update${level}`), config, motion, correlations, scale);
+    motion = finer(
+      { weights: weights.at(`decoder${level}`), config },
+      motion,
+      ofFirst[level - 1]!,
+      ofSecond[level - 1]!,
+    );
+    motion = corrected({ weights: weights.at(`update${level}`), config }, motion, correlations, scale);
   }
   return { ...motion, firstFeatures: ofFirst[0]!, secondFeatures: ofSecond[0]! };
 }
@@ -66,7 +76,8 @@ interface Pair {
 }
 
 /** Several pairs of flows and masks at full resolution; the pictures they bring are averaged, and mixed by convolutions. */
-function combined(weights: Weights, config: AmtConfig, { a, b, mean }: Pair, motion: FineMotion): Tensor {
+function combined(net: Part<AmtConfig>, { a, b, mean }: Pair, motion: FineMotion): Tensor {
+  const { weights, config } = net;
   const { num_flows: count, skip_channels } = config;
   const { toFirst, toSecond, features, firstFeatures, secondFeatures } = motion;
   const seen = [features, warp(firstFeatures, toFirst), warp(secondFeatures, toSecond), toFirst, toSecond];

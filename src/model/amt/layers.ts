@@ -1,28 +1,28 @@
 /** Layers that the parts of AMT share, on [B, H, W, C]. */
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WeightView } from '../../nn/index.ts';
 import { affine } from '../layers/index.ts';
 import { resample } from '../preprocess/index.ts';
 
 /** A convolution that keeps places: zero padding of half the kernel. */
-export function conv(weights: Weights, name: string, x: Tensor, stride: number = 1): Tensor {
+export function conv(weights: WeightView, name: string, x: Tensor, stride: number = 1): Tensor {
   const [weight, bias] = affine(weights, name);
   return conv2d(x, weight, bias, { stride, padding: (weight.shape[3]! - 1) / 2 });
 }
 
 /** A convolution and a PReLU with a slope for each channel. */
-export function activeConv(weights: Weights, name: string, x: Tensor, stride: number = 1): Tensor {
+export function activeConv(weights: WeightView, name: string, x: Tensor, stride: number = 1): Tensor {
   return tf.prelu(conv(weights, `${name}.0`, x, stride), weights.get(`${name}.1.weight`));
 }
 
 /** A convolution and a leaky ReLU of slope 0.1. */
-export function leakyConv(weights: Weights, name: string, x: Tensor): Tensor {
+export function leakyConv(weights: WeightView, name: string, x: Tensor): Tensor {
   return tf.leakyRelu(conv(weights, name, x), 0.1);
 }
 
 /** Twice the height and width by a transposed convolution of a 4x4 kernel [In, Out, 4, 4]. */
-export function doublingConv(weights: Weights, name: string, x: Tensor): Tensor {
+export function doublingConv(weights: WeightView, name: string, x: Tensor): Tensor {
   const [weight, bias] = affine(weights, name);
   const [batch, height, width] = x.shape as [number, number, number];
   const kernel = tf.transpose(weight, [2, 3, 1, 0]) as Tensor4D; // [I, O, 4, 4] -> [4, 4, O, I]

@@ -4,11 +4,10 @@
  */
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import { classToken, type ModuleTap, patchTokens, vitBlocks, withClassToken } from '../vit/index.ts';
-import type { BlipVitConfig, ImageRewardConfig, MedConfig } from './config.ts';
-import { headLayers } from './weights.ts';
+import { type BlipVitConfig, headLayers, type ImageRewardConfig, type MedConfig } from './config.ts';
 
 /** Prompts as tokens, int32 [B, L] each; mask 1 = token, 0 = padding. */
 export interface PromptTokens {
@@ -22,18 +21,27 @@ export interface PromptTokens {
  * @param images - [B, image_size, image_size, 3], preprocessed
  */
 export function imageRewardForward(
-  weights: Weights,
-  config: ImageRewardConfig,
+  net: Part<ImageRewardConfig>,
   images: Tensor,
   prompts: PromptTokens,
   onValue?: ModuleTap,
 ): Tensor {
+  const { weights, config } = net;
   return tf.tidy(() => {
     const vision = weights.at('blip.visual_encoder');
-    const tokens = blipImageTokens(vision, config.vit, images, below('blip.visual_encoder', onValue));
+    const tokens = blipImageTokens(
+      { weights: vision, config: config.vit },
+      images,
+      below('blip.visual_encoder', onValue),
+    );
     onValue?.('blip.visual_encoder', tokens);
     const text = weights.at('blip.text_encoder');
-    const states = blipTextStates(text, config.med_config, prompts, tokens, below('blip.text_encoder', onValue));
+    const states = blipTextStates(
+      { weights: text, config: config.med_config },
+      prompts,
+      tokens,
+      below('blip.text_encoder', onValue),
+    );
     onValue?.('blip.text_encoder', states);
     const raw = headLayers.reduce((x, { name }) => linear(x, ...affine(weights, name)), classToken(states));
     return tf.reshape(raw, [-1]); // [B, 1] -> [B]
@@ -45,7 +53,8 @@ function below(prefix: string, onValue?: ModuleTap): ModuleTap | undefined {
 }
 
 /** Tokens of BLIP's image tower after the final norm, class token first: [B, 1 + L, D]. */
-export function blipImageTokens(weights: Weights, config: BlipVitConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   const { image_size } = config;
   if (images.rank !== 4 || images.shape[1] !== image_size || images.shape[2] !== image_size) {
     throw new RangeError(`images have shape [${images.shape}]; wanted [B, ${image_size}, ${image_size}, 3]`);
@@ -64,27 +73,28 @@ export function blipImageTokens(weights: Weights, config: BlipVitConfig, images:
  * @param image - [B, tokens, width] from {@link blipImageTokens}
  */
 export function blipTextStates(
-  weights: Weights,
-  config: MedConfig,
+  net: Part<MedConfig>,
   { ids, mask }: PromptTokens,
   image: Tensor,
   onValue?: ModuleTap,
 ): Tensor {
+  const { weights, config } = net;
   const [batch, length] = ids.shape as [number, number];
   return tf.tidy(() => {
-    let x = embedTokens(weights.at('embeddings'), config, ids);
+    let x = embedTokens({ weights: weights.at('embeddings'), config }, ids);
     onValue?.('embeddings', x);
     const keys = tf.reshape(mask, [batch, 1, 1, length]); // [B,L] -> [B,1,1,L]
     for (let i = 0; i < config.num_hidden_layers; i++) {
       const name = `encoder.layer.${i}`;
-      x = textLayer(weights.at(name), config, { x, keys, image }, below(name, onValue));
+      x = textLayer({ weights: weights.at(name), config }, { x, keys, image }, below(name, onValue));
       onValue?.(name, x);
     }
     return x;
   });
 }
 
-function embedTokens(weights: Weights, config: MedConfig, ids: Tensor): Tensor {
+function embedTokens(net: Part<MedConfig>, ids: Tensor): Tensor {
+  const { weights, config } = net;
   const [, length] = ids.shape as [number, number];
   if (length > config.max_position_embeddings) {
     throw new RangeError(`ids have shape [${ids.shape}]; the model has ${config.max_position_embeddings} positions`);
@@ -101,26 +111,32 @@ interface LayerInput {
   readonly image: Tensor;
 }
 
-function textLayer(weights: Weights, config: MedConfig, { x, keys, image }: LayerInput, onValue?: ModuleTap): Tensor {
+function textLayer(net: Part<MedConfig>, { x, keys, image }: LayerInput, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   return tf.tidy(() => {
-    const own = attend(weights.at('attention'), config, x, x, keys);
+    const own = attend({ weights: weights.at('attention'), config }, x, x, keys);
     onValue?.('attention', own);
-    const seen = attend(weights.at('crossattention'), config, own, image, null);
+    const seen = attend({ weights: weights.at('crossattention'), config }, own, image, null);
     onValue?.('crossattention', seen);
     const wide = gelu(linear(seen, ...affine(weights, 'intermediate.dense')), 'erf');
-    return addAndNorm(weights.at('output'), config, wide, seen);
+    return addAndNorm({ weights: weights.at('output'), config }, wide, seen);
   });
 }
 
-function attend(weights: Weights, config: MedConfig, x: Tensor, source: Tensor, mask: Tensor | null): Tensor {
+function attend(net: Part<MedConfig>, x: Tensor, source: Tensor, mask: Tensor | null): Tensor {
+  const { weights, config } = net;
   const project = (part: string, from: Tensor): Tensor =>
     splitHeads(linear(from, ...affine(weights, `self.${part}`)), config.num_attention_heads);
   const mixed = attention(project('query', x), project('key', source), project('value', source), { mask });
-  return addAndNorm(weights.at('output'), config, joinHeads(mixed), x);
+  return addAndNorm({ weights: weights.at('output'), config }, joinHeads(mixed), x);
 }
 
 /** norm(dense(change) + x) */
-function addAndNorm(weights: Weights, { layer_norm_eps }: MedConfig, change: Tensor, x: Tensor): Tensor {
+function addAndNorm(net: Part<MedConfig>, change: Tensor, x: Tensor): Tensor {
+  const {
+    weights,
+    config: { layer_norm_eps },
+  } = net;
   const sum = tf.add(linear(change, ...affine(weights, 'dense')), x);
   return layerNorm(sum, ...affine(weights, 'LayerNorm'), layer_norm_eps);
 }

@@ -1,7 +1,7 @@
 /** CLIP: an image tower and a text tower that project to one space. Source: OpenAI CLIP clip/model.py (ViT variants). */
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import { affine, quickGelu, selfAttention } from '../layers/index.ts';
 import { classToken, type ModuleTap, patchTokens, withClassToken } from '../vit/index.ts';
 import type { ClipConfig } from './config.ts';
@@ -13,7 +13,8 @@ const epsilon = 1e-5;
  *
  * @param images - [B, image_resolution, image_resolution, 3], preprocessed
  */
-export function clipImageFeatures(weights: Weights, config: ClipConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   const { image_resolution: side, vision_layers: layers, vision_heads: heads = config.vision_width / 64 } = config;
   if (images.rank !== 4 || images.shape[1] !== side || images.shape[2] !== side) {
     throw new RangeError(`images have shape [${images.shape}]; wanted [B, ${side}, ${side}, 3]`);
@@ -40,7 +41,8 @@ export function clipImageFeatures(weights: Weights, config: ClipConfig, images: 
  *
  * @param ids - int32 [B, L], L at most context_length; each token sees itself and those before it
  */
-export function clipTextFeatures(weights: Weights, config: ClipConfig, ids: Tensor, onValue?: ModuleTap): Tensor {
+export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   const [batch, length] = ids.shape as [number, number];
   const { context_length, transformer_width: width, transformer_layers: layers, transformer_heads: heads } = config;
   if (length > context_length) {
@@ -64,7 +66,7 @@ interface TowerOptions {
 }
 
 /** Pre-norm blocks: x += attn(ln_1 x); x += mlp(ln_2 x). */
-function resblocks(weights: Weights, { layers, heads, mask }: TowerOptions, x: Tensor, onValue?: ModuleTap): Tensor {
+function resblocks(weights: WeightView, { layers, heads, mask }: TowerOptions, x: Tensor, onValue?: ModuleTap): Tensor {
   let y = x;
   for (let i = 0; i < layers; i++) {
     const name = `transformer.resblocks.${i}`;
@@ -74,7 +76,7 @@ function resblocks(weights: Weights, { layers, heads, mask }: TowerOptions, x: T
   return y;
 }
 
-function resblock(weights: Weights, heads: number, mask: Tensor | null, x: Tensor): Tensor {
+function resblock(weights: WeightView, heads: number, mask: Tensor | null, x: Tensor): Tensor {
   return tf.tidy(() => {
     const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
     const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
@@ -96,7 +98,7 @@ export function normalised(features: Tensor): Tensor {
 }
 
 /** Cosine of each image with each text times the learnt scale exp(logit_scale): [images, texts]. */
-export function clipLogits(weights: Weights, imageFeatures: Tensor, textFeatures: Tensor): Tensor {
+export function clipLogits(weights: WeightView, imageFeatures: Tensor, textFeatures: Tensor): Tensor {
   return tf.tidy(() => {
     const [images, texts] = [normalised(imageFeatures), normalised(textFeatures)];
     const cosines = tf.matMul(images as Tensor2D, texts as Tensor2D, false, true);

@@ -1,11 +1,10 @@
 /** DINO's vision transformer. Source: facebookresearch/dino vision_transformer.py. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Shapes, Weights, WeightsOptions } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Shapes } from '../../nn/index.ts';
 import { affine } from '../layers/index.ts';
-import { type CheckpointEntries, loadChecked } from '../load.ts';
 import { resample } from '../preprocess/index.ts';
 import { classToken, type ModuleTap, patchTokens, vitBlocks, vitShapes, withClassToken } from '../vit/index.ts';
-import type { DinoConfig } from './config.ts';
+import { type DinoConfig, type DinoPreset, dinoPresets } from './config.ts';
 
 /** Shape of every weight by its official name. */
 export function dinoShapes(config: DinoConfig): Shapes {
@@ -13,21 +12,12 @@ export function dinoShapes(config: DinoConfig): Shapes {
 }
 
 /**
- * Weights of DINO from the tensors of a published backbone (`dino_vitbase16_pretrain.pth`).
- *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadDino(dinoPresets.dino_vitb16, (await openPth('dino_vitbase16_pretrain.pth')).entries())
- */
-export function loadDino(config: DinoConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(dinoShapes(config), entries, (name) => name, options);
-}
-
-/**
  * Tokens after the final norm, class token first: [B, 1 + L, D].
  *
  * @param images - [B, H, W, 3], preprocessed, of any size from one patch on
  */
-export function dinoTokens(weights: Weights, config: DinoConfig, images: Tensor, onValue?: ModuleTap): Tensor {
+export function dinoTokens(net: Part<DinoConfig>, images: Tensor, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   const [, height, width] = images.shape as [number, number, number, number];
   return tf.tidy(() => {
     const patches = patchTokens(images, ...affine(weights, 'patch_embed.proj'));
@@ -37,8 +27,8 @@ export function dinoTokens(weights: Weights, config: DinoConfig, images: Tensor,
 }
 
 /** The feature of each image: its class token after the final norm, [B, D]. */
-export function dinoFeatures(weights: Weights, config: DinoConfig, images: Tensor): Tensor {
-  return tf.tidy(() => classToken(dinoTokens(weights, config, images)));
+export function dinoFeatures(net: Part<DinoConfig>, images: Tensor): Tensor {
+  return tf.tidy(() => classToken(dinoTokens(net, images)));
 }
 
 /**
@@ -60,3 +50,15 @@ export function dinoPositions(table: Tensor, config: DinoConfig, height: number,
     return tf.concat([tf.slice(table, [0, 0, 0], [1, 1, dim]), places], 1);
   });
 }
+
+/**
+ * DINO's image tower under the names of its published backbones.
+ *
+ * @example await dino.load(dino.presets.dino_vitb16, (await openPth('dino_vitbase16_pretrain.pth')).entries())
+ */
+export const dino: Architecture<DinoConfig, typeof dinoFeatures, DinoPreset> = architecture({
+  name: 'DINO',
+  presets: dinoPresets,
+  shapes: dinoShapes,
+  forward: dinoFeatures,
+});

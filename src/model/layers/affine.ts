@@ -1,8 +1,8 @@
 import type { Tensor } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WeightView } from '../../nn/index.ts';
 
 /** Weight and bias below a name. */
-export function affine(weights: Weights, name: string): [weight: Tensor, bias: Tensor] {
+export function affine(weights: WeightView, name: string): [weight: Tensor, bias: Tensor] {
   return [weights.get(`${name}.weight`), weights.get(`${name}.bias`)];
 }
 

@@ -8,13 +8,12 @@
 
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
-import { elementCount } from '../../io/index.ts';
-import type { Weights } from '../../nn/index.ts';
+import { elementCount } from '../../io/internal.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import { classToken } from '../vit/index.ts';
-import type { MusiqConfig } from './config.ts';
+import { headName, type MusiqConfig } from './config.ts';
 import { multiscaleTokens, type ScaleTokens } from './tokens.ts';
-import { headName } from './weights.ts';
 
 const epsilon = { norm: 1e-6, root: 1e-6, block: 1e-4, weight: 1e-5 };
 const groups = 32;
@@ -24,14 +23,15 @@ const groups = 32;
  *
  * @param images - [B, H, W, 3] in [0, 1]
  */
-export function musiqScore(weights: Weights, config: MusiqConfig, images: Tensor): Tensor {
+export function musiqScore(net: Part<MusiqConfig>, images: Tensor): Tensor {
+  const { weights, config } = net;
   if (images.rank !== 4 || images.shape[3] !== 3) {
     throw new RangeError(`images have shape [${images.shape}]; wanted [B, H, W, 3]`);
   }
   return tf.tidy(() => {
     const scales = multiscaleTokens(config, tf.sub(tf.mul(images, 2), 1));
     const encoder = weights.at('transformer_encoder');
-    const tokens = scales.map((scale) => embedded(weights, config, scale));
+    const tokens = scales.map((scale) => embedded(net, scale));
     const start = tf.tile(encoder.get('cls'), [images.shape[0]!, 1, 1]);
     let x: Tensor = tf.concat([start, ...tokens], 1); // [B, 1 + L, D]
     for (let i = 0; i < config.num_layers; i++) {
@@ -49,7 +49,8 @@ function meanOpinion(values: Tensor, { num_class }: MusiqConfig): Tensor {
 }
 
 /** Patches of one scale as tokens with their places and their scale: [B, L, D]. */
-function embedded(weights: Weights, config: MusiqConfig, { patches, places, scale }: ScaleTokens): Tensor {
+function embedded(net: Part<MusiqConfig>, { patches, places, scale }: ScaleTokens): Tensor {
+  const { weights, config } = net;
   return tf.tidy(() => {
     const [batch, length, size] = patches.shape as [number, number, number];
     const flat = tf.reshape(patches, [batch * length, size, size, 3]);
@@ -63,7 +64,7 @@ function embedded(weights: Weights, config: MusiqConfig, { patches, places, scal
 }
 
 /** A patch [N, p, p, 3] to features [N, p/4, p/4, 256]: a convolution, pooling and one bottleneck block. */
-function stem(weights: Weights, patches: Tensor): Tensor {
+function stem(weights: WeightView, patches: Tensor): Tensor {
   return tf.tidy(() => {
     const root = standardConv(patches, weights.get('conv_root.weight'), 2);
     const active = tf.relu(groupNorm(root, weights, 'gn_root', epsilon.root));
@@ -72,7 +73,7 @@ function stem(weights: Weights, patches: Tensor): Tensor {
   });
 }
 
-function bottleneck(weights: Weights, x: Tensor): Tensor {
+function bottleneck(weights: WeightView, x: Tensor): Tensor {
   const layer = (name: string, y: Tensor): Tensor => {
     const wide = standardConv(y, weights.get(`conv${name}.weight`), 1);
     return groupNorm(wide, weights, `gn${name}`, epsilon.block);
@@ -103,7 +104,7 @@ function samePad(x: Tensor, kernel: number, stride: number): Tensor {
 }
 
 /** Mean 0 and variance 1 within each of 32 groups of channels of each patch, then scale and shift. */
-function groupNorm(x: Tensor, weights: Weights, name: string, eps: number): Tensor {
+function groupNorm(x: Tensor, weights: WeightView, name: string, eps: number): Tensor {
   const [batch, height, width, channels] = x.shape as [number, number, number, number];
   const grouped = tf.reshape(x, [batch, height * width, groups, channels / groups]); // [N, HW, G, C/G]
   const centred = tf.sub(grouped, tf.mean(grouped, [1, 3], true));
@@ -113,7 +114,7 @@ function groupNorm(x: Tensor, weights: Weights, name: string, eps: number): Tens
 }
 
 /** Pre-norm block: x += attention(norm1 x); x += mlp(norm2 x). */
-function encoderBlock(weights: Weights, heads: number, x: Tensor): Tensor {
+function encoderBlock(weights: WeightView, heads: number, x: Tensor): Tensor {
   return tf.tidy(() => {
     const normed = layerNorm(x, ...affine(weights, 'norm1'), epsilon.norm);
     const part = (name: string): Tensor => splitHeads(linear(normed, ...affine(weights, `attention.${name}`)), heads);

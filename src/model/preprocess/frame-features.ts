@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 
 /**
  * One feature vector per frame of a clip, a few frames at a time, so that memory is bounded by `batch`.

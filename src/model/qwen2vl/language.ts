@@ -4,7 +4,7 @@
  */
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { Qwen2VlConfig } from './config.ts';
@@ -28,12 +28,12 @@ export interface Qwen2VlTokens {
  * @param seen - [video tokens, D]: what replaces the tokens of `video_token_id`, in order over the batch
  */
 export function qwen2VlLanguage(
-  weights: Weights,
-  config: Qwen2VlConfig,
+  net: Part<Qwen2VlConfig>,
   { ids, mask, positions }: Qwen2VlTokens,
   seen: Tensor,
   onValue?: ModuleTap,
 ): Tensor {
+  const { weights, config } = net;
   const [batch, length] = ids.shape as [number, number];
   return tf.tidy(() => {
     let x = withVideo(tf.gather(weights.get('embed_tokens.weight'), ids), tf.equal(ids, config.video_token_id), seen);
@@ -41,7 +41,7 @@ export function qwen2VlLanguage(
     const keys = tf.reshape(tf.cast(mask, 'float32'), [batch, 1, 1, length]); // [B,L] -> [B,1,1,L]
     const visible = tf.mul(causal(length), keys); // [B,1,L,L]
     for (let i = 0; i < config.num_hidden_layers; i++) {
-      x = layer(weights.at(`layers.${i}`), config, { x, turns, visible });
+      x = layer({ weights: weights.at(`layers.${i}`), config }, { x, turns, visible });
       onValue?.(`layers.${i}`, x);
     }
     return rmsNorm(x, weights.get('norm.weight'), config.rms_norm_eps);
@@ -72,10 +72,11 @@ interface LayerInput {
   readonly visible: Tensor;
 }
 
-function layer(weights: Weights, config: Qwen2VlConfig, { x, turns, visible }: LayerInput): Tensor {
+function layer(net: Part<Qwen2VlConfig>, { x, turns, visible }: LayerInput): Tensor {
+  const { weights, config } = net;
   return tf.tidy(() => {
     const normed = rmsNorm(x, weights.get('input_layernorm.weight'), config.rms_norm_eps);
-    const y = tf.add(x, selfAttention(weights.at('self_attn'), config, { x: normed, turns, visible }));
+    const y = tf.add(x, selfAttention({ weights: weights.at('self_attn'), config }, { x: normed, turns, visible }));
     const change = feedForward(
       weights.at('mlp'),
       rmsNorm(y, weights.get('post_attention_layernorm.weight'), config.rms_norm_eps),
@@ -84,7 +85,8 @@ function layer(weights: Weights, config: Qwen2VlConfig, { x, turns, visible }: L
   });
 }
 
-function selfAttention(weights: Weights, config: Qwen2VlConfig, { x, turns, visible }: LayerInput): Tensor {
+function selfAttention(net: Part<Qwen2VlConfig>, { x, turns, visible }: LayerInput): Tensor {
+  const { weights, config } = net;
   const { num_attention_heads: heads, num_key_value_heads: groups } = config;
   const project = (name: string, count: number): Tensor => splitHeads(linear(x, ...affine(weights, name)), count);
   const q = turnHalves(project('q_proj', heads), turns);
@@ -101,7 +103,7 @@ function repeatHeads(x: Tensor, times: number): Tensor {
 }
 
 /** down(silu(gate x) * up x) */
-function feedForward(weights: Weights, x: Tensor): Tensor {
+function feedForward(weights: WeightView, x: Tensor): Tensor {
   const gate = silu(linear(x, weights.get('gate_proj.weight'), null));
   return linear(tf.mul(gate, linear(x, weights.get('up_proj.weight'), null)), weights.get('down_proj.weight'), null);
 }

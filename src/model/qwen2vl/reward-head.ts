@@ -1,7 +1,7 @@
 /** Qwen2-VL with VideoAlign's reward head. Source: VideoAlign trainer.py, `Qwen2VLRewardModelBT`. */
 import { linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { Qwen2VlConfig } from './config.ts';
 import type { PatchGrid } from './grid.ts';
@@ -16,17 +16,18 @@ export interface Qwen2VlInput extends Qwen2VlTokens {
 }
 
 /** States of all tokens after the final norm, [B, L, D], with what the vision tower saw in the video tokens' places. */
-export function qwen2VlStates(
-  weights: Weights,
-  config: Qwen2VlConfig,
-  input: Qwen2VlInput,
-  onValue?: ModuleTap,
-): Tensor {
+export function qwen2VlStates(net: Part<Qwen2VlConfig>, input: Qwen2VlInput, onValue?: ModuleTap): Tensor {
+  const { weights, config } = net;
   const below = (prefix: string): ModuleTap | undefined => onValue && ((name, y) => onValue(`${prefix}.${name}`, y));
   return tf.tidy(() => {
     const vision = weights.at('visual');
-    const seen = qwen2VlVision(vision, config.vision_config, input.pixels, input.grids, below('visual'));
-    const states = qwen2VlLanguage(weights.at('model'), config, input, seen, below('model'));
+    const seen = qwen2VlVision(
+      { weights: vision, config: config.vision_config },
+      input.pixels,
+      input.grids,
+      below('visual'),
+    );
+    const states = qwen2VlLanguage({ weights: weights.at('model'), config }, input, seen, below('model'));
     onValue?.('model', states);
     return states;
   });
@@ -41,14 +42,14 @@ export function qwen2VlStates(
  * @param specialTokens - their ids; each sequence holds each of them once
  */
 export function qwen2VlRewards(
-  weights: Weights,
-  config: Qwen2VlConfig,
+  net: Part<Qwen2VlConfig>,
   specialTokens: readonly number[],
   input: Qwen2VlInput,
   onValue?: ModuleTap,
 ): Tensor {
+  const { weights } = net;
   return tf.tidy(() => {
-    const states = qwen2VlStates(weights, config, input, onValue);
+    const states = qwen2VlStates(net, input, onValue);
     const logits = linear(states, weights.get('rm_head.weight'), null); // [B,L,D] -> [B,L,outputs]
     const places = specialPlaces(input.ids, specialTokens); // [B,L,S]
     return tf.sum(tf.mul(logits, places), 1); // one column broadcasts over the special tokens

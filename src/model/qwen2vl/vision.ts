@@ -4,7 +4,7 @@
  */
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { affine, quickGelu, splitHeads } from '../layers/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { Qwen2VlVisionConfig } from './config.ts';
@@ -24,12 +24,12 @@ const theta = 1e4;
  * @throws RangeError if `pixels` does not have as many rows as the grids have patches.
  */
 export function qwen2VlVision(
-  weights: Weights,
-  config: Qwen2VlVisionConfig,
+  net: Part<Qwen2VlVisionConfig>,
   pixels: Tensor,
   grids: readonly PatchGrid[],
   onValue?: ModuleTap,
 ): Tensor {
+  const { weights, config } = net;
   checkPixels(config, pixels, grids);
   return tf.tidy(() => {
     const kernel = weights.get('patch_embed.proj.weight');
@@ -37,10 +37,10 @@ export function qwen2VlVision(
     const turns = patchTurns(config, grids);
     const runs = sliceRuns(grids);
     for (let i = 0; i < config.depth; i++) {
-      x = visionBlock(weights.at(`blocks.${i}`), config, { x, turns, runs });
+      x = visionBlock({ weights: weights.at(`blocks.${i}`), config }, { x, turns, runs });
       onValue?.(`blocks.${i}`, x);
     }
-    const merged = mergePatches(weights.at('merger'), config, x);
+    const merged = mergePatches({ weights: weights.at('merger'), config }, x);
     onValue?.('merger', merged);
     return merged;
   });
@@ -73,7 +73,8 @@ interface VisionInput {
   readonly runs: readonly SliceRun[];
 }
 
-function visionBlock(weights: Weights, config: Qwen2VlVisionConfig, { x, turns, runs }: VisionInput): Tensor {
+function visionBlock(net: Part<Qwen2VlVisionConfig>, { x, turns, runs }: VisionInput): Tensor {
+  const { weights, config } = net;
   return tf.tidy(() => {
     const normed = layerNorm(x, ...affine(weights, 'norm1'), epsilon);
     const qkv = linear(normed, ...affine(weights, 'attn.qkv'));
@@ -101,7 +102,8 @@ function sliceAttention(qkv: Tensor, heads: number, turns: Turns, runs: readonly
 }
 
 /** Norm, the patches of each merge square side by side, two layers: [L, D] -> [L / merge^2, hidden_size]. */
-function mergePatches(weights: Weights, config: Qwen2VlVisionConfig, x: Tensor): Tensor {
+function mergePatches(net: Part<Qwen2VlVisionConfig>, x: Tensor): Tensor {
+  const { weights, config } = net;
   const normed = layerNorm(x, ...affine(weights, 'ln_q'), epsilon);
   const squares = tf.reshape(normed, [-1, config.embed_dim * config.spatial_merge_size ** 2]);
   return linear(gelu(linear(squares, ...affine(weights, 'mlp.0')), 'erf'), ...affine(weights, 'mlp.2'));

@@ -1,6 +1,6 @@
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WeightView } from '../../nn/index.ts';
 import { affine, instanceNorm } from '../layers/index.ts';
 import type { RaftConfig } from './config.ts';
 
@@ -16,7 +16,7 @@ export interface EncoderSettings {
 }
 
 /** Features at an eighth of the resolution: [B, H, W, 3] in [-1, 1] -> [B, H/8, W/8, C]. */
-export function encodeImage(weights: Weights, { block, norm }: EncoderSettings, images: Tensor): Tensor {
+export function encodeImage(weights: WeightView, { block, norm }: EncoderSettings, images: Tensor): Tensor {
   return tf.tidy(() => {
     let x = convNormRelu(weights, 'convnormrelu', images, { stride: 2, norm });
     for (const stage of [1, 2, 3]) {
@@ -34,7 +34,7 @@ interface LayerSettings {
 
 /** relu(x + f(x)), f ending in a ReLU of its own; a 1x1 convolution brings x to f's size where it strides. */
 function residualBlock(
-  weights: Weights,
+  weights: WeightView,
   block: RaftConfig['encoder_block'],
   x: Tensor,
   { stride, norm }: LayerSettings,
@@ -49,18 +49,18 @@ function residualBlock(
   });
 }
 
-function convNormRelu(weights: Weights, name: string, x: Tensor, settings: LayerSettings): Tensor {
+function convNormRelu(weights: WeightView, name: string, x: Tensor, settings: LayerSettings): Tensor {
   return tf.relu(convNorm(weights, name, x, settings));
 }
 
-function convNorm(weights: Weights, name: string, x: Tensor, { stride, norm }: LayerSettings): Tensor {
+function convNorm(weights: WeightView, name: string, x: Tensor, { stride, norm }: LayerSettings): Tensor {
   const padding = ((weights.get(`${name}.0.weight`).shape[3] as number) - 1) / 2;
   const y = conv2d(x, ...affine(weights, `${name}.0`), { stride, padding });
   if (norm === 'instance') return instanceNorm(y);
   return norm === 'batch' ? batchNorm(weights.at(`${name}.1`), y) : y;
 }
 
-function batchNorm(weights: Weights, x: Tensor): Tensor {
+function batchNorm(weights: WeightView, x: Tensor): Tensor {
   const scale = tf.mul(weights.get('weight'), tf.rsqrt(tf.add(weights.get('running_var'), epsilon)));
   const shift = tf.sub(weights.get('bias'), tf.mul(weights.get('running_mean'), scale));
   return tf.add(tf.mul(x, scale), shift);

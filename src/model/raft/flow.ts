@@ -1,7 +1,7 @@
 /** RAFT on frames as the rest of the library holds them. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/clip.ts';
-import type { Weights } from '../../nn/index.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
+import type { Part } from '../../nn/index.ts';
 import type { RaftConfig } from './config.ts';
 import { type RaftOptions, raftForward, raftStride } from './forward.ts';
 
@@ -31,12 +31,11 @@ export interface RaftFlow {
  * @example evaluate.motionReport(clip, { estimate: raftEstimator(weights, raftPresets.raft_large, { iterations: 20 }) })
  */
 export function raftEstimator(
-  weights: Weights,
-  config: RaftConfig,
+  net: Part<RaftConfig>,
   options: RaftOptions = {},
 ): (first: FlowFrame, second: FlowFrame) => RaftFlow {
   return (first, second) => {
-    const flow = tf.tidy(() => raftFramesFlow(weights, config, frameTensor(first), frameTensor(second), options));
+    const flow = tf.tidy(() => raftFramesFlow(net, frameTensor(first), frameTensor(second), options));
     const values = flow.dataSync() as Float32Array;
     flow.dispose();
     return flowField(values, first);
@@ -44,17 +43,12 @@ export function raftEstimator(
 }
 
 /** Flow between neighbouring frames of a clip in colour, one entry per pair. */
-export async function raftClipFlow(
-  weights: Weights,
-  config: RaftConfig,
-  clip: Clip,
-  options: RaftOptions = {},
-): Promise<RaftFlow[]> {
+export async function raftClipFlow(net: Part<RaftConfig>, clip: Clip, options: RaftOptions = {}): Promise<RaftFlow[]> {
   const { height, width } = clip;
   const frame = (index: number): Tensor => frameTensor({ data: clipFrame(clip, index), height, width });
   const flows: RaftFlow[] = [];
   for (let i = 0; i + 1 < clip.frames; i++) {
-    const flow = tf.tidy(() => raftFramesFlow(weights, config, frame(i), frame(i + 1), options));
+    const flow = tf.tidy(() => raftFramesFlow(net, frame(i), frame(i + 1), options));
     flows.push(flowField((await flow.data()) as Float32Array, clip));
     flow.dispose();
   }
@@ -67,8 +61,7 @@ export async function raftClipFlow(
  * (`InputPadder`, mode sintel).
  */
 export function raftFramesFlow(
-  weights: Weights,
-  config: RaftConfig,
+  net: Part<RaftConfig>,
   first: Tensor,
   second: Tensor,
   options: RaftOptions = {},
@@ -81,7 +74,7 @@ export function raftFramesFlow(
       const tall = repeatBorder(x, 1, top, rows! - top);
       return tf.sub(tf.mul(repeatBorder(tall, 2, left, columns! - left), 2), 1);
     };
-    const flow = raftForward(weights, config, prepared(first), prepared(second), options);
+    const flow = raftForward(net, prepared(first), prepared(second), options);
     return tf.slice(flow, [0, top, left, 0], [batch, height, width, 2]);
   });
 }

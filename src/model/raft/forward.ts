@@ -3,7 +3,7 @@
  * models/optical_flow/raft.py; princeton-vl/RAFT core/raft.py.
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { sameShape, stopGradient, type Weights } from '../../nn/index.ts';
+import { type Part, sameShape, stopGradient } from '../../nn/index.ts';
 import type { ModuleTap } from '../vit/index.ts';
 import type { RaftConfig } from './config.ts';
 import { correlationPyramid, lookUp } from './correlation.ts';
@@ -34,26 +34,26 @@ export const raftStride = 8;
  * @throws RangeError for other shapes, images too small for the coarsest level, or no step.
  */
 export function raftForward(
-  weights: Weights,
-  config: RaftConfig,
+  net: Part<RaftConfig>,
   first: Tensor,
   second: Tensor,
   { iterations = 12, onValue }: RaftOptions = {},
 ): Tensor {
+  const { config } = net;
   checkImages(config, first, second);
   if (!Number.isInteger(iterations) || iterations < 1) {
     throw new RangeError(`iterations is ${iterations}; wanted an integer of 1 or more`);
   }
   return tf.tidy(() => {
-    const pair = encodePair(weights, config, first, second, onValue);
+    const pair = encodePair(net, first, second, onValue);
     const start = pixelGrid(pair.hidden.shape);
     let state: RefinementState = { hidden: pair.hidden, places: start };
     for (let i = 0; i < iterations; i++) {
       const onPart = onValue && ((name: string, y: Tensor) => onValue(`step.${i}.${name}`, y));
-      state = refine(weights, config, pair, state, start, onPart);
-      onPart?.('upsampled', upsampled(weights, config, state, start));
+      state = refine(net, pair, state, start, onPart);
+      onPart?.('upsampled', upsampled(net, state, start));
     }
-    return upsampled(weights, config, state, start);
+    return upsampled(net, state, start);
   });
 }
 
@@ -70,38 +70,34 @@ interface EncodedPair extends Pick<RefinementState, 'hidden'> {
 }
 
 function refine(
-  weights: Weights,
-  config: RaftConfig,
+  net: Part<RaftConfig>,
   { levels, context }: EncodedPair,
   state: RefinementState,
   start: Tensor,
   onValue?: ModuleTap,
 ): RefinementState {
+  const { weights, config } = net;
   return tf.tidy(() => {
     const places = stopGradient(state.places);
     const correlations = lookUp(levels, places, config.corr_block_radius);
     onValue?.('correlations', correlations);
     const input = { hidden: state.hidden, context, correlations, flow: tf.sub(places, start) };
-    const { hidden, change } = updateStep(weights.at('update_block'), config, input);
+    const { hidden, change } = updateStep({ weights: weights.at('update_block'), config }, input);
     const next = { hidden, places: tf.add(places, change) };
     onValue?.('flow', tf.sub(next.places, start));
     return next;
   });
 }
 
-function upsampled(weights: Weights, config: RaftConfig, state: RefinementState, start: Tensor): Tensor {
+function upsampled(net: Part<RaftConfig>, state: RefinementState, start: Tensor): Tensor {
+  const { weights, config } = net;
   const flow = tf.sub(state.places, start);
   if (config.mask_hidden === null) return upsampleBilinear(flow);
   return upsampleConvex(flow, upsamplingMask(weights.at('mask_predictor'), state.hidden));
 }
 
-function encodePair(
-  weights: Weights,
-  config: RaftConfig,
-  first: Tensor,
-  second: Tensor,
-  onValue?: ModuleTap,
-): EncodedPair {
+function encodePair(net: Part<RaftConfig>, first: Tensor, second: Tensor, onValue?: ModuleTap): EncodedPair {
+  const { weights, config } = net;
   const { encoder_block: block, context_encoder_norm } = config;
   const encoder = weights.at('feature_encoder');
   const features = [first, second].map((images) => encodeImage(encoder, { block, norm: 'instance' }, images));

@@ -1,7 +1,7 @@
 /** One refinement step: what is seen around the current flow changes a hidden state, which changes the flow. */
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import { affine } from '../layers/index.ts';
 import type { RaftConfig } from './config.ts';
 
@@ -15,12 +15,9 @@ export interface UpdateInput {
 }
 
 /** The next hidden state and the change of the flow, [B, h, w, hidden] and [B, h, w, 2]. */
-export function updateStep(
-  weights: Weights,
-  config: RaftConfig,
-  input: UpdateInput,
-): { hidden: Tensor; change: Tensor } {
-  const motion = encodeMotion(weights.at('motion_encoder'), config, input);
+export function updateStep(net: Part<RaftConfig>, input: UpdateInput): { hidden: Tensor; change: Tensor } {
+  const { weights, config } = net;
+  const motion = encodeMotion({ weights: weights.at('motion_encoder'), config }, input);
   const seen = tf.concat([input.context, motion], 3);
   const hidden = config.recurrent_block_kernel_size.reduce((state, _, i) => {
     return recurrentUnit(weights.at(`recurrent_block.convgru${i + 1}`), state, seen);
@@ -29,7 +26,8 @@ export function updateStep(
   return { hidden, change: same(weights, 'flow_head.conv2', wide) };
 }
 
-function encodeMotion(weights: Weights, config: RaftConfig, { correlations, flow }: UpdateInput): Tensor {
+function encodeMotion(net: Part<RaftConfig>, { correlations, flow }: UpdateInput): Tensor {
+  const { weights, config } = net;
   const layer = (name: string, x: Tensor): Tensor => tf.relu(same(weights, `${name}.0`, x));
   const narrow = layer('convcorr1', correlations);
   const seen = config.motion_encoder_corr_layers.length > 1 ? layer('convcorr2', narrow) : narrow;
@@ -38,7 +36,7 @@ function encodeMotion(weights: Weights, config: RaftConfig, { correlations, flow
 }
 
 /** Convolutional GRU: h' = (1 - z) h + z q, q = tanh(conv[r h, x]). */
-function recurrentUnit(weights: Weights, hidden: Tensor, x: Tensor): Tensor {
+function recurrentUnit(weights: WeightView, hidden: Tensor, x: Tensor): Tensor {
   const both = tf.concat([hidden, x], 3);
   const update = tf.sigmoid(same(weights, 'convz', both));
   const reset = tf.sigmoid(same(weights, 'convr', both));
@@ -47,14 +45,14 @@ function recurrentUnit(weights: Weights, hidden: Tensor, x: Tensor): Tensor {
 }
 
 /** A convolution that keeps height and width. */
-function same(weights: Weights, name: string, x: Tensor): Tensor {
+function same(weights: WeightView, name: string, x: Tensor): Tensor {
   const [weight, bias] = affine(weights, name);
   const [rows, columns] = weight.shape.slice(2).map((extent) => (extent - 1) / 2) as [number, number];
   return conv2d(x, weight, bias, { padding: [rows, rows, columns, columns] });
 }
 
 /** Mixing weights of upsampling before the softmax, [B, h, w, 576]; its scale of 0.25 balances gradients. */
-export function upsamplingMask(weights: Weights, hidden: Tensor): Tensor {
+export function upsamplingMask(weights: WeightView, hidden: Tensor): Tensor {
   const wide = tf.relu(same(weights, 'convrelu.0', hidden));
   return tf.mul(same(weights, 'conv', wide), 0.25);
 }

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bytesOf, type HostTensor, openSafetensors, refusalOf, writeSafetensors } from '../../io/index.ts';
+import { type HostTensor, openSafetensors, writeSafetensors } from '../../io/index.ts';
+import { bytesOf, refusalOf } from '../../io/internal.ts';
 
 /** A folder of encoded prompts. */
 export interface PromptCache {

@@ -36,7 +36,7 @@ export function umt5PromptEncoder({ weights, config, tokenizer, textLen = 512 }:
     encode: (captions) =>
       tf.tidy(() => {
         const tokens = tokenizer.batch(captions.map(cleanPrompt), textLen);
-        return zeroPadding(umt5Encode(weights, config, tokens), tokens.mask);
+        return zeroPadding(umt5Encode({ weights, config }, tokens), tokens.mask);
       }),
   };
 }

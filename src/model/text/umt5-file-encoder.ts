@@ -1,6 +1,7 @@
 /** Wan2.1's text encoder straight from its files: nothing of it stays in memory between prompts. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { bytesOf, type HostDType, type HostTensor } from '../../io/index.ts';
+import type { HostDType, HostTensor } from '../../io/index.ts';
+import { bytesOf } from '../../io/internal.ts';
 import { toHost, toTensor } from '../../nn/index.ts';
 import { cleanPrompt } from './clean-text.ts';
 import { type PromptCache, promptCache, sha256 } from './prompt-cache.ts';

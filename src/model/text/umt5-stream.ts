@@ -1,8 +1,8 @@
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { elementCount, type HostTensor } from '../../io/index.ts';
-import { toTensor, Weights } from '../../nn/index.ts';
-import { copiesUploads, widener } from '../load.ts';
+import type { HostTensor } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
+import { copiesUploads, toTensor, Weights, widener } from '../../nn/index.ts';
 import { bucketIds, type TokenBatch, umt5Block } from './umt5.ts';
 import { type Umt5Config, umt5Shapes } from './umt5-config.ts';
 
@@ -28,7 +28,7 @@ export async function umt5EncodeFrom(source: TensorSource, config: Umt5Config, t
   let x = await embed(source, tokens.ids);
   for (let i = 0; i < config.num_layers; i++) {
     const block = await Weights.stream(read(`blocks.${i}.`), { trainable: false });
-    const y = umt5Block(block, config, { x, mask: tokens.mask, buckets });
+    const y = umt5Block({ weights: block, config }, { x, mask: tokens.mask, buckets });
     await y.data(); // an engine may put work off, and the weights go now
     tf.dispose([x]);
     block.dispose();

@@ -4,7 +4,7 @@
  */
 import { attention, gelu, linear, rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { sameShape, type Weights } from '../../nn/index.ts';
+import { type Part, sameShape } from '../../nn/index.ts';
 import type { Umt5Config } from './umt5-config.ts';
 
 /** Token ids and what is real among them, int32 [B, L] each; mask 1 = token, 0 = padding. */
@@ -20,14 +20,15 @@ export type Umt5Tap = (name: string, output: Tensor) => void;
  * Encodes tokens: [B, L, dim] after the final norm. Rows of padding hold values too, which attend to the real
  * tokens but are seen by none.
  */
-export function umt5Encode(weights: Weights, config: Umt5Config, tokens: TokenBatch, onValue?: Umt5Tap): Tensor {
+export function umt5Encode(net: Part<Umt5Config>, tokens: TokenBatch, onValue?: Umt5Tap): Tensor {
+  const { weights, config } = net;
   checkTokens(tokens);
   return tf.tidy(() => {
     let x: Tensor = tf.gather(weights.get('token_embedding.weight'), tokens.ids); // [B,L] → [B,L,D]
     const buckets = bucketIds(tokens.ids.shape[1]!, config.num_buckets);
     for (let i = 0; i < config.num_layers; i++) {
       const name = `blocks.${i}`;
-      x = umt5Block(weights.at(name), config, { x, mask: tokens.mask, buckets }, (part, y) =>
+      x = umt5Block({ weights: weights.at(name), config }, { x, mask: tokens.mask, buckets }, (part, y) =>
         onValue?.(`${name}.${part}`, y),
       );
       onValue?.(name, x);
@@ -49,9 +50,10 @@ export interface BlockInput {
 }
 
 /** One block of the encoder on the weights below its prefix: x + attn(norm x), then x + ffn(norm x). */
-export function umt5Block(weights: Weights, config: Umt5Config, input: BlockInput, onValue?: Umt5Tap): Tensor {
+export function umt5Block(net: Part<Umt5Config>, input: BlockInput, onValue?: Umt5Tap): Tensor {
+  const { weights } = net;
   return tf.tidy(() => {
-    const attended = selfAttention(weights, config, input, onValue);
+    const attended = selfAttention(net, input, onValue);
     onValue?.('attn', attended);
     const x = tf.add(input.x, attended);
     const y = rmsNorm(x, weights.get('norm2.weight'), epsilon);
@@ -64,12 +66,11 @@ export function umt5Block(weights: Weights, config: Umt5Config, input: BlockInpu
 }
 
 /** softmax(q kᵀ + bias) v without 1/√d; the bias depends on the bucket of key − query and the head. */
-function selfAttention(
-  weights: Weights,
-  { num_heads, dim_attn }: Umt5Config,
-  { x, mask, buckets }: BlockInput,
-  onValue?: Umt5Tap,
-): Tensor {
+function selfAttention(net: Part<Umt5Config>, { x, mask, buckets }: BlockInput, onValue?: Umt5Tap): Tensor {
+  const {
+    weights,
+    config: { num_heads, dim_attn },
+  } = net;
   const [batch, length] = x.shape as [number, number, number];
   const normed = rmsNorm(x, weights.get('norm1.weight'), epsilon);
   const heads = (name: string): Tensor =>

@@ -2,7 +2,7 @@
 import { flush } from '../../engine/index.ts';
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WeightView } from '../../nn/index.ts';
 import {
   type ChunkContext,
   causalConv,
@@ -46,7 +46,7 @@ export interface LayerOptions {
  */
 export function applyLayers(
   layers: readonly VaeLayer[],
-  weights: Weights,
+  weights: WeightView,
   x: Tensor,
   chunk: ChunkContext,
   options: LayerOptions = {},
@@ -74,7 +74,7 @@ function withPast({ size, shape }: Tensor): number {
 
 function applyLayer(
   { kind, name }: VaeLayer,
-  weights: Weights,
+  weights: WeightView,
   x: Tensor,
   chunk: ChunkContext,
   onLayer?: LayerTap,
@@ -104,7 +104,7 @@ function runsByFrame(layers: readonly VaeLayer[], x: Tensor): boolean {
 /** Frames as chunks of their own: the same numbers, and the activations of one frame at a time. */
 function applyByFrame(
   layers: readonly VaeLayer[],
-  weights: Weights,
+  weights: WeightView,
   x: Tensor,
   chunk: ChunkContext,
   options: LayerOptions,
@@ -129,8 +129,8 @@ function applyByFrame(
 function residual(call: LayerCall, x: Tensor): Tensor {
   const hidden = causalConv(call, normSilu(call, x, 'residual.0.gamma'), 'residual.2');
   const change = causalConv(call, normSilu(call, hidden, 'residual.3.gamma'), 'residual.6');
-  const shortcut = `${call.name}.shortcut`;
-  return tf.add(change, call.weights.has(`${shortcut}.weight`) ? pointwise(call, x, shortcut) : x);
+  const isWidened = x.shape[4] !== change.shape[4];
+  return tf.add(change, isWidened ? pointwise(call, x, `${call.name}.shortcut`) : x);
 }
 
 /** x + proj(attention(norm x)), one head, each frame by itself. */

@@ -6,7 +6,7 @@
  */
 import { conv2d, conv3d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WeightView } from '../../nn/index.ts';
 
 /** What the operations of one chunk read from the chunk before, and leave for the chunk after. */
 export interface ChunkContext {
@@ -22,7 +22,7 @@ export interface ChunkContext {
 
 /** The weights of one layer and the chunk that it works on. */
 export interface LayerCall {
-  readonly weights: Weights;
+  readonly weights: WeightView;
   readonly chunk: ChunkContext;
   readonly name: string;
 }

@@ -1,6 +1,6 @@
 /** Walking a clip chunk by chunk: how long the chunks are, and what is carried from one to the next. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WeightView } from '../../nn/index.ts';
 import { applyLayers, type LayerOptions } from './apply.ts';
 import { type VaeConfig, vaeStrides } from './config.ts';
 import type { VaeLayer } from './layers.ts';
@@ -26,7 +26,7 @@ export interface ChunkUse {
 export type ChunkRun = (x: Tensor, state: VaeState | null, use: ChunkUse) => ChunkResult;
 
 /** Binds layers and weights. */
-export function chunkRun(layers: readonly VaeLayer[], weights: Weights, options: LayerOptions = {}): ChunkRun {
+export function chunkRun(layers: readonly VaeLayer[], weights: WeightView, options: LayerOptions = {}): ChunkRun {
   return (x, state, { keep, consume }) =>
     tf.tidy(() => {
       const next: Record<string, Tensor> | null = keep ? {} : null;

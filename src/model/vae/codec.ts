@@ -4,7 +4,7 @@
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_.encode`, `WanVAE_.decode`).
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Weights, withoutGradient } from '../../nn/index.ts';
+import { type Part, withoutGradient } from '../../nn/index.ts';
 import type { LayerTap } from './apply.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
 import { latentShape, type VaeConfig, vaeStrides } from './config.ts';
@@ -42,17 +42,14 @@ export interface Posterior {
  *
  * @throws RangeError if the video's shape does not fit the strides.
  */
-export function encode(weights: Weights, config: VaeConfig, video: Tensor, options: VaeOptions = {}): Tensor {
-  return tf.tidy(() => normalise(config, encodePosterior(weights, config, video, options).mean));
+export function encode(net: Part<VaeConfig>, video: Tensor, options: VaeOptions = {}): Tensor {
+  const { config } = net;
+  return tf.tidy(() => normalise(config, encodePosterior(net, video, options).mean));
 }
 
 /** Both halves of the encoder's output, for training a VAE with a divergence term. Video as for {@link encode}. */
-export function encodePosterior(
-  weights: Weights,
-  config: VaeConfig,
-  video: Tensor,
-  options: VaeOptions = {},
-): Posterior {
+export function encodePosterior(net: Part<VaeConfig>, video: Tensor, options: VaeOptions = {}): Posterior {
+  const { weights, config } = net;
   checkVideo(config, video);
   const [batch, frames, height, width] = video.shape as [number, number, number, number, number];
   const latents = latentShape(config, { frames, height, width }).frames;
@@ -69,7 +66,8 @@ export function encodePosterior(
  * Video [B,F,H,W,3] of normalised latents [B,f,h,w,z]: latent 0 gives one frame, each later one `stride` frames,
  * and every frame depends on all latents up to its own.
  */
-export function decode(weights: Weights, config: VaeConfig, latents: Tensor, options: DecodeOptions = {}): Tensor {
+export function decode(net: Part<VaeConfig>, latents: Tensor, options: DecodeOptions = {}): Tensor {
+  const { weights, config } = net;
   checkLatents(config, latents);
   return tf.tidy(() => {
     const [batch, total, h, w] = latents.shape as [number, number, number, number, number];

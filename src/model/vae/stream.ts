@@ -1,6 +1,6 @@
 /** Encoding and decoding of clips that arrive in pieces, with the state between pieces in the caller's hands. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { type ChunkResult, type ChunkUse, chunkRun, type VaeState } from './chunks.ts';
 import { bounded, type DecodeOptions, type VaeOptions } from './codec.ts';
 import type { VaeConfig } from './config.ts';
@@ -32,12 +32,12 @@ export type PieceOptions = Partial<Pick<ChunkUse, 'consume'>>;
  * const second = decodeChunk(weights, config, latents1, first.state); // f·stride frames
  */
 export function decodeChunk(
-  weights: Weights,
-  config: VaeConfig,
+  net: Part<VaeConfig>,
   latents: Tensor,
   state: VaeState | null,
   options: Pick<DecodeOptions, 'clamp' | 'onLayer'> & PieceOptions = {},
 ): DecodedPiece {
+  const { weights, config } = net;
   checkLatents(config, latents);
   const { onLayer, consume = false } = options;
   return tf.tidy(() => {
@@ -52,12 +52,12 @@ export function decodeChunk(
  * `state` as for {@link decodeChunk}.
  */
 export function encodeChunk(
-  weights: Weights,
-  config: VaeConfig,
+  net: Part<VaeConfig>,
   video: Tensor,
   state: VaeState | null,
   options: Pick<VaeOptions, 'onLayer'> & PieceOptions = {},
 ): EncodedPiece {
+  const { weights, config } = net;
   checkPiece(config, video, state === null);
   const { onLayer, consume = false } = options;
   return tf.tidy(() => {
@@ -76,26 +76,24 @@ export type Pieces = Iterable<Tensor> | AsyncIterable<Tensor>;
  * caller, the pieces stay the producer's, and the state is freed at the end, also after a `break`.
  */
 export async function* decodeStream(
-  weights: Weights,
-  config: VaeConfig,
+  net: Part<VaeConfig>,
   pieces: Pieces,
   options: Pick<DecodeOptions, 'clamp' | 'onLayer'> = {},
 ): AsyncGenerator<Tensor, void, void> {
   yield* carry(pieces, (piece, before) => {
-    const { video, state } = decodeChunk(weights, config, piece, before, { ...options, consume: true });
+    const { video, state } = decodeChunk(net, piece, before, { ...options, consume: true });
     return { output: video, state };
   });
 }
 
 /** Yields the latents of each piece of video as it arrives; ownership as for {@link decodeStream}. */
 export async function* encodeStream(
-  weights: Weights,
-  config: VaeConfig,
+  net: Part<VaeConfig>,
   pieces: Pieces,
   options: Pick<VaeOptions, 'onLayer'> = {},
 ): AsyncGenerator<Tensor, void, void> {
   yield* carry(pieces, (piece, before) => {
-    const { latents, state } = encodeChunk(weights, config, piece, before, { ...options, consume: true });
+    const { latents, state } = encodeChunk(net, piece, before, { ...options, consume: true });
     return { output: latents, state };
   });
 }

@@ -7,7 +7,7 @@
  */
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import { sameShape, type Weights } from '../../nn/index.ts';
+import { type Part, sameShape, type WeightView } from '../../nn/index.ts';
 import { clipTextFeatures } from '../clip/index.ts';
 import { affine, selfAttention } from '../layers/index.ts';
 import { classToken, patchTokens, withClassToken } from '../vit/index.ts';
@@ -20,7 +20,8 @@ const epsilon = 1e-5;
  *
  * @param videos - [B, F, S, S, 3], preprocessed as for CLIP, with the frames and the side of the configuration
  */
-export function viclipVideoFeatures(weights: Weights, config: ViclipConfig, videos: Tensor): Tensor {
+export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Tensor {
+  const { weights, config } = net;
   const { video_input_num_frames: frames, inputs_image_res: side } = config;
   const [batch, ...size] = videos.shape as [number, number, number, number, number];
   if (!sameShape(size, [frames, side, side, 3])) {
@@ -39,7 +40,7 @@ export function viclipVideoFeatures(weights: Weights, config: ViclipConfig, vide
 }
 
 /** One class token and the patches of all frames with places in space and time: [B F, S, S, 3] -> [B, 1 + F L, D]. */
-function videoTokens(tower: Weights, images: Tensor, batch: number): Tensor {
+function videoTokens(tower: WeightView, images: Tensor, batch: number): Tensor {
   const kernel = tf.squeeze(tower.get('conv1.weight'), [2]); // [D, 3, 1, p, p] -> [D, 3, p, p]
   const patches = patchTokens(images, kernel, null); // [B F, L, D]
   const [all, length, width] = patches.shape as [number, number, number];
@@ -52,7 +53,7 @@ function videoTokens(tower: Weights, images: Tensor, batch: number): Tensor {
 }
 
 /** CLIP's block: x += attn(ln_1 x); x += mlp(ln_2 x), with x sigmoid(1.702 x) between the layers of the MLP. */
-function block(weights: Weights, heads: number, x: Tensor): Tensor {
+function block(weights: WeightView, heads: number, x: Tensor): Tensor {
   return tf.tidy(() => {
     const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
     const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
@@ -68,6 +69,7 @@ function block(weights: Weights, heads: number, x: Tensor): Tensor {
  *
  * @param ids - int32 [B, max_txt_l] of CLIP's tokenizer, filled up with 0
  */
-export function viclipTextFeatures(weights: Weights, config: ViclipConfig, ids: Tensor): Tensor {
-  return clipTextFeatures(weights.at('text_encoder'), towerConfig(config), ids);
+export function viclipTextFeatures(net: Part<ViclipConfig>, ids: Tensor): Tensor {
+  const { weights, config } = net;
+  return clipTextFeatures({ weights: weights.at('text_encoder'), config: towerConfig(config) }, ids);
 }

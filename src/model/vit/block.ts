@@ -1,7 +1,7 @@
 /** The pre-norm vision transformer that BLIP and DINO share, with the weight names of timm. */
 import { gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Shapes, Weights } from '../../nn/index.ts';
+import type { Shapes, WeightView } from '../../nn/index.ts';
 import { affine, affineShapes, selfAttention } from '../layers/index.ts';
 
 /** Sizes of a vision transformer. */
@@ -26,7 +26,7 @@ const epsilon = 1e-6;
  * @param x - tokens [B, L, D], class token first, positions added
  * @returns [B, L, D]
  */
-export function vitBlocks(weights: Weights, { depth, num_heads }: VitSizes, x: Tensor, onValue?: ModuleTap): Tensor {
+export function vitBlocks(weights: WeightView, { depth, num_heads }: VitSizes, x: Tensor, onValue?: ModuleTap): Tensor {
   let y = x;
   for (let i = 0; i < depth; i++) {
     y = vitBlock(weights.at(`blocks.${i}`), num_heads, y);
@@ -35,7 +35,7 @@ export function vitBlocks(weights: Weights, { depth, num_heads }: VitSizes, x: T
   return layerNorm(y, ...affine(weights, 'norm'), epsilon);
 }
 
-function vitBlock(weights: Weights, heads: number, x: Tensor): Tensor {
+function vitBlock(weights: WeightView, heads: number, x: Tensor): Tensor {
   return tf.tidy(() => {
     const normed = layerNorm(x, ...affine(weights, 'norm1'), epsilon);
     const mixed = selfAttention(linear(normed, ...affine(weights, 'attn.qkv')), heads);

@@ -1,4 +1,5 @@
 /** Which files of a Wan2.1 folder hold which network, in the two published layouts. */
+
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 

@@ -3,12 +3,13 @@
  * the number of token frames), so that modulation broadcasts; T S = L.
  * Source: Wan2.1 wan/modules/model.py (`WanAttentionBlock`).
  */
+
 import { attention, gelu, layerNorm, modulate, rmsNorm, rotary } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { dense } from './embedding.ts';
 import type { Rope } from './rope.ts';
-import type { WanWeights } from './wan-weights.ts';
 
 /** Keys and values of one layer, [B, L, N, d] each. */
 export type KeyValue = { k: Tensor; v: Tensor };
@@ -32,7 +33,7 @@ export interface BlockInput {
 }
 
 /** Residual stream [B, T, S, D] after one block. */
-export function wanBlock(weights: WanWeights, x: Tensor, input: BlockInput): Tensor {
+export function wanBlock(weights: WeightView, x: Tensor, input: BlockInput): Tensor {
   const { config, tap } = input;
   const modulation = tf.add(weights.get('modulation'), input.e0); // [1, 6, D] + [B, T, 6, D]
   const [a0, a1, a2, a3, a4, a5] = tf.split(modulation, 6, 2) as Six; // 6 of [B, T, 1, D]
@@ -54,29 +55,29 @@ export function wanBlock(weights: WanWeights, x: Tensor, input: BlockInput): Ten
 
 type Six = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 
-function selfAttention(weights: WanWeights, x: Tensor, { config, rope, attend }: BlockInput): Tensor {
+function selfAttention(weights: WeightView, x: Tensor, { config, rope, attend }: BlockInput): Tensor {
   const q = rotary(normedHeads(weights, 'q', x, config), rope.cos, rope.sin);
   const own = selfKeyValue(weights, x, config, rope);
   return merged(weights, attend(q, own), x.shape);
 }
 
 /** Keys after normalisation and rotation, and values, of the tokens x [B, T, S, D]. */
-export function selfKeyValue(weights: WanWeights, x: Tensor, config: WanConfig, rope: Rope): KeyValue {
+export function selfKeyValue(weights: WeightView, x: Tensor, config: WanConfig, rope: Rope): KeyValue {
   const k = rotary(normedHeads(weights, 'k', x, config), rope.cos, rope.sin);
   return { k, v: heads(dense(weights, 'v', x), config) };
 }
 
-function crossAttention(weights: WanWeights, x: Tensor, config: WanConfig, { k, v }: KeyValue): Tensor {
+function crossAttention(weights: WeightView, x: Tensor, config: WanConfig, { k, v }: KeyValue): Tensor {
   return merged(weights, attention(normedHeads(weights, 'q', x, config), k, v), x.shape);
 }
 
 /** Keys and values of the embedded text [B, text_len, D] for one block's cross-attention. */
-export function textKeyValue(weights: WanWeights, text: Tensor, config: WanConfig): KeyValue {
+export function textKeyValue(weights: WeightView, text: Tensor, config: WanConfig): KeyValue {
   return { k: normedHeads(weights, 'k', text, config), v: heads(dense(weights, 'v', text), config) };
 }
 
 /** Query or key heads: the root-mean-square norm runs over the whole width, before the split into heads. */
-function normedHeads(weights: WanWeights, part: 'q' | 'k', x: Tensor, config: WanConfig): Tensor {
+function normedHeads(weights: WeightView, part: 'q' | 'k', x: Tensor, config: WanConfig): Tensor {
   const projected = dense(weights, part, x);
   return heads(rmsNorm(projected, weights.get(`norm_${part}.weight`), config.eps), config);
 }
@@ -85,10 +86,10 @@ function heads(x: Tensor, { dim, num_heads }: WanConfig): Tensor {
   return tf.reshape(x, [x.shape[0]!, -1, num_heads, dim / num_heads]); // [B, T, S, D] or [B, L, D] -> [B, L, N, d]
 }
 
-function merged(weights: WanWeights, attended: Tensor, shape: number[]): Tensor {
+function merged(weights: WeightView, attended: Tensor, shape: number[]): Tensor {
   return dense(weights, 'o', tf.reshape(attended, shape)); // [B, L, N, d] -> [B, T, S, D]
 }
 
-function feedForward(weights: WanWeights, x: Tensor): Tensor {
+function feedForward(weights: WeightView, x: Tensor): Tensor {
   return dense(weights, 'ffn.2', gelu(dense(weights, 'ffn.0', x), 'tanh'));
 }

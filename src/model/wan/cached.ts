@@ -1,4 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Part } from '../../nn/index.ts';
 import type { KeyValue, LayerTap } from './block.ts';
 import { boundedAttention } from './bounded-attention.ts';
 import { type CachePlan, extendLayer, type KvCache, planCache } from './cache.ts';
@@ -8,7 +9,6 @@ import { runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
 import { tokenGrid, unpatchify } from './patches.ts';
 import { ropeOf } from './rope.ts';
 import { textSource } from './text-cache.ts';
-import type { WanWeights } from './wan-weights.ts';
 
 /** Options of {@link wanCachedForward}. */
 export interface WanCachedOptions {
@@ -39,12 +39,12 @@ export type WanCachedResult = {
  * const { velocity, cache } = wanCachedForward(weights, config, { x, t: 1000, context }, createCache(config, 1560));
  */
 export function wanCachedForward(
-  weights: WanWeights,
-  config: WanConfig,
+  net: Part<WanConfig>,
   { x, t, context }: WanInput,
   cache: KvCache,
   options: WanCachedOptions = {},
 ): WanCachedResult {
+  const { config } = net;
   const grid = tokenGrid(config, x);
   const frameTokens = grid[1] * grid[2];
   const startFrame = options.startFrame ?? cache.globalEnd / frameTokens;
@@ -53,18 +53,18 @@ export function wanCachedForward(
   }
   const plan = planCache(cache, startFrame * frameTokens, grid[0] * frameTokens, config.sink_size * frameTokens);
   const { velocity, layers } = tf.tidy(() => {
-    const time = timeOf(weights, config, t, x.shape[0]!, grid[0]);
+    const time = timeOf(net, t, x.shape[0]!, grid[0]);
     const seen: KeyValue[] = [];
-    const hidden = runBlocks(weights, config, {
-      tokens: embedPatches(weights, config, x),
+    const hidden = runBlocks(net, {
+      tokens: embedPatches(net, x),
       time,
       rope: ropeOf(config, grid, startFrame),
       attend: (layer) => (q, own) => boundedAttention(q, ...recorded(seen, cache.layers[layer], own, plan)),
-      text: textSource(weights, config, context, x.shape[0]!),
+      text: textSource(net, context, x.shape[0]!),
       onLayer: options.onLayer,
       met: () => seen.at(-1)!,
     });
-    const y = runHead(weights, config, hidden, time.e);
+    const y = runHead(net, hidden, time.e);
     return { velocity: unpatchify(config, y, grid), layers: seen };
   });
   const { globalEnd, localEnd } = plan;

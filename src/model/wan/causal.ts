@@ -5,7 +5,7 @@
  */
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { sameShape, toTensor } from '../../nn/index.ts';
+import { type Part, sameShape, toTensor } from '../../nn/index.ts';
 import type { Attend, LayerTap } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches, embedTime } from './embedding.ts';
@@ -21,7 +21,6 @@ import {
   type Visibility,
   visibilityMask,
 } from './visibility.ts';
-import type { WanWeights } from './wan-weights.ts';
 
 /** Options of the causal training passes. */
 export interface WanCausalOptions {
@@ -45,24 +44,24 @@ const MASK_TOKENS = 4096;
  * @returns [B, F, H, W, out_dim]
  */
 export function wanCausalForward(
-  weights: WanWeights,
-  config: WanConfig,
+  net: Part<WanConfig>,
   { x, t, context }: WanInput,
   options: WanCausalOptions = {},
 ): Tensor {
+  const { config } = net;
   const grid = tokenGrid(config, x);
   return tf.tidy(() => {
-    const time = timeOf(weights, config, t, x.shape[0]!, grid[0]);
+    const time = timeOf(net, t, x.shape[0]!, grid[0]);
     const attend = attendWithin(causalVisibility(config, grid[0]), grid[1] * grid[2], options.attention);
-    const hidden = runBlocks(weights, config, {
-      tokens: embedPatches(weights, config, x),
+    const hidden = runBlocks(net, {
+      tokens: embedPatches(net, x),
       time,
       rope: ropeOf(config, grid),
       attend: () => attend,
-      text: textSource(weights, config, context, x.shape[0]!),
+      text: textSource(net, context, x.shape[0]!),
       onLayer: options.onLayer,
     });
-    return unpatchify(config, runHead(weights, config, hidden, time.e), grid);
+    return unpatchify(config, runHead(net, hidden, time.e), grid);
   });
 }
 
@@ -81,11 +80,11 @@ export interface WanTeacherForcingInput extends WanInput {
  * @throws RangeError for `independent_first_frame` or `local_attn_size`, which the reference leaves undefined.
  */
 export function wanTeacherForcing(
-  weights: WanWeights,
-  config: WanConfig,
+  net: Part<WanConfig>,
   { x, t, context, cleanX, cleanT = 0 }: WanTeacherForcingInput,
   options: WanCausalOptions = {},
 ): Tensor {
+  const { config } = net;
   const grid = tokenGrid(config, x);
   const visibility = teacherForcingVisibility(config, grid[0]);
   if (!sameShape(cleanX.shape, x.shape)) {
@@ -93,18 +92,18 @@ export function wanTeacherForcing(
   }
   return tf.tidy(() => {
     const times = [cleanT, t].map((half) => sinusoidsOf(config, half, x.shape[0]!, grid[0]));
-    const halves = [cleanX, x].map((latents) => embedPatches(weights, config, latents));
-    const time = embedTime(weights, config, joinTimes(times));
+    const halves = [cleanX, x].map((latents) => embedPatches(net, latents));
+    const time = embedTime(net, joinTimes(times));
     const attend = attendWithin(visibility, grid[1] * grid[2], options.attention);
-    const hidden = runBlocks(weights, config, {
+    const hidden = runBlocks(net, {
       tokens: tf.concat(halves, 1),
       time,
       rope: twice(ropeOf(config, grid)),
       attend: () => attend,
-      text: textSource(weights, config, context, x.shape[0]!),
+      text: textSource(net, context, x.shape[0]!),
       onLayer: options.onLayer,
     });
-    return unpatchify(config, runHead(weights, config, secondHalf(hidden), secondHalf(time.e)), grid);
+    return unpatchify(config, runHead(net, secondHalf(hidden), secondHalf(time.e)), grid);
   });
 }
 

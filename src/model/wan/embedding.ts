@@ -1,8 +1,8 @@
 import { gelu, linear, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { patchify, patchWeight } from './patches.ts';
-import type { WanWeights } from './wan-weights.ts';
 
 /** What the timestep adds to a pass; T is 1, or the number of token frames where each frame has its own. */
 export interface TimeModulation {
@@ -13,18 +13,20 @@ export interface TimeModulation {
 }
 
 /** y = x Wᵀ + b with the weights `name.weight` and `name.bias`. */
-export function dense(weights: WanWeights, name: string, x: Tensor): Tensor {
+export function dense(weights: WeightView, name: string, x: Tensor): Tensor {
   return linear(x, weights.get(`${name}.weight`), weights.get(`${name}.bias`));
 }
 
 /** Latents [B, F, H, W, C] to tokens [B, L, D]. */
-export function embedPatches(weights: WanWeights, config: WanConfig, x: Tensor): Tensor {
+export function embedPatches(net: Part<WanConfig>, x: Tensor): Tensor {
+  const { weights, config } = net;
   const weight = patchWeight(weights.get('patch_embedding.weight'));
   return linear(patchify(config, x), weight, weights.get('patch_embedding.bias'));
 }
 
 /** Sinusoidal embedding [B, T, freq_dim] to the vectors that modulate blocks and head. */
-export function embedTime(weights: WanWeights, config: WanConfig, sinusoids: Tensor): TimeModulation {
+export function embedTime(net: Part<WanConfig>, sinusoids: Tensor): TimeModulation {
+  const { weights, config } = net;
   const e = dense(weights, 'time_embedding.2', silu(dense(weights, 'time_embedding.0', sinusoids)));
   const projected = dense(weights, 'time_projection.1', silu(e));
   const [batch, times] = e.shape as [number, number];
@@ -37,7 +39,8 @@ export function embedTime(weights: WanWeights, config: WanConfig, sinusoids: Ten
  *
  * @throws RangeError if the text is longer than `text_len` or has another width.
  */
-export function embedText(weights: WanWeights, config: WanConfig, context: Tensor): Tensor {
+export function embedText(net: Part<WanConfig>, context: Tensor): Tensor {
+  const { weights, config } = net;
   const { text_dim, text_len } = config;
   const [, tokens = 0, width] = context.shape;
   if (context.rank !== 3 || width !== text_dim || tokens > text_len) {

@@ -1,4 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Part } from '../../nn/index.ts';
 import type { LayerTap } from './block.ts';
 import { boundedAttention } from './bounded-attention.ts';
 import type { WanConfig } from './config.ts';
@@ -7,7 +8,6 @@ import { type Pass, runBlocks, runHead, timeOf, type WanInput } from './pass.ts'
 import { tokenGrid, unpatchify } from './patches.ts';
 import { type Rope, ropeOf } from './rope.ts';
 import { textSource } from './text-cache.ts';
-import type { WanWeights } from './wan-weights.ts';
 
 /** Options of {@link wanForward}. */
 export interface WanForwardOptions {
@@ -31,29 +31,29 @@ export interface WanForwardOptions {
  * const velocity = wanForward(weights, config, { x, t: 937.5, context });
  */
 export function wanForward(
-  weights: WanWeights,
-  config: WanConfig,
+  net: Part<WanConfig>,
   { x, t, context }: WanInput,
   { seqLen, onLayer }: WanForwardOptions = {},
 ): Tensor {
+  const { config } = net;
   const grid = tokenGrid(config, x);
   const length = grid[0] * grid[1] * grid[2];
   return tf.tidy(() => {
-    const time = timeOf(weights, config, t, x.shape[0]!, seqLen === undefined ? grid[0] : 1);
+    const time = timeOf(net, t, x.shape[0]!, seqLen === undefined ? grid[0] : 1);
     const padding = paddingOf(length, seqLen);
     const mask = padding > 0 ? keyMask(length, padding) : null;
     const pass: Pass = {
-      tokens: padRows(embedPatches(weights, config, x), padding),
+      tokens: padRows(embedPatches(net, x), padding),
       time,
       rope: padRope(ropeOf(config, grid), padding),
       attend:
         () =>
         (q, { k, v }) =>
           boundedAttention(q, k, v, { mask }),
-      text: textSource(weights, config, context, x.shape[0]!),
+      text: textSource(net, context, x.shape[0]!),
       onLayer,
     };
-    const y = runHead(weights, config, runBlocks(weights, config, pass), time.e);
+    const y = runHead(net, runBlocks(net, pass), time.e);
     onLayer?.('head', y);
     return unpatchify(config, padding > 0 ? tf.slice(y, [0, 0, 0], [-1, length, -1]) : y, grid);
   });

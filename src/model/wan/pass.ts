@@ -1,13 +1,14 @@
 /** What every pass through the transformer shares, whatever its tokens see of each other. */
+
 import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import { type Part, withBlock } from '../../nn/index.ts';
 import { type Attend, type KeyValue, type LayerTap, wanBlock } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { dense, embedTime, type TimeModulation } from './embedding.ts';
 import type { Rope } from './rope.ts';
 import type { WanContext } from './text-cache.ts';
 import { type Timesteps, timestepEmbedding } from './timestep.ts';
-import { type WanWeights, withBlock } from './wan-weights.ts';
 
 /** Input of a pass: noisy latents, their noise level, the text. */
 export interface WanInput {
@@ -48,18 +49,14 @@ export function sinusoidsOf(config: WanConfig, t: Timesteps, batch: number, fram
 }
 
 /** Modulation for the tokens of `frames` token frames; timesteps as for {@link sinusoidsOf}. */
-export function timeOf(
-  weights: WanWeights,
-  config: WanConfig,
-  t: Timesteps,
-  batch: number,
-  frames: number,
-): TimeModulation {
-  return embedTime(weights, config, sinusoidsOf(config, t, batch, frames));
+export function timeOf(net: Part<WanConfig>, t: Timesteps, batch: number, frames: number): TimeModulation {
+  const { config } = net;
+  return embedTime(net, sinusoidsOf(config, t, batch, frames));
 }
 
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
-export function runBlocks(weights: WanWeights, config: WanConfig, pass: Pass): Tensor {
+export function runBlocks(net: Part<WanConfig>, pass: Pass): Tensor {
+  const { weights, config } = net;
   const { tokens, time, rope, onLayer } = pass;
   const [batch, length] = tokens.shape as [number, number];
   const times = time.e.shape[1]!;
@@ -80,7 +77,8 @@ export function runBlocks(weights: WanWeights, config: WanConfig, pass: Pass): T
 }
 
 /** Residual stream [B, T, S, D] to predictions [B, L, pt ph pw C_out]. */
-export function runHead(weights: WanWeights, config: WanConfig, x: Tensor, e: Tensor): Tensor {
+export function runHead(net: Part<WanConfig>, x: Tensor, e: Tensor): Tensor {
+  const { weights, config } = net;
   const [batch, times, size] = x.shape as [number, number, number];
   const rows = tf.reshape(e, [e.shape[0]!, times, 1, config.dim]);
   const modulation = tf.add(weights.get('head.modulation'), rows); // [1, 2, D] + [B, T, 1, D]

@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { elementCount } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import type { WanConfig } from './config.ts';
 import type { TokenGrid } from './rope.ts';
 

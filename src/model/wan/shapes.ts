@@ -1,4 +1,4 @@
-import { elementCount } from '../../io/index.ts';
+import { elementCount } from '../../io/internal.ts';
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 import type { WanConfig } from './config.ts';

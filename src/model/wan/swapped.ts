@@ -2,51 +2,52 @@
  * Block swapping: the weights outside of the blocks stay on the engine, those of a block are read when a pass comes to
  * them and freed behind it, so that a pass needs the memory of one block whatever the depth.
  */
-import { flush, isTapeOn } from '../../engine/index.ts';
-import { type Tensor, tf } from '../../engine/tf.ts';
+import { flush } from '../../engine/index.ts';
+import { isTapeOn, type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { toTensor, Weights } from '../../nn/index.ts';
+import { type LentResult, Net, type NetAbout, toTensor, Weights, type WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
+import { wan } from './names.ts';
 import { wanShapes } from './shapes.ts';
-import type { LentResult, WanWeights } from './wan-weights.ts';
 
 /** Where the weights of the blocks wait, by official name: a map in host memory, or a file. */
 export interface BlockSource {
   read(name: string): HostTensor;
 }
 
-/** A transformer whose blocks are swapped. It serves passes without gradient. */
-export interface SwappedWan extends WanWeights {
-  readonly lend: NonNullable<WanWeights['lend']>;
+/** The weights of a transformer whose blocks are swapped. They serve passes without gradient. */
+export interface SwappedWan extends WeightView {
+  readonly lend: NonNullable<WeightView['lend']>;
   /** Frees the weights outside of the blocks. */
   dispose(): void;
 }
 
 /**
- * Weights whose blocks are read from `source` in every pass. A pass computes the same numbers as with `Weights`;
- * each block runs by itself, and reading counts as part of its time.
+ * A transformer whose blocks are read from `source` in every pass. A pass computes the same numbers as with resident
+ * weights; each block runs by itself, and reading counts as part of its time.
  *
  * @throws Error from a pass inside of a gradient, which would need all blocks at once.
  * @example
- * const weights = swappedWan(config, { read: (name) => file.map(name) });
- * const velocity = wanForward(weights, config, { x, t: 937.5, context });
+ * const net = swappedWan(config, { read: (name) => file.map(name) });
+ * const velocity = wanForward(net, { x, t: 937.5, context });
  */
-export function swappedWan(config: WanConfig, source: BlockSource): SwappedWan {
+export function swappedWan(config: WanConfig, source: BlockSource, about?: NetAbout): Net<WanConfig, SwappedWan> {
   const names = [...wanShapes(config).keys()].filter((name) => !name.startsWith('blocks.'));
   const resident = Weights.from(lazily(names, source), { trainable: false });
-  return {
+  const weights: SwappedWan = {
     get: (name) => resident.get(name),
     at: (prefix) => resident.at(prefix),
     lend: (block, use) => lendBlock(source, block, use),
     dispose: () => resident.dispose(),
   };
+  return new Net(wan, config, weights, about);
 }
 
 function* lazily(names: readonly string[], source: BlockSource): Generator<[string, HostTensor]> {
   for (const name of names) yield [name, source.read(name)];
 }
 
-function lendBlock<T extends LentResult>(source: BlockSource, block: string, use: (weights: WanWeights) => T): T {
+function lendBlock<T extends LentResult>(source: BlockSource, block: string, use: (weights: WeightView) => T): T {
   refuseGradients();
   const lent = new Map<string, Tensor>();
   try {
@@ -59,7 +60,7 @@ function lendBlock<T extends LentResult>(source: BlockSource, block: string, use
 }
 
 /** Reads each weight when it is first asked for: a pass over the text needs two matrices of a block only. */
-function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string): WanWeights {
+function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string): WeightView {
   return {
     get: (name) => {
       const full = prefix + name;

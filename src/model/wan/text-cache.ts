@@ -1,8 +1,8 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
+import { type Part, withBlock } from '../../nn/index.ts';
 import { type KeyValue, textKeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedText } from './embedding.ts';
-import { type WanWeights, withBlock } from './wan-weights.ts';
 
 /** Keys and values of a text for every layer's cross-attention; computed once for a prompt, used by all passes. */
 export interface CrossAttnCache {
@@ -19,10 +19,11 @@ export type WanContext = Tensor | CrossAttnCache;
  *
  * @param context [B, n <= text_len, text_dim]
  */
-export function createCrossAttnCache(weights: WanWeights, config: WanConfig, context: Tensor): CrossAttnCache {
+export function createCrossAttnCache(net: Part<WanConfig>, context: Tensor): CrossAttnCache {
+  const { config } = net;
   const layers = tf.tidy(() => {
-    const text = embedText(weights, config, context);
-    return Array.from({ length: config.num_layers }, (_, i) => layerText(weights, config, i, text));
+    const text = embedText(net, context);
+    return Array.from({ length: config.num_layers }, (_, i) => layerText(net, i, text));
   });
   return { layers };
 }
@@ -37,22 +38,19 @@ export function disposeCrossAttnCache(cache: CrossAttnCache): void {
  *
  * @throws RangeError if the text is of another batch, or the cache of another model.
  */
-export function textSource(
-  weights: WanWeights,
-  config: WanConfig,
-  context: WanContext,
-  batch: number,
-): (layer: number) => KeyValue {
+export function textSource(net: Part<WanConfig>, context: WanContext, batch: number): (layer: number) => KeyValue {
+  const { config } = net;
   const isCache = !(context instanceof tf.Tensor);
   const rows = isCache ? context.layers[0]?.k.shape[0] : context.shape[0];
   if (rows !== batch) throw new RangeError(`context: wanted a text for each of ${batch} samples, received ${rows}`);
   if (isCache) return cachedSource(config, context);
-  const text = embedText(weights, config, context);
-  return (layer) => layerText(weights, config, layer, text);
+  const text = embedText(net, context);
+  return (layer) => layerText(net, layer, text);
 }
 
 /** Keys and values of the embedded text for one layer. */
-function layerText(weights: WanWeights, config: WanConfig, layer: number, text: Tensor): KeyValue {
+function layerText(net: Part<WanConfig>, layer: number, text: Tensor): KeyValue {
+  const { weights, config } = net;
   return withBlock(weights, `blocks.${layer}`, (block) => textKeyValue(block.at('cross_attn'), text, config));
 }
 

@@ -1,4 +1,4 @@
-import type { Clip } from '../../io/clip.ts';
+import type { Clip } from '../../io/index.ts';
 import type { Reward } from '../contract.ts';
 import { type Climb, type ClimbOptions, climb, frameGradient } from './gradient.ts';
 import { frameOf, scoresOf, seenBy, type View } from './looks.ts';

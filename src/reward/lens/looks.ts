@@ -1,6 +1,6 @@
 /** One frame of a clip under a reward: the place where looks of all kinds meet. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/clip.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import type { Reward } from '../contract.ts';
 
 /** A frame of a clip, looked at with a reward that knows the prompt. */

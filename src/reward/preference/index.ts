@@ -1,4 +1,15 @@
 export {
+  PAIR_KINDS,
+  PAIR_SHARES,
+  type PairKind,
+  type PairSide,
+  type PreferenceBatch,
+  type PreferencePair,
+  preferenceBatch,
+  preferencePair,
+} from '../../world/digits/judge/pairs.ts';
+export { type PreferenceReport, type ValidateOptions, validatePreferences } from '../../world/digits/judge/validate.ts';
+export {
   accuracyByMargin,
   accuracyWithTies,
   type CalibrationBin,
@@ -18,14 +29,3 @@ export {
   rankingLoss,
   type ShownPictures,
 } from './losses.ts';
-export {
-  PAIR_KINDS,
-  PAIR_SHARES,
-  type PairKind,
-  type PairSide,
-  type PreferenceBatch,
-  type PreferencePair,
-  preferenceBatch,
-  preferencePair,
-} from './pairs.ts';
-export { type PreferenceReport, type ValidateOptions, validatePreferences } from './validate.ts';

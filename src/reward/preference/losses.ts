@@ -1,8 +1,8 @@
 import { softmaxCrossEntropy } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor1D, tf } from '../../engine/tf.ts';
 import type { Weights } from '../../nn/index.ts';
-import type { SmallRewardConfig } from '../small/config.ts';
-import { attributeLogits, encodeFrames, scoreCaptions } from '../small/model.ts';
+import type { SmallRewardConfig } from '../../world/digits/judge/config.ts';
+import { attributeLogits, encodeFrames, scoreCaptions } from '../../world/digits/judge/model.ts';
 
 /**
  * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed without overflow.
@@ -81,7 +81,7 @@ export interface PreferenceLoss {
  * of the image tower.
  */
 export function attributeLoss(weights: Weights, config: SmallRewardConfig, batch: ShownPictures): Tensor {
-  return entropies(weights, encodeFrames(weights, config, batch.pictures), batch);
+  return entropies(weights, encodeFrames({ weights, config }, batch.pictures), batch);
 }
 
 function entropies(weights: Weights, image: Tensor, shown: Omit<ShownPictures, 'pictures'>): Tensor {
@@ -101,8 +101,8 @@ export function preferenceLoss(
   batch: ShownPictures & { tokens: Tensor },
   attributeWeight: number = 0.5,
 ): PreferenceLoss {
-  const image = encodeFrames(weights, config, batch.pictures);
-  const scores = scoreCaptions(weights, config, batch.tokens, image);
+  const image = encodeFrames({ weights, config }, batch.pictures);
+  const scores = scoreCaptions({ weights, config }, batch.tokens, image);
   const [better, worse] = tf.split(scores, 2) as [Tensor, Tensor];
   const preference = bradleyTerry(better, worse);
   const attributes = entropies(weights, image, batch);

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../engine/tf.ts';
-import { type Clip, createClip } from '../../io/index.ts';
+import { type Clip, createClip, fromSigned } from '../../io/index.ts';
 
 /** How pieces become a clip. */
 export interface ClipOfOptions {
@@ -26,7 +26,7 @@ export async function clipOf(pieces: AsyncIterable<Tensor>, options: ClipOfOptio
       const [, count = 0, ...rest] = piece.shape;
       if (parts.length === 0) size = rest;
       checkPiece(piece, size);
-      parts.push(((await piece.data()) as Float32Array).map((value) => (value + 1) / 2));
+      parts.push(fromSigned((await piece.data()) as Float32Array));
       frames += count;
     } finally {
       piece.dispose();

@@ -1,10 +1,10 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decodeStream } from '../../model/vae/index.ts';
 import { random, type TorchGenerator, toTensor } from '../../nn/index.ts';
-import { denoisingSteps } from '../few-step.ts';
-import { rollout } from '../rollout.ts';
-import type { Schedule } from '../schedule.ts';
-import { wanStudent } from '../wan-student.ts';
+import { rollout } from '../causal/rollout.ts';
+import { wanStudent } from '../causal/wan-student.ts';
+import { denoisingSteps } from '../ode/few-step.ts';
+import type { Schedule } from '../ode/schedule.ts';
 import { checkMemory } from './memory-plan.ts';
 import { causalLatentSize, type VideoRequest, type WanModel } from './request.ts';
 
@@ -31,13 +31,13 @@ export async function* generateCausal(model: WanModel, request: CausalRequest): 
   checkMemory(model, { ...request, causal: true });
   const generator = random.torch(request.seed ?? 0);
   const context = await model.text.encode([request.prompt]);
-  const student = wanStudent(model.dit.weights, model.dit.config, context);
+  const student = wanStudent(model.dit, context);
   context.dispose();
   const noise = torchNoise(generator, [1, frames, height, width, channels]);
   const renoise = (_block: number, _step: number, shape: number[]): Tensor => torchNoise(generator, shape);
   try {
     const blocks = rollout(student, noise, { schedule, renoise, ...(signal && { signal }) });
-    yield* decodeStream(model.vae.weights, model.vae.config, latentsOf(blocks));
+    yield* decodeStream(model.vae, latentsOf(blocks));
   } finally {
     noise.dispose();
     student.dispose();

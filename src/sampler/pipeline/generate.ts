@@ -3,11 +3,11 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, decodeStream } from '../../model/vae/index.ts';
 import { createCrossAttnCache, disposeCrossAttnCache, wanForward } from '../../model/wan/index.ts';
 import { random, toTensor } from '../../nn/index.ts';
-import { guided } from '../guidance.ts';
-import { dpmSolver, uniPC } from '../multistep.ts';
-import { paced } from '../paced.ts';
-import { dpmSchedule, type GridOptions, type Schedule, uniPCSchedule } from '../schedule.ts';
-import type { SamplerStep, SteppedSampler, Velocity } from '../solver.ts';
+import { guided } from '../ode/guidance.ts';
+import { dpmSolver, uniPC } from '../ode/multistep.ts';
+import { paced } from '../ode/paced.ts';
+import { dpmSchedule, type GridOptions, type Schedule, uniPCSchedule } from '../ode/schedule.ts';
+import type { SamplerStep, SteppedSampler, Velocity } from '../ode/solver.ts';
 import { checkMemory } from './memory-plan.ts';
 import { type LatentSize, latentSize, type VideoRequest, type WanModel, wanDefaults } from './request.ts';
 
@@ -96,7 +96,7 @@ export async function* generate(model: WanModel, request: GenerateRequest): Asyn
   checkMemory(model, request);
   const latents = await denoise(model, request, { size, schedule, sample: solvers[request.solver ?? 'unipc'].sample });
   try {
-    yield* decodeStream(model.vae.weights, model.vae.config, latentFrames(latents, request.signal));
+    yield* decodeStream(model.vae, latentFrames(latents, request.signal));
   } finally {
     latents.dispose();
   }
@@ -138,7 +138,7 @@ async function report(model: WanModel, request: GenerateRequest, step: SamplerSt
   await onStep?.(step);
   if (onPreview === undefined || step.index % previewEvery !== 0) return;
   const first = tf.tidy(() => step.x0.slice([0, 0], [1, 1]));
-  const frame = decode(model.vae.weights, model.vae.config, first);
+  const frame = decode(model.vae, first);
   try {
     await onPreview({ index: step.index, steps: step.steps, frame });
   } finally {
@@ -154,9 +154,9 @@ interface TextField {
 /** The velocity under a text, whose keys and values are computed once. */
 async function textField({ dit, text }: WanModel, caption: string): Promise<TextField> {
   const rows = await text.encode([caption]);
-  const context = createCrossAttnCache(dit.weights, dit.config, rows);
+  const context = createCrossAttnCache(dit, rows);
   rows.dispose();
-  const velocity: Velocity = (x, t) => wanForward(dit.weights, dit.config, { x, t, context });
+  const velocity: Velocity = (x, t) => wanForward(dit, { x, t, context });
   return { velocity, dispose: () => disposeCrossAttnCache(context) };
 }
 

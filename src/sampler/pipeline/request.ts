@@ -1,8 +1,9 @@
 import type { Tensor } from '../../engine/tf.ts';
 import type { BlockPlace, Umt5Config } from '../../model/index.ts';
 import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
-import type { WanConfig, WanWeights } from '../../model/wan/index.ts';
-import type { Weights } from '../../nn/index.ts';
+import type { WanConfig } from '../../model/wan/index.ts';
+
+import type { Weights, WeightView } from '../../nn/index.ts';
 
 /** Turns captions into context rows [B, n, text_dim]; a `PromptEncoder` and the encoder of `openWan` are some. */
 export interface ContextEncoder {
@@ -14,7 +15,7 @@ export interface ContextEncoder {
 export interface WanModel {
   /** Where the weights of the blocks are (default `resident`). */
   readonly blocks?: BlockPlace;
-  readonly dit: { readonly weights: WanWeights; readonly config: WanConfig };
+  readonly dit: { readonly weights: WeightView; readonly config: WanConfig };
   readonly vae: { readonly weights: Weights; readonly config: VaeConfig };
   readonly text: ContextEncoder;
 }

@@ -1,5 +1,10 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type BlockState, blockStates, estimateAt, releaseStates } from '../block-states.ts';
+import { learnerConfig } from '../ingredients.ts';
+import { stepLogDensity } from '../losses/policy.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
+import { type BlockState, blockStates, estimateAt, releaseStates } from '../rollout/block-states.ts';
 import {
   type ExplorationOptions,
   type Explored,
@@ -7,14 +12,9 @@ import {
   groupsOf,
   scoreValues,
   withExploration,
-} from '../exploration.ts';
-import type { Objective } from '../gradients.ts';
-import { learnerConfig } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { stepLogDensity } from '../policy.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import type { BoundStudent } from '../supervised-rollout.ts';
-import { makeUpdate, type UpdateResult } from '../update.ts';
+} from '../rollout/exploration.ts';
+import type { BoundStudent } from '../rollout/supervised-rollout.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What training on the best of n clips takes. */
 export interface BestOfNOptions<Cache> extends RunOptions, LearnerOptions, ExplorationOptions<Cache> {

@@ -1,10 +1,12 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, toTensor, withoutGradient } from '../../nn/index.ts';
 import { addNoise, type Schedule } from '../../sampler/index.ts';
-import { dmdLoss } from '../dmd.ts';
-import { spread } from '../flow-matching.ts';
 import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
+import { dmdLoss } from '../losses/dmd.ts';
+import { spread } from '../losses/flow-matching.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { asGenerator, makeUpdate, type Replayable, replayable, type UpdateResult } from '../optimiser/update.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 import {
   cleanEstimate,
   criticLoss,
@@ -13,9 +15,7 @@ import {
   type ScoreOptions,
   type ScoreView,
   scoreConfig,
-} from '../scores.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { asGenerator, makeUpdate, type Replayable, replayable, type UpdateResult } from '../update.ts';
+} from './distribution-matching.ts';
 
 /** What distillation to a few steps takes. */
 export interface DistilOptions extends RunOptions, ScoreOptions {

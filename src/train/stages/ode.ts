@@ -1,12 +1,12 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type HostFloats, type Key, random, toTensor } from '../../nn/index.ts';
 import { type BlockOptions, blockRanges, velocityToX0 } from '../../sampler/index.ts';
-import { spread } from '../flow-matching.ts';
 import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { drawBlockIndices, odeLoss, pickStates } from '../ode-loss.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { makeUpdate, replayable, type UpdateResult } from '../update.ts';
+import { spread } from '../losses/flow-matching.ts';
+import { drawBlockIndices, odeLoss, pickStates } from '../losses/ode-loss.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate, replayable, type UpdateResult } from '../optimiser/update.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** Trajectories of the teacher's ODE from noise to clip. */
 export interface TrajectoryBatch {

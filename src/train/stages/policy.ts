@@ -1,6 +1,11 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { withoutGradient } from '../../nn/index.ts';
-import { type BlockState, blockStates, estimateAt, type Level, releaseStates } from '../block-states.ts';
+import { learnerConfig } from '../ingredients.ts';
+import { groupAdvantages, policyLoss, stepDivergence, stepLogDensity } from '../losses/policy.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
+import { type BlockState, blockStates, estimateAt, type Level, releaseStates } from '../rollout/block-states.ts';
 import {
   type ExplorationOptions,
   type Explored,
@@ -8,14 +13,9 @@ import {
   scoreValues,
   type Transition,
   withExploration,
-} from '../exploration.ts';
-import type { Objective } from '../gradients.ts';
-import { learnerConfig } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { groupAdvantages, policyLoss, stepDivergence, stepLogDensity } from '../policy.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import type { BoundStudent, RolloutIngredients } from '../supervised-rollout.ts';
-import { makeUpdate, type UpdateResult } from '../update.ts';
+} from '../rollout/exploration.ts';
+import type { BoundStudent, RolloutIngredients } from '../rollout/supervised-rollout.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What policy-gradient training takes. */
 export interface PolicyOptions<Cache> extends RunOptions, LearnerOptions, ExplorationOptions<Cache> {

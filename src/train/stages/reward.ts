@@ -1,9 +1,16 @@
 import type { BlockRange } from '../../sampler/index.ts';
-import type { Objective } from '../gradients.ts';
 import { learnerConfig } from '../ingredients.ts';
-import { checkReward, type Judged, type JudgeOptions, judgedFrame, rewardLoss, withText } from '../judge.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
+import {
+  checkReward,
+  type Judged,
+  type JudgeOptions,
+  judgedFrame,
+  rewardLoss,
+  withText,
+} from '../rollout/reward-loss.ts';
 import {
   blockOfFrame,
   pixelFrames,
@@ -11,8 +18,8 @@ import {
   type RolloutIngredients,
   supervisedLatents,
   withRollouts,
-} from '../supervised-rollout.ts';
-import { makeUpdate, type UpdateResult } from '../update.ts';
+} from '../rollout/supervised-rollout.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What phase 2, reward feedback, takes. */
 export interface RewardTrainOptions<Cache> extends RunOptions, LearnerOptions, RolloutIngredients<Cache>, JudgeOptions {

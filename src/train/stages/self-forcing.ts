@@ -1,21 +1,35 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, withoutGradient } from '../../nn/index.ts';
 import type { BlockRange } from '../../sampler/index.ts';
-import { dmdLoss } from '../dmd.ts';
-import type { Objective } from '../gradients.ts';
 import { learnerConfig, withTensors } from '../ingredients.ts';
-import { checkReward, type Judged, type JudgeOptions, judgedFrame, rewardLoss, withText } from '../judge.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { criticLoss, drawView, matchingDirection, type ScoreOptions, type ScoreView, scoreConfig } from '../scores.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
+import { dmdLoss } from '../losses/dmd.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { asGenerator, makeUpdate, type Update, type UpdateResult } from '../optimiser/update.ts';
+import {
+  checkReward,
+  type Judged,
+  type JudgeOptions,
+  judgedFrame,
+  rewardLoss,
+  withText,
+} from '../rollout/reward-loss.ts';
 import {
   pixelFrames,
   type Rolled,
   type RolloutIngredients,
   supervisedLatents,
   withRollouts,
-} from '../supervised-rollout.ts';
-import { asGenerator, makeUpdate, type Update, type UpdateResult } from '../update.ts';
+} from '../rollout/supervised-rollout.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import {
+  criticLoss,
+  drawView,
+  matchingDirection,
+  type ScoreOptions,
+  type ScoreView,
+  scoreConfig,
+} from './distribution-matching.ts';
 
 /** What distribution matching on self-rollouts takes. */
 export interface SelfForcingOptions<Cache> extends RunOptions, RolloutIngredients<Cache>, ScoreOptions {

@@ -1,8 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Key } from '../../nn/index.ts';
 import { addNoise } from '../../sampler/index.ts';
-import { drawSigmas, flowMatchingLoss, type SigmaSampling, spread } from '../flow-matching.ts';
-import type { Objective } from '../gradients.ts';
 import {
   type EncodeText,
   type LatentBatch,
@@ -11,9 +9,11 @@ import {
   type Source,
   withTensors,
 } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { makeUpdate } from '../update.ts';
+import { drawSigmas, flowMatchingLoss, type SigmaSampling, spread } from '../losses/flow-matching.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate } from '../optimiser/update.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What training a teacher takes. */
 export interface TeacherOptions extends RunOptions, LearnerOptions {

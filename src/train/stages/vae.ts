@@ -1,11 +1,11 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/vae/index.ts';
 import { type HostFloats, toTensor, type Weights, withoutGradient } from '../../nn/index.ts';
-import type { Objective } from '../gradients.ts';
 import { learnerConfig, type Source, withTensors } from '../ingredients.ts';
-import { type Average, Learner, type LearnerOptions } from '../learner.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../stage.ts';
-import { makeUpdate } from '../update.ts';
+import type { Objective } from '../optimiser/gradients.ts';
+import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { makeUpdate } from '../optimiser/update.ts';
+import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What training a video autoencoder takes. */
 export interface VaeTrainOptions extends RunOptions, LearnerOptions {
@@ -40,11 +40,11 @@ function prepare(options: VaeTrainOptions): Stage {
   const plain = withoutStatistics(options.vae.config);
   const learner = new Learner('vae', weights, options, average);
   const update = makeUpdate(learner, (video: Tensor, noise: Tensor): Objective => {
-    const encoded = (): Posterior => encodePosterior(weights, plain, video);
+    const encoded = (): Posterior => encodePosterior({ weights, config: plain }, video);
     const { mean, logVariance } = parts === 'decoder' ? withoutGradient(encoded) : encoded();
     const bounded = tf.clipByValue(logVariance, -30, 20);
     const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
-    const error = tf.sub(decode(weights, plain, latents, { clamp: false }), video);
+    const error = tf.sub(decode({ weights, config: plain }, latents, { clamp: false }), video);
     const deviation = deviationOf(error, kind);
     const reconstruction = tf.mean(pixelWeight ? tf.mul(deviation, weightOf(video, pixelWeight)) : deviation);
     if (klWeight === 0) return { loss: reconstruction };
@@ -107,7 +107,7 @@ export async function latentStatistics(
   const channels = config.z_dim;
   const sums = { count: 0, first: new Float64Array(channels), second: new Float64Array(channels) };
   for await (const clip of clips) {
-    const mean = tf.tidy(() => encodePosterior(weights, withoutStatistics(config), toTensor(clip)).mean);
+    const mean = tf.tidy(() => encodePosterior({ weights, config: withoutStatistics(config) }, toTensor(clip)).mean);
     accumulate(sums, await mean.data<'float32'>(), channels);
     mean.dispose();
   }

@@ -38,8 +38,7 @@ test('the published model has its number of parameters', () => {
 
 test('the picture between is the one of the original', async () => {
   const picture = await amtMidpoint(
-    weights,
-    config,
+    { weights, config },
     waves('first', 128, 144),
     waves('second', 128, 144),
   ).data<'float32'>();
@@ -53,7 +52,7 @@ test('the picture between is the one of the original', async () => {
 test('keeps the size and leaves no tensor behind', async () => {
   const still = waves('first', 128, 128);
   const before = tf.memory().numTensors;
-  const picture = amtMidpoint(weights, config, still, still);
+  const picture = amtMidpoint({ weights, config }, still, still);
   expect(tf.memory().numTensors).toBe(before + 1);
   expect(picture.shape).toEqual([1, 128, 128, 3]);
 });
@@ -63,7 +62,7 @@ test.each([
   [130, 128],
 ])('refuses pictures of %i x %i', (height, width) => {
   const picture = tf.zeros([1, height, width, 3]);
-  expect(() => amtMidpoint(weights, config, picture, picture)).toThrow(/multiples of 16, 128 or more/);
+  expect(() => amtMidpoint({ weights, config }, picture, picture)).toThrow(/multiples of 16, 128 or more/);
 });
 
 test('warping reads between pixels and repeats the border', async () => {

@@ -3,11 +3,11 @@ import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import {
   type DinoConfig,
+  dino,
   dinoFeatures,
   dinoPositions,
   dinoPresets,
   dinoShapes,
-  loadDino,
 } from '../../../src/model/dino/index.ts';
 import { parameterCount, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
@@ -41,15 +41,15 @@ test('pixels beyond the last whole patch are not seen', () => {
   const weights = tinyWeights();
   const wide = tf.tensor4d(hashed('wide', [1, 32, 45, 3]), [1, 32, 45, 3]);
   const cut = tf.slice(wide, [0, 0, 0, 0], [1, 32, 40, 3]);
-  const [seen, whole] = [cut, wide].map((images) => dinoFeatures(weights, config, images).dataSync());
+  const [seen, whole] = [cut, wide].map((images) => dinoFeatures({ weights, config }, images).dataSync());
   expect(whole!).toBeAllClose(seen!, { atol: 1e-6 });
-  expect(() => dinoFeatures(weights, config, tf.zeros([1, 7, 32, 3]))).toThrow('at least one patch of 8x8');
+  expect(() => dinoFeatures({ weights, config }, tf.zeros([1, 7, 32, 3]))).toThrow('at least one patch of 8x8');
   weights.dispose();
 });
 
 test('a checkpoint of another size is refused by name', async () => {
   const weights = tinyWeights();
   const deeper = { ...config, depth: 2 };
-  await expect(loadDino(deeper, weights.entries())).rejects.toThrow('blocks.1.norm1.weight');
+  await expect(dino.load(deeper, weights.entries())).rejects.toThrow('blocks.1.norm1.weight');
   weights.dispose();
 });

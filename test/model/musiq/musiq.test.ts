@@ -7,8 +7,8 @@ import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import {
   hashedPlaces,
-  loadMusiq,
   type MusiqConfig,
+  musiq,
   musiqPresets,
   musiqScore,
   musiqShapes,
@@ -50,7 +50,7 @@ test.each([
   [ava, 70, 101, [4.55428, 5.54902]],
 ] as const)('scores as the original does, case %#', async (config, height, width, expected) => {
   const weights = hashedWeights(musiqShapes(config));
-  const scores = await musiqScore(weights, config, picture(height, width)).data();
+  const scores = await musiqScore({ weights, config }, picture(height, width)).data();
   expect(scores).toBeAllClose(expected, { atol: 3e-5 });
   weights.dispose();
 });
@@ -64,9 +64,9 @@ test('leaves no tensor behind and refuses what is no picture', async () => {
   const weights = hashedWeights(musiqShapes(spaq));
   const image = picture(40, 33);
   const before = tf.memory().numTensors;
-  musiqScore(weights, spaq, image).dispose();
+  musiqScore({ weights, config: spaq }, image).dispose();
   expect(tf.memory().numTensors).toBe(before);
-  expect(() => musiqScore(weights, spaq, tf.zeros([40, 33, 3]))).toThrow(/images have shape \[40,33,3\]/);
-  const other = loadMusiq(spaq, [['head.weight', tf.zeros([1, 24])]]);
+  expect(() => musiqScore({ weights, config: spaq }, tf.zeros([40, 33, 3]))).toThrow(/images have shape \[40,33,3\]/);
+  const other = musiq.load(spaq, [['head.weight', tf.zeros([1, 24])]]);
   await expect(other).rejects.toThrow(/missing/);
 });

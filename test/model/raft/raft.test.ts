@@ -5,8 +5,8 @@ import { clipDynamicDegree, clipFlow, luma } from '../../../src/evaluate/index.t
 import { createClip } from '../../../src/io/index.ts';
 import { correlationPyramid, lookUp } from '../../../src/model/raft/correlation.ts';
 import {
-  loadRaft,
   type RaftConfig,
+  raft,
   raftClipFlow,
   raftConfig,
   raftEstimator,
@@ -121,13 +121,13 @@ test('frames of any size are padded by their border and cut again', async () => 
       [1, 33, 42, 3],
     );
   }) as [Tensor, Tensor];
-  const flow = raftFramesFlow(weights, tinyRaft, first, second, { iterations: 2 });
+  const flow = raftFramesFlow({ weights, config: tinyRaft }, first, second, { iterations: 2 });
   const border = (x: Tensor) => {
     const rows = tf.gather(x, tf.tensor1d([0, 0, 0, ...Array(33).keys(), 32, 32, 32, 32], 'int32'), 1);
     return tf.gather(rows, tf.tensor1d([0, 0, 0, ...Array(42).keys(), 41, 41, 41], 'int32'), 2);
   };
   const scaled = (x: Tensor) => tf.sub(tf.mul(border(x), 2), 1);
-  const whole = raftForward(weights, tinyRaft, scaled(first), scaled(second), { iterations: 2 });
+  const whole = raftForward({ weights, config: tinyRaft }, scaled(first), scaled(second), { iterations: 2 });
   const middle = tf.slice(whole, [0, 3, 3, 0], [1, 33, 42, 2]);
   expect(flow.shape).toEqual([1, 33, 42, 2]);
   expect(await flow.data()).toBeAllClose(await middle.data(), { atol: 1e-5 });
@@ -137,10 +137,10 @@ test('frames of any size are padded by their border and cut again', async () => 
 test('images that do not fit are refused', () => {
   const weights = weightsOf(tinyRaft);
   const images = (height: number, width: number) => tf.zeros([1, height, width, 3]);
-  expect(() => raftForward(weights, tinyRaft, images(36, 40), images(36, 40))).toThrow('multiples of 8');
-  expect(() => raftForward(weights, tinyRaft, images(24, 40), images(24, 40))).toThrow('32 or more');
-  expect(() => raftForward(weights, tinyRaft, images(32, 40), images(40, 32))).toThrow('[1,40,32,3]');
-  expect(() => raftForward(weights, tinyRaft, images(32, 40), images(32, 40), { iterations: 0 })).toThrow(
+  expect(() => raftForward({ weights, config: tinyRaft }, images(36, 40), images(36, 40))).toThrow('multiples of 8');
+  expect(() => raftForward({ weights, config: tinyRaft }, images(24, 40), images(24, 40))).toThrow('32 or more');
+  expect(() => raftForward({ weights, config: tinyRaft }, images(32, 40), images(40, 32))).toThrow('[1,40,32,3]');
+  expect(() => raftForward({ weights, config: tinyRaft }, images(32, 40), images(32, 40), { iterations: 0 })).toThrow(
     'iterations is 0',
   );
   expect(() => raftConfig({ variant: 'pwc' })).toThrow('raft_large or raft_small');
@@ -150,7 +150,7 @@ test('images that do not fit are refused', () => {
 test('a flow estimator of the evaluation, grey as colour, without leaving tensors', async () => {
   const weights = weightsOf(tinyRaft);
   const moving = clip(3, 32, 40);
-  const estimate = raftEstimator(weights, tinyRaft, { iterations: 1 });
+  const estimate = raftEstimator({ weights, config: tinyRaft }, { iterations: 1 });
   const before = tf.memory().numTensors;
   const flows = clipFlow(moving, estimate);
   expect(flows.map(({ u, v, valid }) => [u.length, v.length, valid.length])).toEqual(Array(2).fill([1280, 1280, 1280]));
@@ -159,7 +159,7 @@ test('a flow estimator of the evaluation, grey as colour, without leaving tensor
   const colour = { ...grey, data: Float32Array.from({ length: 3 * 1280 }, (_, i) => grey.data[Math.floor(i / 3)]!) };
   expect(estimate(colour, colour).u).toEqual(estimate(grey, grey).u);
   expect(() => estimate({ ...grey, data: new Float32Array(2 * 1280) }, grey)).toThrow('1 or 3 for each');
-  const inColour = await raftClipFlow(weights, tinyRaft, moving, { iterations: 1 });
+  const inColour = await raftClipFlow({ weights, config: tinyRaft }, moving, { iterations: 1 });
   expect(inColour.length).toBe(2);
   expect(tf.memory().numTensors).toBe(before);
   weights.dispose();
@@ -173,7 +173,7 @@ test('the gradient with respect to both images agrees with central differences',
   const both = tf.tensor(images.data as Float32Array, [2, 32, 32, 3]);
   const total = (x: Tensor): Tensor => {
     const [first, second] = tf.split(x, 2, 0) as [Tensor, Tensor];
-    return tf.sum(tf.mul(raftForward(weights, config, first, second, { iterations: 1 }), probe));
+    return tf.sum(tf.mul(raftForward({ weights, config }, first, second, { iterations: 1 }), probe));
   };
   tf.grad(total)(both).dispose();
   const before = tf.memory().numTensors;
@@ -188,7 +188,7 @@ test('the gradient with respect to both images agrees with central differences',
 
 test('a checkpoint with a surplus tensor is refused by name', async () => {
   const weights = weightsOf(tinyRaft);
-  await expect(loadRaft(tinyRaft, [...weights.entries(), ['fnet.extra.weight', tf.zeros([1])]])).rejects.toThrow(
+  await expect(raft.load(tinyRaft, [...weights.entries(), ['fnet.extra.weight', tf.zeros([1])]])).rejects.toThrow(
     'feature_encoder.extra.weight',
   );
   weights.dispose();

@@ -32,7 +32,7 @@ function encode(ids: number[], length: number) {
   const row = Int32Array.from({ length }, (_, i) => ids[i] ?? 0);
   const mask = Int32Array.from({ length }, (_, i) => (i < ids.length ? 1 : 0));
   const [a, b] = [row, mask].map((data) => tf.tensor2d(data, [1, length], 'int32'));
-  return umt5Encode(weights, config, { ids: a!, mask: b! }).slice([0, 0], [1, ids.length]);
+  return umt5Encode({ weights, config }, { ids: a!, mask: b! }).slice([0, 0], [1, ids.length]);
 }
 
 test('a network of hashed weights gives the reference values', () => {
@@ -66,7 +66,9 @@ test('the published encoder has 242 tensors', () => {
 
 test('mistakes are explained', () => {
   const ids = tf.zeros([1, 4], 'int32');
-  expect(() => umt5Encode(weights, config, { ids, mask: tf.zeros([1, 3], 'int32') })).toThrow(/mask has shape \[1,3\]/);
+  expect(() => umt5Encode({ weights, config }, { ids, mask: tf.zeros([1, 3], 'int32') })).toThrow(
+    /mask has shape \[1,3\]/,
+  );
   expect(() => umt5OfficialName('decoder.block.0.weight')).toThrow(
     /not a parameter of a transformers UMT5EncoderModel/,
   );

@@ -12,8 +12,8 @@ import {
   encodeChunk,
   encodePosterior,
   encodeStream,
-  initVae,
   type VaeConfig,
+  vae,
   vaeConfig,
   vaeShapes,
 } from '../../../src/model/vae/index.ts';
@@ -62,21 +62,21 @@ describe.each([
   const video = input('video', [2, frames, 8, 12, 3]);
 
   test('every chunking encodes and decodes alike', () => {
-    const whole = encode(weights, config, video, { latentsPerChunk: 99 });
-    const pixels = decode(weights, config, whole);
+    const whole = encode({ weights, config }, video, { latentsPerChunk: 99 });
+    const pixels = decode({ weights, config }, whole);
     expect(pixels.shape).toEqual(video.shape);
     for (const latentsPerChunk of [1, 2]) {
-      const latents = encode(weights, config, video, { latentsPerChunk });
+      const latents = encode({ weights, config }, video, { latentsPerChunk });
       expect(latents.dataSync()).toBeAllClose(whole.dataSync(), { atol: 1e-5 });
-      const again = decode(weights, config, whole, { latentsPerChunk });
+      const again = decode({ weights, config }, whole, { latentsPerChunk });
       expect(again.dataSync()).toBeAllClose(pixels.dataSync(), { atol: 1e-5 });
     }
   });
 
   test('every chunking has the same gradients', () => {
     const loss = (latentsPerChunk: number) => () => {
-      const z = encode(weights, config, video, { latentsPerChunk });
-      return decode(weights, config, z, { latentsPerChunk, clamp: false }).square().mean().asScalar();
+      const z = encode({ weights, config }, video, { latentsPerChunk });
+      return decode({ weights, config }, z, { latentsPerChunk, clamp: false }).square().mean().asScalar();
     };
     const whole = tf.variableGrads(loss(99), weights.trainable()).grads;
     const chunked = tf.variableGrads(loss(1), weights.trainable()).grads;
@@ -92,7 +92,7 @@ describe('causality and truncation', () => {
 
   test('pixels of a latent do not depend on later latents', () => {
     const changed = tf.concat([z.slice([0, 0], [1, 2]), input('other', [1, 1, 2, 3, 3])], 1);
-    const [a, b] = [z, changed].map((latents) => decode(weights, small, latents));
+    const [a, b] = [z, changed].map((latents) => decode({ weights, config: small }, latents));
     const early = (x: Tensor) => x.slice([0, 0], [1, 5]).dataSync();
     expect(early(a!)).toEqual(early(b!));
     expect(a!.dataSync()).not.toEqual(b!.dataSync());
@@ -100,13 +100,13 @@ describe('causality and truncation', () => {
 
   test('left-over frames are dropped', () => {
     const video = input('video', [1, 7, 8, 8, 3]);
-    const kept = encode(weights, small, video.slice([0, 0], [1, 5]));
-    expect(encode(weights, small, video).dataSync()).toEqual(kept.dataSync());
+    const kept = encode({ weights, config: small }, video.slice([0, 0], [1, 5]));
+    expect(encode({ weights, config: small }, video).dataSync()).toEqual(kept.dataSync());
   });
 
   test('a truncated gradient keeps the pixels and is exact for the last latents', () => {
     const lastFrame = (latents: Tensor, options: object) =>
-      decode(weights, small, latents, { clamp: false, ...options })
+      decode({ weights, config: small }, latents, { clamp: false, ...options })
         .slice([0, 8], [1, 1])
         .square()
         .sum()
@@ -122,7 +122,7 @@ describe('causality and truncation', () => {
 
   test('no gradient at all, or more than there are latents', () => {
     const sum = (gradientLatents: number) => (x: Tensor) =>
-      decode(weights, small, x, { gradientLatents }).sum().asScalar();
+      decode({ weights, config: small }, x, { gradientLatents }).sum().asScalar();
     expect(
       tf
         .valueAndGrad((x: Tensor) => tf.add(sum(0)(x), x.sum()).asScalar())(z)
@@ -134,10 +134,10 @@ describe('causality and truncation', () => {
 
   test('the posterior holds the mean that encode normalises, and a log-variance', () => {
     const video = input('video', [1, 5, 8, 8, 3]);
-    const { mean, logVariance } = encodePosterior(weights, small, video);
+    const { mean, logVariance } = encodePosterior({ weights, config: small }, video);
     expect(logVariance.shape).toEqual([1, 2, 2, 2, 3]);
     const normalised = mean.sub(tf.tensor1d([...small.latents_mean])).div(tf.tensor1d([...small.latents_std]));
-    expect(encode(weights, small, video).dataSync()).toBeAllClose(normalised.dataSync(), { atol: 1e-6 });
+    expect(encode({ weights, config: small }, video).dataSync()).toBeAllClose(normalised.dataSync(), { atol: 1e-6 });
   });
 });
 
@@ -147,11 +147,11 @@ describe('clips in pieces', () => {
   const piece = (from: number, count: number) => z.slice([0, from], [1, count]);
 
   test('a stream decodes as the whole clip does and frees what it carried', async () => {
-    const whole = decode(weights, small, z).dataSync();
+    const whole = decode({ weights, config: small }, z).dataSync();
     const pieces = [piece(0, 1), piece(1, 2), piece(3, 1)];
     const before = tf.memory().numTensors;
     const outputs: Tensor[] = [];
-    for await (const video of decodeStream(weights, small, pieces)) outputs.push(video);
+    for await (const video of decodeStream({ weights, config: small }, pieces)) outputs.push(video);
     expect(outputs.map((video) => video.shape[1])).toEqual([1, 8, 4]);
     expect(tf.memory().numTensors).toBe(before + outputs.length);
     expect(tf.concat(outputs, 1).dataSync()).toBeAllClose(whole, { atol: 1e-5 });
@@ -160,7 +160,7 @@ describe('clips in pieces', () => {
   test('a stream that is left early frees what it carried', async () => {
     const before = tf.memory().numTensors;
     const pieces = [piece(0, 1), piece(1, 1), piece(2, 1)];
-    for await (const video of decodeStream(weights, small, pieces)) {
+    for await (const video of decodeStream({ weights, config: small }, pieces)) {
       video.dispose();
       break;
     }
@@ -168,18 +168,19 @@ describe('clips in pieces', () => {
   });
 
   test('a state can be continued in two ways', () => {
-    const { state } = decodeChunk(weights, small, piece(0, 2), null);
-    const [a, b] = [piece(2, 1), piece(3, 1)].map((next) => decodeChunk(weights, small, next, state).video);
-    const whole = (next: Tensor) => decode(weights, small, tf.concat([piece(0, 2), next], 1)).slice([0, 5], [1, 4]);
+    const { state } = decodeChunk({ weights, config: small }, piece(0, 2), null);
+    const [a, b] = [piece(2, 1), piece(3, 1)].map((next) => decodeChunk({ weights, config: small }, next, state).video);
+    const whole = (next: Tensor) =>
+      decode({ weights, config: small }, tf.concat([piece(0, 2), next], 1)).slice([0, 5], [1, 4]);
     expect(a!.dataSync()).toBeAllClose(whole(piece(2, 1)).dataSync(), { atol: 1e-5 });
     expect(b!.dataSync()).toBeAllClose(whole(piece(3, 1)).dataSync(), { atol: 1e-5 });
   });
 
   test('a state that is consumed is gone, and the piece is the same', () => {
-    const [kept, used] = [0, 1].map(() => decodeChunk(weights, small, piece(0, 2), null).state);
-    const wanted = decodeChunk(weights, small, piece(2, 1), kept!).video;
+    const [kept, used] = [0, 1].map(() => decodeChunk({ weights, config: small }, piece(0, 2), null).state);
+    const wanted = decodeChunk({ weights, config: small }, piece(2, 1), kept!).video;
     const before = tf.memory().numTensors;
-    const { video, state } = decodeChunk(weights, small, piece(2, 1), used!, { consume: true });
+    const { video, state } = decodeChunk({ weights, config: small }, piece(2, 1), used!, { consume: true });
     expect(video.dataSync()).toEqual(wanted.dataSync());
     expect(Object.values(used!).every(({ isDisposed }) => isDisposed)).toBe(true);
     expect(Object.values(kept!).some(({ isDisposed }) => isDisposed)).toBe(false);
@@ -211,15 +212,17 @@ describe('clips in pieces', () => {
     const video = input('video', [1, 9, 8, 8, 3]);
     const pieces = [video.slice([0, 0], [1, 1]), video.slice([0, 1], [1, 4]), video.slice([0, 5], [1, 4])];
     const latents: Tensor[] = [];
-    for await (const part of encodeStream(weights, small, pieces)) latents.push(part);
-    expect(tf.concat(latents, 1).dataSync()).toBeAllClose(encode(weights, small, video).dataSync(), { atol: 1e-5 });
+    for await (const part of encodeStream({ weights, config: small }, pieces)) latents.push(part);
+    expect(tf.concat(latents, 1).dataSync()).toBeAllClose(encode({ weights, config: small }, video).dataSync(), {
+      atol: 1e-5,
+    });
   });
 
   test('encode and decode leave one tensor', () => {
     const video = input('video', [1, 5, 8, 8, 3]);
     const before = tf.memory().numTensors;
-    const latents = encode(weights, small, video);
-    decode(weights, small, latents).dispose();
+    const latents = encode({ weights, config: small }, video);
+    decode({ weights, config: small }, latents).dispose();
     expect(tf.memory().numTensors).toBe(before + 1);
   });
 });
@@ -231,20 +234,22 @@ describe('mistakes are explained', () => {
     ['channels first', [1, 3, 5, 8, 8], /wanted \[B, F, H, W, 3\]/],
     ['a side that does not divide', [1, 5, 8, 10, 3], /multiples of the spatial stride 4/],
   ])('%s', (_, shape, message) => {
-    expect(() => encode(weights, small, tf.zeros(shape))).toThrow(message);
+    expect(() => encode({ weights, config: small }, tf.zeros(shape))).toThrow(message);
   });
 
   test('latents of the wrong width', () => {
-    expect(() => decode(weights, small, tf.zeros([1, 3, 2, 2, 4]))).toThrow(/z_dim = 3/);
+    expect(() => decode({ weights, config: small }, tf.zeros([1, 3, 2, 2, 4]))).toThrow(/z_dim = 3/);
   });
 
   test('a piece of the wrong length', () => {
-    expect(() => encodeChunk(weights, small, tf.zeros([1, 4, 8, 8, 3]), null)).toThrow(/1 \+ k·4 frames/);
-    expect(() => encodeChunk(weights, small, tf.zeros([1, 5, 8, 8, 3]), {})).toThrow(/a multiple of 4 frames/);
+    expect(() => encodeChunk({ weights, config: small }, tf.zeros([1, 4, 8, 8, 3]), null)).toThrow(/1 \+ k·4 frames/);
+    expect(() => encodeChunk({ weights, config: small }, tf.zeros([1, 5, 8, 8, 3]), {})).toThrow(
+      /a multiple of 4 frames/,
+    );
   });
 
   test('no latents in a chunk', () => {
-    expect(() => decode(weights, small, tf.zeros([1, 3, 2, 2, 3]), { latentsPerChunk: 0 })).toThrow(
+    expect(() => decode({ weights, config: small }, tf.zeros([1, 3, 2, 2, 3]), { latentsPerChunk: 0 })).toThrow(
       /latentsPerChunk is 0/,
     );
   });
@@ -252,17 +257,17 @@ describe('mistakes are explained', () => {
 
 describe('fresh weights', () => {
   test('follow from the key alone', async () => {
-    const [a, b, c] = await Promise.all([1, 1, 2].map((seed) => initVae(small, random.key(seed)).toHost()));
+    const [a, b, c] = await Promise.all([1, 1, 2].map((seed) => vae.init(small, random.key(seed)).weights.toHost()));
     expect(a).toEqual(b);
     expect(a).not.toEqual(c);
   });
 
   test('encode and decode to finite values of the right shapes', () => {
-    const weights = initVae(small, random.key(0));
+    const { weights } = vae.init(small, random.key(0));
     const video = input('video', [1, 9, 8, 8, 3]);
-    const latents = encode(weights, small, video);
+    const latents = encode({ weights, config: small }, video);
     expect(latents.shape).toEqual([1, 3, 2, 2, 3]);
-    const again = decode(weights, small, latents);
+    const again = decode({ weights, config: small }, latents);
     expect(again.shape).toEqual(video.shape);
     expect(again.dataSync().every(Number.isFinite)).toBe(true);
   });
@@ -284,7 +289,7 @@ describe('published numbers', () => {
   test('a network of hashed weights decodes to the reference values', () => {
     const weights = seeded(config);
     const z = input('z', [1, 4, 3, 2, 3]).transpose([0, 2, 3, 4, 1]);
-    const video = decode(weights, config, z, { clamp: false }).transpose([0, 4, 1, 2, 3]);
+    const video = decode({ weights, config }, z, { clamp: false }).transpose([0, 4, 1, 2, 3]);
     const values = video.dataSync();
     expect(values.slice(0, 4)).toBeAllClose([0.261937, 0.058017, -0.227457, -0.188622], { atol: 1e-5 });
     expect(values.at(-1)).toBeCloseTo(0.932646, 4);
@@ -295,7 +300,7 @@ describe('published numbers', () => {
 
   test('and encodes to them', () => {
     const video = input('video', [1, 3, 9, 16, 24]).transpose([0, 2, 3, 4, 1]);
-    const latents = encode(seeded(config), config, video).transpose([0, 4, 1, 2, 3]);
+    const latents = encode({ weights: seeded(config), config }, video).transpose([0, 4, 1, 2, 3]);
     const values = latents.dataSync();
     expect(values.slice(0, 4)).toBeAllClose([0.282553, 0.300728, 0.265117, 0.235155], { atol: 1e-5 });
     expect(latents.mean().dataSync()[0]).toBeCloseTo(0.313516, 5);

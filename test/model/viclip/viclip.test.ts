@@ -44,11 +44,11 @@ describe.each(['onnx', 'cpu'] as const)('%s', (engine) => {
   test('features are those of the original', async () => {
     const weights = hashedWeights(viclipShapes(small));
     const video = tf.tensor5d(hashed('video', [2, 4, 28, 28, 3]), [2, 4, 28, 28, 3]);
-    const seen = (await viclipVideoFeatures(weights, small, video).data()).filter((_, i) => i % 5 === 0);
+    const seen = (await viclipVideoFeatures({ weights, config: small }, video).data()).filter((_, i) => i % 5 === 0);
     const expected = [0.80148, 1.22368, -0.5748, -0.03705, 1.36168, 1.51292, -0.64101, -0.34366];
     expect(seen).toBeAllClose(expected, { atol: 2e-5 });
     const ids = [48, 3, 4, 5, 49, 0, 0, 0, 0, 48, 7, 9, 11, 13, 15, 17, 19, 49];
-    const read = await viclipTextFeatures(weights, small, tf.tensor2d(ids, [2, 9], 'int32')).data();
+    const read = await viclipTextFeatures({ weights, config: small }, tf.tensor2d(ids, [2, 9], 'int32')).data();
     const wanted = [-0.70742, -0.99917, -0.26062, 0.13201, 0.29184, 0.09537, -1.00698, 0.34579];
     expect(read.filter((_, i) => i % 5 === 0)).toBeAllClose(wanted, { atol: 2e-5 });
     weights.dispose();
@@ -57,5 +57,7 @@ describe.each(['onnx', 'cpu'] as const)('%s', (engine) => {
 
 test('refuses videos of other sizes', () => {
   const weights = hashedWeights(viclipShapes(small));
-  expect(() => viclipVideoFeatures(weights, small, tf.zeros([1, 8, 28, 28, 3]))).toThrow(/wanted \[B, 4, 28, 28, 3\]/);
+  expect(() => viclipVideoFeatures({ weights, config: small }, tf.zeros([1, 8, 28, 28, 3]))).toThrow(
+    /wanted \[B, 4, 28, 28, 3\]/,
+  );
 });

@@ -38,7 +38,7 @@ async function velocity(options: OpenWanOptions, from: string = folder): Promise
   const key = random.key(9);
   const x = toTensor(key.stream('x').normal([1, 2, 4, 4, wan.dit.config.in_dim]));
   const context = await wan.text.encode(['A cat runs.']);
-  const y = wanForward(wan.dit.weights, wan.dit.config, { x, t: 700, context });
+  const y = wanForward(wan.dit, { x, t: 700, context });
   const values = (await y.data()) as Float32Array;
   tf.dispose([x, context, y]);
   wan.dispose();

@@ -6,8 +6,8 @@ import {
   createCrossAttnCache,
   disposeCache,
   disposeCrossAttnCache,
-  initWan,
   type KvCache,
+  wan,
   wanCachedForward,
   wanCausalForward,
   wanPresets,
@@ -20,7 +20,7 @@ const draw = (name: string, shape: number[]): Tensor => toTensor(key.stream(name
 
 /** Fresh weights with a last layer that is not zero. */
 function lively(): Weights {
-  const weights = initWan(config, key);
+  const { weights } = wan.init(config, key);
   const last = weights.get('head.head.weight');
   tf.tidy(() => last.assign(toTensor(normal(0.1)(key.stream('head'), last.shape))));
   return weights;
@@ -32,7 +32,7 @@ test('a compiled training step replays with new noise and new timesteps', async 
   const context = draw('context', [2, 4, config.text_dim]);
   const loss = (x: Tensor, t: Tensor): Tensor[] => {
     const { value, grads } = tf.variableGrads(() =>
-      tf.mean(tf.square(wanCausalForward(weights, config, { x, t, context }))).asScalar(),
+      tf.mean(tf.square(wanCausalForward({ weights, config }, { x, t, context }))).asScalar(),
     );
     return [value, grads[weights.get('time_embedding.0.weight').name]!];
   };
@@ -57,9 +57,9 @@ test('compiled cached passes replay, one plan for each place in the video', asyn
   await engine.use('onnx');
   const weights = lively();
   const context = draw('context', [1, 4, config.text_dim]);
-  const text = createCrossAttnCache(weights, config, context);
+  const text = createCrossAttnCache({ weights, config }, context);
   const pass = (x: Tensor, t: Tensor, past: KvCache) => {
-    const { velocity, cache } = wanCachedForward(weights, config, { x, t, context: text }, past);
+    const { velocity, cache } = wanCachedForward({ weights, config }, { x, t, context: text }, past);
     return { velocity, layers: cache.layers.map(({ k, v }) => [k, v]) };
   };
   const compiled = engine.compile(pass);
@@ -68,7 +68,7 @@ test('compiled cached passes replay, one plan for each place in the video', asyn
     for (let block = 0; block < 3; block++) {
       const [x, t] = [draw(`${round} ${block}`, [1, 1, 4, 4, config.in_dim]), tf.tensor1d([100 * round + block])];
       const fast = compiled(x, t, past);
-      const { velocity, cache } = wanCachedForward(weights, config, { x, t, context: text }, past);
+      const { velocity, cache } = wanCachedForward({ weights, config }, { x, t, context: text }, past);
       expect(await fast.velocity.data()).toBeAllClose(await velocity.data(), { atol: 1e-5 });
       tf.dispose([x, t, velocity, fast.velocity, ...fast.layers.flat()]);
       disposeCache(past);

@@ -52,18 +52,18 @@ function expectSummary(out: Tensor, first: number[], last: number, mean: number,
 const causalStart = [-1.08318, 0.911702, -0.404119, 0.12439];
 
 test('bidirectional', () => {
-  const out = wanForward(weights, config, { x: video(), t: 937.5, context });
+  const out = wanForward({ weights, config }, { x: video(), t: 937.5, context });
   expectSummary(out, [-0.822653, -0.260259, -0.328706, 0.205517], 0.585236, -0.00796904, 0.784668);
 });
 
 test.each(['mask', 'blocks'] as const)('causal by %s', (attention) => {
-  const out = wanCausalForward(weights, config, { x: video(), t: [timesteps], context }, { attention });
+  const out = wanCausalForward({ weights, config }, { x: video(), t: [timesteps], context }, { attention });
   expectSummary(out, causalStart, -0.370321, -0.163804, 0.870791);
 });
 
 test('teacher forcing', () => {
   const input = { x: video(), t: [timesteps], context, cleanX: latents('clean', [1, 4, 3, 4, 6]) };
-  expectSummary(wanTeacherForcing(weights, config, input), causalStart, -1.15246, -0.147641, 0.875385);
+  expectSummary(wanTeacherForcing({ weights, config }, input), causalStart, -1.15246, -0.147641, 0.875385);
 });
 
 describe('cached', () => {
@@ -71,7 +71,7 @@ describe('cached', () => {
     const student = { ...config, ...changes };
     let cache = createCache(student, 6);
     const blocks = timesteps.map((t, index) => {
-      const result = wanCachedForward(weights, student, { x: frame(video(), index), t, context }, cache);
+      const result = wanCachedForward({ weights, config: student }, { x: frame(video(), index), t, context }, cache);
       cache = result.cache;
       return result.velocity;
     });
@@ -92,10 +92,10 @@ function denoise(x: Tensor, cache: KvCache, steps: number[], noise: (step: numbe
   let x0 = x;
   for (const [step, t] of steps.entries()) {
     const noisy = step === 0 ? x : tf.add(tf.mul(x0, 1 - t / 1000), tf.mul(noise(step - 1), t / 1000));
-    const { velocity } = wanCachedForward(weights, config, { x: noisy, t, context }, cache);
+    const { velocity } = wanCachedForward({ weights, config }, { x: noisy, t, context }, cache);
     x0 = tf.sub(noisy, tf.mul(velocity, t / 1000));
   }
-  return { x0, cache: wanCachedForward(weights, config, { x: x0, t: 0, context }, cache).cache };
+  return { x0, cache: wanCachedForward({ weights, config }, { x: x0, t: 0, context }, cache).cache };
 }
 
 test('few-step rollout', () => {
@@ -133,65 +133,64 @@ test('gradients of the last block do not reach the past', () => {
 test('one timestep for all, for each sample and for each frame agree', () => {
   const x = video();
   const forms = [500, [500], [[500, 500, 500]], tf.tensor1d([500]), tf.fill([1, 3], 500)];
-  const outs = forms.map((t) => wanForward(weights, config, { x, t, context }).dataSync());
+  const outs = forms.map((t) => wanForward({ weights, config }, { x, t, context }).dataSync());
   for (const out of outs) expect(out).toBeAllClose(outs[0]!, { atol: 1e-5 });
 });
 
 test('samples of a batch do not see each other', () => {
   const [a, b] = [video(), latents('y', [1, 4, 3, 4, 6])];
   const texts = [context, tf.neg(context)];
-  const both = wanForward(weights, config, { x: tf.concat([a, b]), t: [900, 100], context: tf.concat(texts) });
-  const alone = [a, b].map((x, i) => wanForward(weights, config, { x, t: [900, 100][i]!, context: texts[i]! }));
+  const both = wanForward({ weights, config }, { x: tf.concat([a, b]), t: [900, 100], context: tf.concat(texts) });
+  const alone = [a, b].map((x, i) => wanForward({ weights, config }, { x, t: [900, 100][i]!, context: texts[i]! }));
   expect(both.dataSync()).toBeAllClose(tf.concat(alone).dataSync(), { atol: 1e-5 });
 });
 
 test('padding of text counts, padding of tokens does not', () => {
-  const plain = wanForward(weights, config, { x: video(), t: 500, context }).dataSync();
-  const wide = wanForward(weights, config, { x: video(), t: 500, context }, { seqLen: 23 }).dataSync();
+  const plain = wanForward({ weights, config }, { x: video(), t: 500, context }).dataSync();
+  const wide = wanForward({ weights, config }, { x: video(), t: 500, context }, { seqLen: 23 }).dataSync();
   expect(wide).toBeAllClose(plain, { atol: 1e-5 });
   const zeros = tf.pad(context, [
     [0, 0],
     [0, 1],
     [0, 0],
   ]);
-  expect(wanForward(weights, config, { x: video(), t: 500, context: zeros }).dataSync()).toBeAllClose(plain, {
+  expect(wanForward({ weights, config }, { x: video(), t: 500, context: zeros }).dataSync()).toBeAllClose(plain, {
     atol: 0,
   });
 });
 
 test('wrong inputs are named', () => {
   const x = video();
-  expect(() => wanForward(weights, config, { x: tf.zeros([1, 3, 3, 6, 4]), t: 1, context })).toThrow(
+  expect(() => wanForward({ weights, config }, { x: tf.zeros([1, 3, 3, 6, 4]), t: 1, context })).toThrow(
     'x: wanted latents [B, F, H, W, 4] with F, H, W multiples of [1,2,2], received [1,3,3,6,4]',
   );
-  expect(() => wanForward(weights, config, { x, t: [1, 2], context })).toThrow('with B 1 and F 3, received [2, 1]');
-  expect(() => wanForward(weights, config, { x, t: 1, context: tf.zeros([1, 7, 24]) })).toThrow('L <= 6');
-  expect(() => wanForward(weights, config, { x, t: 1, context }, { seqLen: 4 })).toThrow('at least 18 tokens');
+  expect(() => wanForward({ weights, config }, { x, t: [1, 2], context })).toThrow('with B 1 and F 3, received [2, 1]');
+  expect(() => wanForward({ weights, config }, { x, t: 1, context: tf.zeros([1, 7, 24]) })).toThrow('L <= 6');
+  expect(() => wanForward({ weights, config }, { x, t: 1, context }, { seqLen: 4 })).toThrow('at least 18 tokens');
   expect(() =>
-    wanCachedForward(weights, config, { x, t: 1, context }, createCache(config, 6), { startFrame: 1 }),
+    wanCachedForward({ weights, config }, { x, t: 1, context }, createCache(config, 6), { startFrame: 1 }),
   ).toThrow('pass the blocks in order');
   const text = { layers: [] };
-  expect(() => wanForward(weights, config, { x, t: 1, context: text })).toThrow('a text for each of 1 samples');
-  expect(() => wanForward(weights, config, { x: tf.concat([x, x]), t: 1, context })).toThrow(
+  expect(() => wanForward({ weights, config }, { x, t: 1, context: text })).toThrow('a text for each of 1 samples');
+  expect(() => wanForward({ weights, config }, { x: tf.concat([x, x]), t: 1, context })).toThrow(
     'of 2 samples, received 1',
   );
   const cleanX = frame(x, 0);
-  expect(() => wanTeacherForcing(weights, config, { x, t: 1, context, cleanX })).toThrow(
+  expect(() => wanTeacherForcing({ weights, config }, { x, t: 1, context, cleanX })).toThrow(
     'cleanX: wanted the shape of x',
   );
   const independent = { ...config, independent_first_frame: true };
-  expect(() => wanTeacherForcing(weights, independent, { x, t: 1, context, cleanX: x })).toThrow(
+  expect(() => wanTeacherForcing({ weights, config: independent }, { x, t: 1, context, cleanX: x })).toThrow(
     'independent_first_frame',
   );
 });
 
 test('passes leave nothing behind', () => {
   const [x, before] = [video(), tf.memory().numTensors];
-  wanForward(weights, config, { x, t: 1, context }).dispose();
-  wanCausalForward(weights, config, { x, t: 1, context }).dispose();
+  wanForward({ weights, config }, { x, t: 1, context }).dispose();
+  wanCausalForward({ weights, config }, { x, t: 1, context }).dispose();
   const { velocity, cache } = wanCachedForward(
-    weights,
-    config,
+    { weights, config },
     { x: frame(x, 0), t: 1, context },
     createCache(config, 6),
   );

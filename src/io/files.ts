@@ -1,0 +1,122 @@
+/** Files of this library: written whole or not at all, read with errors that name the path, and the package's own. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The folder of this package's package.json, from the built files as from the sources. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  return manifest.version;
+}
+
+/** What {@link writeAtomic} writes: a text, bytes, or chunks of bytes made one after the other. */
+export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/**
+ * Writes a file so that readers see the old content or the new, never a part: into a temporary file beside it,
+ * synced, then renamed over it. A failure leaves the old file and no temporary one.
+ *
+ * @example await writeAtomic('run/config.json', JSON.stringify(config, null, 2))
+ */
+export async function writeAtomic(path: string, content: FileContent): Promise<void> {
+  const aside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const file = await open(aside, 'wx');
+    try {
+      for await (const chunk of chunksOf(content)) await writeAll(file, chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+function chunksOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
+  if (typeof content === 'string') return [Buffer.from(content)];
+  return content instanceof Uint8Array ? [content] : content;
+}
+
+/** One system call moves at most 2 GiB, so long chunks go in parts. */
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  const part = 1 << 30;
+  let done = 0;
+  while (done < bytes.byteLength) {
+    const length = Math.min(part, bytes.byteLength - done);
+    const { bytesWritten } = await file.write(bytes, done, length);
+    done += bytesWritten;
+  }
+}
+
+/** Makes the rename itself durable; platforms that cannot open a folder (Windows) go without. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined);
+  await folder?.sync().catch(() => undefined);
+  await folder?.close();
+}
+
+/**
+ * Makes a folder if need be and proves that it can be written to, so that hours of work do not end in a refusal.
+ *
+ * @throws Error that says in words why it cannot.
+ */
+export async function prepareFolder(path: string): Promise<void> {
+  const probe = join(path, `.probe-${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    await mkdir(path, { recursive: true });
+    await writeFile(probe, 'probe');
+    await rm(probe);
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT' ? 'its file system does not allow new folders there' : message;
+    throw new Error(`cannot write to the folder ${path}: ${refusalOf(error) ?? missing}; choose another folder`, {
+      cause: error,
+    });
+  }
+}
+
+const refusals: Readonly<Record<string, string>> = {
+  EACCES: 'there is no permission to write to it',
+  EPERM: 'there is no permission to write to it',
+  EROFS: 'its file system is read-only',
+  ENOSPC: 'its file system is full',
+  ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'a part of the path is a file',
+};
+
+/** Why the file system refused to write to a folder, in words; undefined for errors of any other kind. */
+export function refusalOf(error: unknown): string | undefined {
+  return refusals[(error as NodeJS.ErrnoException).code ?? ''];
+}
+
+/**
+ * The object in a JSON file.
+ *
+ * @throws Error with the path if the file is no JSON (cut short, say) or holds something else than an object.
+ */
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  const value = parsed(path, await readFile(path, 'utf8'));
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new TypeError(`${path}: wanted a JSON object`);
+}
+
+function parsed(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is no JSON (${(error as Error).message}); has it been copied whole?`, { cause: error });
+  }
+}

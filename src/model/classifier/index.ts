@@ -1,2 +1,0 @@
-export { CLASSIFIER, type ClassifierConfig, classifierShapes, initClassifier } from './config.ts';
-export { classifierForward, classify } from './forward.ts';

@@ -1,0 +1,238 @@
+/**
+ * A network as one value: weights with the configuration that gives them their meaning, and the architecture that both
+ * belong to. Models, samplers, rewards and training take nets; nothing passes weights and configuration apart.
+ */
+import { createHash } from 'node:crypto';
+import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
+import type { Tensor } from '../engine/tf.ts';
+import type { HostTensor } from '../io/index.ts';
+import { bytesOf } from '../io/internal.ts';
+import { type CheckpointEntries, loadChecked } from './load.ts';
+import type { Key } from './random.ts';
+import { checkShapes, parameterCount, type Shapes } from './shapes.ts';
+import { Weights, type WeightsOptions } from './weights.ts';
+import { weightsBundle } from './weights-display.ts';
+
+/** What may leave a lent block: see {@link WeightView}. */
+export type LentResult = { [name: string]: Tensor | undefined };
+
+/** Weights by official name as a pass through a network reads them. `Weights` is one; blocks that are swapped another. */
+export interface WeightView {
+  /** @throws Error with the full name if there is none. */
+  get(name: string): Tensor;
+  /** The weights below a prefix. */
+  at(prefix: string): WeightView;
+  /**
+   * Present where the blocks are not resident: runs `use` on the weights of the block of a prefix, waits until the
+   * engine is done with them, and frees them. Of what `use` makes only the tensors that it returns live on.
+   */
+  lend?<T extends LentResult>(block: string, use: (weights: WeightView) => T): T;
+}
+
+/** A network, or the part of one below a prefix: what every pass takes. */
+export interface Part<Config> {
+  readonly weights: WeightView;
+  readonly config: Config;
+}
+
+/** Runs `use` on the weights below the prefix of a block, borrowed where they are not resident. */
+export function withBlock<T extends LentResult>(
+  weights: WeightView,
+  block: string,
+  use: (weights: WeightView) => T,
+): T {
+  return weights.lend ? weights.lend(block, use) : use(weights.at(block));
+}
+
+/** How {@link Architecture.load} makes a net. */
+export interface LoadOptions extends WeightsOptions {
+  /** Where the entries come from. */
+  readonly about?: NetAbout;
+}
+
+/** What one folder of models knows of its architecture; see {@link architecture}. */
+export interface ArchitectureParts<Config, Forward, Preset extends string> {
+  /** What people call it: `Wan transformer`. */
+  readonly name: string;
+  /** Configurations by their published names. */
+  readonly presets: Readonly<Record<Preset, Config>>;
+  /** Shape of every weight by its official name. */
+  shapes(config: Config): Shapes;
+  /** Official name of a weight in any published naming, null for what the network does not read. */
+  officialName?(config: Config): (name: string) => string | null;
+  /** Tensors of a checkpoint brought into the official form, where names alone do not do it (joined, transposed). */
+  official?(entries: CheckpointEntries, config: Config): CheckpointEntries;
+  /** First weights for training from nothing. */
+  initial?(config: Config, key: Key): Iterable<readonly [string, HostTensor]>;
+  /** The shapes that a file is compared with, and its own as they are under official names, without reading a tensor. */
+  compare?(received: Shapes, config: Config): { readonly wanted: Shapes; readonly official: Shapes };
+  /** The network's pass. */
+  readonly forward: Forward;
+}
+
+/** One kind of network: its presets, shapes and names, and how a {@link Net} of it is made and run. */
+export interface Architecture<Config, Forward = unknown, Preset extends string = string>
+  extends ArchitectureParts<Config, Forward, Preset> {
+  officialName(config: Config): (name: string) => string | null;
+  compare(received: Shapes, config: Config): { readonly wanted: Shapes; readonly official: Shapes };
+  /**
+   * A net from the tensors of a checkpoint in any published naming, one after the other.
+   *
+   * @throws Error listing the missing, surplus and misshapen weights by their official names.
+   */
+  load(config: Config, entries: CheckpointEntries, options?: LoadOptions): Promise<Net<Config>>;
+  /**
+   * A net with fresh weights, drawn from `key`.
+   *
+   * @throws Error for an architecture that nothing here trains from nothing.
+   */
+  init(config: Config, key: Key): Net<Config>;
+  /**
+   * A net of weights that are there already; it owns them from here on.
+   *
+   * @throws Error listing the missing, surplus and misshapen weights.
+   */
+  net(config: Config, weights: Weights, about?: NetAbout): Net<Config>;
+}
+
+/**
+ * The record of an architecture from what its folder knows.
+ *
+ * @example
+ * export const dino = architecture({ name: 'DINO', presets: dinoPresets, shapes: dinoShapes, forward: dinoFeatures });
+ * const net = await dino.load(dino.presets.dino_vitb16, file.entries());
+ */
+export function architecture<Config, Forward, Preset extends string>(
+  parts: ArchitectureParts<Config, Forward, Preset>,
+): Architecture<Config, Forward, Preset> {
+  const { name, shapes, initial } = parts;
+  const officialName = parts.officialName ?? (() => (given: string) => given);
+  const made: Architecture<Config, Forward, Preset> = {
+    ...parts,
+    officialName,
+    compare:
+      parts.compare ??
+      ((received, config) => ({
+        wanted: shapes(config),
+        official: renamedShapes(received, officialName(config)),
+      })),
+    load: async (config, entries, { about, ...options } = {}) => {
+      const official = parts.official?.(entries, config) ?? entries;
+      return new Net(made, config, await loadChecked(shapes(config), official, officialName(config), options), about);
+    },
+    init: (config, key) => {
+      if (!initial) throw new Error(`${name}: nothing here trains it from nothing; load a checkpoint of it`);
+      return new Net(made, config, Weights.from(initial(config, key)), { origin: `drawn from key ${key.id}` });
+    },
+    net: (config, weights, about) => {
+      checkShapes(weights.shapes(), shapes(config), about?.origin ?? `the weights of ${name}`);
+      return new Net(made, config, weights, about);
+    },
+  };
+  return made;
+}
+
+function renamedShapes(received: Shapes, rename: (name: string) => string | null): Shapes {
+  const named = [...received].map(([name, shape]) => [rename(name), shape] as const);
+  return new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
+}
+
+/** Where a net comes from. */
+export interface NetAbout {
+  /** A file, or how it was made. */
+  readonly origin?: string;
+  /** Of the file that it was read from. */
+  readonly sha256?: string;
+  /** Further facts that its file tells: stage, seed, scale of a reward. */
+  readonly facts?: Readonly<Record<string, string>>;
+}
+
+/** Weights that can be released. */
+export type OwnedWeights = WeightView & { dispose(): void };
+
+/**
+ * Weights with their configuration, as one value that owns its memory: `dispose()` releases it.
+ *
+ * @example
+ * const student = nets.distilled.clone(); // to train; the original stays as it is
+ * const windowed = student.with({ local_attn_size: 9 }); // the same weights under another configuration
+ */
+export class Net<Config, View extends OwnedWeights = Weights> implements Part<Config> {
+  readonly architecture: Architecture<Config>;
+  readonly config: Config;
+  readonly weights: View;
+  readonly about: NetAbout;
+
+  static {
+    Object.defineProperty(Net.prototype, jupyterDisplay, {
+      value(this: Net<unknown, OwnedWeights>) {
+        return bundleOf(this);
+      },
+    });
+  }
+
+  constructor(architecture: Architecture<Config>, config: Config, weights: View, about: NetAbout = {}) {
+    this.architecture = architecture;
+    this.config = config;
+    this.weights = weights;
+    this.about = about;
+  }
+
+  /** The same weights under a configuration with other values: a window of attention, the frames of a block. */
+  with(change: Partial<Config>): Net<Config, View> {
+    return new Net(this.architecture, { ...this.config, ...change }, this.weights, this.about);
+  }
+
+  /** A net of the same configuration on other weights, such as a moving average; it owns them from here on. */
+  of<Other extends OwnedWeights>(weights: Other, about: NetAbout = {}): Net<Config, Other> {
+    return new Net(this.architecture, this.config, weights, about);
+  }
+
+  /** An independent copy, to train. */
+  clone(this: Net<Config, Weights>, options: WeightsOptions = {}): Net<Config> {
+    return new Net(this.architecture, this.config, this.weights.clone(options), this.about);
+  }
+
+  /** Number of weights' elements. */
+  get parameters(): number {
+    return parameterCount(this.architecture.shapes(this.config));
+  }
+
+  /** SHA-256 over names, shapes and values of all weights as they are now, for provenance. */
+  async checksum(this: Net<Config, Weights>): Promise<string> {
+    return checksumOf(await this.weights.toHost());
+  }
+
+  /** Releases the weights. */
+  dispose(): void {
+    this.weights.dispose();
+  }
+
+  toString(): string {
+    const { name, presets } = this.architecture;
+    const preset = Object.keys(presets).find((key) => presets[key] === this.config);
+    const parts = [preset, `${this.parameters.toLocaleString('en')} parameters`, this.about.origin];
+    return `${name} · ${parts.filter((part) => part !== undefined).join(' · ')}`;
+  }
+}
+
+/** What a notebook shows: what the net is, its configuration, and the tree of its weights. */
+function bundleOf<Config>(net: Net<Config, OwnedWeights>): MimeBundle {
+  const config = Object.entries(net.config as object)
+    .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
+    .join(', ');
+  const title = `<div><b>${escapeHtml(String(net))}</b><br><code>${escapeHtml(config)}</code></div>`;
+  if (!(net.weights instanceof Weights)) return { 'text/html': title, 'text/plain': `${net}\n${config}` };
+  const tree = weightsBundle(net.weights.entries().map(([name, { shape, dtype }]) => ({ name, shape, dtype })));
+  return { 'text/html': title + tree['text/html'], 'text/plain': `${net}\n${config}\n${tree['text/plain']}` };
+}
+
+/** SHA-256 over names, types, shapes and bytes of tensors, in the order of their names. */
+export function checksumOf(tensors: ReadonlyMap<string, HostTensor>): string {
+  const hash = createHash('sha256');
+  for (const name of [...tensors.keys()].sort()) {
+    const tensor = tensors.get(name)!;
+    hash.update(`${name} ${tensor.dtype} [${tensor.shape}]\n`).update(bytesOf(tensor));
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,50 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
+
+/**
+ * A noise level: one number, or a tensor that broadcasts against the samples (see `perFrame`).
+ * Conventions: x_sigma = (1 - sigma) x0 + sigma noise, velocity = noise - x0, timestep = 1000 sigma.
+ */
+export type Sigma = number | Tensor;
+
+/** `(1 - sigma) x0 + sigma noise`: a sample at noise level sigma. */
+export function addNoise(x0: Tensor, noise: Tensor, sigma: Sigma): Tensor {
+  return tf.tidy(() => x0.mul(complement(sigma)).add(noise.mul(sigma)));
+}
+
+/** `x - sigma v`: the clean sample that a velocity at x points to. */
+export function velocityToX0(x: Tensor, velocity: Tensor, sigma: Sigma): Tensor {
+  return tf.tidy(() => x.sub(velocity.mul(sigma)));
+}
+
+/** `(x - x0) / sigma`: the velocity that points from x to x0. Not defined at sigma = 0. */
+export function x0ToVelocity(x: Tensor, x0: Tensor, sigma: Sigma): Tensor {
+  if (sigma === 0) throw new RangeError('x0ToVelocity: sigma is 0, where x equals x0 and no velocity is defined');
+  return tf.tidy(() => x.sub(x0).div(sigma));
+}
+
+/** `x + (1 - sigma) v`: the noise in x. */
+export function velocityToNoise(x: Tensor, velocity: Tensor, sigma: Sigma): Tensor {
+  return tf.tidy(() => x.add(velocity.mul(complement(sigma))));
+}
+
+/** `(x - sigma noise) / (1 - sigma)`: the clean sample, given the noise in x. Not defined at sigma = 1. */
+export function noiseToX0(x: Tensor, noise: Tensor, sigma: Sigma): Tensor {
+  if (sigma === 1) throw new RangeError('noiseToX0: sigma is 1, where x is noise alone and x0 is not defined');
+  return tf.tidy(() => x.sub(noise.mul(sigma)).div(complement(sigma)));
+}
+
+/** The training target `noise - x0`. */
+export function velocityTarget(x0: Tensor, noise: Tensor): Tensor {
+  return noise.sub(x0);
+}
+
+/** Per-frame numbers [B][F] as a tensor [B, F, 1, 1, 1] that broadcasts against videos [B, F, H, W, C]. */
+export function perFrame(values: readonly ArrayLike<number>[]): Tensor {
+  const frames = values[0]?.length ?? 0;
+  const flat = values.flatMap((row) => Array.from(row));
+  return tf.tensor(flat, [values.length, frames, 1, 1, 1], 'float32');
+}
+
+function complement(sigma: Sigma): Sigma {
+  return typeof sigma === 'number' ? 1 - sigma : tf.sub(1, sigma);
+}

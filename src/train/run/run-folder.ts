@@ -1,0 +1,169 @@
+import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type HostTensor, writeAtomic } from '../../io/index.ts';
+import { refusalOf } from '../../io/internal.ts';
+import {
+  type CheckpointTensors,
+  type Manifest,
+  newestCheckpoint,
+  pruneCheckpoints,
+  readCheckpointFile,
+  removeLeftovers,
+  setAsideAfter,
+  writeCheckpoint,
+} from './checkpoint.ts';
+import { RunLock } from './run-lock.ts';
+
+/** Anything that JSON can hold. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** How a run folder is kept. */
+export interface RunFolderOptions {
+  /** Settings of the run; a folder is continued only under the same ones. */
+  config: { readonly [key: string]: Json | undefined };
+  /** Newest checkpoints kept. @defaultValue 2 */
+  keepLast?: number;
+  /** Hears of damaged checkpoints that are passed over. @defaultValue `process.emitWarning` */
+  onWarning?: (message: string) => void;
+}
+
+/** Where a run goes on: after `step` updates, with the tensors of its checkpoint read by file name. */
+export interface ResumePoint {
+  step: number;
+  manifest: Manifest;
+  read(file: string): Promise<Map<string, HostTensor>>;
+}
+
+type Logs = Readonly<Record<'metrics' | 'timings', FileHandle>>;
+
+/**
+ * The folder of a training run: `config.json`, `metrics.jsonl` (one line a step, reproducible numbers only),
+ * `timings.jsonl`, `checkpoints/step-N/` (safetensors and a manifest) and `checkpoints/latest` (the newest one's name).
+ * While it is open, `lock.json` says which process holds it.
+ */
+export class RunFolder {
+  readonly path: string;
+  readonly #keepLast: number;
+  readonly #logs: Logs;
+  readonly #lock: RunLock;
+  /** Where to go on, or null in a new folder. */
+  readonly resumePoint: ResumePoint | null;
+
+  private constructor(path: string, keepLast: number, resumePoint: ResumePoint | null, logs: Logs, lock: RunLock) {
+    this.path = path;
+    this.#keepLast = keepLast;
+    this.resumePoint = resumePoint;
+    this.#logs = logs;
+    this.#lock = lock;
+  }
+
+  /**
+   * Make the folder or continue in it. Throws if it cannot be written to, if another run that has not ended holds it,
+   * or if it holds a run with other settings (the message lists them).
+   */
+  static async open(path: string, options: RunFolderOptions): Promise<RunFolder> {
+    await explained(path, () => mkdir(join(path, 'checkpoints'), { recursive: true }));
+    const lock = await explained(path, () => RunLock.acquire(path));
+    try {
+      return await RunFolder.#openLocked(path, options, lock);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  static async #openLocked(path: string, options: RunFolderOptions, lock: RunLock): Promise<RunFolder> {
+    const { config, keepLast = 2, onWarning = (message: string) => process.emitWarning(message) } = options;
+    const checkpoints = join(path, 'checkpoints');
+    await explained(path, () => settleConfig(path, config));
+    await removeLeftovers(checkpoints);
+    const found = await newestCheckpoint(checkpoints, onWarning);
+    await setAsideAfter(checkpoints, found?.manifest.step ?? 0);
+    const resumePoint = found && {
+      step: found.manifest.step,
+      manifest: found.manifest,
+      read: (file: string) => readCheckpointFile(found.path, file),
+    };
+    const step = resumePoint?.step ?? 0;
+    const logs = { metrics: await openLog(path, 'metrics', step), timings: await openLog(path, 'timings', step) };
+    return new RunFolder(path, keepLast, resumePoint, logs, lock);
+  }
+
+  /** Append a line to `metrics.jsonl`, and how long the step took to `timings.jsonl`. Throws if a later run has the folder. */
+  async log(metrics: { readonly step: number } & { readonly [key: string]: Json }, stepMs: number): Promise<void> {
+    await this.#lock.confirm();
+    await this.#logs.metrics.appendFile(`${JSON.stringify(metrics)}\n`);
+    await this.#logs.timings.appendFile(`${JSON.stringify({ step: metrics.step, stepMs })}\n`);
+  }
+
+  /** Write a checkpoint, then delete those that are older than the ones kept. Returns its folder. Throws as `log` does. */
+  async save(tensors: CheckpointTensors, about: Omit<Manifest, 'format' | 'files'>): Promise<string> {
+    const folder = join(this.path, 'checkpoints');
+    await this.#lock.confirm();
+    await Promise.all([this.#logs.metrics.sync(), this.#logs.timings.sync()]);
+    const written = await explained(this.path, () => writeCheckpoint(folder, tensors, about));
+    await pruneCheckpoints(folder, this.#keepLast);
+    return written;
+  }
+
+  /** Close the logs and let others in. */
+  async close(): Promise<void> {
+    try {
+      await Promise.all(Object.values(this.#logs).map((log) => log.close()));
+    } finally {
+      await this.#lock.release();
+    }
+  }
+}
+
+/** Write the settings of a new run, or compare with those of the run that is there. */
+async function settleConfig(path: string, config: RunFolderOptions['config']): Promise<void> {
+  const file = join(path, 'config.json');
+  const wanted = JSON.parse(JSON.stringify(config)) as Record<string, Json>;
+  const text = await readFile(file, 'utf8').catch(absent);
+  if (text === null) return writeAtomic(file, `${JSON.stringify(wanted, null, 2)}\n`);
+  const stored = JSON.parse(text) as Record<string, Json>;
+  const keys = new Set([...Object.keys(stored), ...Object.keys(wanted)]);
+  const differing = [...keys].filter((key) => !isDeepStrictEqual(stored[key], wanted[key]));
+  if (differing.length === 0) return;
+  const list = differing.map(
+    (key) => `${key}: ${JSON.stringify(stored[key])} there, ${JSON.stringify(wanted[key])} here`,
+  );
+  throw new Error(`${path} holds a run with other settings (${list.join('; ')}): use them, or another folder`);
+}
+
+function absent(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
+}
+
+/** Open a log for appending, less the lines after `step` that a broken-off run has left. */
+async function openLog(path: string, name: string, step: number): Promise<FileHandle> {
+  const file = join(path, `${name}.jsonl`);
+  const text = (await readFile(file, 'utf8').catch(absent)) ?? '';
+  const kept = text.split('\n').filter((line) => stepOf(line) <= step);
+  const wanted = kept.map((line) => `${line}\n`).join('');
+  if (wanted !== text) await writeAtomic(file, wanted);
+  return open(file, 'a');
+}
+
+/** Step of a line; a line that was cut off while it was written counts as after all others. */
+function stepOf(line: string): number {
+  try {
+    return (JSON.parse(line) as { step: number }).step;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Run `work`, with the usual refusals of the file system said in words. */
+async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const why = refusalOf(error);
+    if (!why) throw error;
+    throw new Error(`cannot write to the run folder ${path}: ${why}; give another folder`, { cause: error });
+  }
+}

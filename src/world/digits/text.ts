@@ -1,0 +1,26 @@
+import { type TableTextEncoder, tableTextEncoder } from '../../model/text/index.ts';
+import { random } from '../../nn/index.ts';
+import { type Recipe, vocabulary } from '../../study/networks/recipe.ts';
+import type { EncodeText } from '../../train/index.ts';
+
+/** Text states by prompts, from a table that is made when first asked for. */
+export interface StudyText {
+  encode: EncodeText;
+  /** Releases the table; the next call makes the same one anew. */
+  dispose(): void;
+}
+
+/** Text states of captions: the fixed table of the recipe's seed. */
+export function textEncoder({ seed, text }: Recipe): StudyText {
+  let table: TableTextEncoder | null = null;
+  return {
+    encode: (prompts) => {
+      table ??= tableTextEncoder({ ...text, vocabulary, key: random.key(seed).stream('text') });
+      return table.encode(prompts);
+    },
+    dispose: () => {
+      table?.weights.dispose();
+      table = null;
+    },
+  };
+}
