@@ -201,7 +201,8 @@ describe.each(['onnx', 'cpu'] as const)('on %s', (name) => {
       judge.dispose();
     });
 
-    test('twenty ascent steps raise every score', async () => {
+    // the way up is the reward's, whichever engine runs; on the interpreter it would take minutes
+    test.skipIf(name === 'cpu')('twenty ascent steps raise every score', async () => {
       const judge = await make();
       if (!isReward(judge) || !judge.info.differentiable) return;
       const { video, prompts } = input(2);
