@@ -18,6 +18,5 @@ export * as raft from './raft/index.ts';
 export * from './text/index.ts';
 export * as vae from './vae/index.ts';
 export * as viclip from './viclip/index.ts';
-export type { ModuleTap } from './vit/index.ts';
 export * from './wan/index.ts';
 export * from './wan-folder/index.ts';

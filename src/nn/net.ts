@@ -4,44 +4,23 @@
  */
 import { createHash } from 'node:crypto';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
-import type { Tensor } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
 import { bytesOf } from '../io/internal.ts';
 import { type CheckpointEntries, loadChecked } from './load.ts';
 import type { Key } from './random.ts';
 import { checkShapes, parameterCount, type Shapes } from './shapes.ts';
+import type { Part, WeightView } from './view.ts';
 import { Weights, type WeightsOptions } from './weights.ts';
 import { weightsBundle } from './weights-display.ts';
 
-/** What may leave a lent block: see {@link WeightView}. */
-export type LentResult = { [name: string]: Tensor | undefined };
-
-/** Weights by official name as a pass through a network reads them. `Weights` is one; blocks that are swapped another. */
-export interface WeightView {
-  /** @throws Error with the full name if there is none. */
-  get(name: string): Tensor;
-  /** The weights below a prefix. */
-  at(prefix: string): WeightView;
-  /**
-   * Present where the blocks are not resident: runs `use` on the weights of the block of a prefix, waits until the
-   * engine is done with them, and frees them. Of what `use` makes only the tensors that it returns live on.
-   */
-  lend?<T extends LentResult>(block: string, use: (weights: WeightView) => T): T;
-}
-
-/** A network, or the part of one below a prefix: what every pass takes. */
-export interface Part<Config> {
-  readonly weights: WeightView;
-  readonly config: Config;
-}
-
-/** Runs `use` on the weights below the prefix of a block, borrowed where they are not resident. */
-export function withBlock<T extends LentResult>(
-  weights: WeightView,
-  block: string,
-  use: (weights: WeightView) => T,
-): T {
-  return weights.lend ? weights.lend(block, use) : use(weights.at(block));
+/** Where a net comes from. */
+export interface NetAbout {
+  /** A file, or how it was made. */
+  readonly origin?: string;
+  /** Of the file that it was read from. */
+  readonly sha256?: string;
+  /** Further facts that its file tells: stage, seed, scale of a reward. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 /** How {@link Architecture.load} makes a net. */
@@ -60,7 +39,7 @@ export interface Comparison {
 }
 
 /** What one folder of models knows of its architecture; see {@link architecture}. */
-export interface ArchitectureParts<Config, Forward, Preset extends string> {
+export interface ArchitectureParts<Config, Preset extends string> {
   /** What people call it: `Wan transformer`. */
   readonly name: string;
   /** Configurations by their published names. */
@@ -75,13 +54,10 @@ export interface ArchitectureParts<Config, Forward, Preset extends string> {
   initial?(config: Config, key: Key): Iterable<readonly [string, HostTensor]>;
   /** The shapes that a file is compared with, and its own as they are under official names, without reading a tensor. */
   compare?(received: Shapes, config: Config): Comparison;
-  /** The network's pass. */
-  readonly forward: Forward;
 }
 
-/** One kind of network: its presets, shapes and names, and how a {@link Net} of it is made and run. */
-export interface Architecture<Config, Forward = unknown, Preset extends string = string>
-  extends ArchitectureParts<Config, Forward, Preset> {
+/** One kind of network: its presets, shapes and names, and how a {@link Net} of it is made. */
+export interface Architecture<Config, Preset extends string = string> extends ArchitectureParts<Config, Preset> {
   officialName(config: Config): (name: string) => string | null;
   compare(received: Shapes, config: Config): Comparison;
   /**
@@ -108,15 +84,15 @@ export interface Architecture<Config, Forward = unknown, Preset extends string =
  * The record of an architecture from what its folder knows.
  *
  * @example
- * export const dino = architecture({ name: 'DINO', presets: dinoPresets, shapes: dinoShapes, forward: dinoFeatures });
+ * export const dino = architecture({ name: 'DINO', presets: dinoPresets, shapes: dinoShapes });
  * const net = await dino.load(dino.presets.dino_vitb16, file.entries());
  */
-export function architecture<Config, Forward, Preset extends string>(
-  parts: ArchitectureParts<Config, Forward, Preset>,
-): Architecture<Config, Forward, Preset> {
+export function architecture<Config, Preset extends string>(
+  parts: ArchitectureParts<Config, Preset>,
+): Architecture<Config, Preset> {
   const { name, shapes, initial } = parts;
   const officialName = parts.officialName ?? (() => (given: string) => given);
-  const made: Architecture<Config, Forward, Preset> = {
+  const made: Architecture<Config, Preset> = {
     ...parts,
     officialName,
     compare:
@@ -149,16 +125,6 @@ function renamedShapes(received: Shapes, rename: (name: string) => string | null
     if (official !== null) named.set(named.has(official) ? name : official, shape);
   }
   return named;
-}
-
-/** Where a net comes from. */
-export interface NetAbout {
-  /** A file, or how it was made. */
-  readonly origin?: string;
-  /** Of the file that it was read from. */
-  readonly sha256?: string;
-  /** Further facts that its file tells: stage, seed, scale of a reward. */
-  readonly facts?: Readonly<Record<string, string>>;
 }
 
 /** Weights that can be released. */

@@ -1,18 +1,11 @@
-import { circleOfWord, logOfWord } from './random-math.ts';
-import { deriveKey, philox } from './random-philox.ts';
-import { TorchGenerator } from './random-torch.ts';
-
-/** A float32 array on the host with its shape; what every draw returns and what `tf.tensor` and weights accept. */
-export interface HostFloats {
-  dtype: 'float32';
-  shape: number[];
-  data: Float32Array;
-}
+import { circleOfWord, deriveKey, logOfWord, philox } from './philox.ts';
+import type { HostFloats } from './tensors.ts';
+import { TorchGenerator } from './torch-random.ts';
 
 /**
  * An immutable seed: the same key gives the same draw every time, bit for bit on every machine and engine.
  * Independent numbers come from streams: `key.stream('noise').stream(3).normal([2, 4])`.
- * Philox4x32-10 over the counter (block index, 0, 0, 0); see random-philox.ts.
+ * Philox4x32-10 over the counter (block index, 0, 0, 0); see philox.ts.
  */
 export class Key {
   readonly #key0: number;
@@ -143,4 +136,4 @@ export const random: {
   torch(seed: number | bigint): TorchGenerator;
 } = { key, torch };
 
-export type { TorchGenerator } from './random-torch.ts';
+export type { TorchGenerator } from './torch-random.ts';

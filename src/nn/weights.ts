@@ -1,8 +1,8 @@
 import { jupyterDisplay } from '../display/index.ts';
 import { type Tensor, tf, type Variable } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
-import { toHost, toTensor } from './host.ts';
 import { checkShapes, type Shapes } from './shapes.ts';
+import { toHost, toTensor } from './tensors.ts';
 import { weightsBundle } from './weights-display.ts';
 
 /** What weights are made from: an engine's tensor, or host data as read from a file or drawn from a key. */

@@ -82,7 +82,7 @@ export interface AestheticHeadConfig {
 }
 
 /** Aesthetic heads as they are published: LAION's first predictor, which VBench uses, and the improved one. */
-export const aestheticHead: Architecture<AestheticHeadConfig, typeof aestheticScore, 'laion' | 'improved'> =
+export const aestheticHead: Architecture<AestheticHeadConfig, 'laion' | 'improved'> =
   architecture({
     name: 'aesthetic head',
     presets: {
@@ -104,7 +104,6 @@ export const aestheticHead: Architecture<AestheticHeadConfig, typeof aestheticSc
           [biasOf(name), [shape[0]]],
         ]),
       ),
-    forward: aestheticScore,
   });
 
 function biasOf(weight: string): string {

@@ -11,7 +11,7 @@ import {
   resample,
   wilson,
 } from '../../src/evaluate/statistics/index.ts';
-import { random } from '../../src/nn/random.ts';
+import { random } from '../../src/nn/index.ts';
 
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const variance = (values: readonly number[]): number => {

@@ -1,5 +1,5 @@
 import { blur, gaussianTaps, type Plane } from '../../src/evaluate/flow/plane.ts';
-import { random } from '../../src/nn/random.ts';
+import { random } from '../../src/nn/index.ts';
 
 const MARGIN = 24;
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { random } from '../../src/nn/random.ts';
-import { philox } from '../../src/nn/random-philox.ts';
+import { random } from '../../src/nn/index.ts';
+import { philox } from '../../src/nn/philox.ts';
 
 function mean(values: ArrayLike<number>): number {
   return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;

@@ -52,7 +52,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('features, logits and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const keep = (name: string, y: Tensor) => void seen.set(name, tf.keep(y.clone()));
+    const keep = { onValue: (name: string, y: Tensor) => void seen.set(name, tf.keep(y.clone())) };
     const image = clipImageFeatures({ weights, config }, images(data.tensor('image')), keep);
     const text = clipTextFeatures({ weights, config }, data.tensor('text'), keep);
     await expectParity(`clip image features, ${engine}`, image, data.host('image_features'));

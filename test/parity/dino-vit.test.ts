@@ -30,7 +30,9 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test('features and inner values', async () => {
     const seen = new Map<string, Tensor>();
     const image = images(data.tensor('image'));
-    const tokens = dinoTokens({ weights, config }, image, (name, y) => void seen.set(name, tf.keep(y.clone())));
+    const tokens = dinoTokens({ weights, config }, image, {
+      onValue: (name, y) => void seen.set(name, tf.keep(y.clone())),
+    });
     await expectParity(`dino tokens, ${engine}`, tokens, data.host('mid.norm_all_tokens'));
     await expectParity(`dino features, ${engine}`, dinoFeatures({ weights, config }, image), data.host('features'));
     for (let i = 0; i < config.depth; i++) {

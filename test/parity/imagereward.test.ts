@@ -67,8 +67,8 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('reward and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const raw = imageRewardForward({ weights, config }, images(data.tensor('image')), tokens(data), (name, y) => {
-      seen.set(name, tf.keep(y.clone()));
+    const raw = imageRewardForward({ weights, config }, images(data.tensor('image')), tokens(data), {
+      onValue: (name, y) => void seen.set(name, tf.keep(y.clone())),
     });
     const reward = tf.div(tf.sub(raw, config.reward_mean), config.reward_std);
     await expectParity(`imagereward raw score, ${engine}`, tf.expandDims(raw, 1), data.host('mlp_raw'));

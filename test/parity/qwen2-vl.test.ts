@@ -84,8 +84,8 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('rewards and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const rewards = qwen2VlRewards({ weights, config }, specialTokens, input(), (name, y) => {
-      seen.set(name, tf.keep(y.clone()));
+    const rewards = qwen2VlRewards({ weights, config }, specialTokens, input(), {
+      onValue: (name, y) => void seen.set(name, tf.keep(y.clone())),
     });
     for (const key of data.names('mid.')) {
       const received = seen.get(moduleOf(key))!;
@@ -101,9 +101,14 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test("rewards with Qwen2-VL's own positions", async () => {
     const seen = new Map<string, Tensor>();
     const positions = tf.cast(data.tensor('mrope.position_ids'), 'float32');
-    const rewards = qwen2VlRewards({ weights, config }, specialTokens, { ...input(), positions }, (name, y) => {
-      if (name === 'model') seen.set(name, tf.keep(y.clone()));
-    });
+    const rewards = qwen2VlRewards(
+      { weights, config },
+      specialTokens,
+      { ...input(), positions },
+      {
+        onValue: (name, y) => void (name === 'model' && seen.set(name, tf.keep(y.clone()))),
+      },
+    );
     const states = data.host('mrope.last_hidden_state_valid_rows');
     await expectParity(`qwen2-vl last states (mrope), ${engine}`, validRows(seen.get('model')!), states);
     await expectParity(`qwen2-vl rewards (mrope), ${engine}`, rewards, data.host('mrope.rewards'));

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { openSafetensors } from '../../src/io/index.ts';
+import { zeroPadding } from '../../src/model/text/encoders.ts';
 import { type Umt5Config, umt5, umt5Encode, umt5EncodeFrom, umt5Shapes } from '../../src/model/text/index.ts';
-import { zeroPadding } from '../../src/model/text/prompt-encoder.ts';
 import { relativeBucket } from '../../src/model/text/umt5.ts';
 import { checkShapes, shapesOf, Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -44,7 +44,9 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('output and inner values', async () => {
     const seen = new Map<string, Tensor>();
-    const out = umt5Encode({ weights, config }, tokens, (name, y) => void seen.set(name, tf.keep(y.clone())));
+    const out = umt5Encode({ weights, config }, tokens, {
+      onValue: (name, y) => void seen.set(name, tf.keep(y.clone())),
+    });
     await expectParity(`umt5 output, ${engine}`, out, data.host('out'));
     const zeroed = zeroPadding(out, tokens.mask);
     await expectParity(`umt5 zeroed padding, ${engine}`, zeroed, data.host('out_zeroed_padding'));

@@ -99,8 +99,8 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
             t: rows(`${part}.t`),
             context: cases.tensor(`${part}.context`),
           };
-          const onLayer = (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x)));
-          return toTheirs(wanCausalForward({ weights, config: configs[part] }, input, { attention, onLayer }));
+          const onValue = (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x)));
+          return toTheirs(wanCausalForward({ weights, config: configs[part] }, input, { attention, onValue }));
         });
         for (const mid of cases.names(`${part}.mid.block`)) {
           const found = seen.get(mid.replace(/^.*block(\d+)/, 'blocks.$1').replace(/\.out$/, ''));

@@ -54,7 +54,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       const [t = 0] = cases.list('a.t');
       const seen = new Map<string, Tensor>();
       const out = tf.tidy(() => {
-        const options = { onLayer: (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x))) };
+        const options = { onValue: (layer: string, x: Tensor) => void seen.set(layer, tf.keep(tf.clone(x))) };
         const input = { x: toOurs(cases.tensor('a.x')), t, context: tf.expandDims(cases.tensor('a.context'), 0) };
         return toTheirs(wanForward({ weights, config }, input, options));
       });

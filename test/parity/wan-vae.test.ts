@@ -31,8 +31,8 @@ const first = (x: Tensor): Tensor => x.transpose([0, 4, 1, 2, 3]);
 /** Collects the outputs of the named layers, joined over chunks. */
 function collector(...wanted: string[]) {
   const outputs = new Map<string, Tensor[]>(wanted.map((name) => [name, []]));
-  const onLayer = (name: string, output: Tensor) => void outputs.get(name)?.push(tf.keep(output.clone()));
-  return { onLayer, joined: (name: string) => first(tf.concat(outputs.get(name)!, 1)), outputs };
+  const onValue = (name: string, output: Tensor) => void outputs.get(name)?.push(tf.keep(output.clone()));
+  return { onValue, joined: (name: string) => first(tf.concat(outputs.get(name)!, 1)), outputs };
 }
 
 describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
@@ -54,7 +54,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
       const seen = collector('encoder.head', 'encoder.conv1');
       const latents = encode({ weights, config }, last(data.tensor('enc.video')), {
         latentsPerChunk,
-        onLayer: seen.onLayer,
+        onValue: seen.onValue,
       });
       await expectParity(`vae latent, ${engine}, ${label}`, first(latents), data.host('enc.latent'), values);
       await expectParity(
@@ -71,7 +71,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     test('decode', async () => {
       const seen = collector('decoder.middle.1', 'decoder.head');
       const z = last(data.tensor('dec.z'));
-      const options = { latentsPerChunk, clamp: false, onLayer: seen.onLayer };
+      const options = { latentsPerChunk, clamp: false, onValue: seen.onValue };
       await expectParity(
         `vae video, ${engine}, ${label}`,
         first(decode({ weights, config }, z, options)),

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { random } from '../../src/nn/random.ts';
+import { random } from '../../src/nn/index.ts';
 import {
   blockRanges,
   denoisingSteps,

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { toFloat32 } from '../../src/io/index.ts';
-import { random } from '../../src/nn/random.ts';
+import { random } from '../../src/nn/index.ts';
 import {
   denoisingSteps,
   flowSchedule,

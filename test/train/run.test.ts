@@ -5,8 +5,7 @@ import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { vae as autoencoder } from '../../src/model/vae/index.ts';
 import { type Key, random } from '../../src/nn/index.ts';
-import type { Stage } from '../../src/train/index.ts';
-import { runStage, vae } from '../../src/train/index.ts';
+import { runStage, type Stage, vae } from '../../src/train/index.ts';
 import { collect, logOf, stages, temporaryFolder, vaeSizes, valuesOf } from './small.ts';
 
 const teacher = stages['teacher']!;

@@ -21,8 +21,16 @@ import { describeGraph, type Graph, liveNodes } from './graph.ts';
 import { Constants, Operations } from './intern.ts';
 import type { Attributes, OperatorName } from './operators.ts';
 import { type GraphRuntime, Pointers } from './runtime.ts';
-import type { TensorType } from './value.ts';
-import { arrayOf, type ElementType, type Node, type Operand, sizeOf, type TensorArray, Value } from './value.ts';
+import {
+  arrayOf,
+  type ElementType,
+  type Node,
+  type Operand,
+  sizeOf,
+  type TensorArray,
+  type TensorType,
+  Value,
+} from './value.ts';
 
 /** Limits of the recorder. */
 export interface RecorderOptions {

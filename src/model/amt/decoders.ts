@@ -2,8 +2,8 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part, WeightView } from '../../nn/index.ts';
 import { correlationPyramid, lookUp } from '../raft/correlation.ts';
-import type { AmtConfig } from './config.ts';
 import { activeConv, conv, doublingConv, leakyConv, resize, warp } from './layers.ts';
+import type { AmtConfig } from './weights.ts';
 
 /** Where the picture between stands in its two neighbours, and features of it. */
 export interface Motion {

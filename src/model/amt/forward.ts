@@ -5,12 +5,12 @@
  * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
  * stand in test/model/amt.
  */
+
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, sameShape } from '../../nn/index.ts';
-import type { AmtConfig } from './config.ts';
+import { type Architecture, architecture, type Part, sameShape } from '../../nn/index.ts';
 import { corrected, correlateBothWays, decode, doubled, finer, firstGuess, type Motion } from './decoders.ts';
-import { correlationFeatures, imagePyramid } from './encoders.ts';
-import { activeConv, conv, warp } from './layers.ts';
+import { activeConv, conv, correlationFeatures, imagePyramid, warp } from './layers.ts';
+import { type AmtConfig, amtPresets, amtShapes } from './weights.ts';
 
 /** Both sides of pictures are multiples of this many pixels. */
 export const amtStride = 16;
@@ -112,3 +112,15 @@ function checkPictures({ corr_lvls }: AmtConfig, first: Tensor, second: Tensor):
       `of ${amtStride}, ${smallest} or more (pad or enlarge them)`,
   );
 }
+
+/**
+ * AMT's frame interpolation.
+ *
+ * @example await amt.load(amt.presets.amt_s, (await openCheckpoint('amt-s.pth')).entries())
+ */
+export const amt: Architecture<AmtConfig, 'amt_s'> = architecture({
+  name: 'AMT',
+  presets: amtPresets,
+  shapes: amtShapes,
+  officialName: () => (name) => name.replace(/^module\./, ''),
+});

@@ -1,3 +1,2 @@
-export { type AmtConfig, amtPresets } from './config.ts';
-export { amtMidpoint, amtStride } from './forward.ts';
-export { amt, amtShapes } from './weights.ts';
+export { amt, amtMidpoint, amtStride } from './forward.ts';
+export { type AmtConfig, amtPresets, amtShapes } from './weights.ts';

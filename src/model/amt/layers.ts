@@ -1,9 +1,11 @@
 /** Layers that the parts of AMT share, on [B, H, W, C]. */
+/** What AMT sees of the two pictures: features that correlations are taken of, and a pyramid of features. */
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
-import type { WeightView } from '../../nn/index.ts';
-import { affine } from '../layers/index.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
+import { affine, instanceNorm } from '../layers/index.ts';
 import { resample } from '../preprocess/index.ts';
+import type { AmtConfig } from './weights.ts';
 
 /** A convolution that keeps places: zero padding of half the kernel. */
 export function conv(weights: WeightView, name: string, x: Tensor, stride: number = 1): Tensor {
@@ -67,4 +69,39 @@ function taps(places: Tensor, extent: number): { first: Tensor; second: Tensor; 
   const base = tf.floor(within);
   const second = tf.minimum(tf.add(base, 1), extent - 1);
   return { first: tf.cast(base, 'int32'), second: tf.cast(second, 'int32'), rest: tf.sub(within, base) };
+}
+
+/** Features at an eighth of the resolution: [B, H, W, 3] -> [B, H/8, W/8, feat_dim]. */
+export function correlationFeatures(weights: WeightView, images: Tensor): Tensor {
+  return tf.tidy(() => {
+    let x: Tensor = tf.relu(instanceNorm(conv(weights, 'conv1', images, 2)));
+    for (const stage of [1, 2, 3]) {
+      x = bottleneck(weights.at(`layer${stage}.0`), x, stage === 1 ? 1 : 2);
+      x = bottleneck(weights.at(`layer${stage}.1`), x, 1);
+    }
+    return conv(weights, 'conv2', x);
+  });
+}
+
+/** relu(x + f(x)), f ending in a ReLU of its own; a 1x1 convolution brings x to f's size where it strides. */
+function bottleneck(weights: WeightView, x: Tensor, stride: number): Tensor {
+  return tf.tidy(() => {
+    const layer = (name: string, y: Tensor, step: number): Tensor => instanceNorm(conv(weights, name, y, step));
+    const narrow = tf.relu(layer('conv2', tf.relu(layer('conv1', x, 1)), stride));
+    const change = tf.relu(layer('conv3', narrow, 1));
+    return tf.relu(tf.add(stride === 1 ? x : layer('downsample.0', x, stride), change));
+  });
+}
+
+/** Features at a half, a quarter, an eighth and a sixteenth of the resolution. */
+export function imagePyramid(net: Part<AmtConfig>, images: Tensor): Tensor[] {
+  const {
+    weights,
+    config: { channels },
+  } = net;
+  let x = images;
+  return channels.map((_, i) => {
+    x = activeConv(weights, `pyramid${i + 1}.1`, activeConv(weights, `pyramid${i + 1}.0`, x, 2));
+    return x;
+  });
 }

@@ -2,12 +2,20 @@
  * ImageReward: a ViT reads the image, a BERT with cross attention to it reads the prompt, an affine head scores the
  * prompt's first state. Source: ImageReward ImageReward/models/BLIP/{vit,med}.py and ImageReward.py (`score_gard`).
  */
+
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Part } from '../../nn/index.ts';
-import { affine, joinHeads, splitHeads } from '../layers/index.ts';
-import { classToken, type ModuleTap, patchTokens, vitBlocks, withClassToken } from '../vit/index.ts';
-import { type BlipVitConfig, headLayers, type ImageRewardConfig, type MedConfig } from './config.ts';
+import { type Architecture, architecture, type Part, type Tapped, tapBelow } from '../../nn/index.ts';
+import { affine, classToken, joinHeads, patchTokens, splitHeads, vitBlocks, withClassToken } from '../layers/index.ts';
+import {
+  type BlipVitConfig,
+  headLayers,
+  type ImageRewardConfig,
+  imageRewardName,
+  imageRewardPresets,
+  imageRewardShapes,
+  type MedConfig,
+} from './weights.ts';
 
 /** Prompts as tokens, int32 [B, L] each; mask 1 = token, 0 = padding. */
 export interface PromptTokens {
@@ -24,7 +32,7 @@ export function imageRewardForward(
   net: Part<ImageRewardConfig>,
   images: Tensor,
   prompts: PromptTokens,
-  onValue?: ModuleTap,
+  { onValue }: Tapped = {},
 ): Tensor {
   const { weights, config } = net;
   return tf.tidy(() => {
@@ -32,7 +40,7 @@ export function imageRewardForward(
     const tokens = blipImageTokens(
       { weights: vision, config: config.vit },
       images,
-      below('blip.visual_encoder', onValue),
+      tapBelow('blip.visual_encoder', onValue),
     );
     onValue?.('blip.visual_encoder', tokens);
     const text = weights.at('blip.text_encoder');
@@ -40,7 +48,7 @@ export function imageRewardForward(
       { weights: text, config: config.med_config },
       prompts,
       tokens,
-      below('blip.text_encoder', onValue),
+      tapBelow('blip.text_encoder', onValue),
     );
     onValue?.('blip.text_encoder', states);
     const raw = headLayers.reduce((x, { name }) => linear(x, ...affine(weights, name)), classToken(states));
@@ -48,12 +56,8 @@ export function imageRewardForward(
   });
 }
 
-function below(prefix: string, onValue?: ModuleTap): ModuleTap | undefined {
-  return onValue && ((name, output) => onValue(`${prefix}.${name}`, output));
-}
-
 /** Tokens of BLIP's image tower after the final norm, class token first: [B, 1 + L, D]. */
-export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, onValue?: ModuleTap): Tensor {
+export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, options: Tapped = {}): Tensor {
   const { weights, config } = net;
   const { image_size } = config;
   if (images.rank !== 4 || images.shape[1] !== image_size || images.shape[2] !== image_size) {
@@ -62,7 +66,7 @@ export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, onValu
   return tf.tidy(() => {
     const patches = patchTokens(images, ...affine(weights, 'patch_embed.proj'));
     const x = tf.add(withClassToken(weights.get('cls_token'), patches), weights.get('pos_embed'));
-    return vitBlocks(weights, config, x, onValue);
+    return vitBlocks(weights, config, x, options);
   });
 }
 
@@ -76,7 +80,7 @@ export function blipTextStates(
   net: Part<MedConfig>,
   { ids, mask }: PromptTokens,
   image: Tensor,
-  onValue?: ModuleTap,
+  { onValue }: Tapped = {},
 ): Tensor {
   const { weights, config } = net;
   const [batch, length] = ids.shape as [number, number];
@@ -86,7 +90,7 @@ export function blipTextStates(
     const keys = tf.reshape(mask, [batch, 1, 1, length]); // [B,L] -> [B,1,1,L]
     for (let i = 0; i < config.num_hidden_layers; i++) {
       const name = `encoder.layer.${i}`;
-      x = textLayer({ weights: weights.at(name), config }, { x, keys, image }, below(name, onValue));
+      x = textLayer({ weights: weights.at(name), config }, { x, keys, image }, tapBelow(name, onValue));
       onValue?.(name, x);
     }
     return x;
@@ -111,7 +115,7 @@ interface LayerInput {
   readonly image: Tensor;
 }
 
-function textLayer(net: Part<MedConfig>, { x, keys, image }: LayerInput, onValue?: ModuleTap): Tensor {
+function textLayer(net: Part<MedConfig>, { x, keys, image }: LayerInput, { onValue }: Tapped): Tensor {
   const { weights, config } = net;
   return tf.tidy(() => {
     const own = attend({ weights: weights.at('attention'), config }, x, x, keys);
@@ -140,3 +144,15 @@ function addAndNorm(net: Part<MedConfig>, change: Tensor, x: Tensor): Tensor {
   const sum = tf.add(linear(change, ...affine(weights, 'dense')), x);
   return layerNorm(sum, ...affine(weights, 'LayerNorm'), layer_norm_eps);
 }
+
+/**
+ * ImageReward; the weights of its file that the score does not use are left out.
+ *
+ * @example await imageReward.load(imageReward.presets['imagereward-v1.0'], (await openPth('ImageReward.pt')).entries())
+ */
+export const imageReward: Architecture<ImageRewardConfig, 'imagereward-v1.0'> = architecture({
+  name: 'ImageReward',
+  presets: imageRewardPresets,
+  shapes: imageRewardShapes,
+  officialName: () => imageRewardName,
+});

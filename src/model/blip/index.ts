@@ -1,4 +1,10 @@
-export { type BlipVitConfig, type ImageRewardConfig, imageRewardPresets, type MedConfig } from './config.ts';
-export { blipImageTokens, blipTextStates, imageRewardForward, type PromptTokens } from './forward.ts';
-export { openWordPiece, type WordPieceTokenizer } from './tokenizer.ts';
-export { imageReward, imageRewardName, imageRewardShapes } from './weights.ts';
+export { openWordPiece, type WordPieceTokenizer } from '../tokenizer/word-pieces.ts';
+export { blipImageTokens, blipTextStates, imageReward, imageRewardForward, type PromptTokens } from './forward.ts';
+export {
+  type BlipVitConfig,
+  type ImageRewardConfig,
+  imageRewardName,
+  imageRewardPresets,
+  imageRewardShapes,
+  type MedConfig,
+} from './weights.ts';

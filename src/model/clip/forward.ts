@@ -1,10 +1,11 @@
 /** CLIP: an image tower and a text tower that project to one space. Source: OpenAI CLIP clip/model.py (ViT variants). */
+
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import type { Part, WeightView } from '../../nn/index.ts';
-import { affine, quickGelu, selfAttention } from '../layers/index.ts';
-import { classToken, type ModuleTap, patchTokens, withClassToken } from '../vit/index.ts';
-import type { ClipConfig } from './config.ts';
+import { type Architecture, architecture, type Part, type Tapped, tapBelow, type WeightView } from '../../nn/index.ts';
+import { affine, classToken, patchTokens, quickGelu, selfAttention, withClassToken } from '../layers/index.ts';
+import { type ClipConfig, type ClipPreset, clipPresets } from './config.ts';
+import { clipOfficialShapes, clipReadName, clipShapes, openaiEntries } from './weights.ts';
 
 const epsilon = 1e-5;
 
@@ -13,7 +14,7 @@ const epsilon = 1e-5;
  *
  * @param images - [B, image_resolution, image_resolution, 3], preprocessed
  */
-export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, onValue?: ModuleTap): Tensor {
+export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, { onValue }: Tapped = {}): Tensor {
   const { weights, config } = net;
   const { image_resolution: side, vision_layers: layers, vision_heads: heads = config.vision_width / 64 } = config;
   if (images.rank !== 4 || images.shape[1] !== side || images.shape[2] !== side) {
@@ -25,12 +26,7 @@ export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, onValue
     const x = tf.add(withClassToken(visual.get('class_embedding'), patches), visual.get('positional_embedding'));
     const start = layerNorm(x, ...affine(visual, 'ln_pre'), epsilon);
     onValue?.('visual.ln_pre', start);
-    const tokens = resblocks(
-      visual,
-      { layers, heads, mask: null },
-      start,
-      onValue && ((name, y) => onValue(`visual.${name}`, y)),
-    );
+    const tokens = resblocks(visual, { layers, heads, mask: null, ...tapBelow('visual', onValue) }, start);
     const pooled = layerNorm(classToken(tokens), ...affine(visual, 'ln_post'), epsilon);
     return tf.matMul(pooled as Tensor2D, visual.get('proj') as Tensor2D);
   });
@@ -41,7 +37,7 @@ export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, onValue
  *
  * @param ids - int32 [B, L], L at most context_length; each token sees itself and those before it
  */
-export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, onValue?: ModuleTap): Tensor {
+export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, { onValue }: Tapped = {}): Tensor {
   const { weights, config } = net;
   const [batch, length] = ids.shape as [number, number];
   const { context_length, transformer_width: width, transformer_layers: layers, transformer_heads: heads } = config;
@@ -51,7 +47,7 @@ export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, onValue?: M
   return tf.tidy(() => {
     const places = tf.slice(weights.get('positional_embedding'), [0, 0], [length, width]);
     const x = tf.add(tf.gather(weights.get('token_embedding.weight'), ids), places); // [B,L] -> [B,L,D]
-    const states = resblocks(weights, { layers, heads, mask: causalMask(length) }, x, onValue);
+    const states = resblocks(weights, { layers, heads, mask: causalMask(length), onValue }, x);
     const normed = layerNorm(states, ...affine(weights, 'ln_final'), epsilon);
     const end = tf.oneHot(tf.argMax(ids, 1).toInt(), length).toFloat(); // [B,L]
     const pooled = tf.matMul(tf.reshape(end, [batch, 1, length]), normed); // [B,1,L] x [B,L,D] -> [B,1,D]
@@ -59,14 +55,14 @@ export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, onValue?: M
   });
 }
 
-interface TowerOptions {
+interface TowerOptions extends Tapped {
   readonly layers: number;
   readonly heads: number;
   readonly mask: Tensor | null;
 }
 
 /** Pre-norm blocks: x += attn(ln_1 x); x += mlp(ln_2 x). */
-function resblocks(weights: WeightView, { layers, heads, mask }: TowerOptions, x: Tensor, onValue?: ModuleTap): Tensor {
+function resblocks(weights: WeightView, { layers, heads, mask, onValue }: TowerOptions, x: Tensor): Tensor {
   let y = x;
   for (let i = 0; i < layers; i++) {
     const name = `transformer.resblocks.${i}`;
@@ -105,3 +101,17 @@ export function clipLogits(weights: WeightView, imageFeatures: Tensor, textFeatu
     return tf.mul(cosines, tf.exp(weights.get('logit_scale')));
   });
 }
+
+/**
+ * OpenAI's CLIP; loads OpenAI's and transformers' names (`CLIPModel`).
+ *
+ * @example await clip.load(clip.presets['vit-l-14'], (await openSafetensors('model.safetensors')).entries())
+ */
+export const clip: Architecture<ClipConfig, ClipPreset> = architecture({
+  name: 'CLIP',
+  presets: clipPresets,
+  shapes: clipShapes,
+  officialName: clipReadName,
+  official: openaiEntries,
+  compare: (received, config) => ({ wanted: clipShapes(config), official: clipOfficialShapes(received, config) }),
+});

@@ -1,16 +1,8 @@
 /** Names and shapes of CLIP's weights as OpenAI publishes them, and loading from OpenAI's or transformers' form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import {
-  type Architecture,
-  architecture,
-  type CheckpointEntries,
-  ownTensor,
-  type Shapes,
-  type WeightSource,
-} from '../../nn/index.ts';
+import { type CheckpointEntries, ownTensor, type Shapes, type WeightSource } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type ClipConfig, type ClipPreset, clipPresets } from './config.ts';
-import { clipImageFeatures } from './forward.ts';
+import type { ClipConfig } from './config.ts';
 
 type Entry = [string, readonly number[]];
 
@@ -56,23 +48,8 @@ function blockShapes(tower: string, width: number, layers: number): Entry[] {
   ]);
 }
 
-/**
- * OpenAI's CLIP; loads OpenAI's and transformers' names (`CLIPModel`).
- *
- * @example await clip.load(clip.presets['vit-l-14'], (await openSafetensors('model.safetensors')).entries())
- */
-export const clip: Architecture<ClipConfig, typeof clipImageFeatures, ClipPreset> = architecture({
-  name: 'CLIP',
-  presets: clipPresets,
-  shapes: clipShapes,
-  officialName: readName,
-  official: openaiEntries,
-  compare: (received, config) => ({ wanted: clipShapes(config), official: clipOfficialShapes(received, config) }),
-  forward: clipImageFeatures,
-});
-
 /** The name itself, or null for what the towers of `config` do not read. */
-function readName(config: ClipConfig): (name: string) => string | null {
+export function clipReadName(config: ClipConfig): (name: string) => string | null {
   const shapes = clipShapes(config);
   const elsewhere = clipShapes({ ...config, towers: 'both' });
   return (name) => (shapes.has(name) || !(elsewhere.has(name) || unused.test(name)) ? name : null);
@@ -109,7 +86,7 @@ export function clipOpenaiName(name: string): string {
 /** Shapes of a checkpoint as they are under OpenAI's names: q, k, v joined, projections transposed, sizes left out. */
 export function clipOfficialShapes(received: Shapes, config: ClipConfig): Shapes {
   const official = new Map<string, readonly number[]>();
-  const read = readName(config);
+  const read = clipReadName(config);
   for (const [name, shape] of received) {
     const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
     if (read(clipOpenaiName(name)) === null || (part !== undefined && !isWhole(received, name))) continue;
@@ -129,7 +106,7 @@ function isWhole(received: Shapes, name: string): boolean {
 }
 
 /** Entries under OpenAI's names: q, k, v joined, projections transposed; those that are so already pass through. */
-async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator<[string, WeightSource]> {
+export async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator<[string, WeightSource]> {
   const waiting = new Map<string, Record<string, Tensor>>();
   try {
     for await (const [name, source] of entries) {

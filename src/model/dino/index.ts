@@ -1,2 +1,1 @@
-export { type DinoConfig, dinoPresets } from './config.ts';
-export { dino, dinoFeatures, dinoPositions, dinoShapes, dinoTokens } from './forward.ts';
+export { type DinoConfig, dino, dinoFeatures, dinoPositions, dinoPresets, dinoShapes, dinoTokens } from './dino.ts';

@@ -1,4 +1,2 @@
-export * from './affine.ts';
-export * from './heads.ts';
-export * from './instance-norm.ts';
-export * from './quick-gelu.ts';
+export { affine, affineShapes, instanceNorm, joinHeads, quickGelu, selfAttention, splitHeads } from './layers.ts';
+export { classToken, patchTokens, type VitSizes, vitBlocks, vitShapes, withClassToken } from './vit.ts';

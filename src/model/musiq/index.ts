@@ -1,4 +1,2 @@
-export { type MusiqConfig, musiqPresets } from './config.ts';
-export { musiqScore } from './forward.ts';
-export { hashedPlaces } from './tokens.ts';
-export { musiq, musiqShapes } from './weights.ts';
+export { hashedPlaces, musiq, musiqScore } from './forward.ts';
+export { type MusiqConfig, type MusiqPreset, musiqPresets, musiqShapes } from './weights.ts';

@@ -1,7 +1,7 @@
 /** What an image goes through before an official image tower sees it, as data. */
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Clip } from '../../io/index.ts';
 import { type AxisPlan, type ResampleFilter, resample } from './resample.ts';
-import { roundHalfEven } from './rounding.ts';
 
 /** Preprocessing of one image model. */
 export interface ImageTransform extends ResampleFilter {
@@ -82,4 +82,37 @@ export function framePlans(height: number, width: number, { size, crop }: ImageT
     return crop ? { from, to, first: roundHalfEven((to - size) / 2), count: size } : { from, to };
   };
   return [plan(height), plan(width)];
+}
+
+/** Rounds to the nearest integer, halves to the even one, as Python's `round` does (2.5 -> 2, 3.5 -> 4). */
+export function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/**
+ * One feature vector per frame of a clip, a few frames at a time, so that memory is bounded by `batch`.
+ *
+ * @param extract - frames [B, H, W, 3] in [0, 1] to features [B, D]
+ * @example await frameFeatures(clip, (frames) => dinoFeatures(weights, config, preprocess(frames, imageTransforms.vbenchDino)))
+ */
+export async function frameFeatures(
+  clip: Clip,
+  extract: (frames: Tensor) => Tensor,
+  batch: number = 8,
+): Promise<Float32Array[]> {
+  const size = clip.height * clip.width * 3;
+  const features: Float32Array[] = [];
+  for (let first = 0; first < clip.frames; first += batch) {
+    const count = Math.min(batch, clip.frames - first);
+    const data = clip.data.slice(first * size, (first + count) * size);
+    const result = tf.tidy(() => extract(tf.tensor4d(data, [count, clip.height, clip.width, 3])));
+    const values = (await result.data()) as Float32Array;
+    result.dispose();
+    const width = values.length / count;
+    for (let i = 0; i < count; i++) features.push(values.slice(i * width, (i + 1) * width));
+  }
+  return features;
 }

@@ -1,5 +1,4 @@
-export { joinedEntries, type Qwen2VlParts } from './adapter.ts';
-export { type Qwen2VlConfig, type Qwen2VlVisionConfig, qwen2VlPresets } from './config.ts';
+export { type Qwen2VlInput, qwen2VlRewards, qwen2VlStates, qwen2vl } from './forward.ts';
 export {
   patchify,
   resizeVideo,
@@ -10,16 +9,22 @@ export {
   spreadFrames,
   type VideoPatches,
 } from './frames.ts';
-export { type PatchGrid, patchCount, patchPlaces } from './grid.ts';
 export { type Qwen2VlTokens, qwen2VlLanguage } from './language.ts';
 export {
+  joinedEntries,
   type LoraConfig,
   mergedLora,
+  type Qwen2VlParts,
   qwen2VlName,
   qwen2VlOfficialName,
-  qwen2vl,
-} from './load.ts';
-export { type MropePositions, mropePositions, sequentialPositions } from './positions.ts';
-export { type Qwen2VlInput, qwen2VlRewards, qwen2VlStates } from './reward-head.ts';
+} from './lora.ts';
+export {
+  type MropePositions,
+  mropePositions,
+  type PatchGrid,
+  patchCount,
+  patchPlaces,
+  sequentialPositions,
+} from './positions.ts';
 export { qwen2VlVision } from './vision.ts';
-export { qwen2VlRewardShapes } from './weights.ts';
+export { type Qwen2VlConfig, type Qwen2VlVisionConfig, qwen2VlPresets, qwen2VlRewardShapes } from './weights.ts';

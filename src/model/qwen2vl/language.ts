@@ -2,14 +2,13 @@
  * Qwen2-VL's language model: pre-norm blocks with grouped heads, rotary positions on three axes and a gated
  * feed-forward part. Source: transformers models/qwen2_vl/modeling_qwen2_vl.py.
  */
+
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Part, WeightView } from '../../nn/index.ts';
+import type { Part, Tapped, WeightView } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
-import type { ModuleTap } from '../vit/index.ts';
-import type { Qwen2VlConfig } from './config.ts';
-import { mropeTurns, sequentialPositions } from './positions.ts';
-import { type Turns, turnHalves } from './rope.ts';
+import { mropeTurns, sequentialPositions, type Turns, turnHalves } from './positions.ts';
+import type { Qwen2VlConfig } from './weights.ts';
 
 /** Sequences of tokens. */
 export interface Qwen2VlTokens {
@@ -31,7 +30,7 @@ export function qwen2VlLanguage(
   net: Part<Qwen2VlConfig>,
   { ids, mask, positions }: Qwen2VlTokens,
   seen: Tensor,
-  onValue?: ModuleTap,
+  { onValue }: Tapped = {},
 ): Tensor {
   const { weights, config } = net;
   const [batch, length] = ids.shape as [number, number];

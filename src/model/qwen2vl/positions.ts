@@ -1,8 +1,78 @@
+/** Rotary embedding of half-split pairs (j, j + D/2), as Qwen2-VL's two towers use it. */
 /** Positions of tokens for the language model: one for each of time, row and column. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Qwen2VlConfig } from './config.ts';
-import type { PatchGrid } from './grid.ts';
-import { frequencies, type Turns, turnsOf } from './rope.ts';
+import type { Qwen2VlConfig } from './weights.ts';
+
+/** Grids of patches, [time, height, width] as in `video_grid_thw`. */
+export type PatchGrid = readonly [time: number, height: number, width: number];
+
+/** Number of patches of a grid. */
+export function patchCount([time, height, width]: PatchGrid): number {
+  return time * height * width;
+}
+
+/**
+ * Row and column of each patch in the order of the tower's tokens: slice by slice, in it merge square by merge
+ * square, in that row by row.
+ *
+ * @throws RangeError if height or width is not a multiple of `merge`.
+ */
+export function patchPlaces([time, height, width]: PatchGrid, merge: number): [row: number, column: number][] {
+  if (height % merge !== 0 || width % merge !== 0) {
+    throw new RangeError(`grid [${[time, height, width]}]: height and width must be multiples of ${merge}`);
+  }
+  const squareSize = merge * merge;
+  const squaresAcross = width / merge;
+  return Array.from({ length: time * height * width }, (_, i) => {
+    const inSlice = i % (height * width);
+    const square = Math.floor(inSlice / squareSize);
+    const inSquare = inSlice % squareSize;
+    const row = Math.floor(square / squaresAcross) * merge + Math.floor(inSquare / merge);
+    return [row, (square % squaresAcross) * merge + (inSquare % merge)];
+  });
+}
+
+/** Neighbouring slices of one size, which attend to themselves in one batch. */
+export interface SliceRun {
+  /** Slices in a row. */
+  slices: number;
+  /** Patches of each. */
+  size: number;
+}
+
+/** The slices of several grids one after the other. */
+export function sliceRuns(grids: readonly PatchGrid[]): SliceRun[] {
+  const runs: SliceRun[] = [];
+  for (const [time, height, width] of grids) {
+    const last = runs.at(-1);
+    if (last?.size === height * width) last.slices += time;
+    else runs.push({ slices: time, size: height * width });
+  }
+  return runs;
+}
+
+/** Cosines and sines of the angles, [B or 1, L, 1, D/2] each. */
+export interface Turns {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/** Turns of angles [B, L, D/2]. */
+export function turnsOf(angles: Tensor): Turns {
+  const perHead = tf.expandDims(angles, 2); // [B,L,D/2] -> [B,L,1,D/2]
+  return { cos: tf.cos(perHead), sin: tf.sin(perHead) };
+}
+
+/** Turns each pair (j, j + D/2) of the channels by its token's angle: [B, L, N, D] -> [B, L, N, D]. */
+export function turnHalves(x: Tensor, { cos, sin }: Turns): Tensor {
+  const [a, b] = tf.split(x, 2, 3) as [Tensor, Tensor];
+  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], 3);
+}
+
+/** theta^(-j / count) for j = 0 .. count - 1: radians per position of each angle channel. */
+export function frequencies(count: number, theta: number): number[] {
+  return Array.from({ length: count }, (_, j) => Math.fround(theta ** (-j / count)));
+}
 
 /** The running index 0 .. L-1 on all three axes, as VideoAlign calls the model: [3, 1, L]. */
 export function sequentialPositions(length: number): Tensor {

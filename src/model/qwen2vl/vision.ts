@@ -2,14 +2,23 @@
  * Qwen2-VL's vision tower: pre-norm blocks with 2-D rotary positions in which each temporal slice sees only itself,
  * then a merger of neighbouring patches. Source: transformers models/qwen2_vl/modeling_qwen2_vl.py.
  */
+
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Part } from '../../nn/index.ts';
+import type { Part, Tapped } from '../../nn/index.ts';
 import { affine, quickGelu, splitHeads } from '../layers/index.ts';
-import type { ModuleTap } from '../vit/index.ts';
-import type { Qwen2VlVisionConfig } from './config.ts';
-import { type PatchGrid, patchCount, patchPlaces, type SliceRun, sliceRuns } from './grid.ts';
-import { frequencies, type Turns, turnHalves, turnsOf } from './rope.ts';
+import {
+  frequencies,
+  type PatchGrid,
+  patchCount,
+  patchPlaces,
+  type SliceRun,
+  sliceRuns,
+  type Turns,
+  turnHalves,
+  turnsOf,
+} from './positions.ts';
+import type { Qwen2VlVisionConfig } from './weights.ts';
 
 const epsilon = 1e-6;
 const theta = 1e4;
@@ -27,7 +36,7 @@ export function qwen2VlVision(
   net: Part<Qwen2VlVisionConfig>,
   pixels: Tensor,
   grids: readonly PatchGrid[],
-  onValue?: ModuleTap,
+  { onValue }: Tapped = {},
 ): Tensor {
   const { weights, config } = net;
   checkPixels(config, pixels, grids);

@@ -2,24 +2,29 @@
  * RAFT: recurrent all-pairs field transforms. Source: Teed and Deng 2020, arXiv 2003.12039; torchvision
  * models/optical_flow/raft.py; princeton-vl/RAFT core/raft.py.
  */
-import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, sameShape, stopGradient } from '../../nn/index.ts';
-import type { ModuleTap } from '../vit/index.ts';
-import type { RaftConfig } from './config.ts';
-import { correlationPyramid, lookUp } from './correlation.ts';
-import { encodeImage } from './encoder.ts';
-import { updateStep, upsamplingMask } from './update.ts';
-import { upsampleBilinear, upsampleConvex } from './upsample.ts';
 
-/** How RAFT runs. */
-export interface RaftOptions {
+import { type Tensor, tf } from '../../engine/tf.ts';
+import {
+  type Architecture,
+  architecture,
+  type Part,
+  sameShape,
+  stopGradient,
+  type Tapped,
+  type ValueTap,
+} from '../../nn/index.ts';
+import { type RaftConfig, raftPresets } from './config.ts';
+import { correlationPyramid, lookUp } from './correlation.ts';
+import { encodeImage, updateStep, upsampleBilinear, upsampleConvex, upsamplingMask } from './modules.ts';
+import { raftNames, raftShapes } from './weights.ts';
+
+/**
+ * How RAFT runs. Seen are `feature_encoder` (of the first image), `context`, and for each step i
+ * `step.i.correlations`, `step.i.flow` (coarse) and, where something listens, `step.i.upsampled`.
+ */
+export interface RaftOptions extends Tapped {
   /** Refinement steps (default 12; VBench uses 20). */
   readonly iterations?: number;
-  /**
-   * Sees `feature_encoder` (of the first image), `context`, and for each step i `step.i.correlations`, `step.i.flow`
-   * (coarse) and, where something listens, `step.i.upsampled`.
-   */
-  readonly onValue?: ModuleTap;
 }
 
 /** Both sides of images are multiples of this many pixels. */
@@ -74,7 +79,7 @@ function refine(
   { levels, context }: EncodedPair,
   state: RefinementState,
   start: Tensor,
-  onValue?: ModuleTap,
+  onValue?: ValueTap,
 ): RefinementState {
   const { weights, config } = net;
   return tf.tidy(() => {
@@ -96,7 +101,7 @@ function upsampled(net: Part<RaftConfig>, state: RefinementState, start: Tensor)
   return upsampleConvex(flow, upsamplingMask(weights.at('mask_predictor'), state.hidden));
 }
 
-function encodePair(net: Part<RaftConfig>, first: Tensor, second: Tensor, onValue?: ModuleTap): EncodedPair {
+function encodePair(net: Part<RaftConfig>, first: Tensor, second: Tensor, onValue?: ValueTap): EncodedPair {
   const { weights, config } = net;
   const { encoder_block: block, context_encoder_norm } = config;
   const encoder = weights.at('feature_encoder');
@@ -134,3 +139,15 @@ function checkImages({ corr_block_num_levels }: RaftConfig, first: Tensor, secon
       `of ${raftStride}, ${smallest} or more (pad or enlarge them)`,
   );
 }
+
+/**
+ * RAFT; loads torchvision's names and the original's (`raft-things.pth`).
+ *
+ * @example await raft.load(raft.presets.raft_large, (await openPth('raft-things.pth')).entries())
+ */
+export const raft: Architecture<RaftConfig, 'raft_large' | 'raft_small'> = architecture({
+  name: 'RAFT',
+  presets: raftPresets,
+  shapes: raftShapes,
+  officialName: raftNames,
+});

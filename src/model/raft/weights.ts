@@ -1,8 +1,7 @@
 /** Names and shapes of RAFT's weights as torchvision has them, and loading from its or the original's checkpoints. */
-import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
+import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { contextChannels, correlationChannels, type RaftConfig, raftPresets } from './config.ts';
-import { raftForward } from './forward.ts';
+import { contextChannels, correlationChannels, type RaftConfig } from './config.ts';
 
 type Entry = [string, readonly number[]];
 
@@ -143,16 +142,3 @@ function isSurplus(name: string, config: RaftConfig): boolean {
 export function raftNames(config: RaftConfig): (name: string) => string | null {
   return (name) => (isSurplus(name, config) ? null : raftTorchvisionName(name));
 }
-
-/**
- * RAFT; loads torchvision's names and the original's (`raft-things.pth`).
- *
- * @example await raft.load(raft.presets.raft_large, (await openPth('raft-things.pth')).entries())
- */
-export const raft: Architecture<RaftConfig, typeof raftForward, 'raft_large' | 'raft_small'> = architecture({
-  name: 'RAFT',
-  presets: raftPresets,
-  shapes: raftShapes,
-  officialName: raftNames,
-  forward: raftForward,
-});

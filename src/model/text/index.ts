@@ -1,16 +1,29 @@
+export { openTokenizer, type PromptTokenizer } from '../tokenizer/unigram.ts';
 export { cleanPrompt } from './clean-text.ts';
-export { type PromptCache, promptCache } from './prompt-cache.ts';
-export { type PromptEncoder, type Umt5PromptOptions, umt5PromptEncoder } from './prompt-encoder.ts';
-export { type TableTextEncoder, type TableTextOptions, tableTextEncoder } from './table.ts';
-export { openTokenizer, type PromptTokenizer } from './tokenizer.ts';
-export { type TokenBatch, type Umt5Tap, umt5Encode } from './umt5.ts';
-export { type Umt5Config, umt5ConfigOf, umt5Presets, umt5Shapes } from './umt5-config.ts';
 export {
+  type PromptEncoder,
+  type TableTextEncoder,
+  type TableTextOptions,
+  tableTextEncoder,
+  type Umt5PromptOptions,
+  umt5PromptEncoder,
+} from './encoders.ts';
+export { type PromptCache, promptCache } from './prompt-cache.ts';
+export { type TokenBatch, umt5, umt5Encode } from './umt5.ts';
+export {
+  type TensorSource,
   type Umt5FileEncoder,
   type Umt5FileOptions,
+  umt5EncodeFrom,
   umt5FileConfig,
   umt5FileEncoder,
   type WeightsFile,
-} from './umt5-file-encoder.ts';
-export { umt5, umt5Name, umt5OfficialName } from './umt5-names.ts';
-export { type TensorSource, umt5EncodeFrom } from './umt5-stream.ts';
+} from './umt5-file.ts';
+export {
+  type Umt5Config,
+  umt5ConfigOf,
+  umt5Name,
+  umt5OfficialName,
+  umt5Presets,
+  umt5Shapes,
+} from './umt5-weights.ts';

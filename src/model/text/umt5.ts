@@ -2,10 +2,19 @@
  * The umT5 encoder: pre-norm blocks with unscaled attention, a relative position table of their own, and a gated
  * feed-forward part. Source: Wan2.1 wan/modules/t5.py (`T5Encoder`, `shared_pos=False`).
  */
+
 import { attention, gelu, linear, rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, sameShape } from '../../nn/index.ts';
-import type { Umt5Config } from './umt5-config.ts';
+import {
+  type Architecture,
+  architecture,
+  type Part,
+  sameShape,
+  type Tapped,
+  tapBelow,
+  type ValueTap,
+} from '../../nn/index.ts';
+import { type Umt5Config, umt5Name, umt5Presets, umt5Shapes } from './umt5-weights.ts';
 
 /** Token ids and what is real among them, int32 [B, L] each; mask 1 = token, 0 = padding. */
 export interface TokenBatch {
@@ -13,14 +22,11 @@ export interface TokenBatch {
   readonly mask: Tensor;
 }
 
-/** Sees inner values while the encoder runs, by official names; keep a clone to use them later. */
-export type Umt5Tap = (name: string, output: Tensor) => void;
-
 /**
  * Encodes tokens: [B, L, dim] after the final norm. Rows of padding hold values too, which attend to the real
  * tokens but are seen by none.
  */
-export function umt5Encode(net: Part<Umt5Config>, tokens: TokenBatch, onValue?: Umt5Tap): Tensor {
+export function umt5Encode(net: Part<Umt5Config>, tokens: TokenBatch, { onValue }: Tapped = {}): Tensor {
   const { weights, config } = net;
   checkTokens(tokens);
   return tf.tidy(() => {
@@ -28,9 +34,8 @@ export function umt5Encode(net: Part<Umt5Config>, tokens: TokenBatch, onValue?: 
     const buckets = bucketIds(tokens.ids.shape[1]!, config.num_buckets);
     for (let i = 0; i < config.num_layers; i++) {
       const name = `blocks.${i}`;
-      x = umt5Block({ weights: weights.at(name), config }, { x, mask: tokens.mask, buckets }, (part, y) =>
-        onValue?.(`${name}.${part}`, y),
-      );
+      const input = { x, mask: tokens.mask, buckets };
+      x = umt5Block({ weights: weights.at(name), config }, input, tapBelow(name, onValue));
       onValue?.(name, x);
     }
     return rmsNorm(x, weights.get('norm.weight'), epsilon);
@@ -50,7 +55,7 @@ export interface BlockInput {
 }
 
 /** One block of the encoder on the weights below its prefix: x + attn(norm x), then x + ffn(norm x). */
-export function umt5Block(net: Part<Umt5Config>, input: BlockInput, onValue?: Umt5Tap): Tensor {
+export function umt5Block(net: Part<Umt5Config>, input: BlockInput, { onValue }: Tapped = {}): Tensor {
   const { weights } = net;
   return tf.tidy(() => {
     const attended = selfAttention(net, input, onValue);
@@ -66,7 +71,7 @@ export function umt5Block(net: Part<Umt5Config>, input: BlockInput, onValue?: Um
 }
 
 /** softmax(q kᵀ + bias) v without 1/√d; the bias depends on the bucket of key − query and the head. */
-function selfAttention(net: Part<Umt5Config>, { x, mask, buckets }: BlockInput, onValue?: Umt5Tap): Tensor {
+function selfAttention(net: Part<Umt5Config>, { x, mask, buckets }: BlockInput, onValue?: ValueTap): Tensor {
   const {
     weights,
     config: { num_heads, dim_attn },
@@ -117,3 +122,15 @@ function checkTokens({ ids, mask }: TokenBatch): void {
     );
   }
 }
+
+/**
+ * The umT5 encoder; loads official and transformers' names.
+ *
+ * @example await umt5.load(umt5.presets['umt5-xxl'], (await openPth('models_t5_umt5-xxl-enc-bf16.pth')).entries())
+ */
+export const umt5: Architecture<Umt5Config, 'umt5-xxl'> = architecture({
+  name: 'umT5 encoder',
+  presets: umt5Presets,
+  shapes: umt5Shapes,
+  officialName: () => umt5Name,
+});

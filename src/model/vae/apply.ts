@@ -1,8 +1,9 @@
 /** The arithmetic of each kind of layer. Source: Wan2.1 wan/modules/vae.py (`ResidualBlock`, `AttentionBlock`). */
+
 import { flush } from '../../engine/index.ts';
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WeightView } from '../../nn/index.ts';
+import type { Tapped, ValueTap, WeightView } from '../../nn/index.ts';
 import {
   type ChunkContext,
   causalConv,
@@ -14,9 +15,6 @@ import {
   upsample3d,
 } from './causal.ts';
 import type { VaeLayer, VaeLayerKind } from './layers.ts';
-
-/** Sees each layer's output while a model runs, for each chunk or frame; keep a clone to use it later. */
-export type LayerTap = (name: string, output: Tensor) => void;
 
 const arithmetic: Record<VaeLayerKind, (call: LayerCall, x: Tensor) => Tensor> = {
   conv: (call, x) => causalConv(call, x, ''),
@@ -34,8 +32,7 @@ const arithmetic: Record<VaeLayerKind, (call: LayerCall, x: Tensor) => Tensor> =
 export const largeActivation: number = 2 ** 24;
 
 /** How layers are applied. */
-export interface LayerOptions {
-  readonly onLayer?: LayerTap | undefined;
+export interface LayerOptions extends Tapped {
   /** Elements from which on an activation counts as large; default {@link largeActivation}. */
   readonly large?: number | undefined;
 }
@@ -51,14 +48,14 @@ export function applyLayers(
   chunk: ChunkContext,
   options: LayerOptions = {},
 ): Tensor {
-  const { onLayer, large = largeActivation } = options;
+  const { onValue, large = largeActivation } = options;
   let value = x;
   for (const [i, layer] of layers.entries()) {
     const rest = layers.slice(i);
     const isSplit = value.size >= large && runsByFrame(rest, value);
     const result = isSplit
       ? applyByFrame(rest, weights, value, chunk, options)
-      : applyLayer(layer, weights, value, chunk, onLayer);
+      : applyLayer(layer, weights, value, chunk, onValue);
     if (value !== x) value.dispose();
     value = result;
     if (isSplit) break;
@@ -77,12 +74,12 @@ function applyLayer(
   weights: WeightView,
   x: Tensor,
   chunk: ChunkContext,
-  onLayer?: LayerTap,
+  onValue?: ValueTap,
 ): Tensor {
   const { output, slots } = tf.tidy(() => {
     const next = chunk.next && {};
     const result = arithmetic[kind]({ weights, name, chunk: { ...chunk, next } }, x);
-    onLayer?.(name, result);
+    onValue?.(name, result);
     return { output: result, slots: next ?? {} };
   });
   if (chunk.next) Object.assign(chunk.next, slots);

@@ -3,20 +3,19 @@
  * and one latent at a time is how the reference evaluates the model.
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_.encode`, `WanVAE_.decode`).
  */
-import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, withoutGradient } from '../../nn/index.ts';
-import type { LayerTap } from './apply.ts';
-import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
-import { latentShape, type VaeConfig, vaeStrides } from './config.ts';
-import { checkLatents, checkVideo, denormalise, normalise } from './latents.ts';
-import { decoderLayers, encoderLayers } from './layers.ts';
+/** Normalisation of latents and checks of what encoder and decoder receive. */
 
-/** Options of a pass through encoder or decoder. */
-export interface VaeOptions {
+import { type Tensor, tf } from '../../engine/tf.ts';
+import { type Architecture, architecture, type Part, type Tapped, withoutGradient } from '../../nn/index.ts';
+import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
+import { latentShape, type VaeConfig, type VaePreset, vaePresets, vaeStrides } from './config.ts';
+import { decoderLayers, encoderLayers, vaeShapes } from './layers.ts';
+import { vaeInitial, vaeOfficialNames } from './weights.ts';
+
+/** Options of a pass through encoder or decoder; values are seen once per chunk. */
+export interface VaeOptions extends Tapped {
   /** Latent frames evaluated together; default as many as keep the largest activation below 256 MiB. */
   readonly latentsPerChunk?: number;
-  /** Called with each layer's output [B,F,H,W,C], by its official name, once per chunk; it is freed afterwards. */
-  readonly onLayer?: LayerTap;
 }
 
 /** Options of {@link decode}. */
@@ -55,7 +54,7 @@ export function encodePosterior(net: Part<VaeConfig>, video: Tensor, options: Va
   const latents = latentShape(config, { frames, height, width }).frames;
   const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, height, width);
   return tf.tidy(() => {
-    const run = chunkRun(encoderLayers(config), weights, { onLayer: options.onLayer });
+    const run = chunkRun(encoderLayers(config), weights, { onValue: options.onValue });
     const { output } = walk(video, pixelFrames(config, chunkLengths(latents, perChunk)), run);
     const [mean, logVariance] = tf.split(output, 2, 4) as [Tensor, Tensor];
     return { mean, logVariance };
@@ -73,7 +72,7 @@ export function decode(net: Part<VaeConfig>, latents: Tensor, options: DecodeOpt
     const [batch, total, h, w] = latents.shape as [number, number, number, number, number];
     const { space } = vaeStrides(config);
     const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, h * space, w * space);
-    const run = chunkRun(decoderLayers(config), weights, { onLayer: options.onLayer });
+    const run = chunkRun(decoderLayers(config), weights, { onValue: options.onValue });
     const part = (from: number, to: number, state: VaeState | null) => {
       const z = denormalise(config, latents.slice([0, from], [-1, to - from]));
       return walk(z, chunkLengths(to - from, perChunk), run, { from: state, keep: to < total });
@@ -100,3 +99,61 @@ function constantLatents(total: number, gradientLatents: number = total): number
 export function bounded(video: Tensor, { clamp = true }: { readonly clamp?: boolean }): Tensor {
   return clamp ? tf.clipByValue(video, -1, 1) : video;
 }
+
+/** (μ − mean)/std per channel. latents [..., z]. */
+export function normalise(config: VaeConfig, latents: Tensor): Tensor {
+  return tf.div(tf.sub(latents, tf.tensor1d([...config.latents_mean])), tf.tensor1d([...config.latents_std]));
+}
+
+/** z·std + mean per channel. latents [..., z]. */
+export function denormalise(config: VaeConfig, latents: Tensor): Tensor {
+  return tf.add(tf.mul(latents, tf.tensor1d([...config.latents_std])), tf.tensor1d([...config.latents_mean]));
+}
+
+/** Throws unless x is a video [B,F,H,W,3] whose sides are multiples of the spatial stride. */
+export function checkVideo(config: VaeConfig, x: Tensor): void {
+  const { space } = vaeStrides(config);
+  const [, frames = 0, height = 0, width = 0, channels] = x.shape;
+  const fits = x.rank === 5 && channels === 3 && frames > 0 && height % space === 0 && width % space === 0;
+  if (!fits) {
+    throw new RangeError(
+      `video has shape [${x.shape}]; wanted [B, F, H, W, 3] with H and W multiples of the spatial stride ${space}: ` +
+        'crop or resize the frames, and move the channels last',
+    );
+  }
+}
+
+/** Throws unless a piece of a longer video has the frames that its place demands. */
+export function checkPiece(config: VaeConfig, x: Tensor, first: boolean): void {
+  checkVideo(config, x);
+  const { time } = vaeStrides(config);
+  const frames = x.shape[1]!;
+  if ((frames - (first ? 1 : 0)) % time !== 0) {
+    const wanted = first
+      ? `1 + k·${time} frames (state is null: this is the first piece)`
+      : `a multiple of ${time} frames`;
+    throw new RangeError(`video has ${frames} frames; wanted ${wanted}`);
+  }
+}
+
+/** Throws unless z is a batch of latents [B,f,h,w,z]. */
+export function checkLatents(config: VaeConfig, z: Tensor): void {
+  if (z.rank !== 5 || z.shape[4] !== config.z_dim || z.shape[1] === 0) {
+    throw new RangeError(
+      `latents have shape [${z.shape}]; wanted [B, f, h, w, z] with z = z_dim = ${config.z_dim}: move the channels last`,
+    );
+  }
+}
+
+/**
+ * Wan2.1's causal video VAE; loads official and diffusers' names.
+ *
+ * @example await vae.load(vae.presets['wan2.1'], (await openPth('Wan2.1_VAE.pth')).entries())
+ */
+export const vae: Architecture<VaeConfig, VaePreset> = architecture({
+  name: 'Wan VAE',
+  presets: vaePresets,
+  shapes: vaeShapes,
+  officialName: vaeOfficialNames,
+  initial: vaeInitial,
+});

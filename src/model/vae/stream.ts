@@ -2,9 +2,16 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part } from '../../nn/index.ts';
 import { type ChunkResult, type ChunkUse, chunkRun, type VaeState } from './chunks.ts';
-import { bounded, type DecodeOptions, type VaeOptions } from './codec.ts';
+import {
+  bounded,
+  checkLatents,
+  checkPiece,
+  type DecodeOptions,
+  denormalise,
+  normalise,
+  type VaeOptions,
+} from './codec.ts';
 import type { VaeConfig } from './config.ts';
-import { checkLatents, checkPiece, denormalise, normalise } from './latents.ts';
 import { decoderLayers, encoderLayers } from './layers.ts';
 
 /** The next pixel frames of a clip [B,F,H,W,3], and the state that the piece after them needs. */
@@ -28,20 +35,20 @@ export type PieceOptions = Partial<Pick<ChunkUse, 'consume'>>;
  * it is not needed again. Free it with `tf.dispose(state)`.
  *
  * @example
- * const first = decodeChunk(weights, config, latents0, null); // 1 + (f − 1)·stride frames
- * const second = decodeChunk(weights, config, latents1, first.state); // f·stride frames
+ * const first = decodeChunk(net, latents0, null); // 1 + (f − 1)·stride frames
+ * const second = decodeChunk(net, latents1, first.state); // f·stride frames
  */
 export function decodeChunk(
   net: Part<VaeConfig>,
   latents: Tensor,
   state: VaeState | null,
-  options: Pick<DecodeOptions, 'clamp' | 'onLayer'> & PieceOptions = {},
+  options: Pick<DecodeOptions, 'clamp' | 'onValue'> & PieceOptions = {},
 ): DecodedPiece {
   const { weights, config } = net;
   checkLatents(config, latents);
-  const { onLayer, consume = false } = options;
+  const { onValue, consume = false } = options;
   return tf.tidy(() => {
-    const run = chunkRun(decoderLayers(config), weights, { onLayer });
+    const run = chunkRun(decoderLayers(config), weights, { onValue });
     const result = run(denormalise(config, latents), state, { keep: true, consume });
     return { video: bounded(result.output, options), state: result.state };
   });
@@ -55,13 +62,13 @@ export function encodeChunk(
   net: Part<VaeConfig>,
   video: Tensor,
   state: VaeState | null,
-  options: Pick<VaeOptions, 'onLayer'> & PieceOptions = {},
+  options: Pick<VaeOptions, 'onValue'> & PieceOptions = {},
 ): EncodedPiece {
   const { weights, config } = net;
   checkPiece(config, video, state === null);
-  const { onLayer, consume = false } = options;
+  const { onValue, consume = false } = options;
   return tf.tidy(() => {
-    const run = chunkRun(encoderLayers(config), weights, { onLayer });
+    const run = chunkRun(encoderLayers(config), weights, { onValue });
     const result = run(video, state, { keep: true, consume });
     const mean = result.output.slice([0, 0, 0, 0, 0], [-1, -1, -1, -1, config.z_dim]);
     return { latents: normalise(config, mean), state: result.state };
@@ -78,7 +85,7 @@ export type Pieces = Iterable<Tensor> | AsyncIterable<Tensor>;
 export async function* decodeStream(
   net: Part<VaeConfig>,
   pieces: Pieces,
-  options: Pick<DecodeOptions, 'clamp' | 'onLayer'> = {},
+  options: Pick<DecodeOptions, 'clamp' | 'onValue'> = {},
 ): AsyncGenerator<Tensor, void, void> {
   yield* carry(pieces, (piece, before) => {
     const { video, state } = decodeChunk(net, piece, before, { ...options, consume: true });
@@ -90,7 +97,7 @@ export async function* decodeStream(
 export async function* encodeStream(
   net: Part<VaeConfig>,
   pieces: Pieces,
-  options: Pick<VaeOptions, 'onLayer'> = {},
+  options: Pick<VaeOptions, 'onValue'> = {},
 ): AsyncGenerator<Tensor, void, void> {
   yield* carry(pieces, (piece, before) => {
     const { latents, state } = encodeChunk(net, piece, before, { ...options, consume: true });

@@ -1,3 +1,8 @@
-export { type ViclipConfig, viclipPresets } from './config.ts';
-export { viclipTextFeatures, viclipVideoFeatures } from './forward.ts';
-export { viclip, viclipShapes } from './weights.ts';
+export {
+  type ViclipConfig,
+  viclip,
+  viclipPresets,
+  viclipShapes,
+  viclipTextFeatures,
+  viclipVideoFeatures,
+} from './viclip.ts';

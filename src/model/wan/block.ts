@@ -6,19 +6,16 @@
 
 import { attention, gelu, layerNorm, modulate, rmsNorm, rotary } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WeightView } from '../../nn/index.ts';
+import type { ValueTap, WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { dense } from './embedding.ts';
-import type { Rope } from './rope.ts';
+import type { Rope } from './positions.ts';
 
 /** Keys and values of one layer, [B, L, N, d] each. */
 export type KeyValue = { k: Tensor; v: Tensor };
 
 /** How queries [B, Lq, N, d] meet the keys and values of the same tokens: all, masked, or with a cached past. */
 export type Attend = (q: Tensor, own: KeyValue) => Tensor;
-
-/** Sees a part's output by its official name; the tensor is freed afterwards. */
-export type LayerTap = (name: string, output: Tensor) => void;
 
 /** What a block needs beside its weights and its input. */
 export interface BlockInput {
@@ -29,7 +26,7 @@ export interface BlockInput {
   attend: Attend;
   /** Keys and values of the text. */
   text: KeyValue;
-  tap: LayerTap;
+  tap: ValueTap;
 }
 
 /** Residual stream [B, T, S, D] after one block. */

@@ -3,34 +3,31 @@
  * blocks visible. Same weights and names as the bidirectional transformer.
  * Source: Self-Forcing wan/modules/causal_model.py (`CausalWanModel._forward_train`).
  */
+
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, sameShape, toTensor } from '../../nn/index.ts';
-import type { Attend, LayerTap } from './block.ts';
-import type { WanConfig } from './config.ts';
-import { embedPatches, embedTime } from './embedding.ts';
-import { runBlocks, runHead, sinusoidsOf, timeOf, type WanInput } from './pass.ts';
-import { tokenGrid, unpatchify } from './patches.ts';
-import { type Rope, ropeOf } from './rope.ts';
-import { textSource } from './text-cache.ts';
-import type { Timesteps } from './timestep.ts';
+import { type Part, sameShape, type Tapped, toTensor } from '../../nn/index.ts';
 import {
   attendByBlocks,
   causalVisibility,
   teacherForcingVisibility,
   type Visibility,
   visibilityMask,
-} from './visibility.ts';
+} from './attention.ts';
+import type { Attend } from './block.ts';
+import type { WanConfig } from './config.ts';
+import { embedPatches, embedTime, tokenGrid, unpatchify } from './embedding.ts';
+import { runBlocks, runHead, sinusoidsOf, timeOf, type WanInput } from './pass.ts';
+import { type Rope, ropeOf, type Timesteps } from './positions.ts';
+import { textSource } from './text.ts';
 
 /** Options of the causal training passes. */
-export interface WanCausalOptions {
+export interface WanCausalOptions extends Tapped {
   /**
    * How the mask is applied: one masked attention (`mask`, fastest for few tokens), or one attention for each block
    * without hidden work and without a mask in memory (`blocks`). By default chosen by the number of tokens.
    */
   attention?: 'mask' | 'blocks';
-  /** Sees intermediate outputs by name. */
-  onLayer?: LayerTap;
 }
 
 /** Up to this many tokens one masked attention is cheaper than several small ones. */
@@ -59,7 +56,7 @@ export function wanCausalForward(
       rope: ropeOf(config, grid),
       attend: () => attend,
       text: textSource(net, context, x.shape[0]!),
-      onLayer: options.onLayer,
+      onValue: options.onValue,
     });
     return unpatchify(config, runHead(net, hidden, time.e), grid);
   });
@@ -101,7 +98,7 @@ export function wanTeacherForcing(
       rope: twice(ropeOf(config, grid)),
       attend: () => attend,
       text: textSource(net, context, x.shape[0]!),
-      onLayer: options.onLayer,
+      onValue: options.onValue,
     });
     return unpatchify(config, runHead(net, secondHalf(hidden), secondHalf(time.e)), grid);
   });

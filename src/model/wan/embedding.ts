@@ -1,8 +1,9 @@
 import { gelu, linear, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import { elementCount } from '../../io/internal.ts';
 import type { Part, WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
-import { patchify, patchWeight } from './patches.ts';
+import type { TokenGrid } from './positions.ts';
 
 /** What the timestep adds to a pass; T is 1, or the number of token frames where each frame has its own. */
 export interface TimeModulation {
@@ -56,4 +57,57 @@ export function embedText(net: Part<WanConfig>, context: Tensor): Tensor {
           [0, 0],
         ]);
   return dense(weights, 'text_embedding.2', gelu(dense(weights, 'text_embedding.0', padded), 'tanh'));
+}
+
+/**
+ * Extents of the token grid of latents [B, F, H, W, C].
+ *
+ * @throws RangeError if the latents are not a multiple of the patch.
+ */
+export function tokenGrid(config: WanConfig, x: Tensor): TokenGrid {
+  const { patch_size, in_dim } = config;
+  const extents = x.shape.slice(1, 4);
+  if (x.rank !== 5 || x.shape[4] !== in_dim || patch_size.some((extent, axis) => extents[axis]! % extent !== 0)) {
+    const wanted = `[B, F, H, W, ${in_dim}] with F, H, W multiples of [${patch_size}]`;
+    throw new RangeError(`x: wanted latents ${wanted}, received [${x.shape}]`);
+  }
+  return extents.map((extent, axis) => extent / patch_size[axis]!) as unknown as TokenGrid;
+}
+
+/**
+ * Latents [B, F, H, W, C] as tokens [B, L, pt ph pw C], channel fastest; tokens with width fastest.
+ * The patch convolution (stride = kernel) is a linear layer on these, see {@link patchWeight}.
+ */
+export function patchify(config: WanConfig, x: Tensor): Tensor {
+  const [frames, height, width] = tokenGrid(config, x);
+  const [pt, ph, pw] = config.patch_size;
+  const [batch, channels] = [x.shape[0]!, config.in_dim];
+  const shape = [batch * frames, pt, height, ph, width, pw * channels];
+  // [B,F,H,W,C] -> [Bf, pt, h, ph, w, pw C] -> [Bf, h, w, pt, ph, pw C] -> [B, L, pt ph pw C]
+  return tf.reshape(swapPatches(x, shape), [batch, frames * height * width, pt * ph * pw * channels]);
+}
+
+/** Inverse of {@link patchify} for predictions [B, L, pt ph pw C_out]. */
+export function unpatchify(config: WanConfig, tokens: Tensor, grid: TokenGrid): Tensor {
+  const [frames, height, width] = grid;
+  const [pt, ph, pw] = config.patch_size;
+  const [batch, channels] = [tokens.shape[0]!, config.out_dim];
+  const order = [0, 3, 1, 4, 2, 5];
+  const shape = [batch * frames, height, width, pt, ph, pw * channels];
+  // [B, L, pt ph pw C] -> [Bf, h, w, pt, ph, pw C] -> [Bf, pt, h, ph, w, pw C] -> [B,F,H,W,C]
+  const cells = pt * ph * pw === 1 ? tokens : tf.transpose(tf.reshape(tokens, shape), order);
+  return tf.reshape(cells, [batch, frames * pt, height * ph, width * pw, channels]);
+}
+
+function swapPatches(x: Tensor, shape: number[]): Tensor {
+  if (shape[1] === 1 && shape[3] === 1) return x; // patches of one row: the cells already lie in order
+  return tf.transpose(tf.reshape(x, shape), [0, 2, 4, 1, 3, 5]);
+}
+
+/** The patch convolution's weight [D, C, pt, ph, pw] for tokens of {@link patchify}: [D, pt ph pw C]. */
+export function patchWeight(weight: Tensor): Tensor {
+  const [dim, channels, ...patch] = weight.shape as [number, number, ...number[]];
+  const cells = elementCount(patch);
+  const rows = tf.reshape(weight, [dim, channels, cells]);
+  return tf.reshape(cells === 1 ? rows : tf.transpose(rows, [0, 2, 1]), [dim, cells * channels]);
 }

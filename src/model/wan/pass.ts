@@ -2,13 +2,14 @@
 
 import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, withBlock } from '../../nn/index.ts';
-import { type Attend, type KeyValue, type LayerTap, wanBlock } from './block.ts';
-import type { WanConfig } from './config.ts';
-import { dense, embedTime, type TimeModulation } from './embedding.ts';
-import type { Rope } from './rope.ts';
-import type { WanContext } from './text-cache.ts';
-import { type Timesteps, timestepEmbedding } from './timestep.ts';
+import { type Architecture, architecture, type Part, type Tapped, type ValueTap, withBlock } from '../../nn/index.ts';
+import { boundedAttention } from './attention.ts';
+import { type Attend, type KeyValue, wanBlock } from './block.ts';
+import { type WanConfig, type WanPreset, wanPresets } from './config.ts';
+import { dense, embedPatches, embedTime, type TimeModulation, tokenGrid, unpatchify } from './embedding.ts';
+import { type Rope, ropeOf, type Timesteps, timestepEmbedding } from './positions.ts';
+import { textSource, type WanContext } from './text.ts';
+import { officialNames, wanInitial, wanShapes } from './weights.ts';
 
 /** Input of a pass: noisy latents, their noise level, the text. */
 export interface WanInput {
@@ -21,7 +22,7 @@ export interface WanInput {
 }
 
 /** Everything that a pass through the blocks needs, tokens embedded. */
-export interface Pass {
+export interface Pass extends Tapped {
   /** Tokens [B, L, D]. */
   tokens: Tensor;
   time: TimeModulation;
@@ -29,8 +30,6 @@ export interface Pass {
   /** How the tokens of a layer attend. */
   attend: (layer: number) => Attend;
   text: (layer: number) => KeyValue;
-  /** Sees outputs by name: `blocks.0.self_attn`, `blocks.0`, `head`, ... */
-  onLayer?: LayerTap | undefined;
   /** The keys and values that the last call of `attend` met, where they outlive the pass. */
   met?: () => KeyValue;
 }
@@ -57,13 +56,13 @@ export function timeOf(net: Part<WanConfig>, t: Timesteps, batch: number, frames
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
 export function runBlocks(net: Part<WanConfig>, pass: Pass): Tensor {
   const { weights, config } = net;
-  const { tokens, time, rope, onLayer } = pass;
+  const { tokens, time, rope, onValue } = pass;
   const [batch, length] = tokens.shape as [number, number];
   const times = time.e.shape[1]!;
   let x = tf.reshape(tokens, [batch, times, length / times, config.dim]); // [B, L, D] -> [B, T, S, D]
   for (let layer = 0; layer < config.num_layers; layer++) {
     const name = `blocks.${layer}`;
-    const tap: LayerTap = (part, output) => onLayer?.(`${name}.${part}`, output);
+    const tap: ValueTap = (part, output) => onValue?.(`${name}.${part}`, output);
     const [attend, text] = [pass.attend(layer), pass.text(layer)];
     const before = x;
     const after = withBlock(weights, name, (block) => {
@@ -71,7 +70,7 @@ export function runBlocks(net: Part<WanConfig>, pass: Pass): Tensor {
     });
     x = after.y;
     if (weights.lend) before.dispose();
-    onLayer?.(name, x);
+    onValue?.(name, x);
   }
   return x;
 }
@@ -86,3 +85,94 @@ export function runHead(net: Part<WanConfig>, x: Tensor, e: Tensor): Tensor {
   const y = dense(weights, 'head.head', modulate(layerNorm(x, null, null, config.eps), shift, scale));
   return tf.reshape(y, [batch, times * size, y.shape[3]!]); // [B, T, S, P] -> [B, L, P]
 }
+
+/** Options of {@link wanForward}. */
+export interface WanForwardOptions extends Tapped {
+  /**
+   * Pads the tokens to this number and hides the padding from attention: the result is the same, and clips of several
+   * sizes share one compiled step. One timestep for each sample then, none for each frame.
+   */
+  seqLen?: number;
+}
+
+/**
+ * Velocity v = noise - x0 that a bidirectional Wan transformer predicts.
+ * Source: Wan2.1 wan/modules/model.py (`WanModel.forward`).
+ *
+ * @param input x [B, F, H, W, in_dim], t in 0..1000, context [B, n <= text_len, text_dim]
+ * @returns [B, F, H, W, out_dim]
+ * @throws RangeError if a shape does not fit the configuration.
+ * @example
+ * const velocity = wanForward(net, { x, t: 937.5, context });
+ */
+export function wanForward(
+  net: Part<WanConfig>,
+  { x, t, context }: WanInput,
+  { seqLen, onValue }: WanForwardOptions = {},
+): Tensor {
+  const { config } = net;
+  const grid = tokenGrid(config, x);
+  const length = grid[0] * grid[1] * grid[2];
+  return tf.tidy(() => {
+    const time = timeOf(net, t, x.shape[0]!, seqLen === undefined ? grid[0] : 1);
+    const padding = paddingOf(length, seqLen);
+    const mask = padding > 0 ? keyMask(length, padding) : null;
+    const pass: Pass = {
+      tokens: padRows(embedPatches(net, x), padding),
+      time,
+      rope: padRope(ropeOf(config, grid), padding),
+      attend:
+        () =>
+        (q, { k, v }) =>
+          boundedAttention(q, k, v, { mask }),
+      text: textSource(net, context, x.shape[0]!),
+      onValue,
+    };
+    const y = runHead(net, runBlocks(net, pass), time.e);
+    onValue?.('head', y);
+    return unpatchify(config, padding > 0 ? tf.slice(y, [0, 0, 0], [-1, length, -1]) : y, grid);
+  });
+}
+
+function paddingOf(length: number, seqLen: number = length): number {
+  if (Number.isInteger(seqLen) && seqLen >= length) return seqLen - length;
+  throw new RangeError(`seqLen: wanted a whole number of at least ${length} tokens, received ${seqLen}`);
+}
+
+/** 1 for the first `length` keys, 0 for the padding: [1, L]. */
+function keyMask(length: number, padding: number): Tensor {
+  const keys = new Uint8Array(length + padding).fill(1, 0, length);
+  return tf.tensor2d(keys, [1, length + padding], 'bool');
+}
+
+function padRows(tokens: Tensor, padding: number): Tensor {
+  if (padding === 0) return tokens;
+  return tf.pad(tokens, [
+    [0, 0],
+    [0, padding],
+    [0, 0],
+  ]);
+}
+
+/** Padding is turned by no angle. */
+function padRope({ cos, sin }: Rope, padding: number): Rope {
+  if (padding === 0) return { cos, sin };
+  const rows: [number, number][] = [
+    [0, padding],
+    [0, 0],
+  ];
+  return { cos: tf.pad(cos, rows, 1), sin: tf.pad(sin, rows) };
+}
+
+/**
+ * Wan2.1's text-to-video transformer; loads official, diffusers' and Self-Forcing's names.
+ *
+ * @example await wan.load(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
+ */
+export const wan: Architecture<WanConfig, WanPreset> = architecture({
+  name: 'Wan transformer',
+  presets: wanPresets,
+  shapes: wanShapes,
+  officialName: officialNames,
+  initial: wanInitial,
+});

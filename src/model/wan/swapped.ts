@@ -7,8 +7,8 @@ import { isTapeOn, type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
 import { type LentResult, Net, type NetAbout, toTensor, Weights, type WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
-import { wan } from './names.ts';
-import { wanShapes } from './shapes.ts';
+import { wan } from './pass.ts';
+import { wanShapes } from './weights.ts';
 
 /** Where the weights of the blocks wait, by official name: a map in host memory, or a file. */
 export interface BlockSource {

@@ -1,5 +1,5 @@
 import type { Clip } from '../../io/index.ts';
-import { type Key, random } from '../../nn/random.ts';
+import { type Key, random } from '../../nn/index.ts';
 import { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
 import { labels, type PromptSet } from './prompts.ts';
 import { glyphCentroid, paint, SIZE } from './render.ts';

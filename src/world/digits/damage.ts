@@ -1,4 +1,4 @@
-import type { Key } from '../../nn/random.ts';
+import type { Key } from '../../nn/index.ts';
 
 /** What is done to a picture. */
 export interface Damage {

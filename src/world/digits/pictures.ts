@@ -1,4 +1,4 @@
-import type { Key } from '../../nn/random.ts';
+import type { Key } from '../../nn/index.ts';
 import { type Damage, damaged } from './damage.ts';
 import { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
 import { labels } from './prompts.ts';

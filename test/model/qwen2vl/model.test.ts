@@ -87,8 +87,10 @@ test('a slice does not see the others before the language model', async () => {
   const weights = Weights.from(entries());
   const merged = (x: Tensor): Tensor => {
     let out: Tensor | undefined;
-    qwen2VlRewards({ weights, config }, special, input([[VIDEO, VIDEO, 6, 7, 8]], x, [[2, 2, 2]]), (name, y) => {
-      if (name === 'visual.merger') out = tf.keep(y.clone());
+    qwen2VlRewards({ weights, config }, special, input([[VIDEO, VIDEO, 6, 7, 8]], x, [[2, 2, 2]]), {
+      onValue: (name, y) => {
+        if (name === 'visual.merger') out = tf.keep(y.clone());
+      },
     });
     return tf.slice(out!, [0, 0], [1, 16]);
   };

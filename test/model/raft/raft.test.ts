@@ -16,7 +16,7 @@ import {
   raftPresets,
   raftShapes,
 } from '../../../src/model/raft/index.ts';
-import { upsampleBilinear, upsampleConvex } from '../../../src/model/raft/upsample.ts';
+import { upsampleBilinear, upsampleConvex } from '../../../src/model/raft/modules.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 import { tinyRaft } from './tiny.ts';

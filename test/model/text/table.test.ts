@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import { type TableTextEncoder, tableTextEncoder } from '../../../src/model/text/index.ts';
-import { random } from '../../../src/nn/random.ts';
+import { random } from '../../../src/nn/index.ts';
 
 const vocabulary = ['[PAD]', 'a', 'red', 'blue', 'digit'];
 const make = (seed = 1) => tableTextEncoder({ vocabulary, textDim: 6, textLen: 4, key: random.key(seed) });

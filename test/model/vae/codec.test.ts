@@ -17,8 +17,7 @@ import {
   vaeConfig,
   vaeShapes,
 } from '../../../src/model/vae/index.ts';
-import { parameterCount, Weights } from '../../../src/nn/index.ts';
-import { random } from '../../../src/nn/random.ts';
+import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 
 /** Temporal and spatial stride 4, attention in the levels of half resolution. */

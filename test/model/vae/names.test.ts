@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { vae, vaeConfig, vaeDiffusersName, vaePresets, vaeShapes } from '../../../src/model/vae/index.ts';
-import { random } from '../../../src/nn/random.ts';
+import { random } from '../../../src/nn/index.ts';
 
 await use('cpu');
 

@@ -16,7 +16,7 @@ import {
   wanConfig,
   wanPresets,
 } from '../../../src/model/index.ts';
-import { patchify, unpatchify } from '../../../src/model/wan/patches.ts';
+import { patchify, unpatchify } from '../../../src/model/wan/embedding.ts';
 
 beforeAll(() => engine.use('cpu'));
 

@@ -36,10 +36,9 @@ function initial(config: ClassifierConfig, key: Key): [string, HostTensor][] {
 }
 
 /** The digit classifier. */
-export const classifier: Architecture<ClassifierConfig, typeof classifierForward, 'digits'> = architecture({
+export const classifier: Architecture<ClassifierConfig, 'digits'> = architecture({
   name: 'digit classifier',
   presets: { digits: CLASSIFIER },
   shapes: classifierShapes,
   initial,
-  forward: classifierForward,
 });

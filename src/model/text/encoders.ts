@@ -1,0 +1,119 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
+import { type Key, normal, Weights } from '../../nn/index.ts';
+import type { PromptTokenizer } from '../tokenizer/unigram.ts';
+import { cleanPrompt } from './clean-text.ts';
+import { umt5Encode } from './umt5.ts';
+import type { Umt5Config } from './umt5-weights.ts';
+
+/** Turns captions into the context that a diffusion model attends to, at every scale. */
+export interface PromptEncoder {
+  /** Width of a row. */
+  readonly textDim: number;
+  /** Rows of every context; those beyond a caption's tokens are zero. */
+  readonly textLen: number;
+  /** Context rows [B, textLen, textDim]. */
+  encode(captions: readonly string[]): Tensor;
+}
+
+/** What {@link umt5PromptEncoder} is made from. */
+export interface Umt5PromptOptions {
+  /** Weights under official names; they stay the caller's. */
+  readonly weights: Weights;
+  readonly config: Umt5Config;
+  readonly tokenizer: PromptTokenizer;
+  /** Tokens of every context (default 512, as Wan2.1). */
+  readonly textLen?: number;
+}
+
+/**
+ * The text encoder of Wan2.1: cleans captions, tokenises them, encodes all rows and zeroes those of padding, which is
+ * what cutting them off and padding again amounts to. Source: Self-Forcing utils/wan_wrapper.py (`WanTextEncoder`).
+ */
+export function umt5PromptEncoder({ weights, config, tokenizer, textLen = 512 }: Umt5PromptOptions): PromptEncoder {
+  return {
+    textDim: config.dim,
+    textLen,
+    encode: (captions) =>
+      tf.tidy(() => {
+        const tokens = tokenizer.batch(captions.map(cleanPrompt), textLen);
+        return zeroPadding(umt5Encode({ weights, config }, tokens), tokens.mask);
+      }),
+  };
+}
+
+/** Rows [B, L, D] with those of padding set to zero; mask int32 [B, L]. */
+export function zeroPadding(rows: Tensor, mask: Tensor): Tensor {
+  return tf.mul(rows, tf.expandDims(tf.cast(mask, 'float32'), 2));
+}
+
+/** What the table encoder of the small scale is made from. */
+export interface TableTextOptions {
+  /** The words that captions may use; each has a row of the table. */
+  readonly vocabulary: readonly string[];
+  /** Width of a row. */
+  readonly textDim: number;
+  /** Rows of every context; captions with fewer words are padded with zero rows. */
+  readonly textLen: number;
+  /** Draws the rows. */
+  readonly key: Key;
+}
+
+/** A fixed table with one row per word, in the place of a text encoder; an empty caption gives zero rows. */
+export interface TableTextEncoder extends PromptEncoder {
+  /** `token_embedding.weight` [vocabulary, textDim]. Owned by the encoder: `weights.dispose()` releases it. */
+  readonly weights: Weights;
+  /** The context that stands for no caption: zeros [B, textLen, textDim]. */
+  unconditional(batch: number): Tensor;
+}
+
+/**
+ * Makes the small scale's text encoder: words looked up in a table of normal numbers that is drawn once and not
+ * trained; the diffusion model's own text embedding learns from there.
+ *
+ * @throws RangeError if a word occurs twice in the vocabulary.
+ * @example
+ * const text = tableTextEncoder({ vocabulary, textDim: 64, textLen: 12, key: random.key('text') });
+ * const context = text.encode(['a red digit three moves left slowly']); // [1, 12, 64]
+ */
+export function tableTextEncoder(options: TableTextOptions): TableTextEncoder {
+  const { vocabulary, textDim, textLen, key } = options;
+  const ids = new Map(vocabulary.map((word, id) => [word, id]));
+  if (ids.size !== vocabulary.length) throw new RangeError('vocabulary holds a word twice; give each word once');
+  const rows = normal(1)(key.stream('token_embedding.weight'), [vocabulary.length, textDim]);
+  const weights = Weights.from([['token_embedding.weight', rows]], { trainable: false });
+  return {
+    weights,
+    textDim,
+    textLen,
+    encode: (captions) =>
+      tf.tidy(() => {
+        const chosen = selection(captions, ids, textLen); // [B·L, V]
+        const context = tf.matMul(chosen, weights.get('token_embedding.weight'));
+        return context.reshape([captions.length, textLen, textDim]);
+      }),
+    unconditional: (batch) => tf.zeros([batch, textLen, textDim]),
+  };
+}
+
+/** One row per place of a caption, 1 in the column of its word; padding rows are zero. [B·L, V] */
+function selection(captions: readonly string[], ids: ReadonlyMap<string, number>, textLen: number): Tensor {
+  const chosen = new Float32Array(captions.length * textLen * ids.size);
+  for (const [b, caption] of captions.entries()) {
+    for (const [l, id] of wordIds(caption, ids, textLen).entries()) chosen[(b * textLen + l) * ids.size + id] = 1;
+  }
+  return tf.tensor2d(chosen, [captions.length * textLen, ids.size]);
+}
+
+function wordIds(caption: string, ids: ReadonlyMap<string, number>, textLen: number): number[] {
+  const words = caption.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length > textLen) {
+    throw new RangeError(`caption "${caption}" has ${words.length} words, textLen is ${textLen}: raise textLen`);
+  }
+  return words.map((word) => {
+    const id = ids.get(word);
+    if (id === undefined) {
+      throw new RangeError(`"${word}" in caption "${caption}" is not in the vocabulary: ${[...ids.keys()].join(' ')}`);
+    }
+    return id;
+  });
+}

@@ -1,0 +1,185 @@
+/** Wan2.1's text encoder straight from its files: nothing of it stays in memory between prompts. */
+
+import { rmsNorm } from '../../engine/ops/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
+import type { HostDType, HostTensor } from '../../io/index.ts';
+import { bytesOf, elementCount } from '../../io/internal.ts';
+import { copiesUploads, toHost, toTensor, Weights, widener } from '../../nn/index.ts';
+import type { PromptTokenizer } from '../tokenizer/unigram.ts';
+import { cleanPrompt } from './clean-text.ts';
+import { type PromptCache, promptCache, sha256 } from './prompt-cache.ts';
+import { bucketIds, type TokenBatch, umt5Block } from './umt5.ts';
+import { type Umt5Config, umt5ConfigOf, umt5Name, umt5Shapes } from './umt5-weights.ts';
+
+/** A file of weights: an open checkpoint. */
+export interface WeightsFile extends TensorSource {
+  names(): string[];
+  info(name: string): { readonly dtype: HostDType; readonly shape: readonly number[] };
+}
+
+/** Options of {@link umt5FileEncoder}. */
+export interface Umt5FileOptions {
+  readonly file: WeightsFile;
+  readonly tokenizer: PromptTokenizer;
+  /** Tokens that a prompt is cut to (default 512, as Wan2.1). */
+  readonly textLen?: number;
+  /** Folder that keeps encoded prompts; null encodes anew each time. */
+  readonly cache: string | null;
+}
+
+/** Encodes prompts from files, on demand. */
+export interface Umt5FileEncoder {
+  readonly config: Umt5Config;
+  readonly textLen: number;
+  /** Rows [B, n, dim] of the prompts' tokens, those after a shorter prompt's end zero; they belong to the caller. */
+  encode(prompts: readonly string[]): Promise<Tensor>;
+}
+
+/**
+ * The text encoder of a Wan2.1 folder: cleans and tokenises a prompt, looks it up in the cache, and otherwise reads
+ * the encoder block by block. Only the real tokens are encoded: padding is masked in the original, so that it
+ * changes no row.
+ */
+export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5FileEncoder> {
+  const { tokenizer, textLen = 512 } = options;
+  const source = officialSource(options.file);
+  const config = umt5ConfigOf(source.shapes);
+  const { cache: folder } = options;
+  const cache = folder === null ? null : promptCache(folder, await identityOf(source, tokenizer, textLen));
+  const encodeOne = async (text: string): Promise<HostTensor> => {
+    const prompt = cleanPrompt(text);
+    return (await cache?.read(prompt)) ?? encodeAnew(prompt, { source, config, tokenizer, textLen, cache });
+  };
+  return {
+    config,
+    textLen,
+    encode: async (prompts) => {
+      const rows: HostTensor[] = [];
+      for (const prompt of prompts) rows.push(await encodeOne(prompt));
+      return stacked(rows);
+    },
+  };
+}
+
+/** Sizes of the encoder in a file, under official or diffusers names. */
+export function umt5FileConfig(file: WeightsFile): Umt5Config {
+  return umt5ConfigOf(officialSource(file).shapes);
+}
+
+interface Encoding {
+  source: OfficialSource;
+  config: Umt5Config;
+  tokenizer: PromptTokenizer;
+  textLen: number;
+  cache: PromptCache | null;
+}
+
+async function encodeAnew(
+  prompt: string,
+  { source, config, tokenizer, textLen, cache }: Encoding,
+): Promise<HostTensor> {
+  const tokens = tokenizer.batch([prompt], Math.min(tokenizer.encode(prompt).length, textLen));
+  const encoded = await umt5EncodeFrom(source, config, tokens);
+  const rows = tf.squeeze(encoded, [0]); // [1, n, D] -> [n, D]
+  const host = await toHost(rows);
+  tf.dispose([tokens.ids, tokens.mask, encoded, rows]);
+  await cache?.write(prompt, host);
+  return host;
+}
+
+/** Rows of several prompts, the shorter ones filled up with zeros: [B, n, D]. */
+function stacked(all: readonly HostTensor[]): Tensor {
+  const longest = Math.max(...all.map(({ shape }) => shape[0]!));
+  return tf.tidy(() => {
+    const padded = all.map((rows) => {
+      const short: [number, number] = [0, longest - rows.shape[0]!];
+      return tf.pad(toTensor(rows), [short, [0, 0]]);
+    });
+    return tf.stack(padded);
+  });
+}
+
+interface OfficialSource extends TensorSource {
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+}
+
+/** A file read by official names, whichever of the published ones it has. */
+function officialSource(file: WeightsFile): OfficialSource {
+  const named = file.names().map((name) => [umt5Name(name), name] as const);
+  const places = new Map(named.filter((entry): entry is [string, string] => entry[0] !== null));
+  const place = (official: string): string => places.get(official) ?? official;
+  return {
+    shapes: new Map([...places].map(([official, name]) => [official, file.info(name).shape])),
+    read: (name, into) => file.read(place(name), into),
+    readRows: (name, start, count) => file.readRows(place(name), start, count),
+  };
+}
+
+/** Tells encoders apart without reading all of them: shapes, the smallest weights, and how the tokenizer cuts. */
+async function identityOf(source: OfficialSource, tokenizer: PromptTokenizer, textLen: number): Promise<string> {
+  const shapes = [...source.shapes].map(([name, shape]) => `${name} ${shape}`).sort();
+  const small = [...source.shapes.keys()].filter((name) => /norm\d?\.weight$/.test(name)).sort();
+  const parts: (string | Uint8Array)[] = [String(textLen), ...shapes];
+  for (const name of small) parts.push(bytesOf(await source.read(name)));
+  parts.push(String(tokenizer.encode('The quick brown fox jumps over 13 lazy dogs. 一只猫')));
+  return sha256(parts);
+}
+
+/** Where tensors are read from by official name: an open safetensors or PyTorch file. */
+export interface TensorSource {
+  /** Reads a tensor; it may lie at the start of `into`, if that is given and large enough. */
+  read(name: string, into?: Uint8Array): Promise<HostTensor>;
+  /** `count` rows of a tensor from row `start` on. */
+  readRows(name: string, start: number, count: number): Promise<HostTensor>;
+}
+
+/**
+ * As `umt5Encode`, with weights read block by block from a file, so that the 5.7 billion parameters of umT5-XXL need
+ * the memory of one block, and of the token table only the rows of the tokens are read. The result [B, L, dim] belongs to the caller.
+ *
+ * @example
+ * const file = await openPth('models_t5_umt5-xxl-enc-bf16.pth');
+ * const rows = await umt5EncodeFrom(file, umt5Presets['umt5-xxl'], tokenizer.batch([prompt], 512));
+ */
+export async function umt5EncodeFrom(source: TensorSource, config: Umt5Config, tokens: TokenBatch): Promise<Tensor> {
+  const buckets = bucketIds(tokens.ids.shape[1]!, config.num_buckets);
+  const read = blockReader(source, config);
+  let x = await embed(source, tokens.ids);
+  for (let i = 0; i < config.num_layers; i++) {
+    const block = await Weights.stream(read(`blocks.${i}.`), { trainable: false });
+    const y = umt5Block({ weights: block, config }, { x, mask: tokens.mask, buckets });
+    await y.data(); // an engine may put work off, and the weights go now
+    tf.dispose([x]);
+    block.dispose();
+    x = y;
+  }
+  const gain = await source.read('norm.weight');
+  const out = tf.tidy(() => rmsNorm(x, toTensor(gain), 1e-6));
+  tf.dispose([x, buckets]);
+  return out;
+}
+
+/** Rows of the token table for ids [B, L], each read once: [B, L, D]. */
+async function embed(source: TensorSource, ids: Tensor): Promise<Tensor> {
+  const list = Array.from(await ids.data());
+  const rows = new Map<number, HostTensor>();
+  for (const id of new Set(list)) rows.set(id, await source.readRows('token_embedding.weight', id, 1));
+  return tf.tidy(() => {
+    const picked = new Map([...rows].map(([id, row]) => [id, toTensor(row)]));
+    const joined = tf.concat(list.map((id) => picked.get(id)!)); // L of [1, D] -> [B L, D]
+    return tf.reshape(joined, [...ids.shape, -1]);
+  });
+}
+
+/** Reads the tensors of blocks without their prefix, each into the memory of the one before where that may be. */
+function blockReader(source: TensorSource, config: Umt5Config) {
+  const inBlocks = [...umt5Shapes(config)].filter(([name]) => name.startsWith('blocks.'));
+  const largest = Math.max(...inBlocks.map(([, shape]) => elementCount(shape)));
+  const shared = copiesUploads() ? new Uint8Array(4 * largest) : undefined; // what is not touched takes no memory
+  const widen = widener();
+  return async function* (prefix: string): AsyncGenerator<[string, HostTensor]> {
+    for (const [name] of inBlocks) {
+      if (name.startsWith(prefix)) yield [name.slice(prefix.length), widen(await source.read(name, shared))];
+    }
+  };
+}

@@ -1,0 +1,157 @@
+/** Names and shapes of ViCLIP's weights as they are published: CLIP's towers, the visual one with a time axis. */
+/**
+ * ViCLIP: CLIP for short videos. Source: Wang et al. 2023, arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and
+ * viclip_text.py as VBench carries them.
+ *
+ * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
+ * stand in test/model/viclip.
+ */
+
+import { layerNorm, linear } from '../../engine/ops/index.ts';
+import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
+import { type Architecture, architecture, type Part, type Shapes, sameShape, type WeightView } from '../../nn/index.ts';
+import { type ClipConfig, clipShapes, clipTextFeatures } from '../clip/index.ts';
+import { affine, classToken, patchTokens, selfAttention, withClassToken } from '../layers/index.ts';
+
+/** Sizes of ViCLIP, in the names of its constructor (InternVideo ViCLIP viclip.py) where it has one. */
+export interface ViclipConfig {
+  /** Width of the space that both towers project to. */
+  readonly embed_dim: number;
+  readonly inputs_image_res: number;
+  readonly video_input_num_frames: number;
+  readonly patch_size: number;
+  readonly vision_width: number;
+  readonly vision_layers: number;
+  readonly vision_heads: number;
+  /** Tokens of a text, the start and end tokens included. */
+  readonly max_txt_l: number;
+  readonly vocab_size: number;
+  readonly text_width: number;
+  readonly text_layers: number;
+  readonly text_heads: number;
+}
+
+/** `l14` is the published ViCLIP-L (InternVid-10M-FLT), which VBench uses. */
+export const viclipPresets: Readonly<Record<'l14', ViclipConfig>> = {
+  l14: {
+    embed_dim: 768,
+    inputs_image_res: 224,
+    video_input_num_frames: 8,
+    patch_size: 14,
+    vision_width: 1024,
+    vision_layers: 24,
+    vision_heads: 16,
+    max_txt_l: 32,
+    vocab_size: 49408,
+    text_width: 768,
+    text_layers: 12,
+    text_heads: 12,
+  },
+};
+
+/** CLIP's sizes of the two towers: the text tower is CLIP's, the image tower CLIP's with a time axis. */
+export function towerConfig(config: ViclipConfig): ClipConfig {
+  return {
+    embed_dim: config.embed_dim,
+    image_resolution: config.inputs_image_res,
+    vision_layers: config.vision_layers,
+    vision_width: config.vision_width,
+    vision_heads: config.vision_heads,
+    vision_patch_size: config.patch_size,
+    context_length: config.max_txt_l,
+    vocab_size: config.vocab_size,
+    transformer_width: config.text_width,
+    transformer_heads: config.text_heads,
+    transformer_layers: config.text_layers,
+  };
+}
+
+/** Shape of every weight by its official name. */
+export function viclipShapes(config: ViclipConfig): Shapes {
+  const { vision_width: width, patch_size: patch, video_input_num_frames: frames } = config;
+  const own: [string, number[]][] = [
+    ['temp', []],
+    ['vision_encoder.temporal_positional_embedding', [1, frames, width]],
+  ];
+  const shared = [...clipShapes(towerConfig(config))]
+    .filter(([name]) => name !== 'logit_scale')
+    .map(([name, shape]): [string, readonly number[]] => {
+      if (name === 'visual.conv1.weight') return ['vision_encoder.conv1.weight', [width, 3, 1, patch, patch]];
+      return name.startsWith('visual.')
+        ? [name.replace('visual.', 'vision_encoder.'), shape]
+        : [`text_encoder.${name}`, shape];
+    });
+  return new Map<string, readonly number[]>([...own, ...shared]);
+}
+
+/**
+ * ViCLIP under the names of its published file.
+ *
+ * @example await viclip.load(viclip.presets.l14, (await openCheckpoint('ViClip-InternVid-10M-FLT.pth')).entries())
+ */
+export const viclip: Architecture<ViclipConfig, 'l14'> = architecture({
+  name: 'ViCLIP',
+  presets: viclipPresets,
+  shapes: viclipShapes,
+});
+
+const epsilon = 1e-5;
+
+/**
+ * Video features [B, embed_dim], projected, not normalised: all patches of all frames attend to each other.
+ *
+ * @param videos - [B, F, S, S, 3], preprocessed as for CLIP, with the frames and the side of the configuration
+ */
+export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Tensor {
+  const { weights, config } = net;
+  const { video_input_num_frames: frames, inputs_image_res: side } = config;
+  const [batch, ...size] = videos.shape as [number, number, number, number, number];
+  if (!sameShape(size, [frames, side, side, 3])) {
+    throw new RangeError(`videos have shape [${videos.shape}]; wanted [B, ${frames}, ${side}, ${side}, 3]`);
+  }
+  return tf.tidy(() => {
+    const tower = weights.at('vision_encoder');
+    const tokens = videoTokens(tower, tf.reshape(videos, [batch * frames, side, side, 3]), batch);
+    let x = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
+    for (let i = 0; i < config.vision_layers; i++) {
+      x = block(tower.at(`transformer.resblocks.${i}`), config.vision_heads, x);
+    }
+    const pooled = layerNorm(classToken(x), ...affine(tower, 'ln_post'), epsilon);
+    return tf.matMul(pooled as Tensor2D, tower.get('proj') as Tensor2D);
+  });
+}
+
+/** One class token and the patches of all frames with places in space and time: [B F, S, S, 3] -> [B, 1 + F L, D]. */
+function videoTokens(tower: WeightView, images: Tensor, batch: number): Tensor {
+  const kernel = tf.squeeze(tower.get('conv1.weight'), [2]); // [D, 3, 1, p, p] -> [D, 3, p, p]
+  const patches = patchTokens(images, kernel, null); // [B F, L, D]
+  const [all, length, width] = patches.shape as [number, number, number];
+  const places = tower.get('positional_embedding'); // [1 + L, D]
+  const placed = tf.add(patches, tf.slice(places, [1, 0], [length, width]));
+  const times = tf.expandDims(tower.get('temporal_positional_embedding'), 2); // [1, F, 1, D]
+  const timed = tf.add(tf.reshape(placed, [batch, all / batch, length, width]), times);
+  const start = tf.add(tower.get('class_embedding'), tf.slice(places, [0, 0], [1, width]));
+  return withClassToken(start, tf.reshape(timed, [batch, -1, width])); // [B, F, L, D] -> [B, F L, D]
+}
+
+/** CLIP's block: x += attn(ln_1 x); x += mlp(ln_2 x), with x sigmoid(1.702 x) between the layers of the MLP. */
+function block(weights: WeightView, heads: number, x: Tensor): Tensor {
+  return tf.tidy(() => {
+    const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
+    const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
+    const y = tf.add(x, linear(selfAttention(qkv, heads), ...affine(weights, 'attn.out_proj')));
+    const wide = linear(layerNorm(y, ...affine(weights, 'ln_2'), epsilon), ...affine(weights, 'mlp.c_fc'));
+    const active = tf.mul(wide, tf.sigmoid(tf.mul(wide, 1.702)));
+    return tf.add(y, linear(active, ...affine(weights, 'mlp.c_proj')));
+  });
+}
+
+/**
+ * Text features [B, embed_dim], projected, not normalised.
+ *
+ * @param ids - int32 [B, max_txt_l] of CLIP's tokenizer, filled up with 0
+ */
+export function viclipTextFeatures(net: Part<ViclipConfig>, ids: Tensor): Tensor {
+  const { weights, config } = net;
+  return clipTextFeatures({ weights: weights.at('text_encoder'), config: towerConfig(config) }, ids);
+}
