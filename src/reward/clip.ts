@@ -1,13 +1,8 @@
 /** Rewards on CLIP's embedding: how well a frame shows the prompt, and how much people like its look. */
 import { linear } from '../engine/ops/index.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
-import {
-  type ClipConfig,
-  type ClipTokenizer,
-  clipImageFeatures,
-  clipTextFeatures,
-  normalised,
-} from '../model/clip/index.ts';
+import { type ClipConfig, type ClipTokenizer, clipImageFeatures, clipTextFeatures } from '../model/clip/index.ts';
+import { unitRows } from '../model/layers/index.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
 import {
   type Architecture,
@@ -60,11 +55,11 @@ export function clipScore(
       settings: { clamp, size: config.image_resolution },
     },
     encode: (prompts) => ({
-      features: tf.tidy(() => normalised(clipTextFeatures(net, tokenizer.batch(prompts, config.context_length)))),
+      features: tf.tidy(() => unitRows(clipTextFeatures(net, tokenizer.batch(prompts, config.context_length)))),
     }),
     compute: (frames, { features }) => {
       const images = preprocess(clampFrames(frames, clamp), transform);
-      return tf.sum(tf.mul(normalised(clipImageFeatures(net, images)), features), 1); // [B,D] . [B,D] -> [B]
+      return tf.sum(tf.mul(unitRows(clipImageFeatures(net, images)), features), 1); // [B,D] . [B,D] -> [B]
     },
     dispose: () => net.dispose(),
   });
@@ -82,29 +77,28 @@ export interface AestheticHeadConfig {
 }
 
 /** Aesthetic heads as they are published: LAION's first predictor, which VBench uses, and the improved one. */
-export const aestheticHead: Architecture<AestheticHeadConfig, 'laion' | 'improved'> =
-  architecture({
-    name: 'aesthetic head',
-    presets: {
-      laion: { layers: [['weight', [1, 768]]] },
-      improved: {
-        layers: [
-          ['layers.0.weight', [1024, 768]],
-          ['layers.2.weight', [128, 1024]],
-          ['layers.4.weight', [64, 128]],
-          ['layers.6.weight', [16, 64]],
-          ['layers.7.weight', [1, 16]],
-        ],
-      },
+export const aestheticHead: Architecture<AestheticHeadConfig, 'laion' | 'improved'> = architecture({
+  name: 'aesthetic head',
+  presets: {
+    laion: { layers: [['weight', [1, 768]]] },
+    improved: {
+      layers: [
+        ['layers.0.weight', [1024, 768]],
+        ['layers.2.weight', [128, 1024]],
+        ['layers.4.weight', [64, 128]],
+        ['layers.6.weight', [16, 64]],
+        ['layers.7.weight', [1, 16]],
+      ],
     },
-    shapes: ({ layers }) =>
-      new Map(
-        layers.flatMap(([name, shape]): [string, readonly number[]][] => [
-          [name, shape],
-          [biasOf(name), [shape[0]]],
-        ]),
-      ),
-  });
+  },
+  shapes: ({ layers }) =>
+    new Map(
+      layers.flatMap(([name, shape]): [string, readonly number[]][] => [
+        [name, shape],
+        [biasOf(name), [shape[0]]],
+      ]),
+    ),
+});
 
 function biasOf(weight: string): string {
   return weight.replace(/weight$/, 'bias');
@@ -156,7 +150,7 @@ export function aestheticScore({ weights, config }: Part<AestheticHeadConfig>, f
     const score = config.layers.reduce((x, [name], i) => {
       const input = i > 0 && config.activation === 'relu' ? tf.relu(x) : x;
       return linear(input, weights.get(name), weights.get(biasOf(name)));
-    }, normalised(features));
+    }, unitRows(features));
     return tf.reshape(score, [-1]); // [B, 1] -> [B]
   });
 }

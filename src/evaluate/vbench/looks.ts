@@ -7,9 +7,9 @@ import {
   clipImageFeatures,
   clipLogits,
   clipTextFeatures,
-  normalised,
 } from '../../model/clip/index.ts';
 import { type DinoConfig, dinoFeatures } from '../../model/dino/index.ts';
+import { unitRows } from '../../model/layers/index.ts';
 import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
 import { type ViclipConfig, viclipTextFeatures, viclipVideoFeatures } from '../../model/viclip/index.ts';
@@ -125,7 +125,7 @@ export async function videoTextConsistency(
     const images = preprocess(tf.div(byteFrames(clip, frames), 255), transform);
     const video = viclipVideoFeatures(net, tf.expandDims(images, 0));
     const text = viclipTextFeatures(net, tokenizer.batch([prompt], net.config.max_txt_l));
-    return tf.matMul(normalised(video) as Tensor2D, normalised(text) as Tensor2D, false, true);
+    return tf.matMul(unitRows(video) as Tensor2D, unitRows(text) as Tensor2D, false, true);
   });
   const [score] = await cosine.data<'float32'>();
   cosine.dispose();

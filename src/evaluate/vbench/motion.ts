@@ -4,7 +4,7 @@ import type { Clip } from '../../io/index.ts';
 import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
-import type { Part } from '../../nn/index.ts';
+import { type Part, toSigned } from '../../nn/index.ts';
 import { mean } from '../statistics/index.ts';
 import { byteFrames, paddingTo, padPlane } from './frames.ts';
 import type { DimensionValue } from './looks.ts';
@@ -31,7 +31,7 @@ async function pairMagnitude(
 ): Promise<number> {
   const flow = tf.tidy(() => {
     const [first, second] = [from, to].map((frame) => {
-      return tf.sub(tf.mul(tf.div(paddedFrame(clip, frame, 8), 255), 2), 1);
+      return toSigned(tf.div(paddedFrame(clip, frame, 8), 255));
     });
     return raftForward(net, first!, second!, { iterations });
   });

@@ -1,5 +1,4 @@
-/** Layers that the parts of AMT share, on [B, H, W, C]. */
-/** What AMT sees of the two pictures: features that correlations are taken of, and a pyramid of features. */
+/** Layers that the parts of AMT share, on [B, H, W, C], and what it sees of the two pictures. */
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
 import type { Part, WeightView } from '../../nn/index.ts';

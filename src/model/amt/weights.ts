@@ -1,4 +1,4 @@
-/** Names and shapes of AMT's weights as they are published. The published files may not be used commercially. */
+/** Sizes of AMT, and the shapes of its weights by their names. The published files may not be used commercially. */
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 

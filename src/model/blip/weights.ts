@@ -1,5 +1,4 @@
-/** Names and shapes of ImageReward's weights, and loading from its checkpoint. */
-
+/** Sizes of ImageReward, and the shapes of its weights by the names of its checkpoint. */
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes, type VitSizes, vitShapes } from '../layers/index.ts';
 

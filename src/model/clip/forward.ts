@@ -3,7 +3,15 @@
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, tapBelow, type WeightView } from '../../nn/index.ts';
-import { affine, classToken, patchTokens, quickGelu, selfAttention, withClassToken } from '../layers/index.ts';
+import {
+  affine,
+  classToken,
+  patchTokens,
+  quickGelu,
+  selfAttention,
+  unitRows,
+  withClassToken,
+} from '../layers/index.ts';
 import { type ClipConfig, type ClipPreset, clipPresets } from './config.ts';
 import { clipOfficialShapes, clipReadName, clipShapes, openaiEntries } from './weights.ts';
 
@@ -61,7 +69,6 @@ interface TowerOptions extends Tapped {
   readonly mask: Tensor | null;
 }
 
-/** Pre-norm blocks: x += attn(ln_1 x); x += mlp(ln_2 x). */
 function resblocks(weights: WeightView, { layers, heads, mask, onValue }: TowerOptions, x: Tensor): Tensor {
   let y = x;
   for (let i = 0; i < layers; i++) {
@@ -72,7 +79,8 @@ function resblocks(weights: WeightView, { layers, heads, mask, onValue }: TowerO
   return y;
 }
 
-function resblock(weights: WeightView, heads: number, mask: Tensor | null, x: Tensor): Tensor {
+/** x += attn(ln_1 x); x += mlp(ln_2 x): the block of both towers, and of ViCLIP. */
+export function resblock(weights: WeightView, heads: number, mask: Tensor | null, x: Tensor): Tensor {
   return tf.tidy(() => {
     const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
     const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
@@ -88,15 +96,10 @@ function causalMask(length: number): Tensor {
   return tf.tensor2d(data, [length, length]);
 }
 
-/** Rows divided by their 2-norms: [B, D]. */
-export function normalised(features: Tensor): Tensor {
-  return tf.tidy(() => tf.mul(features, tf.rsqrt(tf.sum(tf.square(features), -1, true))));
-}
-
 /** Cosine of each image with each text times the learnt scale exp(logit_scale): [images, texts]. */
 export function clipLogits(weights: WeightView, imageFeatures: Tensor, textFeatures: Tensor): Tensor {
   return tf.tidy(() => {
-    const [images, texts] = [normalised(imageFeatures), normalised(textFeatures)];
+    const [images, texts] = [unitRows(imageFeatures), unitRows(textFeatures)];
     const cosines = tf.matMul(images as Tensor2D, texts as Tensor2D, false, true);
     return tf.mul(cosines, tf.exp(weights.get('logit_scale')));
   });

@@ -1,4 +1,4 @@
 export { type ClipTokenizer, openClipTokenizer } from '../tokenizer/word-pieces.ts';
 export { type ClipConfig, clipConfigOf, clipPresets, type HfClipConfig } from './config.ts';
-export { clip, clipImageFeatures, clipLogits, clipTextFeatures, normalised } from './forward.ts';
+export { clip, clipImageFeatures, clipLogits, clipTextFeatures, resblock } from './forward.ts';
 export { clipOfficialShapes, clipOpenaiName, clipShapes } from './weights.ts';

@@ -1,4 +1,4 @@
-/** Names and shapes of CLIP's weights as OpenAI publishes them, and loading from OpenAI's or transformers' form. */
+/** Shapes of CLIP's weights by OpenAI's names, and checkpoints of transformers brought into that form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type CheckpointEntries, ownTensor, type Shapes, type WeightSource } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';

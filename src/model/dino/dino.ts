@@ -1,5 +1,4 @@
 /** DINO's vision transformer. Source: facebookresearch/dino vision_transformer.py. */
-
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Shapes, type Tapped } from '../../nn/index.ts';
 import {

@@ -1,3 +1,4 @@
+/** What networks share: affine layers by name, attention heads, norms, activations. */
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WeightView } from '../../nn/index.ts';
@@ -49,4 +50,9 @@ function pixelMean(x: Tensor): Tensor {
 /** x sigmoid(1.702 x), CLIP's approximation of GELU. */
 export function quickGelu(x: Tensor): Tensor {
   return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)));
+}
+
+/** Rows divided by their 2-norms: [B, D]. */
+export function unitRows(features: Tensor): Tensor {
+  return tf.tidy(() => tf.mul(features, tf.rsqrt(tf.sum(tf.square(features), -1, true))));
 }

@@ -1,5 +1,4 @@
-/** The pre-norm vision transformer that BLIP and DINO share, with the weight names of timm. */
-
+/** Vision transformers: patches and class token as all have them, and the pre-norm tower of BLIP and DINO under timm's names. */
 import { gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Shapes, Tapped, WeightView } from '../../nn/index.ts';

@@ -1,16 +1,15 @@
 /**
- * MUSIQ: multi-scale image quality transformer, the scorer of VBench's imaging quality. Source: Ke et al. 2021,
- * arXiv 2108.05997; IQA-PyTorch pyiqa/archs/musiq_arch.py.
+ * MUSIQ: multi-scale image quality transformer, the scorer of VBench's imaging quality. A picture of any size becomes
+ * several sizes of it, each cut into patches with places on one grid. Source: Ke et al. 2021, arXiv 2108.05997;
+ * IQA-PyTorch pyiqa/archs/musiq_arch.py.
  *
  * There is no parity fixture: IQA-PyTorch's own module was run on hashed weights, and its numbers
  * stand in test/model/musiq.
  */
-/** How a picture of any size becomes patches: several sizes of it, each cut into squares with places on one grid. */
-
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
-import { type Architecture, architecture, type Part, type WeightView } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, toSigned, type WeightView } from '../../nn/index.ts';
 import { affine, classToken, joinHeads, splitHeads } from '../layers/index.ts';
 import { resample, roundHalfEven } from '../preprocess/index.ts';
 import { headName, type MusiqConfig, type MusiqPreset, musiqPresets, musiqShapes } from './weights.ts';
@@ -29,7 +28,7 @@ export function musiqScore(net: Part<MusiqConfig>, images: Tensor): Tensor {
     throw new RangeError(`images have shape [${images.shape}]; wanted [B, H, W, 3]`);
   }
   return tf.tidy(() => {
-    const scales = multiscaleTokens(config, tf.sub(tf.mul(images, 2), 1));
+    const scales = multiscaleTokens(config, toSigned(images));
     const encoder = weights.at('transformer_encoder');
     const tokens = scales.map((scale) => embedded(net, scale));
     const start = tf.tile(encoder.get('cls'), [images.shape[0]!, 1, 1]);

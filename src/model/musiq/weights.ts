@@ -1,4 +1,4 @@
-/** Names and shapes of MUSIQ's weights as IQA-PyTorch publishes them. */
+/** Sizes of MUSIQ, and the shapes of its weights by the names that IQA-PyTorch publishes. */
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 

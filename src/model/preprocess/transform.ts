@@ -1,4 +1,4 @@
-/** What an image goes through before an official image tower sees it, as data. */
+/** What an image goes through before an official image tower sees it, as data; and a clip frame by frame. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Clip } from '../../io/index.ts';
 import { type AxisPlan, type ResampleFilter, resample } from './resample.ts';

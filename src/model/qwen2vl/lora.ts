@@ -1,5 +1,7 @@
-/** Loading Qwen2-VL reward models: names of several libraries, LoRA merged into the weights that it changes. */
-/** Reward models that are published as changes of a base model: LoRA factors, and weights that trained fully. */
+/**
+ * Names of Qwen2-VL's weights in several libraries, and reward models that are published as changes of a base model:
+ * LoRA factors, and weights that trained fully.
+ */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
 import { type CheckpointEntries, type Comparison, ownTensor, type Shapes, type WeightSource } from '../../nn/index.ts';

@@ -1,5 +1,4 @@
-/** Rotary embedding of half-split pairs (j, j + D/2), as Qwen2-VL's two towers use it. */
-/** Positions of tokens for the language model: one for each of time, row and column. */
+/** Grids of patches, the positions of tokens on them, and the rotary turns that follow, of both towers. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Qwen2VlConfig } from './weights.ts';
 

@@ -1,4 +1,4 @@
-/** Names and shapes of the weights of Qwen2-VL with a reward head. */
+/** Sizes of Qwen2-VL with a reward head, and the shapes of its weights by their published names. */
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 

@@ -1,7 +1,7 @@
 /** RAFT on frames as the rest of the library holds them. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/index.ts';
-import type { Part } from '../../nn/index.ts';
+import { type Part, toSigned } from '../../nn/index.ts';
 import type { RaftConfig } from './config.ts';
 import { type RaftOptions, raftForward, raftStride } from './forward.ts';
 
@@ -72,7 +72,7 @@ export function raftFramesFlow(
   return tf.tidy(() => {
     const prepared = (x: Tensor): Tensor => {
       const tall = repeatBorder(x, 1, top, rows! - top);
-      return tf.sub(tf.mul(repeatBorder(tall, 2, left, columns! - left), 2), 1);
+      return toSigned(repeatBorder(tall, 2, left, columns! - left));
     };
     const flow = raftForward(net, prepared(first), prepared(second), options);
     return tf.slice(flow, [0, top, left, 0], [batch, height, width, 2]);

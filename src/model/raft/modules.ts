@@ -1,4 +1,4 @@
-/** One refinement step: what is seen around the current flow changes a hidden state, which changes the flow. */
+/** The parts of RAFT: encoders, the recurrent step that corrects the flow, and upsampling to full resolution. */
 import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part, WeightView } from '../../nn/index.ts';

@@ -1,4 +1,4 @@
-/** Names and shapes of RAFT's weights as torchvision has them, and loading from its or the original's checkpoints. */
+/** Shapes of RAFT's weights by torchvision's names, and the original's names for them. */
 import type { Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 import { contextChannels, correlationChannels, type RaftConfig } from './config.ts';

@@ -1,3 +1,4 @@
+/** Captions as the context of a diffusion model: by umT5, or by a fixed table of words at the small scale. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, normal, Weights } from '../../nn/index.ts';
 import type { PromptTokenizer } from '../tokenizer/unigram.ts';

@@ -1,5 +1,4 @@
-/** Wan2.1's text encoder straight from its files: nothing of it stays in memory between prompts. */
-
+/** Wan2.1's text encoder straight from its files, block by block: nothing of it stays in memory between prompts. */
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostDType, HostTensor } from '../../io/index.ts';

@@ -1,4 +1,4 @@
-/** Names of the umT5 encoder's weights in the two published forms, and loading from either. */
+/** Sizes of the umT5 encoder, the shapes of its weights and their names in the two published forms. */
 import type { Shapes } from '../../nn/index.ts';
 
 /** Sizes of a umT5 encoder, in the names of Wan2.1's constructor (wan/modules/t5.py, `T5Encoder`). */

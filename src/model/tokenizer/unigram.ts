@@ -1,4 +1,8 @@
-/** The umT5 tokenizer: a SentencePiece unigram model in the Hugging Face `tokenizer.json` form. */
+/**
+ * The umT5 tokenizer: a SentencePiece unigram model in the Hugging Face `tokenizer.json` form, with its precompiled
+ * normalisation map, a double-array trie of UTF-8 sequences whose values point to their replacements.
+ * Sources: darts-clone's unit layout; Hugging Face spm_precompiled for how text is cut.
+ */
 import { Normalizer, PrecompiledNormalizer, SequenceNormalizer, Tokenizer } from '@huggingface/tokenizers';
 import { readJsonObject } from '../../io/index.ts';
 import type { TokenBatch } from '../text/umt5.ts';

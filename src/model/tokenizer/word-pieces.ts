@@ -1,6 +1,4 @@
-/** The uncased WordPiece tokenizer of BERT, as BLIP and ImageReward use it. */
-/** CLIP's byte-level BPE tokenizer in the Hugging Face `tokenizer.json` form. */
-
+/** BERT's uncased WordPiece, as BLIP and ImageReward use it, and CLIP's byte-level BPE, in the `tokenizer.json` form. */
 import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { type Tensor, tf } from '../../engine/tf.ts';

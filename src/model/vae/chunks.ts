@@ -1,5 +1,4 @@
-/** Walking a clip chunk by chunk: how long the chunks are, and what is carried from one to the next. */
-/** What decoding needs while it runs, from the layers alone. */
+/** Walking a clip chunk by chunk: how long the chunks are, what is carried from one to the next, and what it needs. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WeightView } from '../../nn/index.ts';
 import { applyLayers, type LayerOptions, largeActivation } from './apply.ts';

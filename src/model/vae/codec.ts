@@ -3,8 +3,6 @@
  * and one latent at a time is how the reference evaluates the model.
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_.encode`, `WanVAE_.decode`).
  */
-/** Normalisation of latents and checks of what encoder and decoder receive. */
-
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, withoutGradient } from '../../nn/index.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';

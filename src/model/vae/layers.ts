@@ -1,13 +1,11 @@
 /**
- * The VAE as data: the layers of encoder and decoder in call order, each with its official name.
- * Source: Wan2.1 wan/modules/vae.py (`Encoder3d`, `Decoder3d`).
+ * The VAE as data: the layers of encoder and decoder in call order, each with its official name and the shapes of its
+ * parameters. Source: Wan2.1 wan/modules/vae.py (`Encoder3d`, `Decoder3d`).
  */
-/** Names and shapes of every parameter of a VAE, as in the official checkpoint. */
-
 import type { Shapes } from '../../nn/index.ts';
 import type { VaeConfig } from './config.ts';
 
-/** What a layer computes; the parameters of each kind are in shapes.ts, its arithmetic in apply.ts. */
+/** What a layer computes; its arithmetic is in apply.ts. */
 export type VaeLayerKind =
   | 'conv'
   | 'pointwise'

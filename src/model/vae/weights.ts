@@ -1,5 +1,4 @@
-/** Names of the VAE's weights in the two published forms, and loading from either. */
-
+/** Diffusers' names of the VAE's weights, and first values for them. */
 import type { HostTensor } from '../../io/index.ts';
 import { constant, fans, type Key } from '../../nn/index.ts';
 import type { VaeConfig } from './config.ts';

@@ -1,17 +1,15 @@
-/** Names and shapes of ViCLIP's weights as they are published: CLIP's towers, the visual one with a time axis. */
 /**
- * ViCLIP: CLIP for short videos. Source: Wang et al. 2023, arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and
- * viclip_text.py as VBench carries them.
+ * ViCLIP: CLIP for short videos, CLIP's towers, the visual one with a time axis. Source: Wang et al. 2023,
+ * arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and viclip_text.py as VBench carries them.
  *
  * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
  * stand in test/model/viclip.
  */
-
-import { layerNorm, linear } from '../../engine/ops/index.ts';
+import { layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Shapes, sameShape, type WeightView } from '../../nn/index.ts';
-import { type ClipConfig, clipShapes, clipTextFeatures } from '../clip/index.ts';
-import { affine, classToken, patchTokens, selfAttention, withClassToken } from '../layers/index.ts';
+import { type ClipConfig, clipShapes, clipTextFeatures, resblock } from '../clip/index.ts';
+import { affine, classToken, patchTokens, withClassToken } from '../layers/index.ts';
 
 /** Sizes of ViCLIP, in the names of its constructor (InternVideo ViCLIP viclip.py) where it has one. */
 export interface ViclipConfig {
@@ -114,7 +112,7 @@ export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Te
     const tokens = videoTokens(tower, tf.reshape(videos, [batch * frames, side, side, 3]), batch);
     let x = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
     for (let i = 0; i < config.vision_layers; i++) {
-      x = block(tower.at(`transformer.resblocks.${i}`), config.vision_heads, x);
+      x = resblock(tower.at(`transformer.resblocks.${i}`), config.vision_heads, null, x);
     }
     const pooled = layerNorm(classToken(x), ...affine(tower, 'ln_post'), epsilon);
     return tf.matMul(pooled as Tensor2D, tower.get('proj') as Tensor2D);
@@ -132,18 +130,6 @@ function videoTokens(tower: WeightView, images: Tensor, batch: number): Tensor {
   const timed = tf.add(tf.reshape(placed, [batch, all / batch, length, width]), times);
   const start = tf.add(tower.get('class_embedding'), tf.slice(places, [0, 0], [1, width]));
   return withClassToken(start, tf.reshape(timed, [batch, -1, width])); // [B, F, L, D] -> [B, F L, D]
-}
-
-/** CLIP's block: x += attn(ln_1 x); x += mlp(ln_2 x), with x sigmoid(1.702 x) between the layers of the MLP. */
-function block(weights: WeightView, heads: number, x: Tensor): Tensor {
-  return tf.tidy(() => {
-    const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
-    const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
-    const y = tf.add(x, linear(selfAttention(qkv, heads), ...affine(weights, 'attn.out_proj')));
-    const wide = linear(layerNorm(y, ...affine(weights, 'ln_2'), epsilon), ...affine(weights, 'mlp.c_fc'));
-    const active = tf.mul(wide, tf.sigmoid(tf.mul(wide, 1.702)));
-    return tf.add(y, linear(active, ...affine(weights, 'mlp.c_proj')));
-  });
 }
 
 /**

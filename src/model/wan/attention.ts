@@ -1,6 +1,6 @@
 /**
- * What the tokens of a causal transformer see of each other, as ranges of token frames; a mask or a list of
- * attention calls follows from it.
+ * How tokens attend: some queries after the other where all logits would not fit, and what the tokens of a causal
+ * transformer see of each other, as ranges of token frames from which a mask or a list of attention calls follows.
  * Source: Self-Forcing wan/modules/causal_model.py (`_prepare_blockwise_causal_attn_mask`,
  * `_prepare_teacher_forcing_mask`).
  */

@@ -1,9 +1,8 @@
 /**
- * The key/value cache of the causal student. A cache is a value: a pass takes one and returns a new one, so a block
+ * The causal student block by block. Its key/value cache is a value: a pass takes one and returns a new one, so a block
  * can be denoised many times on the same past, and the past is a constant for every gradient.
  * Source of the arithmetic: Self-Forcing wan/modules/causal_model.py (`CausalWanSelfAttention.forward`).
  */
-
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Part, stopGradient, type Tapped } from '../../nn/index.ts';
 import { boundedAttention, joined, type Range, tokenRange } from './attention.ts';

@@ -1,4 +1,5 @@
-import { gelu, linear, silu } from '../../engine/ops/index.ts';
+/** Latents, their patches and their timestep as the tokens and vectors that the blocks work on. */
+import { linear, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
 import type { Part, WeightView } from '../../nn/index.ts';
@@ -32,31 +33,6 @@ export function embedTime(net: Part<WanConfig>, sinusoids: Tensor): TimeModulati
   const projected = dense(weights, 'time_projection.1', silu(e));
   const [batch, times] = e.shape as [number, number];
   return { e, e0: tf.reshape(projected, [batch, times, 6, config.dim]) }; // [B, T, 6D] -> [B, T, 6, D]
-}
-
-/**
- * Text tokens [B, n, text_dim] to [B, text_len, D]. Short texts are padded with zero rows first and the padding is
- * not masked afterwards: the network was trained to see it.
- *
- * @throws RangeError if the text is longer than `text_len` or has another width.
- */
-export function embedText(net: Part<WanConfig>, context: Tensor): Tensor {
-  const { weights, config } = net;
-  const { text_dim, text_len } = config;
-  const [, tokens = 0, width] = context.shape;
-  if (context.rank !== 3 || width !== text_dim || tokens > text_len) {
-    const wanted = `[B, L, ${text_dim}] with L <= ${text_len}`;
-    throw new RangeError(`context: wanted text embeddings ${wanted}, received [${context.shape}]`);
-  }
-  const padded =
-    tokens === text_len
-      ? context
-      : tf.pad(context, [
-          [0, 0],
-          [0, text_len - tokens],
-          [0, 0],
-        ]);
-  return dense(weights, 'text_embedding.2', gelu(dense(weights, 'text_embedding.0', padded), 'tanh'));
 }
 
 /**

@@ -1,5 +1,4 @@
-/** What every pass through the transformer shares, whatever its tokens see of each other. */
-
+/** What every pass through the transformer shares, whatever its tokens see of each other, and the bidirectional one. */
 import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, type ValueTap, withBlock } from '../../nn/index.ts';

@@ -1,3 +1,4 @@
+/** Where a token stands and how noisy it is: rotary tables of the token grid, sinusoids of the timestep. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from './config.ts';
 

@@ -1,8 +1,36 @@
+/** The text that every layer attends to: embedded, and its keys and values kept where many passes share it. */
+
+import { gelu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Part, withBlock } from '../../nn/index.ts';
 import { type KeyValue, textKeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
-import { embedText } from './embedding.ts';
+import { dense } from './embedding.ts';
+
+/**
+ * Text tokens [B, n, text_dim] to [B, text_len, D]. Short texts are padded with zero rows first and the padding is
+ * not masked afterwards: the network was trained to see it.
+ *
+ * @throws RangeError if the text is longer than `text_len` or has another width.
+ */
+export function embedText(net: Part<WanConfig>, context: Tensor): Tensor {
+  const { weights, config } = net;
+  const { text_dim, text_len } = config;
+  const [, tokens = 0, width] = context.shape;
+  if (context.rank !== 3 || width !== text_dim || tokens > text_len) {
+    const wanted = `[B, L, ${text_dim}] with L <= ${text_len}`;
+    throw new RangeError(`context: wanted text embeddings ${wanted}, received [${context.shape}]`);
+  }
+  const padded =
+    tokens === text_len
+      ? context
+      : tf.pad(context, [
+          [0, 0],
+          [0, text_len - tokens],
+          [0, 0],
+        ]);
+  return dense(weights, 'text_embedding.2', gelu(dense(weights, 'text_embedding.0', padded), 'tanh'));
+}
 
 /** Keys and values of a text for every layer's cross-attention; computed once for a prompt, used by all passes. */
 export interface CrossAttnCache {

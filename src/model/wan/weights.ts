@@ -1,3 +1,4 @@
+/** Shapes of the transformer's weights, first values for them, and the names that published checkpoints give them. */
 import type { HostTensor } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
 import { constant, type Key, normal, type Shapes, xavierUniform } from '../../nn/index.ts';

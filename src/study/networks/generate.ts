@@ -5,7 +5,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, createClip } from '../../io/index.ts';
 import { type WanConfig, wanForward } from '../../model/index.ts';
 import { decode, latentShape, type VaeConfig } from '../../model/vae/index.ts';
-import { type Key, type Part, toTensor } from '../../nn/index.ts';
+import { type Key, type Part, toTensor, toUnit } from '../../nn/index.ts';
 import {
   denoisingSteps,
   euler,
@@ -144,7 +144,7 @@ export async function generateAll(
 
 /** Pixels in [0, 1] of latents [B, F, h, w, z], a clip each. */
 export async function decodeClips(vae: Part<VaeConfig>, latents: Tensor): Promise<Clip[]> {
-  const pixels = tf.tidy(() => tf.mul(tf.add(decode(vae, latents), 1), 0.5));
+  const pixels = tf.tidy(() => toUnit(decode(vae, latents)));
   const data = await pixels.data<'float32'>();
   const [count, frames, height, width] = pixels.shape as [number, number, number, number, number];
   pixels.dispose();

@@ -1,6 +1,6 @@
 /** Groups of clips of one prompt with their scores: what training learns from where a reward has no gradient. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor } from '../../nn/index.ts';
+import { type Key, toTensor, toUnit } from '../../nn/index.ts';
 import type { Judge } from '../../reward/index.ts';
 import { type BlockNoise, type BlockRange, blockRanges, rollout, seededNoise } from '../../sampler/index.ts';
 import type { Json } from '../run/run-folder.ts';
@@ -123,7 +123,7 @@ async function scoresOf<Cache>(
 ): Promise<number[]> {
   const video = tf.tidy(() => {
     const decoded = decoder.decode(tf.concat([...latents], 1), 0); // [B, T, H, W, 3] in [-1, 1]
-    return tf.clipByValue(tf.add(tf.mul(decoded, 0.5), 0.5), 0, 1);
+    return tf.clipByValue(toUnit(decoded), 0, 1);
   });
   try {
     const scores = await judge.score(video, rewardPrompts(prompts), key);

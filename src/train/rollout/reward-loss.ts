@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
-import type { Key, Part } from '../../nn/index.ts';
+import { type Key, type Part, toUnit } from '../../nn/index.ts';
 import {
   chooseFrames,
   type FrameChoice,
@@ -109,7 +109,7 @@ export function rewardLoss(
   const { decoder, loss } = options;
   const video = decoder.decode(latents, (latents.shape[1] as number) - gradientFrom);
   const seen = frame === null ? video : tf.squeeze(tf.slice(video, [0, frame], [-1, 1]), [1]); // [B, H, W, 3]
-  const scores = judgeOf(options).compute(tf.clipByValue(tf.add(tf.mul(seen, 0.5), 0.5), 0, 1), text); // [B]
+  const scores = judgeOf(options).compute(tf.clipByValue(toUnit(seen), 0, 1), text); // [B]
   const mean = tf.mean(scores);
   const rewardStd = tf.sqrt(tf.mean(tf.square(tf.sub(scores, mean))));
   const saturated = tf.mean(tf.cast(tf.greaterEqual(tf.abs(seen), 1), 'float32'));

@@ -1,7 +1,7 @@
 import { attention, conv2d, gelu, layerNorm, linear } from '../../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../../engine/tf.ts';
 import { affine, joinHeads, selfAttention, splitHeads } from '../../../model/layers/index.ts';
-import type { Part, WeightView } from '../../../nn/index.ts';
+import { type Part, toSigned, type WeightView } from '../../../nn/index.ts';
 import { ATTRIBUTES, type SmallRewardConfig } from './config.ts';
 
 const VISION_EPS = 1e-6;
@@ -17,7 +17,7 @@ export function encodeFrames(net: Part<SmallRewardConfig>, frames: Tensor): Tens
   const { weights, config } = net;
   const vision = weights.at('vision');
   const half = { stride: 2, padding: 1 };
-  const wide = gelu(conv2d(tf.sub(tf.mul(frames, 2), 1), ...affine(vision, 'stem.0'), half));
+  const wide = gelu(conv2d(toSigned(frames), ...affine(vision, 'stem.0'), half));
   const patches = conv2d(wide, ...affine(vision, 'stem.1'), half); // [B, H/4, W/4, D]
   const [batch, height, width, depth] = patches.shape as [number, number, number, number];
   const tokens = tf.reshape(patches, [batch, height * width, depth]); // [B, H/4, W/4, D] -> [B, L, D]
