@@ -5,7 +5,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type EngineEntry, list, use } from '../engine/index.ts';
 import { packageRoot, packageVersion } from '../io/internal.ts';
-import { inspectWeights } from '../model/index.ts';
+import { inspectWeights } from '../model/internal.ts';
 import { resolveEncoder } from '../show/index.ts';
 import { readManifest, verifyWeights } from '../study/index.ts';
 import { classifier } from '../world/digits/classifier/index.ts';

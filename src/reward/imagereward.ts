@@ -1,14 +1,9 @@
 import { basename } from 'node:path';
 import { type Tensor, tf } from '../engine/tf.ts';
-import {
-  type ImageRewardConfig,
-  imageRewardForward,
-  imageReward as imageRewardNet,
-  openWordPiece,
-  type WordPieceTokenizer,
-} from '../model/blip/index.ts';
-import { openCheckpoint } from '../model/index.ts';
+import { type ImageRewardConfig, imageRewardForward, imageReward as imageRewardNet } from '../model/blip/index.ts';
+import { openCheckpoint } from '../model/internal.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
+import { openWordPiece, type WordPieceTokenizer } from '../model/tokenizer/index.ts';
 import { fromFile, type Net } from '../nn/index.ts';
 import { createReward, type Reward, sourceOf } from './contract.ts';
 import { clampFrames, type FrameClamp } from './frames.ts';

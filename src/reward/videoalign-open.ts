@@ -1,7 +1,7 @@
 /** VideoAlign from the files of its released checkpoint. */
 import { basename } from 'node:path';
 import { readJsonObject } from '../io/index.ts';
-import { openCheckpoint } from '../model/index.ts';
+import { openCheckpoint } from '../model/internal.ts';
 import { joinedEntries, mergedLora, type Qwen2VlConfig, qwen2vl } from '../model/qwen2vl/index.ts';
 import { type CheckpointEntries, fromFile, type Net } from '../nn/index.ts';
 import {

@@ -24,7 +24,7 @@ import {
   wanForward,
   wanPresets,
   wanShapes,
-} from '../../src/model/index.ts';
+} from '../../src/model/internal.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
 import type { BenchOptions } from './main.ts';
 import { ownFile, type Peer, startProgram } from './peer.ts';

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
-import * as model from '../../src/model/index.ts';
+import * as model from '../../src/model/internal.ts';
 import { archive, dictionary, op } from '../io/pth-writer.ts';
 import { cli, testFolder } from './run.ts';
 

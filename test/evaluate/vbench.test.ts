@@ -30,11 +30,12 @@ import {
 import { findOfficialFiles } from '../../src/evaluate/vbench/status.ts';
 import { type Clip, clipFrame, createClip, writeSafetensors } from '../../src/io/index.ts';
 import { amtMidpoint, amtPresets, amtShapes } from '../../src/model/amt/index.ts';
-import { type ClipTokenizer, clipImageFeatures, clipShapes, clipTextFeatures } from '../../src/model/clip/index.ts';
+import { clipImageFeatures, clipShapes, clipTextFeatures } from '../../src/model/clip/index.ts';
 import { dinoFeatures, dinoShapes } from '../../src/model/dino/index.ts';
 import { musiqPresets, musiqScore, musiqShapes } from '../../src/model/musiq/index.ts';
 import { imageTransforms, preprocess } from '../../src/model/preprocess/index.ts';
 import { raftForward, raftShapes } from '../../src/model/raft/index.ts';
+import type { ClipTokenizer } from '../../src/model/tokenizer/index.ts';
 import { viclipPresets, viclipShapes } from '../../src/model/viclip/index.ts';
 import { testFolder } from '../folder.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';

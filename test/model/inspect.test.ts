@@ -6,10 +6,10 @@ import { hostTensor, PthError, SafetensorsError, writeSafetensors } from '../../
 import {
   amt,
   architectures,
-  blip,
   clip,
   diffusersName,
   dino,
+  imageReward,
   inspectWeights,
   openCheckpoint,
   qwen2vl,
@@ -20,7 +20,7 @@ import {
   wan,
   wanPresets,
   wanShapes,
-} from '../../src/model/index.ts';
+} from '../../src/model/internal.ts';
 import type { Architecture, Shapes } from '../../src/nn/index.ts';
 import { classifier } from '../../src/world/digits/classifier/index.ts';
 import { smallRewardNet } from '../../src/world/digits/judge/index.ts';
@@ -141,21 +141,16 @@ function peft(shapes: Shapes): Shapes {
 test.each<[string, string, number, Shapes]>([
   ['Wan transformer', 'wan2.1-t2v-1.3b', 1_418_996_800, wanShapes(wanPresets['wan2.1-t2v-1.3b'])],
   ['Wan transformer', 'wan2.1-t2v-14b', 14_288_491_584, wanShapes(wanPresets['wan2.1-t2v-14b'])],
-  ['Wan VAE', 'wan2.1', 126_892_531, vae.vaeShapes(vae.vaePresets['wan2.1'])],
+  ['Wan VAE', 'wan2.1', 126_892_531, vae.shapes(vae.presets['wan2.1'])],
   ['umT5 encoder', 'umt5-xxl', 5_680_910_336, umt5Shapes(umt5Presets['umt5-xxl'])],
-  ['CLIP', 'vit-b-32', 151_277_313, clip.clipShapes(clip.clipPresets['vit-b-32'])],
-  ['CLIP', 'vit-l-14', 427_616_513, clip.clipShapes(clip.clipPresets['vit-l-14'])],
-  ['DINO', 'dino_vitb16', 85_798_656, dino.dinoShapes(dino.dinoPresets.dino_vitb16)],
-  ['RAFT', 'raft_large', 0, raft.raftShapes(raft.raftPresets.raft_large)],
-  ['RAFT', 'raft_small', 0, raft.raftShapes(raft.raftPresets.raft_small)],
-  ['ImageReward', 'imagereward-v1.0', 0, blip.imageRewardShapes(blip.imageRewardPresets['imagereward-v1.0'])],
-  ['Qwen2-VL', 'videoalign', 0, qwen2vl.qwen2VlRewardShapes({ ...qwen2vl.qwen2VlPresets.videoalign, outputs: 3 })],
-  [
-    'Qwen2-VL',
-    'videoalign',
-    0,
-    peft(qwen2vl.qwen2VlRewardShapes({ ...qwen2vl.qwen2VlPresets.videoalign, outputs: 3 })),
-  ],
+  ['CLIP', 'vit-b-32', 151_277_313, clip.shapes(clip.presets['vit-b-32'])],
+  ['CLIP', 'vit-l-14', 427_616_513, clip.shapes(clip.presets['vit-l-14'])],
+  ['DINO', 'dino_vitb16', 85_798_656, dino.shapes(dino.presets.dino_vitb16)],
+  ['RAFT', 'raft_large', 0, raft.shapes(raft.presets.raft_large)],
+  ['RAFT', 'raft_small', 0, raft.shapes(raft.presets.raft_small)],
+  ['ImageReward', 'imagereward-v1.0', 0, imageReward.shapes(imageReward.presets['imagereward-v1.0'])],
+  ['Qwen2-VL', 'videoalign', 0, qwen2vl.shapes({ ...qwen2vl.presets.videoalign, outputs: 3 })],
+  ['Qwen2-VL', 'videoalign', 0, peft(qwen2vl.shapes({ ...qwen2vl.presets.videoalign, outputs: 3 }))],
 ])('the full list of %s %s is recognised', async (architecture, preset, parameters, shapes) => {
   const found = await inspectWeights(await writeSparse(join(folder, 'full.safetensors'), shapes));
   if (parameters > 0) expect(found.parameters).toBe(parameters);
@@ -164,9 +159,9 @@ test.each<[string, string, number, Shapes]>([
 
 const smallPresets: [string, Architecture<unknown>, unknown][] = [
   ['Wan transformer', wan, wan.presets.tiny],
-  ['Wan VAE', vae.vae, vae.vae.presets.tiny],
-  ['RAFT', raft.raft, raft.raft.presets.raft_small],
-  ['AMT', amt.amt, amt.amt.presets.amt_s],
+  ['Wan VAE', vae, vae.presets.tiny],
+  ['RAFT', raft, raft.presets.raft_small],
+  ['AMT', amt, amt.presets.amt_s],
   ['digit classifier', classifier, classifier.presets.digits],
   ['small reward', smallRewardNet, smallRewardNet.presets.reward],
 ];

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { readImage } from '../../src/io/index.ts';
-import { type ImageRewardConfig, imageReward, imageRewardForward, openWordPiece } from '../../src/model/blip/index.ts';
+import { type ImageRewardConfig, imageReward, imageRewardForward } from '../../src/model/blip/index.ts';
 import { imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
+import { openWordPiece } from '../../src/model/tokenizer/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type KvCache, wan, wanConfig } from '../../src/model/index.ts';
+import { type KvCache, wan, wanConfig } from '../../src/model/internal.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import {
   type BlockNoise,

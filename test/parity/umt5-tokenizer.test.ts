@@ -1,7 +1,8 @@
 /** Cleaning and token ids are those of the reference, text by text. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { cleanPrompt, openTokenizer, type PromptTokenizer } from '../../src/model/text/index.ts';
+import { cleanPrompt } from '../../src/model/text/index.ts';
+import { openTokenizer, type PromptTokenizer } from '../../src/model/tokenizer/index.ts';
 import { fixture } from './fixtures.ts';
 
 interface Case {

@@ -19,7 +19,7 @@ import {
   wanCausalForward,
   wanConfig,
   wanTeacherForcing,
-} from '../../src/model/index.ts';
+} from '../../src/model/internal.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, fixture } from './fixtures.ts';
 

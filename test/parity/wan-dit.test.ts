@@ -9,7 +9,7 @@ import {
   wan,
   wanConfig,
   wanForward,
-} from '../../src/model/index.ts';
+} from '../../src/model/internal.ts';
 import { checkShapes, parameterCount, random, shapesOf } from '../../src/nn/index.ts';
 import { expectParity, fixture } from './fixtures.ts';
 

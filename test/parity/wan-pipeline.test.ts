@@ -2,14 +2,23 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type Umt5Config, umt5, umt5Encode, vae, wan, wanConfig } from '../../src/model/index.ts';
+import {
+  type Umt5Config,
+  umt5,
+  umt5Encode,
+  type VaeConfig,
+  vae,
+  vaeConfig,
+  wan,
+  wanConfig,
+} from '../../src/model/internal.ts';
 import { generate, type WanModel } from '../../src/sampler/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('wan-t2v-e2e');
 const config = files.config as {
   dit: Record<string, unknown>;
-  vae: Partial<vae.VaeConfig>;
+  vae: Partial<VaeConfig>;
   t5: Umt5Config;
   sampling: { steps: number; shift: number; guide_scale: number };
 };
@@ -22,10 +31,10 @@ beforeAll(async () => {
   const entries = async (part: string) => (await files.tensors(`weights_${part}.safetensors`)).all;
   const t5 = (await umt5.load(config.t5, await entries('t5'))).weights;
   const dit = wanConfig(config.dit);
-  const autoencoder = vae.vaeConfig(config.vae);
+  const autoencoder = vaeConfig(config.vae);
   model = {
     dit: { config: dit, weights: (await wan.load(dit, await entries('dit'))).weights },
-    vae: { config: autoencoder, weights: (await vae.vae.load(autoencoder, await entries('vae'))).weights },
+    vae: { config: autoencoder, weights: (await vae.load(autoencoder, await entries('vae'))).weights },
     text: {
       encode: ([name]) =>
         tf.tidy(() => {

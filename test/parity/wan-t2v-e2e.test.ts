@@ -2,7 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type Umt5Config, umt5, umt5Encode, vae, wan, wanConfig, wanForward } from '../../src/model/index.ts';
+import {
+  decode,
+  type Umt5Config,
+  umt5,
+  umt5Encode,
+  type VaeConfig,
+  vae,
+  vaeConfig,
+  wan,
+  wanConfig,
+  wanForward,
+} from '../../src/model/internal.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { dpmSchedule, dpmSolver, guided, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -10,12 +21,12 @@ import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 const files = fixture('wan-t2v-e2e');
 const config = files.config as {
   dit: Record<string, unknown>;
-  vae: Partial<vae.VaeConfig>;
+  vae: Partial<VaeConfig>;
   t5: Umt5Config;
   sampling: { steps: number; shift: number; guide_scale: number };
 };
 const dit = wanConfig(config.dit);
-const autoencoder = vae.vaeConfig(config.vae);
+const autoencoder = vaeConfig(config.vae);
 const within = { atol: 1e-3 };
 let data: FixtureTensors;
 
@@ -38,7 +49,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
     weights = {
       t5: (await umt5.load(config.t5, await entries('t5'))).weights,
       dit: (await wan.load(dit, await entries('dit'))).weights,
-      vae: (await vae.vae.load(autoencoder, await entries('vae'))).weights,
+      vae: (await vae.load(autoencoder, await entries('vae'))).weights,
     };
     texts = [encoded('prompt'), encoded('negative')];
   });
@@ -78,7 +89,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
     const steps: Tensor[] = [];
     const latents = sample(velocity, noise, schedule, { onStep: ({ next }) => void steps.push(toTheirs(next)) });
     await expectParity(`e2e latents, ${engine}`, tf.stack(steps), data.host(`${solver}.latents_after_step`), within);
-    const video = toTheirs(vae.decode({ weights: weights.vae, config: autoencoder }, latents));
+    const video = toTheirs(decode({ weights: weights.vae, config: autoencoder }, latents));
     await expectParity(`e2e video, ${engine}`, video, data.host(`${solver}.video`), within);
   });
 });

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { vae, wan, wanConfig, wanPresets } from '../../src/model/index.ts';
+import { vae, wan, wanConfig, wanPresets } from '../../src/model/internal.ts';
 import { random, toTensor } from '../../src/nn/index.ts';
 import { type CausalRequest, generateCausal, latentSize, type WanModel } from '../../src/sampler/index.ts';
 
-const autoencoder = vae.vaePresets.tiny; // strides: 2 in time, 2 in space
+const autoencoder = vae.presets.tiny; // strides: 2 in time, 2 in space
 const base = { prompt: 'a red ball', seed: 7, size: [8, 8], frames: 7 } as const;
 let model: WanModel;
 
@@ -21,7 +21,7 @@ function modelWith(causal: { local_attn_size: number }): WanModel {
   dit.get('head.head.weight').assign(toTensor(key.stream('head').normal([16, config.dim])) as never); // 0 at the start
   return {
     dit: { weights: dit, config },
-    vae: { weights: vae.vae.init(autoencoder, key.stream('vae')).weights, config: autoencoder },
+    vae: { weights: vae.init(autoencoder, key.stream('vae')).weights, config: autoencoder },
     text: { encode: (captions) => toTensor(random.key(captions.join()).normal([1, 3, config.text_dim])) },
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type OpenedWan, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/index.ts';
+import { type OpenedWan, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/internal.ts';
 import { random } from '../../src/nn/index.ts';
 import { type GenerateRequest, generate, generateCausal, MemoryError } from '../../src/sampler/index.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { umt5Presets, vae, wanPresets } from '../../src/model/index.ts';
+import { decodeMemory, umt5Presets, vae, wanPresets } from '../../src/model/internal.ts';
 import { checkMemory, MemoryError, type PlannedModel, planMemory } from '../../src/sampler/index.ts';
 
 const GiB = 2 ** 30;
@@ -11,7 +11,7 @@ function model(
   return {
     blocks,
     dit: { config: wanPresets[preset] },
-    vae: { config: vae.vaePresets['wan2.1'] },
+    vae: { config: vae.presets['wan2.1'] },
     text: { config: umt5Presets['umt5-xxl'] },
   };
 }
@@ -46,7 +46,7 @@ test.each([
   [[416, 240], 2.17],
   [[832, 480], 7.45],
 ] as const)('decoding %j is planned within a tenth of its measured peak, %d GiB', ([width, height], measured) => {
-  const { state, activations } = vae.decodeMemory(vae.vaePresets['wan2.1'], { width, height });
+  const { state, activations } = decodeMemory(vae.presets['wan2.1'], { width, height });
   expect(Math.abs((state + activations) / GiB / measured - 1)).toBeLessThan(0.1);
 });
 

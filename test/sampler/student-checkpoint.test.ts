@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type HostTensor, hostTensor, readSafetensors, writeSafetensors } from '../../src/io/index.ts';
 import { toBfloat16 } from '../../src/io/internal.ts';
-import { describeWan, inspectWeights, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/index.ts';
+import { describeWan, inspectWeights, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/internal.ts';
 import { random } from '../../src/nn/index.ts';
 import { generateCausal, planMemory } from '../../src/sampler/index.ts';
 import { writeStudent } from '../model/student-checkpoint.ts';

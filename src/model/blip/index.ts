@@ -1,4 +1,3 @@
-export { openWordPiece, type WordPieceTokenizer } from '../tokenizer/word-pieces.ts';
 export { blipImageTokens, blipTextStates, imageReward, imageRewardForward, type PromptTokens } from './forward.ts';
 export {
   type BlipVitConfig,

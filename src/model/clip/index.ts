@@ -1,4 +1,3 @@
-export { type ClipTokenizer, openClipTokenizer } from '../tokenizer/word-pieces.ts';
 export { type ClipConfig, clipConfigOf, clipPresets, type HfClipConfig } from './config.ts';
 export { clip, clipImageFeatures, clipLogits, clipTextFeatures, resblock } from './forward.ts';
 export { clipOfficialShapes, clipOpenaiName, clipShapes } from './weights.ts';

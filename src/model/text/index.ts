@@ -1,4 +1,3 @@
-export { openTokenizer, type PromptTokenizer } from '../tokenizer/unigram.ts';
 export { cleanPrompt } from './clean-text.ts';
 export {
   type PromptEncoder,

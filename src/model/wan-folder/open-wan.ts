@@ -2,13 +2,8 @@
 import { join } from 'node:path';
 import { copiesUploads, type Net, type Weights } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
-import {
-  openTokenizer,
-  type Umt5Config,
-  type Umt5FileEncoder,
-  umt5FileConfig,
-  umt5FileEncoder,
-} from '../text/index.ts';
+import { type Umt5Config, type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/index.ts';
+import { openTokenizer } from '../tokenizer/index.ts';
 import { type VaeConfig, vae } from '../vae/index.ts';
 import type { SwappedWan, WanConfig, WanPreset } from '../wan/index.ts';
 import { findWanFiles, type WanFiles } from './files.ts';

@@ -1,7 +1,7 @@
 /** What a run will need in memory, before it starts. */
 
 import { withDisplay } from '../../display/index.ts';
-import type { BlockPlace, Umt5Config } from '../../model/index.ts';
+import type { BlockPlace, Umt5Config } from '../../model/internal.ts';
 import { umt5Shapes } from '../../model/text/index.ts';
 import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
 import { queriesAtOnce, type WanConfig, wanShapes } from '../../model/wan/index.ts';

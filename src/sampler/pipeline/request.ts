@@ -1,5 +1,5 @@
 import type { Tensor } from '../../engine/tf.ts';
-import type { BlockPlace, Umt5Config } from '../../model/index.ts';
+import type { BlockPlace, Umt5Config } from '../../model/internal.ts';
 import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
 import type { WanConfig } from '../../model/wan/index.ts';
 

@@ -1,5 +1,5 @@
 /** The two phases of the paper at the small scale: what they train on, apart from where they run and for how long. */
-import { type WanConfig, wanCausalForward } from '../../model/index.ts';
+import { type WanConfig, wanCausalForward } from '../../model/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { wanStudent } from '../../sampler/index.ts';

@@ -1,6 +1,6 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
 
-import { type WanConfig, wan, wanForward } from '../../model/index.ts';
+import { type WanConfig, wan, wanForward } from '../../model/internal.ts';
 import { vae as autoencoder } from '../../model/vae/index.ts';
 import { type Net, random } from '../../nn/index.ts';
 import * as train from '../../train/index.ts';

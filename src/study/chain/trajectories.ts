@@ -2,7 +2,7 @@
 import type { Tensor } from '../../engine/tf.ts';
 import { type HostTensor, toFloat32 } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
-import type { WanConfig } from '../../model/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import { type Net, random } from '../../nn/index.ts';
 import {
   flowSchedule,

@@ -3,7 +3,7 @@
 import { compile } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, createClip } from '../../io/index.ts';
-import { type WanConfig, wanForward } from '../../model/index.ts';
+import { type WanConfig, wanForward } from '../../model/internal.ts';
 import { decode, latentShape, type VaeConfig } from '../../model/vae/index.ts';
 import { type Key, type Part, toTensor, toUnit } from '../../nn/index.ts';
 import {

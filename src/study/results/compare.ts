@@ -2,7 +2,7 @@
 
 import { type Interval, type PairedComparison, pairedDifference } from '../../evaluate/index.ts';
 import type { Clip } from '../../io/index.ts';
-import type { WanConfig } from '../../model/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import { type Part, random } from '../../nn/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import {

@@ -4,7 +4,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { lucasKanade } from '../../evaluate/index.ts';
 import { luma } from '../../evaluate/internal.ts';
 import type { Clip } from '../../io/index.ts';
-import type { WanConfig } from '../../model/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import { type Key, type Part, toTensor } from '../../nn/index.ts';
 import { euler, flowSchedule, statesFor } from '../../sampler/index.ts';
 import type { FlowField } from '../../show/index.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
-import { type WanConfig, wan } from '../../model/index.ts';
+import { type WanConfig, wan } from '../../model/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import { type Progress, weightsFolder } from '../chain/study-run.ts';

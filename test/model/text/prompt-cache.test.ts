@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, truncate, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { hostTensor } from '../../../src/io/index.ts';
-import { promptCache } from '../../../src/model/index.ts';
+import { promptCache } from '../../../src/model/internal.ts';
 import { testFolder } from '../../folder.ts';
 
 const rows = hostTensor('float32', [2, 2], new Float32Array([1, 2, 3, 4]));

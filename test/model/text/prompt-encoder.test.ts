@@ -4,13 +4,8 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
-import {
-  openTokenizer,
-  type PromptTokenizer,
-  type Umt5Config,
-  umt5PromptEncoder,
-  umt5Shapes,
-} from '../../../src/model/text/index.ts';
+import { type Umt5Config, umt5PromptEncoder, umt5Shapes } from '../../../src/model/text/index.ts';
+import { openTokenizer, type PromptTokenizer } from '../../../src/model/tokenizer/index.ts';
 import { Weights } from '../../../src/nn/index.ts';
 import { testFolder } from '../../folder.ts';
 import { hashedWeight } from '../hashed.ts';

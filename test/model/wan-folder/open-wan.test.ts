@@ -11,11 +11,12 @@ import {
   umt5Name,
   umt5OfficialName,
   vae,
+  vaeDiffusersName,
   wanForward,
   wanPresets,
   wanShapes,
   writeRandomWan,
-} from '../../../src/model/index.ts';
+} from '../../../src/model/internal.ts';
 import { random, toTensor } from '../../../src/nn/index.ts';
 import { testFolder } from '../../folder.ts';
 import { writeSparse } from '../sparse-file.ts';
@@ -56,9 +57,9 @@ async function diffusersFolder(): Promise<string> {
       [...tensors].map(([key, tensor]) => [name(key), tensor] as const),
     );
   };
-  const { tiny } = vae.vaePresets;
+  const { tiny } = vae.presets;
   await rename(transformer, `transformer/${transformer}`, diffusersName);
-  await rename('Wan2.1_VAE.safetensors', `vae/${transformer}`, (name) => vae.vaeDiffusersName(tiny, name));
+  await rename('Wan2.1_VAE.safetensors', `vae/${transformer}`, (name) => vaeDiffusersName(tiny, name));
   await rename('models_t5_umt5-xxl-enc-bf16.safetensors', 'text_encoder/model.safetensors', transformersName);
   await copyFile(join(folder, 'google/umt5-xxl/tokenizer.json'), join(to, 'tokenizer/tokenizer.json'));
   const { num_heads, dim, in_dim, out_dim, ...rest } = wanPresets.tiny;
@@ -108,7 +109,7 @@ test('an official folder opens as its preset, and everything is freed', async ()
     blocks: 'resident',
     dit: { config: { dim: 64, num_heads: 2, text_len: 6 } },
   });
-  expect(wan.vae.config).toBe(vae.vaePresets.tiny);
+  expect(wan.vae.config).toBe(vae.presets.tiny);
   expect(wan.text).toMatchObject({ textLen: 6, config: { dim: 24, vocab: 260, num_heads: 2, num_layers: 2 } });
   wan.dispose();
   expect(tf.memory().numTensors).toBe(before);

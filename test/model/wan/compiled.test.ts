@@ -11,7 +11,7 @@ import {
   wanCachedForward,
   wanCausalForward,
   wanPresets,
-} from '../../../src/model/index.ts';
+} from '../../../src/model/internal.ts';
 import { normal, random, toTensor, type Weights } from '../../../src/nn/index.ts';
 
 const config = wanPresets.tiny;

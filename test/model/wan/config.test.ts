@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as engine from '../../../src/engine/index.ts';
-import { diffusersName, officialNames, wan, wanConfig, wanPresets, wanShapes } from '../../../src/model/index.ts';
+import { diffusersName, officialNames, wan, wanConfig, wanPresets, wanShapes } from '../../../src/model/internal.ts';
 import { parameterCount, random } from '../../../src/nn/index.ts';
 
 test.each([

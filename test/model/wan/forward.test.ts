@@ -12,7 +12,7 @@ import {
   wanPresets,
   wanShapes,
   wanTeacherForcing,
-} from '../../../src/model/index.ts';
+} from '../../../src/model/internal.ts';
 import { Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 

@@ -16,7 +16,7 @@ import {
   wanCausalForward,
   wanForward,
   wanPresets,
-} from '../../../src/model/index.ts';
+} from '../../../src/model/internal.ts';
 import { normal, type Part, random, toTensor, Weights } from '../../../src/nn/index.ts';
 
 const config = wanPresets.tiny;

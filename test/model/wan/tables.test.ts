@@ -15,7 +15,7 @@ import {
   visibilityMask,
   wanConfig,
   wanPresets,
-} from '../../../src/model/index.ts';
+} from '../../../src/model/internal.ts';
 import { patchify, unpatchify } from '../../../src/model/wan/embedding.ts';
 
 beforeAll(() => engine.use('cpu'));

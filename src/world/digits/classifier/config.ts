@@ -1,6 +1,5 @@
 import type { HostTensor } from '../../../io/index.ts';
 import { type Architecture, architecture, constant, fans, type Key, type Shapes } from '../../../nn/index.ts';
-import { classifierForward } from './forward.ts';
 
 /** Sizes of the digit classifier. */
 export interface ClassifierConfig {

@@ -1,0 +1,44 @@
+/** `model.wan`: the transformer of Wan2.1, whole clips at once or block by block. */
+import { wan } from './pass.ts';
+
+export {
+  causalVisibility,
+  type Range,
+  teacherForcingVisibility,
+  type Visibility,
+  visibilityMask,
+} from './attention.ts';
+export {
+  createCache,
+  disposeCache,
+  type KvCache,
+  type WanCachedOptions as CachedOptions,
+  type WanCachedResult as CachedResult,
+  wanCachedForward as cachedForward,
+} from './cached.ts';
+export {
+  type WanCausalOptions as CausalOptions,
+  type WanTeacherForcingInput as TeacherForcingInput,
+  wanCausalForward as causalForward,
+  wanTeacherForcing as teacherForcing,
+} from './causal.ts';
+export { type WanConfig as Config, type WanPreset as Preset, wanConfig as config } from './config.ts';
+export { type WanForwardOptions as ForwardOptions, type WanInput as Input, wanForward as forward } from './pass.ts';
+export type { Timesteps } from './positions.ts';
+export {
+  type CrossAttnCache,
+  createCrossAttnCache,
+  disposeCrossAttnCache,
+  type WanContext as Context,
+} from './text.ts';
+
+/** Configurations by their published names. */
+export const presets: typeof wan.presets = wan.presets;
+/** Shape of every weight by its official name. */
+export const shapes: typeof wan.shapes = wan.shapes;
+/** A net from the tensors of a checkpoint in any published naming. */
+export const load: typeof wan.load = wan.load;
+/** A net with fresh weights, drawn from a key. */
+export const init: typeof wan.init = wan.init;
+/** The record itself, for what takes any architecture. */
+export { wan as architecture };
