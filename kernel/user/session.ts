@@ -139,9 +139,10 @@ export class UserSession implements Session {
   #handle(message: Exclude<ToUser, { type: 'execute' }>): void {
     switch (message.type) {
       case 'interrupt':
-        Atomics.store(message.acknowledged, 0, 1);
         this.#set(CellState.isInterrupted, false);
-        this.#interruptRunning();
+        if (this.#running) this.#interruptRunning();
+        else this.#post({ type: 'gone', parent: message.parent });
+        Atomics.store(message.acknowledged, 0, 1);
         break;
       case 'comm':
         this.#receiveComm(message);
