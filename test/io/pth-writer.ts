@@ -151,6 +151,7 @@ function endRecords(offset: number, size: number, count: number, wide: boolean):
   if (!wide) return [end];
   const end64 = Buffer.alloc(56);
   end64.writeUInt32LE(0x06064b50, 0);
+  end64.writeBigUInt64LE(BigInt(count), 32);
   end64.writeBigUInt64LE(BigInt(size), 40);
   end64.writeBigUInt64LE(BigInt(offset), 48);
   const locator = Buffer.alloc(20);
