@@ -118,6 +118,11 @@ export function hostTensor(dtype: HostDType, shape: readonly number[], data: Hos
   return { dtype, shape: [...shape], data };
 }
 
+/** The largest of any number of sizes, 0 of none. */
+export function largest(sizes: readonly number[]): number {
+  return sizes.reduce((most, size) => Math.max(most, size), 0);
+}
+
 /** @throws RangeError unless `count` rows from `start` on lie within `rows`. */
 export function checkRows(rows: number, start: number, count: number): void {
   const isWithin = [start, count].every((n) => Number.isInteger(n) && n >= 0) && start + count <= rows;

@@ -33,6 +33,8 @@ export class JsonReader {
   readonly #text: string;
   #at: number = 0;
   #depth: number = 0;
+  /** Whether the last text needs no decoding: no escapes, no control characters, no halves of characters. */
+  #isPlain: boolean = true;
 
   constructor(text: string) {
     this.#text = text;
@@ -68,8 +70,9 @@ export class JsonReader {
   string(): string {
     const begin = this.#stringEnd();
     const token = this.#text.slice(begin, this.#at);
+    if (this.#isPlain) return token.slice(1, -1);
     try {
-      const text = JSON.parse(token) as string; // a copy, which does not keep the whole text in memory
+      const text = JSON.parse(token) as string;
       if (!/\p{Surrogate}/u.test(text)) return text;
     } catch {
       // refused below
@@ -128,8 +131,10 @@ export class JsonReader {
   #stringEnd(): number {
     this.#take('"');
     const begin = this.#at - 1;
+    this.#isPlain = true;
     for (; this.#at < this.#text.length; this.#at++) {
       const code = this.#text.charCodeAt(this.#at);
+      if (code < 32 || code === 92 || (code >= 0xd800 && code < 0xe000)) this.#isPlain = false;
       if (code === 92) this.#at++;
       else if (code === 34) {
         this.#at++;

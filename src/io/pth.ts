@@ -5,7 +5,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { FileEndError, mapRange, openFile, readRange, withOpenFile } from './bytes.ts';
-import { bytesPerElement, checkRows, type HostTensor } from './host-tensor.ts';
+import { bytesPerElement, checkRows, type HostTensor, largest } from './host-tensor.ts';
 import { quoted } from './json.ts';
 import { PickleError, type PickleValue } from './pickle-value.ts';
 import { openArchive, type PthArchive, type StoragePlace } from './pth-archive.ts';
@@ -80,8 +80,7 @@ function describe(path: string, archive: OpenArchive, value: PickleValue): PthFi
     readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
     map: (name) => explained(path, () => mapTensor(path, archive, info(name))),
     async *entries({ reuse = false } = {}) {
-      const largest = Math.max(0, ...[...tensors.values()].map(spanBytes));
-      const shared = reuse ? new Uint8Array(largest) : undefined;
+      const shared = reuse ? new Uint8Array(largest([...tensors.values()].map(spanBytes))) : undefined;
       const file = await openFile(path);
       try {
         for (const [name, tensor] of tensors) yield [name, await readTensor(file, archive, tensor, shared)];

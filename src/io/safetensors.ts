@@ -2,7 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { FileEndError, mapRange, openFile, readRange, withOpenFile } from './bytes.ts';
 import { writeAtomic } from './files.ts';
-import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
+import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, largest, viewBytes } from './host-tensor.ts';
 import { quoted } from './json.ts';
 import {
   maxHeaderBytes,
@@ -81,8 +81,9 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
     readRows: (name, start, count) => withFile(path, (file) => readTensor(file, rowsOf(info(name), start, count))),
     map: (name) => mapTensor(path, info(name)),
     async *entries({ reuse = false } = {}) {
-      const largest = Math.max(0, ...[...tensors.values()].map(({ byteLength }) => byteLength));
-      const shared = reuse ? new Uint8Array(largest) : undefined;
+      const shared = reuse
+        ? new Uint8Array(largest([...tensors.values()].map(({ byteLength }) => byteLength)))
+        : undefined;
       const file = await openFile(path);
       try {
         for (const [name, place] of byPosition()) yield [name, await readTensor(file, place, shared)];
