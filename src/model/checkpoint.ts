@@ -17,7 +17,7 @@ export interface Checkpoint {
   readRows(name: string, start: number, count: number): Promise<HostTensor>;
   /** A tensor whose memory is the file: the system reads what is touched, and may drop it again. */
   map(name: string): HostTensor;
-  /** Reads tensors one after the other; what `loadWan`, `loadVae` and `loadUmt5` take. */
+  /** Reads tensors one after the other; what `wan.load` and its like take. */
   entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
 }
 
@@ -32,7 +32,7 @@ const networkParts = ['generator_ema', 'generator', 'model', 'state_dict'];
  *
  * @throws SafetensorsError or PthError if the file is broken or asks for anything but data; RangeError for another
  * ending, a `part` of a file that has none, a folder, an absent file, or a web page or Git LFS pointer in its place.
- * @example await loadWan(config, (await openCheckpoint('self_forcing_dmd.pt')).entries())
+ * @example await wan.load(config, (await openCheckpoint('self_forcing_dmd.pt')).entries())
  */
 export async function openCheckpoint(path: string, { part }: { readonly part?: string } = {}): Promise<Checkpoint> {
   const isPytorch = /\.(pth|pt|bin|ckpt)$/.test(path);

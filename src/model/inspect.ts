@@ -1,6 +1,6 @@
 /** What a file of weights holds, and which of the known architectures it fits. */
 import { parameterCount, type Shapes, sameShape } from '../nn/index.ts';
-import { type Architecture, architectures } from './architectures.ts';
+import { architectures } from './architectures.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 
 /** A weight whose shape is not the preset's. */
@@ -65,8 +65,13 @@ export async function inspectWeights(
 
 /** The preset with the fewest differences, among those of which the file has at least half the names. */
 function nearestFit(received: Shapes): WeightsFit | null {
-  const fits = architectures(received)
-    .map((candidate) => ({ fit: compare(candidate, received), size: candidate.wanted.size }))
+  const fits = architectures
+    .flatMap((architecture) =>
+      Object.entries(architecture.presets).map(([preset, config]) => {
+        const shapes = architecture.compare(received, config);
+        return { fit: fitOf([architecture.name, preset], shapes, received), size: shapes.wanted.size };
+      }),
+    )
     .filter(({ fit, size }) => fit.missing.length < size / 2)
     .map(({ fit }) => fit);
   return fits.sort((a, b) => differences(a) - differences(b))[0] ?? null;
@@ -76,7 +81,11 @@ function differences({ missing, surplus, misshapen }: WeightsFit): number {
   return missing.length + surplus.length + misshapen.length;
 }
 
-function compare({ architecture, preset, wanted, official }: Architecture, received: Shapes): WeightsFit {
+function fitOf(
+  [architecture, preset]: readonly [string, string],
+  { wanted, official }: { readonly wanted: Shapes; readonly official: Shapes },
+  received: Shapes,
+): WeightsFit {
   const missing = [...wanted.keys()].filter((name) => !official.has(name));
   const misshapen = [...wanted].flatMap(([name, shape]) => {
     const found = official.get(name);

@@ -44,12 +44,18 @@ export function withBlock<T extends LentResult>(
   return weights.lend ? weights.lend(block, use) : use(weights.at(block));
 }
 
+/** How {@link Architecture.load} makes a net. */
+export interface LoadOptions extends WeightsOptions {
+  /** Where the entries come from. */
+  readonly about?: NetAbout;
+}
+
 /** What one folder of models knows of its architecture; see {@link architecture}. */
-export interface ArchitectureParts<Config, Forward> {
+export interface ArchitectureParts<Config, Forward, Preset extends string> {
   /** What people call it: `Wan transformer`. */
   readonly name: string;
   /** Configurations by their published names. */
-  readonly presets: Readonly<Record<string, Config>>;
+  readonly presets: Readonly<Record<Preset, Config>>;
   /** Shape of every weight by its official name. */
   shapes(config: Config): Shapes;
   /** Official name of a weight in any published naming, null for what the network does not read. */
@@ -65,7 +71,8 @@ export interface ArchitectureParts<Config, Forward> {
 }
 
 /** One kind of network: its presets, shapes and names, and how a {@link Net} of it is made and run. */
-export interface Architecture<Config, Forward = unknown> extends ArchitectureParts<Config, Forward> {
+export interface Architecture<Config, Forward = unknown, Preset extends string = string>
+  extends ArchitectureParts<Config, Forward, Preset> {
   officialName(config: Config): (name: string) => string | null;
   compare(received: Shapes, config: Config): { readonly wanted: Shapes; readonly official: Shapes };
   /**
@@ -73,7 +80,7 @@ export interface Architecture<Config, Forward = unknown> extends ArchitecturePar
    *
    * @throws Error listing the missing, surplus and misshapen weights by their official names.
    */
-  load(config: Config, entries: CheckpointEntries, options?: WeightsOptions): Promise<Net<Config>>;
+  load(config: Config, entries: CheckpointEntries, options?: LoadOptions): Promise<Net<Config>>;
   /**
    * A net with fresh weights, drawn from `key`.
    *
@@ -95,12 +102,12 @@ export interface Architecture<Config, Forward = unknown> extends ArchitecturePar
  * export const dino = architecture({ name: 'DINO', presets: dinoPresets, shapes: dinoShapes, forward: dinoFeatures });
  * const net = await dino.load(dino.presets.dino_vitb16, file.entries());
  */
-export function architecture<Config, Forward>(
-  parts: ArchitectureParts<Config, Forward>,
-): Architecture<Config, Forward> {
+export function architecture<Config, Forward, Preset extends string>(
+  parts: ArchitectureParts<Config, Forward, Preset>,
+): Architecture<Config, Forward, Preset> {
   const { name, shapes, initial } = parts;
   const officialName = parts.officialName ?? (() => (given: string) => given);
-  const made: Architecture<Config, Forward> = {
+  const made: Architecture<Config, Forward, Preset> = {
     ...parts,
     officialName,
     compare:
@@ -109,9 +116,9 @@ export function architecture<Config, Forward>(
         wanted: shapes(config),
         official: renamedShapes(received, officialName(config)),
       })),
-    load: async (config, entries, options) => {
+    load: async (config, entries, { about, ...options } = {}) => {
       const official = parts.official?.(entries, config) ?? entries;
-      return new Net(made, config, await loadChecked(shapes(config), official, officialName(config), options));
+      return new Net(made, config, await loadChecked(shapes(config), official, officialName(config), options), about);
     },
     init: (config, key) => {
       if (!initial) throw new Error(`${name}: nothing here trains it from nothing; load a checkpoint of it`);

@@ -42,7 +42,7 @@ const cases: readonly Case[] = [
   imageRewardCase(imageRewardPresets['imagereward-v1.0'], true),
   {
     name: 'CLIP ViT-L/14, 4 images',
-    shapes: clipShapes(clip, 'vision'),
+    shapes: clipShapes({ ...clip, towers: 'vision' }),
     inputs: [[4, side, side, 3]],
     compute: (weights, images) => clipImageFeatures({ weights, config: clip }, images!),
     peer: {

@@ -1,8 +1,8 @@
 /** Whole steps of the product for `bench engine`: its own stages, rollout and decoder on made-up data. */
 import { compile, current, flush } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { decode, initVae } from '../../src/model/vae/index.ts';
-import { initWan, wanCausalForward, wanForward } from '../../src/model/wan/index.ts';
+import { vae as autoencoder, decode } from '../../src/model/vae/index.ts';
+import { wan, wanCausalForward, wanForward } from '../../src/model/wan/index.ts';
 import { type HostFloats, random, type Weights } from '../../src/nn/index.ts';
 import { createReward } from '../../src/reward/index.ts';
 import { denoisingSteps, rolloutLatents, seededNoise, wanStudent } from '../../src/sampler/index.ts';
@@ -61,7 +61,7 @@ function ingredients({ batch, latents, config }: Step) {
 
 function network({ config }: Step, seed: number): train.Network {
   return {
-    weights: initWan(config, random.key(seed)),
+    weights: wan.init(config, random.key(seed)).weights,
     forward: (own, input) => wanForward({ weights: own, config }, input),
   };
 }
@@ -90,7 +90,7 @@ const dmd: Start = (given) => {
 const phase1: Start = (given) => {
   const { config } = given;
   const { prompts, schedule, ...rest } = ingredients(given);
-  const weights = initWan(config, random.key(1));
+  const { weights } = wan.init(config, random.key(1));
   const student: train.Network = {
     weights,
     forward: (own, input) => wanCausalForward({ weights: own, config }, input),
@@ -107,12 +107,11 @@ const phase1: Start = (given) => {
 
 /** The reward is the brightness of the last frame: what a reward network itself costs is not part of this. */
 const phase2: Start = (given) => {
-  const weights = initWan(given.config, random.key(1));
-  const vae = initVae(given.vae, random.key(2));
+  const { weights } = wan.init(given.config, random.key(1));
+  const vae = autoencoder.init(given.vae, random.key(2)).weights;
   const reward = createReward({
-    info: { id: 'brightness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 0,
-    encode: () => [],
+    info: { id: 'brightness', kind: 'frame', differentiable: true, inputSize: null },
+    encode: () => ({}),
     compute: (frames) => tf.mean(frames, [1, 2, 3]),
     dispose: () => undefined,
   });
@@ -131,7 +130,7 @@ const phase2: Start = (given) => {
 const rollout: Start = (given) => {
   const { config, batch, latents } = given;
   const { encodeText, schedule } = ingredients(given);
-  const weights = initWan(config, random.key(1));
+  const { weights } = wan.init(config, random.key(1));
   let round = 0;
   const step = async (): Promise<void> => {
     const key = random.key(round++);
@@ -148,7 +147,7 @@ const rollout: Start = (given) => {
 
 const decoding: Start = (given) => {
   const shape = [given.batch, ...given.latents];
-  const weights = initVae(given.vae, random.key(1));
+  const { weights } = autoencoder.init(given.vae, random.key(1));
   const latents = tf.tensor(random.key(2).normal(shape).data, shape);
   const compute = (x: Tensor): Tensor => decode({ weights, config: given.vae }, x);
   const run = current() === null ? Object.assign(compute, { dispose: () => undefined }) : compile(compute);

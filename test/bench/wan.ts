@@ -18,8 +18,8 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   type BlockPlace,
   createCrossAttnCache,
-  initWan,
   openWanTransformer,
+  wan,
   wanConfig,
   wanForward,
   wanPresets,
@@ -77,7 +77,7 @@ async function measureLoading(
   const loadMs = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
   const peak = peakBytes() - before;
-  wan.weights.dispose();
+  wan.net.dispose();
   const kept = blocks === 'host' ? bytes : 2 * bytes; // bfloat16 as in the file, or float32
   return {
     name: `load 1.3B bfloat16, blocks ${blocks}, file ${state}`,
@@ -184,7 +184,7 @@ async function benchBlock(threads: number, rounds: number): Promise<Record<strin
 }
 
 function prepareBlock(): { steps: Steps; dispose(): void } {
-  const weights = initWan(oneBlock, random.key(1));
+  const { weights } = wan.init(oneBlock, random.key(1));
   const rows = tf.randomNormal([1, oneBlock.text_len, oneBlock.text_dim]);
   const context = createCrossAttnCache({ weights, config: oneBlock }, rows);
   const x = tf.randomNormal(latents);

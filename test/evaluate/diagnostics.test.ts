@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import {
-  captionFidelity,
   colourDistance,
   colourMoments,
   type HackingSignals,
@@ -18,7 +17,8 @@ import {
 import { type Clip, clipFrame } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
-import { CLASSIFIER, classifierForward, initClassifier } from '../../src/world/digits/classifier/index.ts';
+import { CLASSIFIER, classifier, classifierForward } from '../../src/world/digits/classifier/index.ts';
+import { captionFidelity } from '../../src/world/digits/measure/index.ts';
 import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
@@ -61,13 +61,12 @@ describe('pictures', () => {
 /** Likes frames by the brightness of the channel that the prompt names. */
 function channelReward(): Reward {
   return createReward({
-    info: { id: 'channel', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 1,
+    info: { id: 'channel', kind: 'frame', differentiable: true, inputSize: null },
     encode: (prompts) => {
       const rows = prompts.map((prompt) => ['red', 'green', 'blue'].map((name) => (prompt.includes(name) ? 1 : 0)));
-      return [tf.tensor2d(rows)];
+      return { named: tf.tensor2d(rows) };
     },
-    compute: (frames, text) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), text[0]!), 1),
+    compute: (frames, { named }) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), named!), 1),
     dispose: () => {},
   });
 }
@@ -133,7 +132,7 @@ describe('rewards along clips', () => {
 
 describe('caption fidelity', () => {
   test('true clips have colour, direction and speed right, whatever an untrained classifier says of the digit', async () => {
-    const weights = initClassifier(CLASSIFIER, random.key(1));
+    const { weights } = classifier.init(CLASSIFIER, random.key(1));
     const made = Array.from({ length: 70 }, (_, index) => digits.clip(index, { split: 'test' }));
     const report = await captionFidelity(
       made.map(({ clip }) => clip),
@@ -150,7 +149,7 @@ describe('caption fidelity', () => {
   });
 
   test('a still clip has neither direction nor speed right', async () => {
-    const weights = initClassifier(CLASSIFIER, random.key(1));
+    const { weights } = classifier.init(CLASSIFIER, random.key(1));
     const { clip, label } = digits.clip(0, { still: true });
     const report = await captionFidelity([clip], [label], { weights });
     expect([report.still.estimate, report.direction.estimate, report.speed.estimate]).toEqual([1, 0, 0]);
@@ -158,7 +157,7 @@ describe('caption fidelity', () => {
   });
 
   test('the classifier sees neither colour nor the rest of the batch', () => {
-    const weights = initClassifier(CLASSIFIER, random.key(2));
+    const { weights } = classifier.init(CLASSIFIER, random.key(2));
     const glyph = digits.exemplar(7, 3, 'train');
     const frames = (['red', 'white', 'blue'] as const).map((colour) => {
       const frame = new Float32Array(32 * 32 * 3);

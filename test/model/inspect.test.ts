@@ -9,13 +9,13 @@ import {
   diffusersName,
   dino,
   inspectWeights,
-  loadWan,
   openCheckpoint,
   qwen2vl,
   raft,
   umt5Presets,
   umt5Shapes,
   vae,
+  wan,
   wanPresets,
   wanShapes,
 } from '../../src/model/index.ts';
@@ -145,8 +145,13 @@ test.each<[string, string, number, Shapes]>([
   ['RAFT', 'raft_large', 0, raft.raftShapes(raft.raftPresets.raft_large)],
   ['RAFT', 'raft_small', 0, raft.raftShapes(raft.raftPresets.raft_small)],
   ['ImageReward', 'imagereward-v1.0', 0, blip.imageRewardShapes(blip.imageRewardPresets['imagereward-v1.0'])],
-  ['Qwen2-VL', 'videoalign', 0, qwen2vl.qwen2VlRewardShapes(qwen2vl.qwen2VlPresets.videoalign, 3)],
-  ['Qwen2-VL', 'videoalign', 0, peft(qwen2vl.qwen2VlRewardShapes(qwen2vl.qwen2VlPresets.videoalign, 3))],
+  ['Qwen2-VL', 'videoalign', 0, qwen2vl.qwen2VlRewardShapes({ ...qwen2vl.qwen2VlPresets.videoalign, outputs: 3 })],
+  [
+    'Qwen2-VL',
+    'videoalign',
+    0,
+    peft(qwen2vl.qwen2VlRewardShapes({ ...qwen2vl.qwen2VlPresets.videoalign, outputs: 3 })),
+  ],
 ])('the full list of %s %s is recognised', async (architecture, preset, parameters, shapes) => {
   const found = await inspectWeights(await writeSparse(join(folder, 'full.safetensors'), shapes));
   if (parameters > 0) expect(found.parameters).toBe(parameters);
@@ -167,7 +172,7 @@ describe('openCheckpoint', () => {
   ])('loads the student under %s', async (part, value) => {
     const path = await training({ generator: 1, generator_ema: 2 });
     const file = await openCheckpoint(path, part === undefined ? {} : { part });
-    const weights = await loadWan(tiny, file.entries());
+    const { weights } = await wan.load(tiny, file.entries());
     expect((await weights.get('head.head.bias').data())[0]).toBe(value);
     weights.dispose();
   });

@@ -4,17 +4,17 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   type ClipConfig,
+  clip,
   clipConfigOf,
   clipImageFeatures,
   clipLogits,
   clipOpenaiName,
   clipTextFeatures,
   type HfClipConfig,
-  loadClip,
 } from '../../src/model/clip/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
-import type { Weights } from '../../src/nn/index.ts';
-import { aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
+import type { Net, Weights } from '../../src/nn/index.ts';
+import { type AestheticHeadConfig, aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('clip-vit');
@@ -37,11 +37,11 @@ test('names and sizes of transformers are translated to those of OpenAI', () => 
 
 describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   let weights: Weights;
-  let head: Weights;
+  let head: Net<AestheticHeadConfig>;
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadClip(config, stored.all);
+    weights = (await clip.load(config, stored.all)).weights;
     head = await loadAestheticHead(['weight', 'bias'].map((name) => [name, data.host(`aesthetic.${name}`)] as const));
   });
 
@@ -76,7 +76,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   test('weights under transformers names, both towers or one', async () => {
     const { all } = await files.tensors('weights_hf.safetensors');
     const before = tf.memory().numTensors;
-    const other = await loadClip(config, all);
+    const other = (await clip.load(config, all)).weights;
     expect(tf.memory().numTensors).toBe(before + stored.all.size);
     const image = clipImageFeatures({ weights: other, config }, images(data.tensor('image')));
     const text = clipTextFeatures({ weights: other, config }, data.tensor('text'));
@@ -86,7 +86,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     await expectParity(`clip logits from transformers, ${engine}`, logits, data.host('hf.logits_per_image'), {
       atol: 1e-3,
     });
-    const vision = await loadClip(config, all, { towers: 'vision' });
+    const vision = (await clip.load({ ...config, towers: 'vision' }, all)).weights;
     expect(vision.names().every((name) => name.startsWith('visual.'))).toBe(true);
     const alone = clipImageFeatures({ weights: vision, config }, images(data.tensor('image')));
     await expectParity(`clip image tower alone, ${engine}`, alone, data.host('hf.image_features'));

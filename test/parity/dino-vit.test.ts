@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { consistency } from '../../src/evaluate/index.ts';
-import { type DinoConfig, dinoFeatures, dinoPositions, dinoTokens, loadDino } from '../../src/model/dino/index.ts';
+import { type DinoConfig, dino, dinoFeatures, dinoPositions, dinoTokens } from '../../src/model/dino/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
@@ -22,7 +22,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadDino(config, stored.all);
+    weights = (await dino.load(config, stored.all)).weights;
   });
 
   afterAll(() => weights.dispose());

@@ -3,12 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { readImage } from '../../src/io/index.ts';
-import {
-  type ImageRewardConfig,
-  imageRewardForward,
-  loadImageReward,
-  openWordPiece,
-} from '../../src/model/blip/index.ts';
+import { type ImageRewardConfig, imageReward, imageRewardForward, openWordPiece } from '../../src/model/blip/index.ts';
 import { imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -48,7 +43,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadImageReward(config, stored.all);
+    weights = (await imageReward.load(config, stored.all)).weights;
   });
 
   afterAll(() => weights.dispose());

@@ -4,7 +4,7 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   type LoraConfig,
-  loadQwen2VlReward,
+  mergedLora,
   mropePositions,
   type PatchGrid,
   patchify,
@@ -12,6 +12,7 @@ import {
   type Qwen2VlInput,
   qwen2VlRewardShapes,
   qwen2VlRewards,
+  qwen2vl,
   smartFrameCount,
   smartResize,
 } from '../../src/model/qwen2vl/index.ts';
@@ -46,7 +47,7 @@ beforeAll(async () => {
 });
 
 test('names and shapes are those of the checkpoint', () => {
-  expect(() => checkShapes(shapesOf(stored.all), qwen2VlRewardShapes(config, outputs))).not.toThrow();
+  expect(() => checkShapes(shapesOf(stored.all), qwen2VlRewardShapes({ ...config, outputs }))).not.toThrow();
 });
 
 test("Qwen2-VL's own positions", () => {
@@ -76,7 +77,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   beforeAll(async () => {
     await use(engine);
-    weights = await loadQwen2VlReward(config, stored.all, { outputs });
+    weights = (await qwen2vl.load({ ...config, outputs }, stored.all)).weights;
   });
 
   afterAll(() => weights.dispose());
@@ -145,7 +146,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
       await files.tensors('weights_peft.safetensors'),
       await files.tensors('lora_case.safetensors'),
     ];
-    const merged = await loadQwen2VlReward(config, peft.all, { lora, outputs });
+    const merged = (await qwen2vl.load({ ...config, outputs }, mergedLora(peft.all, lora))).weights;
     const rewards = qwen2VlRewards({ weights: merged, config }, specialTokens, input());
     await expectParity(`qwen2-vl rewards (LoRA), ${engine}`, rewards, expected.host('lora.rewards'));
     merged.dispose();

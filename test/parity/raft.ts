@@ -3,13 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { toFloat32 } from '../../src/io/index.ts';
-import {
-  loadRaft,
-  type RaftConfigFile,
-  raftConfig,
-  raftForward,
-  raftTorchvisionName,
-} from '../../src/model/raft/index.ts';
+import { type RaftConfigFile, raft, raftConfig, raftForward, raftTorchvisionName } from '../../src/model/raft/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture, report } from './fixtures.ts';
 
@@ -43,7 +37,7 @@ export function raftParity(name: string, bound: GradientBound): void {
 
     beforeAll(async () => {
       await use(engine);
-      weights = await loadRaft(config, stored.all);
+      weights = (await raft.load(config, stored.all)).weights;
     });
 
     afterAll(() => weights.dispose());
@@ -105,7 +99,7 @@ export function raftParity(name: string, bound: GradientBound): void {
       const repeated = princeton
         .filter(([key]) => key.includes('downsample.1'))
         .map(([key, host]) => [key.replace('downsample.1', 'norm3'), host] as const);
-      const other = await loadRaft(config, [...princeton, ...repeated]);
+      const other = (await raft.load(config, [...princeton, ...repeated])).weights;
       const [first, second] = pair(data);
       const steps = data.shape('flow_lowres_iters')[0]!;
       const flow = raftForward({ weights: other, config }, first, second, { iterations: steps });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type KvCache, loadWan, wanConfig } from '../../src/model/index.ts';
+import { type KvCache, wan, wanConfig } from '../../src/model/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import {
   type BlockNoise,
@@ -55,7 +55,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (name) => {
 
   beforeAll(async () => {
     await engine.use(name);
-    weights = await loadWan(config, checkpoint.all);
+    weights = (await wan.load(config, checkpoint.all)).weights;
     student = wanStudent({ weights, config }, stored.tensor('context'));
     noise = toOurs(stored.tensor('noise'));
   });

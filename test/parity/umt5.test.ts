@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { openSafetensors } from '../../src/io/index.ts';
-import { loadUmt5, type Umt5Config, umt5Encode, umt5EncodeFrom, umt5Shapes } from '../../src/model/text/index.ts';
+import { type Umt5Config, umt5, umt5Encode, umt5EncodeFrom, umt5Shapes } from '../../src/model/text/index.ts';
 import { zeroPadding } from '../../src/model/text/prompt-encoder.ts';
 import { relativeBucket } from '../../src/model/text/umt5.ts';
 import { checkShapes, shapesOf, Weights } from '../../src/nn/index.ts';
@@ -79,7 +79,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('weights under transformers names give the same output', async () => {
     const stored = await files.tensors('weights_hf.safetensors');
-    const other = await loadUmt5(config, stored.all);
+    const other = (await umt5.load(config, stored.all)).weights;
     await expectParity(
       `umt5 from transformers, ${engine}`,
       umt5Encode({ weights: other, config }, tokens),

@@ -10,11 +10,11 @@ import {
   disposeCrossAttnCache,
   type KvCache,
   keepCache,
-  loadWan,
   teacherForcingVisibility,
   timestepEmbedding,
   visibilityMask,
   type WanConfig,
+  wan,
   wanCachedForward,
   wanCausalForward,
   wanConfig,
@@ -83,7 +83,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
   const within = async (body: (weights: Weights) => Promise<void>) => {
     await engine.use(name);
     const before = tf.memory().numTensors;
-    const weights = await loadWan(base, weightsFile.all);
+    const { weights } = await wan.load(base, weightsFile.all);
     await body(weights);
     weights.dispose();
     expect(tf.memory().numTensors).toBe(before);

@@ -3,11 +3,10 @@ import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import {
   diffusersName,
-  initWan,
-  loadWan,
   ropeTables,
   sinusoid,
   timestepEmbedding,
+  wan,
   wanConfig,
   wanForward,
 } from '../../src/model/index.ts';
@@ -51,7 +50,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
   test('one sample, with intermediates', () =>
     within(async () => {
-      const weights = await loadWan(config, weightsFile.all);
+      const { weights } = await wan.load(config, weightsFile.all);
       const [t = 0] = cases.list('a.t');
       const seen = new Map<string, Tensor>();
       const out = tf.tidy(() => {
@@ -72,7 +71,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
   test('gradients', () =>
     within(async () => {
-      const weights = await loadWan(config, weightsFile.all);
+      const { weights } = await wan.load(config, weightsFile.all);
       const embedded = tf.tidy(() => timestepEmbedding(cases.list('a.t'), config.freq_dim));
       const [x, context] = ['a.x', 'a.context'].map((key) => tf.tidy(() => tf.variable(cases.tensor(key)))) as [
         Variable,
@@ -97,7 +96,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
   test('samples of different sizes, padded', () =>
     within(async () => {
-      const weights = await loadWan(config, weightsFile.all);
+      const { weights } = await wan.load(config, weightsFile.all);
       const [seqLen = 0] = cases.list('b.seq_len');
       for (const [i, t] of cases.list('b.t').entries()) {
         for (const options of [{ seqLen }, {}]) {
@@ -119,7 +118,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
   test('weights under diffusers names', () =>
     within(async () => {
       const file = await data.tensors('weights_diffusers.safetensors');
-      const weights = await loadWan(config, file.all);
+      const { weights } = await wan.load(config, file.all);
       const [t = 0] = cases.list('a.t');
       const out = tf.tidy(() => {
         const input = { x: toOurs(cases.tensor('a.x')), t, context: tf.expandDims(cases.tensor('a.context'), 0) };
@@ -133,7 +132,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
 
 test('fresh weights have the names and shapes of the checkpoint', async () => {
   await engine.use('cpu');
-  const fresh = initWan(config, random.key(1));
+  const fresh = wan.init(config, random.key(1)).weights;
   checkShapes(fresh.shapes(), shapesOf(weightsFile.all));
   expect(parameterCount(fresh.shapes())).toBe(parameterCount(shapesOf(weightsFile.all)));
   fresh.dispose();

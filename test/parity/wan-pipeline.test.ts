@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { loadUmt5, loadWan, type Umt5Config, umt5Encode, vae, wanConfig } from '../../src/model/index.ts';
+import { type Umt5Config, umt5, umt5Encode, vae, wan, wanConfig } from '../../src/model/index.ts';
 import { generate, type WanModel } from '../../src/sampler/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
@@ -20,12 +20,12 @@ beforeAll(async () => {
   await use('cpu');
   data = await files.tensors();
   const entries = async (part: string) => (await files.tensors(`weights_${part}.safetensors`)).all;
-  const t5 = await loadUmt5(config.t5, await entries('t5'));
+  const t5 = (await umt5.load(config.t5, await entries('t5'))).weights;
   const dit = wanConfig(config.dit);
   const autoencoder = vae.vaeConfig(config.vae);
   model = {
-    dit: { config: dit, weights: await loadWan(dit, await entries('dit')) },
-    vae: { config: autoencoder, weights: await vae.loadVae(autoencoder, await entries('vae')) },
+    dit: { config: dit, weights: (await wan.load(dit, await entries('dit'))).weights },
+    vae: { config: autoencoder, weights: (await vae.vae.load(autoencoder, await entries('vae'))).weights },
     text: {
       encode: ([name]) =>
         tf.tidy(() => {

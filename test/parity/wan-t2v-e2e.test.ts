@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { loadUmt5, loadWan, type Umt5Config, umt5Encode, vae, wanConfig, wanForward } from '../../src/model/index.ts';
+import { type Umt5Config, umt5, umt5Encode, vae, wan, wanConfig, wanForward } from '../../src/model/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { dpmSchedule, dpmSolver, guided, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
@@ -36,9 +36,9 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
     await use(engine);
     const entries = async (part: string) => (await files.tensors(`weights_${part}.safetensors`)).all;
     weights = {
-      t5: await loadUmt5(config.t5, await entries('t5')),
-      dit: await loadWan(dit, await entries('dit')),
-      vae: await vae.loadVae(autoencoder, await entries('vae')),
+      t5: (await umt5.load(config.t5, await entries('t5'))).weights,
+      dit: (await wan.load(dit, await entries('dit'))).weights,
+      vae: (await vae.vae.load(autoencoder, await entries('vae'))).weights,
     };
     texts = [encoded('prompt'), encoded('negative')];
   });

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { initWan, vae, wanConfig, wanPresets } from '../../src/model/index.ts';
+import { vae, wan, wanConfig, wanPresets } from '../../src/model/index.ts';
 import { random, toTensor } from '../../src/nn/index.ts';
 import { type CausalRequest, generateCausal, latentSize, type WanModel } from '../../src/sampler/index.ts';
 
@@ -17,11 +17,11 @@ beforeAll(async () => {
 function modelWith(causal: { local_attn_size: number }): WanModel {
   const config = wanConfig({ ...wanPresets.tiny, ...causal });
   const key = random.key(3);
-  const dit = initWan(config, key.stream('dit'));
+  const dit = wan.init(config, key.stream('dit')).weights;
   dit.get('head.head.weight').assign(toTensor(key.stream('head').normal([16, config.dim])) as never); // 0 at the start
   return {
     dit: { weights: dit, config },
-    vae: { weights: vae.initVae(autoencoder, key.stream('vae')), config: autoencoder },
+    vae: { weights: vae.vae.init(autoencoder, key.stream('vae')).weights, config: autoencoder },
     text: { encode: (captions) => toTensor(random.key(captions.join()).normal([1, 3, config.text_dim])) },
   };
 }

@@ -1,9 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { random } from '../../src/nn/index.ts';
-import { initSmallReward, SMALL_REWARD, type SmallRewardConfig, validatePreferences } from '../../src/reward/index.ts';
 import * as train from '../../src/train/index.ts';
-import { CLASSIFIER, initClassifier } from '../../src/world/digits/classifier/index.ts';
+import { CLASSIFIER, classifier } from '../../src/world/digits/classifier/index.ts';
+import {
+  SMALL_REWARD,
+  type SmallRewardConfig,
+  smallRewardNet,
+  validatePreferences,
+} from '../../src/world/digits/judge/index.ts';
 
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
 
@@ -19,14 +24,14 @@ async function collect(run: AsyncIterable<train.TrainStep>): Promise<train.Train
 
 describe('the small reward', () => {
   const run = async (options: Partial<train.PreferenceTrainOptions> & { steps: number }) => {
-    const weights = initSmallReward(TINY, random.key(1));
+    const { weights } = smallRewardNet.init(TINY, random.key(1));
     const settings = { reward: { weights, config: TINY }, seed: 0, batch: 16, lr: 3e-3, ...options };
     return { weights, reports: await collect(train.preference(settings)) };
   };
 
   test('pre-training changes the image tower and leaves text and score alone', async () => {
     const { weights, reports } = await run({ steps: 5, pretraining: 5 });
-    const fresh = initSmallReward(TINY, random.key(1));
+    const fresh = smallRewardNet.init(TINY, random.key(1)).weights;
     const [first, moved] = await Promise.all([fresh, weights].map((all) => all.get('vision.stem.0.weight').data()));
     expect(moved).not.toEqual(first);
     expect(await weights.get('head.0.weight').data()).toEqual(await fresh.get('head.0.weight').data());
@@ -49,7 +54,7 @@ describe('the small reward', () => {
 });
 
 test('the digit classifier learns', async () => {
-  const weights = initClassifier(CLASSIFIER, random.key(1));
+  const { weights } = classifier.init(CLASSIFIER, random.key(1));
   const reports = await collect(train.classifier({ classifier: { weights }, steps: 30, seed: 0, batch: 16, lr: 3e-3 }));
   const losses = reports.map(({ loss }) => loss);
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

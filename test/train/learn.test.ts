@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { encode, initVae } from '../../src/model/vae/index.ts';
+import { vae as autoencoder, encode } from '../../src/model/vae/index.ts';
 import { wanCausalForward } from '../../src/model/wan/index.ts';
 import { type Key, random, Weights } from '../../src/nn/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
@@ -62,7 +62,7 @@ describe('stages learn', () => {
   });
 
   test('an autoencoder of one clip', async () => {
-    const weights = initVae(vaeSizes, random.key('learn'));
+    const { weights } = autoencoder.init(vaeSizes, random.key('learn'));
     const clip = random.key('clip').uniform([1, 3, 4, 4, 3], -0.8, 0.8);
     const options = {
       vae: { weights, config: vaeSizes },
@@ -128,7 +128,7 @@ describe('stages learn', () => {
 });
 
 test('statistics of latents normalise them', async () => {
-  const weights = initVae(vaeSizes, random.key('vae'));
+  const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
   const clips = [1, 2, 3].map((seed) => random.key(seed).uniform([2, 3, 4, 4, 3], -1, 1));
   const { mean, std } = await latentStatistics({ weights, config: vaeSizes }, clips);
   const normalised = { ...vaeSizes, latents_mean: mean, latents_std: std };

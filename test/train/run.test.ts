@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { initVae } from '../../src/model/vae/index.ts';
+import { vae as autoencoder } from '../../src/model/vae/index.ts';
 import { type Key, random } from '../../src/nn/index.ts';
 import type { Stage } from '../../src/train/index.ts';
 import { runStage, vae } from '../../src/train/index.ts';
@@ -81,7 +81,7 @@ describe('a run', () => {
 
   test('refuses to go on with the whole where the decoder alone was trained', async () => {
     const folder = await temporaryFolder();
-    const weights = initVae(vaeSizes, random.key('vae'));
+    const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
     const data = (key: Key, count: number) => key.uniform([count, 3, 4, 4, 3], -1, 1);
     const fixed = { vae: { weights, config: vaeSizes }, data, batch: 1, lr: 1e-3, steps: 1, seed: 1, folder };
     await collect(vae({ ...fixed, parts: 'decoder' }));

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { initVae, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
-import { initWan, type WanConfig, wanCausalForward, wanConfig, wanForward } from '../../src/model/wan/index.ts';
+import { vae as autoencoder, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
+import { type WanConfig, wan, wanCausalForward, wanConfig, wanForward } from '../../src/model/wan/index.ts';
 import { type HostFloats, type Key, random, type Weights } from '../../src/nn/index.ts';
-import { createReward, type Reward } from '../../src/reward/index.ts';
+import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
 import {
   bestOfN,
@@ -18,7 +18,6 @@ import {
   policy,
   type RunOptions,
   reward,
-  rewardScorer,
   selfForcing,
   type TrainStep,
   teacher,
@@ -41,7 +40,7 @@ export const latentShape: readonly [number, number, number, number] = [3, 2, 2, 
 /** Weights of a transformer whose output layer is not zero, so that every weight matters. */
 export function wanWeights(seed: string): Weights {
   const key = random.key(seed);
-  const weights = initWan(config, key);
+  const { weights } = wan.init(config, key);
   const head = weights.get('head.head.weight');
   const drawn = key.stream('head').normal(head.shape, 0, 0.3);
   tf.tidy(() => head.assign(tf.tensor(drawn.data, drawn.shape)));
@@ -72,9 +71,8 @@ export function latents(key: Key, count: number): { latents: HostFloats; prompts
 
 /** A frame reward that likes red. */
 export const redness: Reward = createReward({
-  info: { id: 'redness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-  textInputs: 1,
-  encode: (texts) => [tf.zeros([texts.length])],
+  info: { id: 'redness', kind: 'frame', differentiable: true, inputSize: null },
+  encode: (texts) => ({ seen: tf.zeros([texts.length]) }),
   compute: (frames): Tensor => tf.mean(tf.sub(tf.slice(frames, [0, 0, 0, 0], [-1, -1, -1, 1]), frames), [1, 2, 3]),
   dispose: () => undefined,
 });
@@ -94,7 +92,7 @@ const learner = { lr: 1e-2, betas: [0, 0.999] as const, clip: 1 };
 /** Every stage at its smallest, from the same weights each time. */
 export const stages: Readonly<Record<string, () => Prepared>> = {
   vae: () => {
-    const weights = initVae(vaeSizes, random.key('vae'));
+    const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
     const data = (key: Key, count: number): HostFloats => key.uniform([count, 3, 4, 4, 3], -1, 1);
     return prepared([weights], (options) =>
       vae({ ...options, ...learner, vae: { weights, config: vaeSizes }, data, batch: 2, klWeight: 1e-3 }),
@@ -153,7 +151,7 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
   },
   reward: () => {
     const weights = wanWeights('teacher');
-    const decoderWeights = initVae(vaeSizes, random.key('vae'));
+    const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
     const average = { weights: ema.init(weights), decay: 0.99 };
     const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
     const fixed = {
@@ -175,7 +173,7 @@ export const stages: Readonly<Record<string, () => Prepared>> = {
 /** What both stages for rewards without gradient take. */
 function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]; others: Weights[] } {
   const weights = wanWeights('teacher');
-  const decoderWeights = initVae(vaeSizes, random.key('vae'));
+  const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
   const average = { weights: ema.init(weights), decay: 0.99 };
   const fixed = {
     ...{ ...learner, steps: 0, seed: 0, prompts, encodeText, batch: 1, samples: 3, latentShape },
@@ -183,7 +181,7 @@ function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]
     ...{
       average,
       decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
-      scorer: rewardScorer(blindRedness, 'random'),
+      judge: frameSelect(blindRedness, 'random-per-clip'),
     },
     schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
   };
@@ -193,7 +191,7 @@ function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]
 /** Distribution matching on self-rollouts, together with a reward. */
 function selfForced(weight: number): Prepared {
   const [weights, critic, real] = [wanWeights('teacher'), wanWeights('teacher'), wanWeights('teacher')];
-  const decoderWeights = initVae(vaeSizes, random.key('vae'));
+  const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
   const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const networks = { student, critic: { weights: critic, forward }, teacher: { weights: real, forward } };
   const learners = { studentLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };

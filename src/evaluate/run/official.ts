@@ -3,15 +3,15 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { loadAmt } from '../../model/amt/index.ts';
+import { type AmtConfig, amt } from '../../model/amt/index.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
-import { type ClipTokenizer, loadClip, openClipTokenizer } from '../../model/clip/index.ts';
-import { loadDino } from '../../model/dino/index.ts';
-import { loadMusiq } from '../../model/musiq/index.ts';
-import { loadRaft } from '../../model/raft/index.ts';
-import { loadViclip } from '../../model/viclip/index.ts';
-import { type CheckpointEntries, fromFile, type Weights } from '../../nn/index.ts';
-import { loadAestheticHead } from '../../reward/index.ts';
+import { type ClipConfig, type ClipTokenizer, clip, openClipTokenizer } from '../../model/clip/index.ts';
+import { type DinoConfig, dino } from '../../model/dino/index.ts';
+import { type MusiqConfig, musiq } from '../../model/musiq/index.ts';
+import { type RaftConfig, raft } from '../../model/raft/index.ts';
+import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
+import { type CheckpointEntries, fromFile, type Net } from '../../nn/index.ts';
+import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';
 import type { Dimension } from '../vbench/dimensions.ts';
 import {
   aestheticQuality,
@@ -41,43 +41,47 @@ export interface OfficialOptions {
   readonly configs?: OfficialConfigs;
 }
 
+/** The networks of the dimensions. */
+interface OfficialNets {
+  readonly dino: Net<DinoConfig>;
+  readonly clipBase: Net<ClipConfig>;
+  readonly clipLarge: Net<ClipConfig>;
+  readonly aesthetic: Net<AestheticHeadConfig>;
+  readonly musiq: Net<MusiqConfig>;
+  readonly amt: Net<AmtConfig>;
+  readonly raft: Net<RaftConfig>;
+  readonly viclip: Net<ViclipConfig>;
+}
+
 /** What dimensions ask for: of one group only its own files are there. */
 interface Opened {
-  readonly weights: Readonly<Record<Exclude<OfficialFile, 'tokenizer'>, Weights>>;
+  readonly nets: OfficialNets;
   readonly tokenizer: ClipTokenizer;
-  readonly configs: OfficialConfigs;
 }
 
 type Score = (video: MeasuredVideo, opened: Opened) => Promise<Measured>;
 
 /** How each dimension that is computed here is computed. */
 const SCORES: Readonly<Partial<Record<Dimension, Score>>> = {
-  subject_consistency: ({ clip }, { weights, configs }) =>
-    subjectConsistency(clip, { weights: weights.dino, config: configs.dino }),
-  background_consistency: ({ clip }, { weights, configs }) =>
-    backgroundConsistency(clip, { weights: weights.clipBase, config: configs.clipBase }),
-  temporal_flickering: ({ clip }, { weights, configs }) =>
-    temporalFlickering(clip, { weights: weights.raft, config: configs.raft }),
-  motion_smoothness: ({ clip }, { weights, configs }) =>
-    motionSmoothness(clip, { weights: weights.amt, config: configs.amt }),
-  dynamic_degree: async ({ clip }, { weights, configs }) => {
-    const { moving } = await raftDynamicDegree(clip, { weights: weights.raft, config: configs.raft });
+  subject_consistency: ({ clip }, { nets }) => subjectConsistency(clip, nets.dino),
+  background_consistency: ({ clip }, { nets }) => backgroundConsistency(clip, nets.clipBase),
+  temporal_flickering: ({ clip }, { nets }) => temporalFlickering(clip, nets.raft),
+  motion_smoothness: ({ clip }, { nets }) => motionSmoothness(clip, nets.amt),
+  dynamic_degree: async ({ clip }, { nets }) => {
+    const { moving } = await raftDynamicDegree(clip, nets.raft);
     return { score: moving ? 1 : 0, weight: 1 };
   },
-  aesthetic_quality: ({ clip }, { weights, configs }) =>
-    aestheticQuality(clip, { weights: weights.clipLarge, config: configs.clipLarge }, weights.aesthetic),
-  imaging_quality: ({ clip }, { weights, configs }) =>
-    imagingQuality(clip, { weights: weights.musiq, config: configs.musiq }),
-  appearance_style: async ({ clip, style }, { weights, configs, tokenizer }) => {
-    if (style === undefined) return null;
-    return appearanceStyle(clip, style, { weights: weights.clipBase, config: configs.clipBase }, tokenizer);
+  aesthetic_quality: ({ clip }, { nets }) => aestheticQuality(clip, nets.clipLarge, nets.aesthetic),
+  imaging_quality: ({ clip }, { nets }) => imagingQuality(clip, nets.musiq),
+  appearance_style: async ({ clip, style }, { nets, tokenizer }) => {
+    return style === undefined ? null : appearanceStyle(clip, style, nets.clipBase, tokenizer);
   },
   temporal_style: textScore,
   overall_consistency: textScore,
 };
 
-function textScore({ clip, prompt }: MeasuredVideo, { weights, configs, tokenizer }: Opened): Promise<Measured> {
-  return videoTextConsistency(clip, prompt, { weights: weights.viclip, config: configs.viclip }, tokenizer);
+function textScore({ clip, prompt }: MeasuredVideo, { nets, tokenizer }: Opened): Promise<Measured> {
+  return videoTextConsistency(clip, prompt, nets.viclip, tokenizer);
 }
 
 /**
@@ -144,7 +148,7 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
   return {
     measure: (video) => measureAll(dimensions, video, opened),
     dispose: () => {
-      for (const held of Object.values(opened.weights)) held.dispose();
+      for (const held of Object.values(opened.nets)) held.dispose();
     },
   };
 }
@@ -172,19 +176,19 @@ function counts({ dimensions }: Pick<MeasuredVideo, 'dimensions'>, dimension: Di
 
 const nothing: Score = async () => null;
 
-type Loader = (entries: CheckpointEntries) => Promise<Weights>;
+type Loaders = { [File in keyof OfficialNets]: (entries: CheckpointEntries) => Promise<OfficialNets[File]> };
 
-function loaders(configs: OfficialConfigs): Record<Exclude<OfficialFile, 'tokenizer'>, Loader> {
+function loaders(configs: OfficialConfigs): Loaders {
   const frozen = { trainable: false };
   return {
-    dino: (entries) => loadDino(configs.dino, entries, frozen),
-    clipBase: (entries) => loadClip(configs.clipBase, entries, frozen),
-    clipLarge: (entries) => loadClip(configs.clipLarge, entries, { ...frozen, towers: 'vision' }),
+    dino: (entries) => dino.load(configs.dino, entries, frozen),
+    clipBase: (entries) => clip.load(configs.clipBase, entries, frozen),
+    clipLarge: (entries) => clip.load({ ...configs.clipLarge, towers: 'vision' }, entries, frozen),
     aesthetic: (entries) => loadAestheticHead(entries),
-    musiq: (entries) => loadMusiq(configs.musiq, entries, frozen),
-    amt: (entries) => loadAmt(configs.amt, entries, frozen),
-    raft: (entries) => loadRaft(configs.raft, entries, frozen),
-    viclip: (entries) => loadViclip(configs.viclip, entries, frozen),
+    musiq: (entries) => musiq.load(configs.musiq, entries, frozen),
+    amt: (entries) => amt.load(configs.amt, entries, frozen),
+    raft: (entries) => raft.load(configs.raft, entries, frozen),
+    viclip: (entries) => viclip.load(configs.viclip, entries, frozen),
   };
 }
 
@@ -194,18 +198,16 @@ async function openFiles(
   configs: OfficialConfigs,
 ): Promise<Opened> {
   const load = loaders(configs);
-  const weights: Partial<Record<OfficialFile, Weights>> = {};
+  const nets: Partial<Record<keyof OfficialNets, { dispose(): void }>> = {};
   try {
     for (const file of files) {
       if (file === 'tokenizer') continue;
-      weights[file] = await fromFile(found.get(file)!, async (path) =>
-        load[file]((await openCheckpoint(path)).entries()),
-      );
+      nets[file] = await fromFile(found.get(file)!, async (path) => load[file]((await openCheckpoint(path)).entries()));
     }
     const tokenizer = files.has('tokenizer') ? await openClipTokenizer(found.get('tokenizer')!) : null;
-    return { weights, tokenizer, configs } as Opened;
+    return { nets, tokenizer } as Opened;
   } catch (error) {
-    for (const held of Object.values(weights)) held.dispose();
+    for (const held of Object.values(nets)) held.dispose();
     throw error;
   }
 }

@@ -10,7 +10,6 @@ export {
   type DimensionValue,
   type ImagingMode,
   imagingQuality,
-  type Loaded,
   subjectConsistency,
 } from './looks.ts';
 export {

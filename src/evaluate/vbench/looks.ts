@@ -11,17 +11,11 @@ import {
 import { type DinoConfig, dinoFeatures } from '../../model/dino/index.ts';
 import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
-import type { Weights } from '../../nn/index.ts';
-import { aestheticScore } from '../../reward/index.ts';
+import type { Part } from '../../nn/index.ts';
+import { type AestheticHeadConfig, aestheticScore } from '../../reward/index.ts';
 import { mean } from '../statistics/mean.ts';
 import { consistency } from './consistency.ts';
 import { eachFrame } from './frames.ts';
-
-/** A network ready to run: its weights and their sizes. */
-export interface Loaded<Config> {
-  readonly weights: Weights;
-  readonly config: Config;
-}
 
 /** A clip's score and how much it counts in the score of a set of clips (VBench averages some dimensions by frames). */
 export interface DimensionValue {
@@ -35,21 +29,16 @@ function unrounded(transform: ImageTransform, size: number): ImageTransform {
 }
 
 /** Subject consistency by DINO's class tokens. Source: VBench vbench/subject_consistency.py. */
-export async function subjectConsistency(clip: Clip, { weights, config }: Loaded<DinoConfig>): Promise<DimensionValue> {
-  const transform = unrounded(imageTransforms.vbenchDino, config.img_size);
-  const features = await eachFrame(clip, (frames) => dinoFeatures({ weights, config }, preprocess(frames, transform)));
+export async function subjectConsistency(clip: Clip, net: Part<DinoConfig>): Promise<DimensionValue> {
+  const transform = unrounded(imageTransforms.vbenchDino, net.config.img_size);
+  const features = await eachFrame(clip, (frames) => dinoFeatures(net, preprocess(frames, transform)));
   return ofPairs(features);
 }
 
 /** Background consistency by CLIP's image embeddings. Source: VBench vbench/background_consistency.py. */
-export async function backgroundConsistency(
-  clip: Clip,
-  { weights, config }: Loaded<ClipConfig>,
-): Promise<DimensionValue> {
-  const transform = unrounded(imageTransforms.vbenchClip, config.image_resolution);
-  const features = await eachFrame(clip, (frames) =>
-    clipImageFeatures({ weights, config }, preprocess(frames, transform)),
-  );
+export async function backgroundConsistency(clip: Clip, net: Part<ClipConfig>): Promise<DimensionValue> {
+  const transform = unrounded(imageTransforms.vbenchClip, net.config.image_resolution);
+  const features = await eachFrame(clip, (frames) => clipImageFeatures(net, preprocess(frames, transform)));
   return ofPairs(features);
 }
 
@@ -61,12 +50,12 @@ function ofPairs(features: readonly Float32Array[]): DimensionValue {
 /** Aesthetic quality: a tenth of LAION's score, mean over frames. Source: VBench vbench/aesthetic_quality.py. */
 export async function aestheticQuality(
   clip: Clip,
-  { weights, config }: Loaded<ClipConfig>,
-  head: Weights,
+  net: Part<ClipConfig>,
+  head: Part<AestheticHeadConfig>,
 ): Promise<DimensionValue> {
-  const transform = unrounded(imageTransforms.vbenchClip, config.image_resolution);
+  const transform = unrounded(imageTransforms.vbenchClip, net.config.image_resolution);
   const scores = await eachFrame(clip, (frames) => {
-    return aestheticScore(head, clipImageFeatures({ weights, config }, preprocess(frames, transform)));
+    return aestheticScore(head, clipImageFeatures(net, preprocess(frames, transform)));
   });
   return { score: mean(scores.map(([score]) => score! / 10)), weight: 1 };
 }
@@ -77,10 +66,10 @@ export type ImagingMode = 'longer' | 'shorter' | 'none';
 /** Imaging quality: MUSIQ's score over 100, mean over frames. Source: VBench vbench/imaging_quality.py. */
 export async function imagingQuality(
   clip: Clip,
-  { weights, config }: Loaded<MusiqConfig>,
+  net: Part<MusiqConfig>,
   mode: ImagingMode = 'longer',
 ): Promise<DimensionValue> {
-  const scores = await eachFrame(clip, (frames) => musiqScore({ weights, config }, capped(frames, mode)), 2);
+  const scores = await eachFrame(clip, (frames) => musiqScore(net, capped(frames, mode)), 2);
   return { score: mean(scores.map(([score]) => score! / 100)), weight: 1 };
 }
 
@@ -104,15 +93,15 @@ function capped(frames: Tensor, mode: ImagingMode): Tensor {
 export async function appearanceStyle(
   clip: Clip,
   style: string,
-  { weights, config }: Loaded<ClipConfig>,
+  net: Part<ClipConfig>,
   tokenizer: ClipTokenizer,
 ): Promise<DimensionValue> {
-  const transform = { ...imageTransforms.clipFile, size: config.image_resolution };
+  const transform = { ...imageTransforms.clipFile, size: net.config.image_resolution };
   const text = tf.tidy(() => {
-    return clipTextFeatures({ weights, config }, tokenizer.batch([style], config.context_length));
+    return clipTextFeatures(net, tokenizer.batch([style], net.config.context_length));
   });
   const logits = await eachFrame(clip, (frames) => {
-    return clipLogits(weights, clipImageFeatures({ weights, config }, preprocess(frames, transform)), text);
+    return clipLogits(net.weights, clipImageFeatures(net, preprocess(frames, transform)), text);
   });
   text.dispose();
   return { score: mean(logits.map(([logit]) => logit! / 100)), weight: clip.frames };

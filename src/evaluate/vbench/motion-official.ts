@@ -4,11 +4,12 @@ import type { Clip } from '../../io/index.ts';
 import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { mean } from '../statistics/mean.ts';
 import { flicker } from './consistency.ts';
 import { type DynamicDegree, dynamicDegree, sampledFrames, topMagnitude } from './dynamic-degree.ts';
 import { byteFrames } from './frames.ts';
-import type { DimensionValue, Loaded } from './looks.ts';
+import type { DimensionValue } from './looks.ts';
 import { paddingTo, padPlane } from './padding.ts';
 
 const iterations = 20;
@@ -27,14 +28,14 @@ function paddedFrame(clip: Clip, frame: number, stride: number) {
 async function pairMagnitude(
   clip: Clip,
   [from, to]: readonly [number, number],
-  { weights, config }: Loaded<RaftConfig>,
+  net: Part<RaftConfig>,
   share?: number,
 ): Promise<number> {
   const flow = tf.tidy(() => {
     const [first, second] = [from, to].map((frame) => {
       return tf.sub(tf.mul(tf.div(paddedFrame(clip, frame, 8), 255), 2), 1);
     });
-    return raftForward({ weights, config }, first!, second!, { iterations });
+    return raftForward(net, first!, second!, { iterations });
   });
   const values = (await flow.data()) as Float32Array;
   flow.dispose();
@@ -44,7 +45,7 @@ async function pairMagnitude(
 }
 
 /** Whether a clip moves, by RAFT on colour frames at about 8 a second. Source: VBench vbench/dynamic_degree.py. */
-export async function raftDynamicDegree(clip: Clip, raft: Loaded<RaftConfig>): Promise<DynamicDegree> {
+export async function raftDynamicDegree(clip: Clip, raft: Part<RaftConfig>): Promise<DynamicDegree> {
   const { kept } = sampledFrames(clip.frames, clip.fps);
   const scores: number[] = [];
   for (const [i, frame] of kept.slice(1).entries()) scores.push(await pairMagnitude(clip, [kept[i]!, frame], raft));
@@ -71,7 +72,7 @@ export function isStill(
 }
 
 /** VBench's static filter on all frames of a clip, by RAFT. */
-export async function passesStaticFilter(clip: Clip, raft: Loaded<RaftConfig>): Promise<boolean> {
+export async function passesStaticFilter(clip: Clip, raft: Part<RaftConfig>): Promise<boolean> {
   const last = clip.frames - 1;
   const neighbours: number[] = [];
   for (let i = 0; i < last; i++) neighbours.push(await pairMagnitude(clip, [i, i + 1], raft, STILL_SHARE));
@@ -85,7 +86,7 @@ export async function passesStaticFilter(clip: Clip, raft: Loaded<RaftConfig>): 
 }
 
 /** Temporal flickering of a clip that passes the static filter, null of one that moves. */
-export async function temporalFlickering(clip: Clip, raft: Loaded<RaftConfig>): Promise<DimensionValue | null> {
+export async function temporalFlickering(clip: Clip, raft: Part<RaftConfig>): Promise<DimensionValue | null> {
   return (await passesStaticFilter(clip, raft)) ? { score: flicker(clip), weight: 1 } : null;
 }
 
@@ -96,23 +97,19 @@ export async function temporalFlickering(clip: Clip, raft: Loaded<RaftConfig>): 
  * @throws RangeError with fewer than three frames, or frames below 128 pixels.
  * Source: VBench vbench/motion_smoothness.py.
  */
-export async function motionSmoothness(clip: Clip, amt: Loaded<AmtConfig>): Promise<DimensionValue> {
+export async function motionSmoothness(clip: Clip, amt: Part<AmtConfig>): Promise<DimensionValue> {
   if (clip.frames < 3) throw new RangeError(`motionSmoothness needs three frames or more; the clip has ${clip.frames}`);
   const differences: number[] = [];
   for (let odd = 1; odd + 1 < clip.frames; odd += 2) differences.push(await midpointDifference(clip, odd, amt));
   return { score: (255 - mean(differences)) / 255, weight: 1 };
 }
 
-async function midpointDifference(clip: Clip, odd: number, { weights, config }: Loaded<AmtConfig>): Promise<number> {
+async function midpointDifference(clip: Clip, odd: number, net: Part<AmtConfig>): Promise<number> {
   const { height, width } = clip;
   const { top, left } = paddingTo(amtStride, height, width);
   const difference = tf.tidy(() => {
     const [before, after] = [odd - 1, odd + 1].map((frame) => tf.div(paddedFrame(clip, frame, amtStride), 255));
-    const between = tf.slice(
-      amtMidpoint({ weights, config }, before!, after!),
-      [0, top, left, 0],
-      [1, height, width, 3],
-    );
+    const between = tf.slice(amtMidpoint(net, before!, after!), [0, top, left, 0], [1, height, width, 3]);
     const bytes = tf.floor(tf.clipByValue(tf.mul(between, 255), 0, 255));
     return tf.mean(tf.mean(tf.abs(tf.sub(bytes, byteFrames(clip, [odd]))), [2, 3]));
   });

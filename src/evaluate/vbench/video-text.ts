@@ -3,8 +3,9 @@ import type { Clip } from '../../io/index.ts';
 import { type ClipTokenizer, normalised } from '../../model/clip/index.ts';
 import { imageTransforms, preprocess } from '../../model/preprocess/index.ts';
 import { type ViclipConfig, viclipTextFeatures, viclipVideoFeatures } from '../../model/viclip/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { byteFrames, middleFrames } from './frames.ts';
-import type { DimensionValue, Loaded } from './looks.ts';
+import type { DimensionValue } from './looks.ts';
 
 /**
  * Temporal style and overall consistency, which differ only in their prompts: the cosine of ViCLIP's features of eight
@@ -13,15 +14,15 @@ import type { DimensionValue, Loaded } from './looks.ts';
 export async function videoTextConsistency(
   clip: Clip,
   prompt: string,
-  { weights, config }: Loaded<ViclipConfig>,
+  net: Part<ViclipConfig>,
   tokenizer: ClipTokenizer,
 ): Promise<DimensionValue> {
-  const transform = { ...imageTransforms.vbenchClip, size: config.inputs_image_res };
-  const frames = middleFrames(clip.frames, config.video_input_num_frames);
+  const transform = { ...imageTransforms.vbenchClip, size: net.config.inputs_image_res };
+  const frames = middleFrames(clip.frames, net.config.video_input_num_frames);
   const cosine = tf.tidy(() => {
     const images = preprocess(tf.div(byteFrames(clip, frames), 255), transform);
-    const video = viclipVideoFeatures({ weights, config }, tf.expandDims(images, 0));
-    const text = viclipTextFeatures({ weights, config }, tokenizer.batch([prompt], config.max_txt_l));
+    const video = viclipVideoFeatures(net, tf.expandDims(images, 0));
+    const text = viclipTextFeatures(net, tokenizer.batch([prompt], net.config.max_txt_l));
     return tf.matMul(normalised(video) as Tensor2D, normalised(text) as Tensor2D, false, true);
   });
   const [score] = await cosine.data<'float32'>();

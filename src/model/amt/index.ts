@@ -1,3 +1,3 @@
 export { type AmtConfig, amtPresets } from './config.ts';
 export { amtMidpoint, amtStride } from './forward.ts';
-export { amtShapes, loadAmt } from './weights.ts';
+export { amt, amtShapes } from './weights.ts';

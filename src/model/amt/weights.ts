@@ -1,7 +1,8 @@
 /** Names and shapes of AMT's weights as they are published. The published files may not be used commercially. */
-import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import type { AmtConfig } from './config.ts';
+import { type AmtConfig, amtPresets } from './config.ts';
+import { amtMidpoint } from './forward.ts';
 
 type Entry = [string, readonly number[]];
 
@@ -99,11 +100,14 @@ function updateShapes(name: string, features: number, config: AmtConfig): Entry[
 }
 
 /**
- * Weights of AMT from the tensors of the published file (`amt-s.pth`, under `state_dict`).
+ * AMT's frame interpolation.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadAmt(amtPresets.amt_s, (await openCheckpoint('amt-s.pth')).entries())
+ * @example await amt.load(amt.presets.amt_s, (await openCheckpoint('amt-s.pth')).entries())
  */
-export function loadAmt(config: AmtConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(amtShapes(config), entries, (name) => name.replace(/^module\./, ''), options);
-}
+export const amt: Architecture<AmtConfig, typeof amtMidpoint, 'amt_s'> = architecture({
+  name: 'AMT',
+  presets: amtPresets,
+  shapes: amtShapes,
+  officialName: () => (name) => name.replace(/^module\./, ''),
+  forward: amtMidpoint,
+});

@@ -45,3 +45,12 @@ export const imageRewardPresets: Readonly<Record<'imagereward-v1.0', ImageReward
     reward_std: 1.0333394966054072,
   },
 };
+
+/** Layers of the score head by their places in the checkpoint's sequence; dropout is in between. */
+export const headLayers = [
+  { name: 'mlp.layers.0', out: 1024 },
+  { name: 'mlp.layers.2', out: 128 },
+  { name: 'mlp.layers.4', out: 64 },
+  { name: 'mlp.layers.6', out: 16 },
+  { name: 'mlp.layers.7', out: 1 },
+] as const;

@@ -7,8 +7,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import { classToken, type ModuleTap, patchTokens, vitBlocks, withClassToken } from '../vit/index.ts';
-import type { BlipVitConfig, ImageRewardConfig, MedConfig } from './config.ts';
-import { headLayers } from './weights.ts';
+import { type BlipVitConfig, headLayers, type ImageRewardConfig, type MedConfig } from './config.ts';
 
 /** Prompts as tokens, int32 [B, L] each; mask 1 = token, 0 = padding. */
 export interface PromptTokens {

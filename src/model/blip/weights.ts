@@ -1,17 +1,9 @@
 /** Names and shapes of ImageReward's weights, and loading from its checkpoint. */
-import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
 import { vitShapes } from '../vit/index.ts';
-import type { ImageRewardConfig } from './config.ts';
-
-/** Layers of the score head by their places in the checkpoint's sequence; dropout is in between. */
-export const headLayers = [
-  { name: 'mlp.layers.0', out: 1024 },
-  { name: 'mlp.layers.2', out: 128 },
-  { name: 'mlp.layers.4', out: 64 },
-  { name: 'mlp.layers.6', out: 16 },
-  { name: 'mlp.layers.7', out: 1 },
-] as const;
+import { headLayers, type ImageRewardConfig, imageRewardPresets } from './config.ts';
+import { imageRewardForward } from './forward.ts';
 
 type Entry = [string, readonly number[]];
 
@@ -67,15 +59,16 @@ export function imageRewardName(name: string): string | null {
 }
 
 /**
- * Weights of ImageReward from the tensors of `ImageReward.pt`; those that the score does not use are left out.
+ * ImageReward; the weights of its file that the score does not use are left out.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadImageReward(imageRewardPresets['imagereward-v1.0'], (await openPth('ImageReward.pt')).entries())
+ * @example await imageReward.load(imageReward.presets['imagereward-v1.0'], (await openPth('ImageReward.pt')).entries())
  */
-export function loadImageReward(
-  config: ImageRewardConfig,
-  entries: CheckpointEntries,
-  options?: WeightsOptions,
-): Promise<Weights> {
-  return loadChecked(imageRewardShapes(config), entries, imageRewardName, options);
-}
+export const imageReward: Architecture<ImageRewardConfig, typeof imageRewardForward, 'imagereward-v1.0'> = architecture(
+  {
+    name: 'ImageReward',
+    presets: imageRewardPresets,
+    shapes: imageRewardShapes,
+    officialName: () => imageRewardName,
+    forward: imageRewardForward,
+  },
+);

@@ -14,14 +14,23 @@ export interface ClipConfig {
   readonly transformer_width: number;
   readonly transformer_heads: number;
   readonly transformer_layers: number;
+  /**
+   * What is held: `vision` alone is enough for image features and aesthetic scores.
+   *
+   * @defaultValue 'both'
+   */
+  readonly towers?: 'both' | 'vision';
 }
 
 const text = { context_length: 77, vocab_size: 49408, transformer_layers: 12 };
 const base = { ...text, embed_dim: 512, image_resolution: 224, transformer_width: 512, transformer_heads: 8 };
 const baseVision = { vision_layers: 12, vision_width: 768 };
 
+/** Names of the presets. */
+export type ClipPreset = 'vit-b-32' | 'vit-b-16' | 'vit-l-14';
+
 /** Named configurations of OpenAI's published models. */
-export const clipPresets: Readonly<Record<'vit-b-32' | 'vit-b-16' | 'vit-l-14', ClipConfig>> = {
+export const clipPresets: Readonly<Record<ClipPreset, ClipConfig>> = {
   'vit-b-32': { ...base, ...baseVision, vision_patch_size: 32 },
   'vit-b-16': { ...base, ...baseVision, vision_patch_size: 16 },
   'vit-l-14': {

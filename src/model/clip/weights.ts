@@ -1,25 +1,22 @@
 /** Names and shapes of CLIP's weights as OpenAI publishes them, and loading from OpenAI's or transformers' form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import {
+  type Architecture,
+  architecture,
   type CheckpointEntries,
-  loadChecked,
   ownTensor,
   type Shapes,
   type WeightSource,
-  type Weights,
-  type WeightsOptions,
 } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import type { ClipConfig } from './config.ts';
-
-/** Which parts of CLIP are held: `vision` alone is enough for image features and aesthetic scores. */
-export type ClipTowers = 'both' | 'vision';
+import { type ClipConfig, type ClipPreset, clipPresets } from './config.ts';
+import { clipImageFeatures } from './forward.ts';
 
 type Entry = [string, readonly number[]];
 
 /** Shape of every weight by its OpenAI name. */
-export function clipShapes(config: ClipConfig, towers: ClipTowers = 'both'): Shapes {
-  return new Map([...visionShapes(config), ...(towers === 'both' ? textShapes(config) : [])]);
+export function clipShapes(config: ClipConfig): Shapes {
+  return new Map([...visionShapes(config), ...(config.towers === 'vision' ? [] : textShapes(config))]);
 }
 
 function visionShapes(config: ClipConfig): Entry[] {
@@ -59,27 +56,26 @@ function blockShapes(tower: string, width: number, layers: number): Entry[] {
   ]);
 }
 
-/** Which weights {@link loadClip} keeps, beside how it makes them. */
-export interface ClipLoadOptions extends WeightsOptions {
-  /** Default `both`. */
-  readonly towers?: ClipTowers;
-}
-
 /**
- * Weights of CLIP under OpenAI's names from a checkpoint with OpenAI's or transformers' names (`CLIPModel`).
+ * OpenAI's CLIP; loads OpenAI's and transformers' names (`CLIPModel`).
  *
- * @throws Error listing the missing, surplus and misshapen weights by their OpenAI names.
- * @example await loadClip(clipPresets['vit-l-14'], (await openSafetensors('model.safetensors')).entries())
+ * @example await clip.load(clip.presets['vit-l-14'], (await openSafetensors('model.safetensors')).entries())
  */
-export function loadClip(
-  config: ClipConfig,
-  entries: CheckpointEntries,
-  { towers = 'both', ...options }: ClipLoadOptions = {},
-): Promise<Weights> {
-  const shapes = clipShapes(config, towers);
-  const elsewhere = clipShapes(config);
-  const rename = (name: string) => (shapes.has(name) || !(elsewhere.has(name) || unused.test(name)) ? name : null);
-  return loadChecked(shapes, openaiEntries(entries), rename, options);
+export const clip: Architecture<ClipConfig, typeof clipImageFeatures, ClipPreset> = architecture({
+  name: 'CLIP',
+  presets: clipPresets,
+  shapes: clipShapes,
+  officialName: readName,
+  official: openaiEntries,
+  compare: (received, config) => ({ wanted: clipShapes(config), official: clipOfficialShapes(received, config) }),
+  forward: clipImageFeatures,
+});
+
+/** The name itself, or null for what the towers of `config` do not read. */
+function readName(config: ClipConfig): (name: string) => string | null {
+  const shapes = clipShapes(config);
+  const elsewhere = clipShapes({ ...config, towers: 'both' });
+  return (name) => (shapes.has(name) || !(elsewhere.has(name) || unused.test(name)) ? name : null);
 }
 
 /** Buffers and sizes that checkpoints hold beside the weights. */
@@ -111,10 +107,11 @@ export function clipOpenaiName(name: string): string {
 }
 
 /** Shapes of a checkpoint as they are under OpenAI's names: q, k, v joined, projections transposed, sizes left out. */
-export function clipOfficialShapes(received: Shapes): Shapes {
+export function clipOfficialShapes(received: Shapes, config: ClipConfig): Shapes {
   const official = new Map<string, readonly number[]>();
+  const read = readName(config);
   for (const [name, shape] of received) {
-    if (unused.test(name)) continue;
+    if (read(clipOpenaiName(name)) === null) continue;
     const isPart = /\.self_attn\.[qkv]_proj\./.test(name);
     const isProjection = /^(visual|text)_projection\.weight$/.test(name);
     const [rows = 1, ...rest] = shape;

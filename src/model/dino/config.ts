@@ -9,8 +9,11 @@ export interface DinoConfig extends VitSizes {
 const small = { img_size: 224, embed_dim: 384, depth: 12, num_heads: 6 };
 const base = { img_size: 224, embed_dim: 768, depth: 12, num_heads: 12 };
 
+/** Names of the presets. */
+export type DinoPreset = 'dino_vits16' | 'dino_vits8' | 'dino_vitb16' | 'dino_vitb8';
+
 /** The published models of DINO by their names at torch hub; VBench uses `dino_vitb16`. */
-export const dinoPresets: Readonly<Record<'dino_vits16' | 'dino_vits8' | 'dino_vitb16' | 'dino_vitb8', DinoConfig>> = {
+export const dinoPresets: Readonly<Record<DinoPreset, DinoConfig>> = {
   dino_vits16: { ...small, patch_size: 16 },
   dino_vits8: { ...small, patch_size: 8 },
   dino_vitb16: { ...base, patch_size: 16 },

@@ -1,31 +1,14 @@
 /** DINO's vision transformer. Source: facebookresearch/dino vision_transformer.py. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import {
-  type CheckpointEntries,
-  loadChecked,
-  type Part,
-  type Shapes,
-  type Weights,
-  type WeightsOptions,
-} from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Shapes } from '../../nn/index.ts';
 import { affine } from '../layers/index.ts';
 import { resample } from '../preprocess/index.ts';
 import { classToken, type ModuleTap, patchTokens, vitBlocks, vitShapes, withClassToken } from '../vit/index.ts';
-import type { DinoConfig } from './config.ts';
+import { type DinoConfig, type DinoPreset, dinoPresets } from './config.ts';
 
 /** Shape of every weight by its official name. */
 export function dinoShapes(config: DinoConfig): Shapes {
   return vitShapes(config, config.img_size);
-}
-
-/**
- * Weights of DINO from the tensors of a published backbone (`dino_vitbase16_pretrain.pth`).
- *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadDino(dinoPresets.dino_vitb16, (await openPth('dino_vitbase16_pretrain.pth')).entries())
- */
-export function loadDino(config: DinoConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(dinoShapes(config), entries, (name) => name, options);
 }
 
 /**
@@ -67,3 +50,15 @@ export function dinoPositions(table: Tensor, config: DinoConfig, height: number,
     return tf.concat([tf.slice(table, [0, 0, 0], [1, 1, dim]), places], 1);
   });
 }
+
+/**
+ * DINO's image tower under the names of its published backbones.
+ *
+ * @example await dino.load(dino.presets.dino_vitb16, (await openPth('dino_vitbase16_pretrain.pth')).entries())
+ */
+export const dino: Architecture<DinoConfig, typeof dinoFeatures, DinoPreset> = architecture({
+  name: 'DINO',
+  presets: dinoPresets,
+  shapes: dinoShapes,
+  forward: dinoFeatures,
+});

@@ -1,2 +1,2 @@
 export { type DinoConfig, dinoPresets } from './config.ts';
-export { dinoFeatures, dinoPositions, dinoShapes, dinoTokens, loadDino } from './forward.ts';
+export { dino, dinoFeatures, dinoPositions, dinoShapes, dinoTokens } from './forward.ts';

@@ -24,8 +24,11 @@ const published: Omit<MusiqConfig, 'num_class'> = {
   longer_side_lengths: [224, 384],
 };
 
+/** Names of the presets. */
+export type MusiqPreset = 'spaq' | 'koniq10k' | 'paq2piq' | 'ava';
+
 /** The published models by the data they were trained on; VBench uses `spaq`, whose scores run from 0 to 100. */
-export const musiqPresets: Readonly<Record<'spaq' | 'koniq10k' | 'paq2piq' | 'ava', MusiqConfig>> = {
+export const musiqPresets: Readonly<Record<MusiqPreset, MusiqConfig>> = {
   spaq: { ...published, num_class: 1 },
   koniq10k: { ...published, num_class: 1 },
   paq2piq: { ...published, num_class: 1 },
@@ -34,3 +37,8 @@ export const musiqPresets: Readonly<Record<'spaq' | 'koniq10k' | 'paq2piq' | 'av
 
 /** Channels of the convolutions that read a patch, and of their last layer. */
 export const stemChannels = { narrow: 64, wide: 256 } as const;
+
+/** A head of one value is a layer of its own, one of several stands before a softmax. */
+export function headName({ num_class }: MusiqConfig): string {
+  return num_class > 1 ? 'head.0' : 'head';
+}

@@ -12,9 +12,8 @@ import { elementCount } from '../../io/internal.ts';
 import type { Part, WeightView } from '../../nn/index.ts';
 import { affine, joinHeads, splitHeads } from '../layers/index.ts';
 import { classToken } from '../vit/index.ts';
-import type { MusiqConfig } from './config.ts';
+import { headName, type MusiqConfig } from './config.ts';
 import { multiscaleTokens, type ScaleTokens } from './tokens.ts';
-import { headName } from './weights.ts';
 
 const epsilon = { norm: 1e-6, root: 1e-6, block: 1e-4, weight: 1e-5 };
 const groups = 32;

@@ -1,4 +1,4 @@
 export { type MusiqConfig, musiqPresets } from './config.ts';
 export { musiqScore } from './forward.ts';
 export { hashedPlaces } from './tokens.ts';
-export { loadMusiq, musiqShapes } from './weights.ts';
+export { musiq, musiqShapes } from './weights.ts';

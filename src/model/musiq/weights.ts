@@ -1,7 +1,8 @@
 /** Names and shapes of MUSIQ's weights as IQA-PyTorch publishes them. */
-import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { type MusiqConfig, stemChannels } from './config.ts';
+import { headName, type MusiqConfig, type MusiqPreset, musiqPresets, stemChannels } from './config.ts';
+import { musiqScore } from './forward.ts';
 
 type Entry = [string, readonly number[]];
 
@@ -21,11 +22,6 @@ export function musiqShapes(config: MusiqConfig): Shapes {
     ),
     ...affineShapes(headName(config), num_class, width),
   ]);
-}
-
-/** A head of one value is a layer of its own, one of several stands before a softmax. */
-export function headName({ num_class }: MusiqConfig): string {
-  return num_class > 1 ? 'head.0' : 'head';
 }
 
 function stemShapes(): Entry[] {
@@ -55,11 +51,14 @@ function blockShapes(block: string, width: number, hidden: number): Entry[] {
 }
 
 /**
- * Weights of MUSIQ from the tensors of a published file (`musiq_spaq_ckpt-358bb6af.pth`).
+ * MUSIQ under IQA-PyTorch's names.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadMusiq(musiqPresets.spaq, (await openCheckpoint('musiq_spaq_ckpt-358bb6af.pth')).entries())
+ * @example await musiq.load(musiq.presets.spaq, (await openCheckpoint('musiq_spaq_ckpt-358bb6af.pth')).entries())
  */
-export function loadMusiq(config: MusiqConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(musiqShapes(config), entries, (name) => name.replace(/^(params|module)\./, ''), options);
-}
+export const musiq: Architecture<MusiqConfig, typeof musiqScore, MusiqPreset> = architecture({
+  name: 'MUSIQ',
+  presets: musiqPresets,
+  shapes: musiqShapes,
+  officialName: () => (name) => name.replace(/^(params|module)\./, ''),
+  forward: musiqScore,
+});

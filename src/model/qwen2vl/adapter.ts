@@ -19,12 +19,12 @@ export interface Qwen2VlParts {
 const embedding = 'model.embed_tokens.weight';
 
 /**
- * The tensors of a whole PEFT checkpoint from its parts, for `loadQwen2VlReward`: weights of `rest` stand for those of the
+ * The tensors of a whole PEFT checkpoint from its parts, for {@link mergedLora}: weights of `rest` stand for those of the
  * base, LoRA factors follow their weight. The base's embedding is cut to the rows of `config`, as the training code
  * does when it adds its special tokens.
  *
  * @throws Error naming a LoRA factor whose weight the base lacks.
- * @example loadQwen2VlReward(config, joinedEntries(config, { base, adapter, rest }), { lora: { r: 64, lora_alpha: 128 } })
+ * @example qwen2vl.load(config, mergedLora(joinedEntries(config, { base, adapter, rest }), { r: 64, lora_alpha: 128 }))
  */
 export async function* joinedEntries(
   config: Qwen2VlConfig,

@@ -33,13 +33,22 @@ export interface Qwen2VlConfig {
   /** Id of the tokens that are replaced by what the vision tower saw. */
   readonly video_token_id: number;
   readonly vision_config: Qwen2VlVisionConfig;
+  /**
+   * Rows of the reward head: 1, or one for each special token.
+   *
+   * @defaultValue 1
+   */
+  readonly outputs?: number;
 }
+
+/** Names of the presets. */
+export type Qwen2VlPreset = 'qwen2-vl-2b' | 'videoalign';
 
 /**
  * Named configurations. `videoalign` is Qwen2-VL-2B with the token table that VideoAlign enlarged for its three
  * special tokens.
  */
-export const qwen2VlPresets: Readonly<Record<'qwen2-vl-2b' | 'videoalign', Qwen2VlConfig>> = {
+export const qwen2VlPresets: Readonly<Record<Qwen2VlPreset, Qwen2VlConfig>> = {
   'qwen2-vl-2b': qwen2Vl2b(151936),
   videoalign: qwen2Vl2b(151660),
 };

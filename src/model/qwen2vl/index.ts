@@ -14,10 +14,10 @@ export { type PatchGrid, patchCount, patchPlaces } from './grid.ts';
 export { type Qwen2VlTokens, qwen2VlLanguage } from './language.ts';
 export {
   type LoraConfig,
-  loadQwen2VlReward,
-  type Qwen2VlLoadOptions,
+  mergedLora,
   qwen2VlName,
   qwen2VlOfficialName,
+  qwen2vl,
 } from './load.ts';
 export { type MropePositions, mropePositions, sequentialPositions } from './positions.ts';
 export { type Qwen2VlInput, qwen2VlRewards, qwen2VlStates } from './reward-head.ts';

@@ -1,14 +1,15 @@
 /** Loading Qwen2-VL reward models: names of several libraries, LoRA merged into the weights that it changes. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import {
+  type Architecture,
+  architecture,
   type CheckpointEntries,
-  loadChecked,
   ownTensor,
+  type Shapes,
   type WeightSource,
-  type Weights,
-  type WeightsOptions,
 } from '../../nn/index.ts';
-import type { Qwen2VlConfig } from './config.ts';
+import { type Qwen2VlConfig, type Qwen2VlPreset, qwen2VlPresets } from './config.ts';
+import { qwen2VlRewards } from './reward-head.ts';
 import { qwen2VlRewardShapes } from './weights.ts';
 
 /** Low-rank changes of weights, by the keys of PEFT's `adapter_config.json`. */
@@ -19,30 +20,43 @@ export interface LoraConfig {
   readonly lora_alpha: number;
 }
 
-/** How a reward model is loaded. */
-export interface Qwen2VlLoadOptions extends WeightsOptions {
-  /** Needed where the checkpoint holds `lora_A` and `lora_B`; VideoAlign's is `{ r: 64, lora_alpha: 128 }`. */
-  readonly lora?: LoraConfig;
-  /** Rows of the reward head (default 1). */
-  readonly outputs?: number;
+/**
+ * Qwen2-VL with a reward head, under the published names. Prefixes of PEFT and the module names of newer transformers
+ * are taken off, an output matrix (`lm_head`) is left out; for factors of LoRA in the file see {@link mergedLora}.
+ *
+ * @example await qwen2vl.load(qwen2vl.presets['qwen2-vl-2b'], (await openPth('model.pth')).entries())
+ */
+export const qwen2vl: Architecture<Qwen2VlConfig, typeof qwen2VlRewards, Qwen2VlPreset> = architecture({
+  name: 'Qwen2-VL',
+  presets: qwen2VlPresets,
+  shapes: qwen2VlRewardShapes,
+  officialName: () => qwen2VlName,
+  official: refusedLora,
+  compare: (received, config) => ({ wanted: wantedBy(received, config), official: officialShapes(received) }),
+  forward: qwen2VlRewards,
+});
+
+/** With as many rewards as the file has; without the reward head where the file has none. */
+function wantedBy(received: Shapes, config: Qwen2VlConfig): Shapes {
+  const head = [...received].find(([name]) => name.endsWith('rm_head.weight'));
+  const shapes = new Map(qwen2VlRewardShapes({ ...config, ...(head && { outputs: head[1][0]! }) }));
+  if (head === undefined) shapes.delete('rm_head.weight');
+  return shapes;
 }
 
-/**
- * Weights of a Qwen2-VL reward model under the published names, from a plain checkpoint or one of PEFT.
- *
- * Prefixes of PEFT and the module names of newer transformers are taken off, `lora_A` and `lora_B` become part of
- * their weight (W + lora_alpha / r * B A), an output matrix (`lm_head`) is left out.
- *
- * @throws Error listing the missing, surplus and misshapen weights, or naming an incomplete LoRA.
- * @example await loadQwen2VlReward(qwen2VlPresets.videoalign, (await openPth('model.pth')).entries(), { lora: { r: 64, lora_alpha: 128 } })
- */
-export function loadQwen2VlReward(
-  config: Qwen2VlConfig,
-  entries: CheckpointEntries,
-  { lora, outputs = 1, ...options }: Qwen2VlLoadOptions = {},
-): Promise<Weights> {
-  const rename = (name: string) => (unused.test(name) ? null : name);
-  return loadChecked(qwen2VlRewardShapes(config, outputs), mergedEntries(entries, lora), rename, options);
+function officialShapes(received: Shapes): Shapes {
+  const named = [...received].map(([name, shape]) => [qwen2VlName(name), shape] as const);
+  return new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
+}
+
+const factor = /^(.*)\.(base_layer|lora_(A|B)(\.\w+)?)\.weight$/;
+
+async function* refusedLora(entries: CheckpointEntries): AsyncGenerator<readonly [string, WeightSource]> {
+  for await (const entry of entries) {
+    if (!factor.test(entry[0])) yield entry;
+    else
+      throw new Error(`${entry[0]}: the checkpoint holds factors of LoRA; load mergedLora(entries, { r, lora_alpha })`);
+  }
 }
 
 /** The output matrix of the language model, and buffers. */
@@ -70,10 +84,20 @@ interface Parts {
   B?: WeightSource;
 }
 
-async function* mergedEntries(entries: CheckpointEntries, lora?: LoraConfig): AsyncGenerator<[string, WeightSource]> {
+/**
+ * The tensors of a checkpoint of PEFT with `lora_A` and `lora_B` made part of their weight:
+ * W + lora_alpha / r * B A.
+ *
+ * @throws Error naming an incomplete LoRA, or one of another rank.
+ * @example await qwen2vl.load(qwen2vl.presets.videoalign, mergedLora(file.entries(), { r: 64, lora_alpha: 128 }))
+ */
+export async function* mergedLora(
+  entries: CheckpointEntries,
+  lora: LoraConfig,
+): AsyncGenerator<readonly [string, WeightSource]> {
   const waiting = new Map<string, Parts>();
   for await (const [name, source] of entries) {
-    const found = /^(.*)\.(base_layer|lora_(A|B)(\.\w+)?)\.weight$/.exec(name);
+    const found = factor.exec(name);
     if (found === null) {
       yield [qwen2VlOfficialName(name), source];
       continue;
@@ -92,13 +116,13 @@ async function* mergedEntries(entries: CheckpointEntries, lora?: LoraConfig): As
 }
 
 /** W + lora_alpha / r * B A, alive until the next entry is asked for. */
-function* merged(name: string, parts: Required<Parts>, lora?: LoraConfig): Generator<[string, WeightSource]> {
-  if (parts.A.shape[0] !== lora?.r) {
+function* merged(name: string, parts: Required<Parts>, lora: LoraConfig): Generator<[string, WeightSource]> {
+  if (parts.A.shape[0] !== lora.r) {
     throw new Error(
-      `${name}: lora_A has rank ${parts.A.shape[0]}, lora is ${JSON.stringify(lora)}; want its r the same`,
+      `${name}: lora_A has rank ${parts.A.shape[0]}, lora is ${JSON.stringify(lora)}; wanted its r the same`,
     );
   }
-  const scale = lora!.lora_alpha / lora!.r;
+  const scale = lora.lora_alpha / lora.r;
   const sum = tf.tidy(() => {
     const [base, a, b] = [parts.base, parts.A, parts.B].map(ownTensor) as [Tensor, Tensor, Tensor];
     return tf.add(base, tf.mul(tf.matMul(b, a), scale));

@@ -5,13 +5,9 @@ import type { Qwen2VlConfig, Qwen2VlVisionConfig } from './config.ts';
 
 type Entry = [string, number[]];
 
-/**
- * Shape of every weight by its name in the published checkpoints, `rm_head.weight` besides.
- *
- * @param outputs - rows of the reward head: 1, or one for each special token
- */
-export function qwen2VlRewardShapes(config: Qwen2VlConfig, outputs: number = 1): Shapes {
-  const { hidden_size, vocab_size, num_hidden_layers } = config;
+/** Shape of every weight by its name in the published checkpoints, `rm_head.weight` besides. */
+export function qwen2VlRewardShapes(config: Qwen2VlConfig): Shapes {
+  const { hidden_size, vocab_size, num_hidden_layers, outputs = 1 } = config;
   return new Map<string, readonly number[]>([
     ...visionShapes(config.vision_config),
     ['model.embed_tokens.weight', [vocab_size, hidden_size]],

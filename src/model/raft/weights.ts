@@ -1,7 +1,8 @@
 /** Names and shapes of RAFT's weights as torchvision has them, and loading from its or the original's checkpoints. */
-import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
 import { affineShapes } from '../layers/index.ts';
-import { contextChannels, correlationChannels, type RaftConfig } from './config.ts';
+import { contextChannels, correlationChannels, type RaftConfig, raftPresets } from './config.ts';
+import { raftForward } from './forward.ts';
 
 type Entry = [string, readonly number[]];
 
@@ -144,11 +145,14 @@ export function raftNames(config: RaftConfig): (name: string) => string | null {
 }
 
 /**
- * Weights of RAFT under torchvision's names from its checkpoints or the original's (`raft-things.pth`).
+ * RAFT; loads torchvision's names and the original's (`raft-things.pth`).
  *
- * @throws Error listing the missing, surplus and misshapen weights by their torchvision names.
- * @example await loadRaft(raftPresets.raft_large, (await openPth('raft-things.pth')).entries())
+ * @example await raft.load(raft.presets.raft_large, (await openPth('raft-things.pth')).entries())
  */
-export function loadRaft(config: RaftConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(raftShapes(config), entries, raftNames(config), options);
-}
+export const raft: Architecture<RaftConfig, typeof raftForward, 'raft_large' | 'raft_small'> = architecture({
+  name: 'RAFT',
+  presets: raftPresets,
+  shapes: raftShapes,
+  officialName: raftNames,
+  forward: raftForward,
+});

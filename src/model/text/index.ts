@@ -12,5 +12,5 @@ export {
   umt5FileEncoder,
   type WeightsFile,
 } from './umt5-file-encoder.ts';
-export { loadUmt5, umt5Name, umt5OfficialName } from './umt5-names.ts';
+export { umt5, umt5Name, umt5OfficialName } from './umt5-names.ts';
 export { type TensorSource, umt5EncodeFrom } from './umt5-stream.ts';

@@ -1,6 +1,7 @@
 /** Names of the umT5 encoder's weights in the two published forms, and loading from either. */
-import { type CheckpointEntries, loadChecked, type Weights, type WeightsOptions } from '../../nn/index.ts';
-import { type Umt5Config, umt5Shapes } from './umt5-config.ts';
+import { type Architecture, architecture } from '../../nn/index.ts';
+import { umt5Encode } from './umt5.ts';
+import { type Umt5Config, umt5Presets, umt5Shapes } from './umt5-config.ts';
 
 const blockNames: Readonly<Record<string, string>> = {
   'layer.0.SelfAttention.q': 'attn.q',
@@ -40,12 +41,14 @@ export function umt5Name(name: string): string | null {
 }
 
 /**
- * Weights of a umT5 encoder from the tensors of a checkpoint under official or transformers names.
+ * The umT5 encoder; loads official and transformers' names.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadUmt5(umt5Presets['umt5-xxl'], (await openPth('models_t5_umt5-xxl-enc-bf16.pth')).entries())
+ * @example await umt5.load(umt5.presets['umt5-xxl'], (await openPth('models_t5_umt5-xxl-enc-bf16.pth')).entries())
  */
-export function loadUmt5(config: Umt5Config, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  const shapes = umt5Shapes(config);
-  return loadChecked(shapes, entries, (name) => (shapes.has(name) ? name : umt5OfficialName(name)), options);
-}
+export const umt5: Architecture<Umt5Config, typeof umt5Encode, 'umt5-xxl'> = architecture({
+  name: 'umT5 encoder',
+  presets: umt5Presets,
+  shapes: umt5Shapes,
+  officialName: () => umt5Name,
+  forward: umt5Encode,
+});

@@ -43,8 +43,11 @@ const wan: VaeConfig = {
   ],
 };
 
+/** Names of the presets. */
+export type VaePreset = 'wan2.1' | 'study' | 'tiny';
+
 /** Named configurations: `wan2.1` is the published VAE, `study` the small scale (stride 4×4×4), `tiny` for tests. */
-export const vaePresets: Readonly<Record<'wan2.1' | 'study' | 'tiny', VaeConfig>> = {
+export const vaePresets: Readonly<Record<VaePreset, VaeConfig>> = {
   'wan2.1': wan,
   study: vaeConfig({ dim: 8, z_dim: 8, dim_mult: [1, 2, 4], num_res_blocks: 1, temperal_downsample: [true, true] }),
   tiny: vaeConfig({ dim: 4, z_dim: 4, dim_mult: [1, 2], num_res_blocks: 1, temperal_downsample: [true] }),

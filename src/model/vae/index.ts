@@ -1,11 +1,10 @@
 export type { LayerTap } from './apply.ts';
 export type { VaeState } from './chunks.ts';
 export { type DecodeOptions, decode, encode, encodePosterior, type Posterior, type VaeOptions } from './codec.ts';
-export { latentShape, type VaeConfig, vaeConfig, vaePresets, vaeStrides } from './config.ts';
-export { initVae } from './init.ts';
+export { latentShape, type VaeConfig, type VaePreset, vaeConfig, vaePresets, vaeStrides } from './config.ts';
 export { decoderLayers, encoderLayers, type VaeLayer, type VaeLayerKind } from './layers.ts';
 export { type DecodeMemory, decodeMemory } from './memory.ts';
-export { loadVae, vaeDiffusersName, vaeOfficialNames } from './names.ts';
+export { vae, vaeDiffusersName, vaeOfficialNames } from './names.ts';
 export { vaeShapes } from './shapes.ts';
 export {
   type DecodedPiece,

@@ -1,6 +1,8 @@
 /** Names of the VAE's weights in the two published forms, and loading from either. */
-import { type CheckpointEntries, loadChecked, type Weights, type WeightsOptions } from '../../nn/index.ts';
-import type { VaeConfig } from './config.ts';
+import { type Architecture, architecture } from '../../nn/index.ts';
+import { decode } from './codec.ts';
+import { type VaeConfig, type VaePreset, vaePresets } from './config.ts';
+import { vaeInitial } from './init.ts';
 import { vaeShapes } from './shapes.ts';
 
 const fixed: Readonly<Record<string, string>> = {
@@ -47,11 +49,15 @@ export function vaeOfficialNames(config: VaeConfig): (name: string) => string {
 }
 
 /**
- * Weights of a VAE from the tensors of a checkpoint under official or diffusers names.
+ * Wan2.1's causal video VAE; loads official and diffusers' names.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadVae(vaePresets['wan2.1'], (await openPth('Wan2.1_VAE.pth')).entries())
+ * @example await vae.load(vae.presets['wan2.1'], (await openPth('Wan2.1_VAE.pth')).entries())
  */
-export function loadVae(config: VaeConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(vaeShapes(config), entries, vaeOfficialNames(config), options);
-}
+export const vae: Architecture<VaeConfig, typeof decode, VaePreset> = architecture({
+  name: 'Wan VAE',
+  presets: vaePresets,
+  shapes: vaeShapes,
+  officialName: vaeOfficialNames,
+  initial: vaeInitial,
+  forward: decode,
+});

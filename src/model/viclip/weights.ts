@@ -1,7 +1,8 @@
 /** Names and shapes of ViCLIP's weights as they are published: CLIP's towers, the visual one with a time axis. */
-import { type CheckpointEntries, loadChecked, type Shapes, type Weights, type WeightsOptions } from '../../nn/index.ts';
+import { type Architecture, architecture, type Shapes } from '../../nn/index.ts';
 import { clipShapes } from '../clip/index.ts';
-import { towerConfig, type ViclipConfig } from './config.ts';
+import { towerConfig, type ViclipConfig, viclipPresets } from './config.ts';
+import { viclipVideoFeatures } from './forward.ts';
 
 /** Shape of every weight by its official name. */
 export function viclipShapes(config: ViclipConfig): Shapes {
@@ -22,15 +23,13 @@ export function viclipShapes(config: ViclipConfig): Shapes {
 }
 
 /**
- * Weights of ViCLIP from the tensors of the published file (`ViClip-InternVid-10M-FLT.pth`, under `model`).
+ * ViCLIP under the names of its published file.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadViclip(viclipPresets.l14, (await openCheckpoint('ViClip-InternVid-10M-FLT.pth')).entries())
+ * @example await viclip.load(viclip.presets.l14, (await openCheckpoint('ViClip-InternVid-10M-FLT.pth')).entries())
  */
-export function loadViclip(
-  config: ViclipConfig,
-  entries: CheckpointEntries,
-  options?: WeightsOptions,
-): Promise<Weights> {
-  return loadChecked(viclipShapes(config), entries, (name) => name, options);
-}
+export const viclip: Architecture<ViclipConfig, typeof viclipVideoFeatures, 'l14'> = architecture({
+  name: 'ViCLIP',
+  presets: viclipPresets,
+  shapes: viclipShapes,
+  forward: viclipVideoFeatures,
+});

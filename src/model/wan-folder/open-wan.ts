@@ -1,6 +1,6 @@
 /** A Wan2.1 folder as one object: transformer, VAE and text encoder, ready for the pipelines. */
 import { join } from 'node:path';
-import { copiesUploads, type Weights, type WeightView } from '../../nn/index.ts';
+import { copiesUploads, type Net, type Weights } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
 import {
   openTokenizer,
@@ -9,8 +9,8 @@ import {
   umt5FileConfig,
   umt5FileEncoder,
 } from '../text/index.ts';
-import { loadVae, type VaeConfig } from '../vae/index.ts';
-import type { WanConfig, WanPreset } from '../wan/index.ts';
+import { type VaeConfig, vae } from '../vae/index.ts';
+import type { SwappedWan, WanConfig, WanPreset } from '../wan/index.ts';
 import { findWanFiles, type WanFiles } from './files.ts';
 import { recogniseVae } from './recognise.ts';
 import {
@@ -35,8 +35,8 @@ export interface OpenedWan {
   /** Null for sizes that are none of the presets'. */
   readonly preset: WanPreset | null;
   readonly blocks: BlockPlace;
-  readonly dit: { readonly weights: WeightView; readonly config: WanConfig };
-  readonly vae: { readonly weights: Weights; readonly config: VaeConfig };
+  readonly dit: Net<WanConfig, Weights | SwappedWan>;
+  readonly vae: Net<VaeConfig>;
   /** Reads the encoder when a prompt needs it, and keeps nothing of it. */
   readonly text: Umt5FileEncoder;
   /** Frees the weights. */
@@ -64,9 +64,9 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
   const { blocks = 'resident' } = options;
   const files = await findWanFiles(folder, options.student);
   const { preset, config } = await recogniseTransformer(files.dit, { ...options, configFile: files.ditConfig });
-  const vae = await recogniseVaeFile(files);
+  const { config: autoencoder } = await recogniseVaeFile(files);
   const text = checkedText(umt5FileConfig(await openCheckpoint(files.text)), config);
-  return { files, preset, blocks, dit: { config }, vae: { config: vae.config }, text: { config: text } };
+  return { files, preset, blocks, dit: { config }, vae: { config: autoencoder }, text: { config: text } };
 }
 
 /**
@@ -84,17 +84,17 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
 export async function openWan(folder: string, options: OpenWanOptions = {}): Promise<OpenedWan> {
   const { promptCache = join(folder, '.prompts') } = options;
   const files = await findWanFiles(folder, options.student);
-  const dit = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
+  const { net: dit, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
   try {
     const text = await openText(files, dit.config, promptCache);
     const vae = await openVae(files);
     const dispose = (): void => {
-      dit.weights.dispose();
-      vae.weights.dispose();
+      dit.dispose();
+      vae.dispose();
     };
-    return { files, preset: dit.preset, blocks: dit.blocks, dit, vae, text, dispose };
+    return { files, ...opened, dit, vae, text, dispose };
   } catch (error) {
-    dit.weights.dispose();
+    dit.dispose();
     throw error;
   }
 }
@@ -112,9 +112,10 @@ function checkedText(text: Umt5Config, { text_dim }: WanConfig): Umt5Config {
   throw new RangeError(`the text encoder is ${text.dim} wide and the transformer reads ${text_dim}: use its own`);
 }
 
-async function openVae(files: WanFiles): Promise<OpenedWan['vae']> {
+async function openVae(files: WanFiles): Promise<Net<VaeConfig>> {
   const { file, config } = await recogniseVaeFile(files);
-  return { config, weights: await loadVae(config, file.entries({ reuse: copiesUploads() }), { trainable: false }) };
+  const about = { origin: files.vae };
+  return vae.load(config, file.entries({ reuse: copiesUploads() }), { trainable: false, about });
 }
 
 async function recogniseVaeFile(files: WanFiles): Promise<{ file: Checkpoint; config: VaeConfig }> {

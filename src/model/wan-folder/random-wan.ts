@@ -2,10 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostTensor, writeAtomic, writeSafetensors } from '../../io/index.ts';
-import { type Key, normal, type Shapes, type Weights } from '../../nn/index.ts';
+import { type Key, type Net, normal, type Shapes } from '../../nn/index.ts';
 import { umt5Shapes } from '../text/index.ts';
-import { initVae, type VaeConfig, vaePresets } from '../vae/index.ts';
-import { initWan, type WanConfig, wanPresets } from '../wan/index.ts';
+import { vae as autoencoder, type VaeConfig } from '../vae/index.ts';
+import { type WanConfig, wan } from '../wan/index.ts';
 
 /** Sizes of {@link writeRandomWan}; the defaults are the tiny presets. */
 export interface RandomWanOptions {
@@ -22,7 +22,7 @@ export interface RandomWanOptions {
 export async function writeRandomWan(
   folder: string,
   key: Key,
-  { dit = wanPresets.tiny, vae = vaePresets.tiny }: RandomWanOptions = {},
+  { dit = wan.presets.tiny, vae = autoencoder.presets.tiny }: RandomWanOptions = {},
 ): Promise<void> {
   const tokenizer = byteTokenizer();
   await mkdir(join(folder, 'google', 'umt5-xxl'), { recursive: true });
@@ -30,8 +30,8 @@ export async function writeRandomWan(
   await writeAtomic(join(folder, 'config.json'), JSON.stringify(officialConfig(dit), null, 2));
   const text = umt5Shapes({ ...textSizes(dit.text_dim), vocab: tokenizer.model.vocab.length });
   await writeSafetensors(join(folder, 'models_t5_umt5-xxl-enc-bf16.safetensors'), randomText(text, key.stream('text')));
-  await writeSafetensors(join(folder, 'Wan2.1_VAE.safetensors'), await taken(initVae(vae, key.stream('vae'))));
-  const transformer = await taken(initWan(dit, key.stream('dit')));
+  await writeSafetensors(join(folder, 'Wan2.1_VAE.safetensors'), await taken(autoencoder.init(vae, key.stream('vae'))));
+  const transformer = await taken(wan.init(dit, key.stream('dit')));
   const head = transformer.get('head.head.weight')!; // zero for training from scratch
   transformer.set('head.head.weight', normal(1 / Math.sqrt(dit.dim))(key.stream('head'), head.shape));
   await writeSafetensors(join(folder, 'diffusion_pytorch_model.safetensors'), transformer, { format: 'pt' });
@@ -56,9 +56,9 @@ function randomText(shapes: Shapes, key: Key): Map<string, HostTensor> {
   return new Map(values);
 }
 
-async function taken(weights: Weights): Promise<Map<string, HostTensor>> {
-  const host = await weights.toHost();
-  weights.dispose();
+async function taken(net: Net<unknown>): Promise<Map<string, HostTensor>> {
+  const host = await net.weights.toHost();
+  net.dispose();
   return host;
 }
 

@@ -1,9 +1,9 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
 import { type HostTensor, hostTensor, readJsonObject, toFloat32 } from '../../io/index.ts';
 import { bytesOf, toBfloat16 } from '../../io/internal.ts';
-import { checkShapes, copiesUploads, type Shapes, type WeightView } from '../../nn/index.ts';
+import { checkShapes, copiesUploads, type Net, type Shapes, type Weights } from '../../nn/index.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
-import { loadWan, swappedWan, type WanConfig, type WanPreset, wanShapes } from '../wan/index.ts';
+import { type SwappedWan, swappedWan, type WanConfig, type WanPreset, wan, wanShapes } from '../wan/index.ts';
 import { type RecognisedWan, recogniseWan } from './recognise.ts';
 
 /**
@@ -31,9 +31,8 @@ export interface WanTransformerOptions {
 export interface OpenedTransformer {
   /** Null for sizes that are none of the presets'. */
   readonly preset: WanPreset | null;
-  readonly config: WanConfig;
   readonly blocks: BlockPlace;
-  readonly weights: WeightView & { dispose(): void };
+  readonly net: Net<WanConfig, Weights | SwappedWan>;
 }
 
 /**
@@ -49,8 +48,7 @@ export async function openWanTransformer(
 ): Promise<OpenedTransformer> {
   const { blocks = 'resident' } = options;
   const { file, ...recognised } = await recogniseTransformer(path, options);
-  const { config, preset } = recognised;
-  return { preset, config, blocks, weights: await loadBlocks(file, recognised, blocks) };
+  return { preset: recognised.preset, blocks, net: await loadBlocks(file, recognised, blocks) };
 }
 
 /** What a transformer's file holds, with names and shapes checked; no tensor is read. */
@@ -78,16 +76,17 @@ async function loadBlocks(
   file: Checkpoint,
   { config, places }: RecognisedWan,
   blocks: BlockPlace,
-): Promise<OpenedTransformer['weights']> {
+): Promise<OpenedTransformer['net']> {
+  const about = { origin: file.path };
   if (blocks === 'resident') {
-    return loadWan(config, file.entries({ reuse: copiesUploads() }), { trainable: false });
+    return wan.load(config, file.entries({ reuse: copiesUploads() }), { trainable: false, about });
   }
-  if (blocks === 'file') return swappedWan(config, { read: (name) => file.map(places.get(name)!) });
+  if (blocks === 'file') return swappedWan(config, { read: (name) => file.map(places.get(name)!) }, about);
   const held = new Map<string, HostTensor>();
   for (const name of wanShapes(config).keys()) {
     held.set(name, await (blocks === 'host' ? inMemory : narrowed)(file, places.get(name)!));
   }
-  return swappedWan(config, { read: (name) => held.get(name)! });
+  return swappedWan(config, { read: (name) => held.get(name)! }, about);
 }
 
 /** A tensor in the pages that the system keeps of the file anyway. */

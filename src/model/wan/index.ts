@@ -5,8 +5,7 @@ export { type WanCachedOptions, type WanCachedResult, wanCachedForward } from '.
 export { type WanCausalOptions, type WanTeacherForcingInput, wanCausalForward, wanTeacherForcing } from './causal.ts';
 export { type WanConfig, type WanPreset, wanConfig, wanPresets } from './config.ts';
 export { type WanForwardOptions, wanForward } from './forward.ts';
-export { initWan } from './init.ts';
-export { diffusersName, loadWan, officialNames } from './names.ts';
+export { diffusersName, officialNames, wan } from './names.ts';
 export type { WanInput } from './pass.ts';
 export { tokenGrid } from './patches.ts';
 export { type Rope, type RopeTables, ropeOf, ropeTables, ropeWidths, type TokenGrid } from './rope.ts';

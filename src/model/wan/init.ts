@@ -1,6 +1,6 @@
 import type { HostTensor } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
-import { constant, type Key, normal, Weights, xavierUniform } from '../../nn/index.ts';
+import { constant, type Key, normal, xavierUniform } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { wanShapes } from './shapes.ts';
 
@@ -8,11 +8,9 @@ import { wanShapes } from './shapes.ts';
  * Fresh weights for training from scratch: Xavier uniform matrices (the patch convolution as one), N(0, 0.02²) for
  * the text and time embeddings, N(0, 1/D) modulation, gains 1, biases and the last layer 0.
  * Source: Wan2.1 wan/modules/model.py (`WanModel.init_weights`).
- *
- * @example initWan(wanPresets.study, random.key(1))
  */
-export function initWan(config: WanConfig, key: Key): Weights {
-  return Weights.from([...wanShapes(config)].map(([name, shape]) => [name, initial(name, shape, config, key)]));
+export function* wanInitial(config: WanConfig, key: Key): Generator<[string, HostTensor]> {
+  for (const [name, shape] of wanShapes(config)) yield [name, initial(name, shape, config, key)];
 }
 
 function initial(name: string, shape: readonly number[], { dim }: WanConfig, key: Key): HostTensor {

@@ -1,5 +1,7 @@
-import { type CheckpointEntries, loadChecked, type Weights, type WeightsOptions } from '../../nn/index.ts';
-import type { WanConfig } from './config.ts';
+import { type Architecture, architecture } from '../../nn/index.ts';
+import { type WanConfig, type WanPreset, wanPresets } from './config.ts';
+import { wanForward } from './forward.ts';
+import { wanInitial } from './init.ts';
 import { wanShapes } from './shapes.ts';
 
 /** Replacements from official to diffusers names, in order; `norm2` and `norm3` change places. */
@@ -46,13 +48,15 @@ export function officialNames(config: WanConfig): (name: string) => string | nul
 }
 
 /**
- * Weights of a Wan transformer from the tensors of a checkpoint under any of its published namings.
+ * Wan2.1's text-to-video transformer; loads official, diffusers' and Self-Forcing's names.
  *
- * Entries may come one after the other (`file.entries()`), so that a large file is never held twice.
- *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await loadWan(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
+ * @example await wan.load(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
  */
-export function loadWan(config: WanConfig, entries: CheckpointEntries, options?: WeightsOptions): Promise<Weights> {
-  return loadChecked(wanShapes(config), entries, officialNames(config), options);
-}
+export const wan: Architecture<WanConfig, typeof wanForward, WanPreset> = architecture({
+  name: 'Wan transformer',
+  presets: wanPresets,
+  shapes: wanShapes,
+  officialName: officialNames,
+  initial: wanInitial,
+  forward: wanForward,
+});

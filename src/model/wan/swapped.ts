@@ -2,11 +2,12 @@
  * Block swapping: the weights outside of the blocks stay on the engine, those of a block are read when a pass comes to
  * them and freed behind it, so that a pass needs the memory of one block whatever the depth.
  */
-import { flush, isTapeOn } from '../../engine/index.ts';
-import { type Tensor, tf } from '../../engine/tf.ts';
+import { flush } from '../../engine/index.ts';
+import { isTapeOn, type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { type LentResult, toTensor, Weights, type WeightView } from '../../nn/index.ts';
+import { type LentResult, Net, type NetAbout, toTensor, Weights, type WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
+import { wan } from './names.ts';
 import { wanShapes } from './shapes.ts';
 
 /** Where the weights of the blocks wait, by official name: a map in host memory, or a file. */
@@ -14,7 +15,7 @@ export interface BlockSource {
   read(name: string): HostTensor;
 }
 
-/** A transformer whose blocks are swapped. It serves passes without gradient. */
+/** The weights of a transformer whose blocks are swapped. They serve passes without gradient. */
 export interface SwappedWan extends WeightView {
   readonly lend: NonNullable<WeightView['lend']>;
   /** Frees the weights outside of the blocks. */
@@ -22,23 +23,24 @@ export interface SwappedWan extends WeightView {
 }
 
 /**
- * Weights whose blocks are read from `source` in every pass. A pass computes the same numbers as with `Weights`;
- * each block runs by itself, and reading counts as part of its time.
+ * A transformer whose blocks are read from `source` in every pass. A pass computes the same numbers as with resident
+ * weights; each block runs by itself, and reading counts as part of its time.
  *
  * @throws Error from a pass inside of a gradient, which would need all blocks at once.
  * @example
- * const weights = swappedWan(config, { read: (name) => file.map(name) });
- * const velocity = wanForward(weights, config, { x, t: 937.5, context });
+ * const net = swappedWan(config, { read: (name) => file.map(name) });
+ * const velocity = wanForward(net, { x, t: 937.5, context });
  */
-export function swappedWan(config: WanConfig, source: BlockSource): SwappedWan {
+export function swappedWan(config: WanConfig, source: BlockSource, about?: NetAbout): Net<WanConfig, SwappedWan> {
   const names = [...wanShapes(config).keys()].filter((name) => !name.startsWith('blocks.'));
   const resident = Weights.from(lazily(names, source), { trainable: false });
-  return {
+  const weights: SwappedWan = {
     get: (name) => resident.get(name),
     at: (prefix) => resident.at(prefix),
     lend: (block, use) => lendBlock(source, block, use),
     dispose: () => resident.dispose(),
   };
+  return new Net(wan, config, weights, about);
 }
 
 function* lazily(names: readonly string[], source: BlockSource): Generator<[string, HostTensor]> {

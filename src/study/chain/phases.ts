@@ -1,14 +1,15 @@
 /** The two phases of the paper at the small scale: what they train on, apart from where they run and for how long. */
 import { type WanConfig, wanCausalForward } from '../../model/index.ts';
+import type { Net } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { wanStudent } from '../../sampler/index.ts';
 import * as train from '../../train/index.ts';
 import { promptSource } from '../../world/digits/sources.ts';
-import { clipLatentShape, type Net, type SamplingParts, studentSchedule } from '../networks/generate.ts';
+import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/generate.ts';
 import type { StageRecipe } from '../networks/recipe.ts';
 
 /** Frames that phase 2 shows to the reward. */
-export type SupervisedFrames = 'last' | 'first' | 'middle' | 'random' | 'all';
+export type SupervisedFrames = 'last' | 'first' | 'middle' | 'random-per-batch' | 'all';
 
 /** How a phase is run: length, optimizer, seed, where. */
 export type PhaseRun = StageRecipe & Pick<train.RunOptions, 'seed' | 'folder' | 'saveEvery' | 'signal'>;

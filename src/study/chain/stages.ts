@@ -1,17 +1,17 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
 
-import { initWan, type WanConfig, wanForward } from '../../model/index.ts';
-import { initVae, type VaeConfig } from '../../model/vae/index.ts';
-import { random, type Weights } from '../../nn/index.ts';
+import { type WanConfig, wan, wanForward } from '../../model/index.ts';
+import { vae as autoencoder } from '../../model/vae/index.ts';
+import { type Net, random } from '../../nn/index.ts';
+import * as train from '../../train/index.ts';
+import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
 import {
-  initSmallReward,
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
+  smallRewardNet,
   validatePreferences,
-} from '../../reward/index.ts';
-import * as train from '../../train/index.ts';
-import { CLASSIFIER, initClassifier } from '../../world/digits/classifier/index.ts';
+} from '../../world/digits/judge/index.ts';
 import {
   clipBatch,
   encodeClips,
@@ -21,7 +21,7 @@ import {
   windowSource,
 } from '../../world/digits/sources.ts';
 import type { ArtefactName } from '../networks/artefacts.ts';
-import { clipLatentShape, type Net, type SamplingParts, studentSchedule } from '../networks/generate.ts';
+import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/generate.ts';
 import { loadReward } from '../networks/rewards.ts';
 import { phase1, phase2, type SupervisedFrames } from './phases.ts';
 import type { StudyRun, Work } from './study-run.ts';
@@ -32,14 +32,14 @@ const STATISTICS_BATCHES = 16;
 
 export async function* makeVae(study: StudyRun): Work {
   const { seed, vae } = study.recipe;
-  const weights = study.own(initVae(vae.config, study.key('vae')));
+  const net = study.own(autoencoder.init(vae.config, study.key('vae')));
   for (const [i, phase] of vae.phases.entries()) {
     yield* study.train(`vae-${i + 1}`, phase.steps, (run) =>
       train.vae({
         ...phase,
         ...run,
         seed: seed + i,
-        vae: { weights, config: vae.config },
+        vae: net,
         data: windowSource(study.recipe),
         klWeight: vae.klWeight,
         pixelWeight: { above: -0.5, weight: vae.litWeight },
@@ -47,16 +47,16 @@ export async function* makeVae(study: StudyRun): Work {
     );
   }
   const clips = Array.from({ length: STATISTICS_BATCHES }, (_, i) => clipBatch(study.recipe, 16 * i, 16).video);
-  const { mean, std } = await train.latentStatistics({ weights, config: vae.config }, clips);
-  await study.save('vae', weights, { ...vae.config, latents_mean: mean, latents_std: std });
+  const { mean, std } = await train.latentStatistics(net, clips);
+  await study.save('vae', net.with({ latents_mean: mean, latents_std: std }));
 }
 
 /** Flow matching on the latents of real clips. */
 export async function* makeTeacher(study: StudyRun): Work {
   const { seed, teacher } = study.recipe;
   const bank = yield* encoded(study);
-  const weights = study.own(initWan(teacher.config, study.key('teacher')));
-  const average = study.average(weights, teacher.emaDecay);
+  const net = study.own(wan.init(teacher.config, study.key('teacher')));
+  const average = study.average(net.weights, teacher.emaDecay);
   yield* study.train('teacher', teacher.train.steps, (run) =>
     train.teacher({
       ...teacher.train,
@@ -64,16 +64,16 @@ export async function* makeTeacher(study: StudyRun): Work {
       seed,
       average,
       sampling: teacher.sampling,
-      teacher: bidirectional(weights, teacher.config),
+      teacher: bidirectional(net),
       data: latentSource(bank),
       encodeText: study.encodeText,
     }),
   );
-  await study.save('teacher', average.weights, teacher.config);
+  await study.save('teacher', net.of(average.weights));
 }
 
 async function* encoded(study: StudyRun): Work<LatentBank> {
-  const encoding = encodeClips(study.recipe, await study.load<VaeConfig>('vae'), study.folder);
+  const encoding = encodeClips(study.recipe, await study.load('vae', autoencoder), study.folder);
   for (;;) {
     const { done, value } = await encoding.next();
     if (done) return value;
@@ -86,20 +86,20 @@ async function* encoded(study: StudyRun): Work<LatentBank> {
 export async function* makeDistilled(study: StudyRun): Work {
   const { seed, distil, student: few } = study.recipe;
   const { generator, critic } = distil;
-  const { weights, config } = await study.load<WanConfig>('teacher');
-  const student = study.own(weights.clone());
-  const average = study.average(student, distil.emaDecay);
+  const teacher = await study.load('teacher', wan);
+  const student = study.own(teacher.clone());
+  const average = study.average(student.weights, distil.emaDecay);
   yield* study.train('distil', generator.steps, (run) =>
     train.distil({
       ...run,
       seed,
       average,
       batch: generator.batch,
-      generator: bidirectional(student, config),
+      generator: bidirectional(student),
       generatorLearner: generator,
-      critic: bidirectional(study.own(weights.clone()), config),
+      critic: bidirectional(study.own(teacher.clone())),
       criticLearner: critic,
-      teacher: bidirectional(weights, config),
+      teacher: bidirectional(teacher),
       prompts: promptSource(),
       encodeText: study.encodeText,
       latentShape: clipLatentShape(study.recipe),
@@ -109,15 +109,15 @@ export async function* makeDistilled(study: StudyRun): Work {
       generatorEvery: distil.generatorEvery,
     }),
   );
-  await study.save('distilled', average.weights, config);
+  await study.save('distilled', student.of(average.weights));
 }
 
 /** The teacher's ODE trajectories for phase 1, into the study's store. */
 export async function* makeTrajectories(study: StudyRun): Work {
   const { trajectories } = study.recipe;
   const store = await study.trajectories();
-  const teacher = await study.load<WanConfig>('teacher');
-  const strangers = store.records().filter((record) => record.teacher !== teacher.sha256).length;
+  const teacher = await study.load('teacher', wan);
+  const strangers = store.records().filter((record) => record.teacher !== teacher.about.sha256).length;
   if (strangers > 0) {
     throw new Error(
       `${store.folder} holds ${strangers} trajectories of another teacher: delete the folder and start again`,
@@ -134,36 +134,36 @@ export async function* makeTrajectories(study: StudyRun): Work {
 /** Phase 1. */
 export async function* makeOde(study: StudyRun): Work {
   const { seed, ode } = study.recipe;
-  const student = await study.load<WanConfig>('distilled');
+  const student = await study.load('distilled', wan);
   const average = study.average(student.weights, ode.emaDecay);
   const data = await trajectorySource(await study.trajectories());
   const parts = await samplingParts(study);
   yield* study.train('ode', ode.steps, (run) => phase1(parts, student, data, { ...ode, ...run, seed, average }));
-  await study.save('ode', average.weights, student.config);
+  await study.save('ode', student.of(average.weights));
 }
 
 /** The training reward or its held-out judge: same data, another seed and another stem. */
 export async function* makePreference(study: StudyRun, name: 'reward' | 'judge'): Work {
   const { seed, steps, batch } = study.recipe.judges[name];
   const config: SmallRewardConfig = { reward: SMALL_REWARD, judge: SECOND_JUDGE }[name];
-  const weights = study.own(initSmallReward(config, random.key(seed).stream('weights')));
-  yield* study.train(name, steps, (run) => train.preference({ ...run, seed, batch, reward: { weights, config } }));
-  const { scale, accuracy } = await validatePreferences(weights, config);
+  const net = study.own(smallRewardNet.init(config, random.key(seed).stream('weights')));
+  yield* study.train(name, steps, (run) => train.preference({ ...run, seed, batch, reward: net }));
+  const { scale, accuracy } = await validatePreferences(net.weights, config);
   const about = { mean: String(scale.mean), std: String(scale.std), accuracy: String(accuracy) };
-  await study.save(name, weights, config, about);
+  await study.save(name, net, about);
 }
 
 export async function* makeClassifier(study: StudyRun): Work {
   const { seed, steps, batch } = study.recipe.judges.classifier;
-  const weights = study.own(initClassifier(CLASSIFIER, random.key(seed).stream('weights')));
-  yield* study.train('classifier', steps, (run) => train.classifier({ ...run, seed, batch, classifier: { weights } }));
-  await study.save('classifier', weights, CLASSIFIER);
+  const net = study.own(classifier.init(CLASSIFIER, random.key(seed).stream('weights')));
+  yield* study.train('classifier', steps, (run) => train.classifier({ ...run, seed, batch, classifier: net }));
+  await study.save('classifier', net);
 }
 
 /** Phase 2, with the reward on the chosen frames. */
 export async function* makeRewarded(study: StudyRun, name: ArtefactName, frames: SupervisedFrames): Work {
   const { seed, reward } = study.recipe;
-  const student = await study.load<WanConfig>('ode');
+  const student = await study.load('ode', wan);
   const average = study.average(student.weights, reward.emaDecay);
   const judge = await loadReward(study.weights, 'reward');
   const parts = { ...(await samplingParts(study)), reward: judge };
@@ -171,17 +171,16 @@ export async function* makeRewarded(study: StudyRun, name: ArtefactName, frames:
     yield* study.train(name, reward.train.steps, (run) =>
       phase2(parts, student, { ...reward.train, ...run, seed, average, frames }),
     );
-    await study.save(name, average.weights, student.config, { frames });
+    await study.save(name, student.of(average.weights), { frames });
   } finally {
     judge.dispose();
   }
 }
 
 async function samplingParts(study: StudyRun): Promise<SamplingParts> {
-  const vae: Net<VaeConfig> = await study.load<VaeConfig>('vae');
-  return { recipe: study.recipe, vae, encodeText: study.encodeText };
+  return { recipe: study.recipe, vae: await study.load('vae', autoencoder), encodeText: study.encodeText };
 }
 
-function bidirectional(weights: Weights, config: WanConfig): train.Network {
+function bidirectional({ weights, config }: Net<WanConfig>): train.Network {
   return { weights, forward: (own, input) => wanForward({ weights: own, config }, input) };
 }

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import { type HostTensor, hostTensor } from '../../../src/io/index.ts';
-import { clipPresets, loadClip } from '../../../src/model/clip/index.ts';
+import { clip, clipPresets } from '../../../src/model/clip/index.ts';
 
 beforeAll(async () => {
   await use('cpu');
@@ -21,12 +21,12 @@ async function* cut(): AsyncGenerator<[string, HostTensor]> {
 
 test('a checkpoint that breaks off between q, k and v leaves no tensor behind', async () => {
   const before = tf.memory().numTensors;
-  await expect(loadClip(clipPresets['vit-b-32'], cut())).rejects.toThrow('the file ends');
+  await expect(clip.load(clipPresets['vit-b-32'], cut())).rejects.toThrow('the file ends');
   expect(tf.memory().numTensors).toBe(before);
 });
 
 test('a checkpoint without v is refused and leaves no tensor behind', async () => {
   const before = tf.memory().numTensors;
-  await expect(loadClip(clipPresets['vit-b-32'], [part('q', 1), part('k', 2)])).rejects.toThrow(/missing/);
+  await expect(clip.load(clipPresets['vit-b-32'], [part('q', 1), part('k', 2)])).rejects.toThrow(/missing/);
   expect(tf.memory().numTensors).toBe(before);
 });

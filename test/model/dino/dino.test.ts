@@ -3,11 +3,11 @@ import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import {
   type DinoConfig,
+  dino,
   dinoFeatures,
   dinoPositions,
   dinoPresets,
   dinoShapes,
-  loadDino,
 } from '../../../src/model/dino/index.ts';
 import { parameterCount, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
@@ -50,6 +50,6 @@ test('pixels beyond the last whole patch are not seen', () => {
 test('a checkpoint of another size is refused by name', async () => {
   const weights = tinyWeights();
   const deeper = { ...config, depth: 2 };
-  await expect(loadDino(deeper, weights.entries())).rejects.toThrow('blocks.1.norm1.weight');
+  await expect(dino.load(deeper, weights.entries())).rejects.toThrow('blocks.1.norm1.weight');
   weights.dispose();
 });

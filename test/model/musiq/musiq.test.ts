@@ -7,8 +7,8 @@ import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import {
   hashedPlaces,
-  loadMusiq,
   type MusiqConfig,
+  musiq,
   musiqPresets,
   musiqScore,
   musiqShapes,
@@ -67,6 +67,6 @@ test('leaves no tensor behind and refuses what is no picture', async () => {
   musiqScore({ weights, config: spaq }, image).dispose();
   expect(tf.memory().numTensors).toBe(before);
   expect(() => musiqScore({ weights, config: spaq }, tf.zeros([40, 33, 3]))).toThrow(/images have shape \[40,33,3\]/);
-  const other = loadMusiq(spaq, [['head.weight', tf.zeros([1, 24])]]);
+  const other = musiq.load(spaq, [['head.weight', tf.zeros([1, 24])]]);
   await expect(other).rejects.toThrow(/missing/);
 });

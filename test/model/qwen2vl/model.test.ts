@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import {
-  loadQwen2VlReward,
+  mergedLora,
   mropePositions,
   type Qwen2VlConfig,
   type Qwen2VlInput,
@@ -10,6 +10,7 @@ import {
   qwen2VlPresets,
   qwen2VlRewardShapes,
   qwen2VlRewards,
+  qwen2vl,
 } from '../../../src/model/qwen2vl/index.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashedWeight } from '../hashed.ts';
@@ -149,7 +150,7 @@ test('LoRA factors in any order become part of their weight; nothing is left beh
     [`${module}.lora_A.weight`, a],
   ];
   const before = tf.memory().numTensors;
-  const weights = await loadQwen2VlReward(config, [...factors, ...peft], { lora: { r: 2, lora_alpha: 4 } });
+  const { weights } = await qwen2vl.load(config, mergedLora([...factors, ...peft], { r: 2, lora_alpha: 4 }));
   const change = tf.sub(weights.get(`${module}.weight`), base);
   expect(await change.data()).toBeAllClose(Array<number>(24 * 16).fill(6), { atol: 1e-5 });
   change.dispose();
@@ -160,11 +161,14 @@ test('LoRA factors in any order become part of their weight; nothing is left beh
 test('an incomplete LoRA and one of another rank are refused by name', async () => {
   const module = 'model.layers.0.mlp.up_proj';
   const base: [string, Tensor] = [`${module}.base_layer.weight`, tf.zeros([24, 16])];
-  await expect(loadQwen2VlReward(config, [base])).rejects.toThrow(`${module}.weight: the checkpoint has only base`);
+  await expect(qwen2vl.load(config, mergedLora([base], { r: 2, lora_alpha: 4 }))).rejects.toThrow(
+    `${module}.weight: the checkpoint has only base`,
+  );
+  await expect(qwen2vl.load(config, [base])).rejects.toThrow('mergedLora');
   const factors: [string, Tensor][] = [
     [`${module}.lora_A.weight`, tf.zeros([2, 16])],
     [`${module}.lora_B.weight`, tf.zeros([24, 2])],
   ];
   const lora = { r: 4, lora_alpha: 4 };
-  await expect(loadQwen2VlReward(config, [base, ...factors], { lora })).rejects.toThrow('rank 2');
+  await expect(qwen2vl.load(config, mergedLora([base, ...factors], lora))).rejects.toThrow('rank 2');
 });

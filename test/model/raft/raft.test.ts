@@ -5,8 +5,8 @@ import { clipDynamicDegree, clipFlow, luma } from '../../../src/evaluate/index.t
 import { createClip } from '../../../src/io/index.ts';
 import { correlationPyramid, lookUp } from '../../../src/model/raft/correlation.ts';
 import {
-  loadRaft,
   type RaftConfig,
+  raft,
   raftClipFlow,
   raftConfig,
   raftEstimator,
@@ -188,7 +188,7 @@ test('the gradient with respect to both images agrees with central differences',
 
 test('a checkpoint with a surplus tensor is refused by name', async () => {
   const weights = weightsOf(tinyRaft);
-  await expect(loadRaft(tinyRaft, [...weights.entries(), ['fnet.extra.weight', tf.zeros([1])]])).rejects.toThrow(
+  await expect(raft.load(tinyRaft, [...weights.entries(), ['fnet.extra.weight', tf.zeros([1])]])).rejects.toThrow(
     'feature_encoder.extra.weight',
   );
   weights.dispose();

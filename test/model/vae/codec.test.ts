@@ -12,8 +12,8 @@ import {
   encodeChunk,
   encodePosterior,
   encodeStream,
-  initVae,
   type VaeConfig,
+  vae,
   vaeConfig,
   vaeShapes,
 } from '../../../src/model/vae/index.ts';
@@ -257,13 +257,13 @@ describe('mistakes are explained', () => {
 
 describe('fresh weights', () => {
   test('follow from the key alone', async () => {
-    const [a, b, c] = await Promise.all([1, 1, 2].map((seed) => initVae(small, random.key(seed)).toHost()));
+    const [a, b, c] = await Promise.all([1, 1, 2].map((seed) => vae.init(small, random.key(seed)).weights.toHost()));
     expect(a).toEqual(b);
     expect(a).not.toEqual(c);
   });
 
   test('encode and decode to finite values of the right shapes', () => {
-    const weights = initVae(small, random.key(0));
+    const { weights } = vae.init(small, random.key(0));
     const video = input('video', [1, 9, 8, 8, 3]);
     const latents = encode({ weights, config: small }, video);
     expect(latents.shape).toEqual([1, 3, 2, 2, 3]);

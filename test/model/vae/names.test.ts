@@ -1,7 +1,7 @@
 /** Checkpoints load under both published namings, and misfits are listed. */
 import { expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
-import { initVae, loadVae, vaeConfig, vaeDiffusersName, vaePresets, vaeShapes } from '../../../src/model/vae/index.ts';
+import { vae, vaeConfig, vaeDiffusersName, vaePresets, vaeShapes } from '../../../src/model/vae/index.ts';
 import { random } from '../../../src/nn/random.ts';
 
 await use('cpu');
@@ -31,10 +31,10 @@ test('no two weights share a name', () => {
 
 test('weights come back under either naming', async () => {
   const config = vaeConfig({ dim: 4, z_dim: 2, dim_mult: [1, 2], num_res_blocks: 1, temperal_downsample: [true] });
-  const saved = await initVae(config, random.key(3)).toHost();
+  const saved = await vae.init(config, random.key(3)).weights.toHost();
   const diffusers = [...saved].map(([name, tensor]) => [vaeDiffusersName(config, name), tensor] as const);
   for (const entries of [saved, diffusers]) {
-    const loaded = await loadVae(config, entries);
+    const loaded = (await vae.load(config, entries)).weights;
     expect(await loaded.toHost()).toEqual(saved);
     loaded.dispose();
   }
@@ -42,9 +42,9 @@ test('weights come back under either naming', async () => {
 
 test('a checkpoint of another size is refused with the names', async () => {
   const config = vaeConfig({ dim: 4, z_dim: 2, dim_mult: [1, 2], num_res_blocks: 1, temperal_downsample: [true] });
-  const saved = await initVae(config, random.key(3)).toHost();
+  const saved = await vae.init(config, random.key(3)).weights.toHost();
   saved.delete('conv2.bias');
-  await expect(loadVae({ ...config, z_dim: 3 }, saved)).rejects.toThrow(
+  await expect(vae.load({ ...config, z_dim: 3 }, saved)).rejects.toThrow(
     /1 missing: conv2\.bias.*misshapen: .*conv1\.weight/,
   );
 });

@@ -6,8 +6,8 @@ import {
   createCrossAttnCache,
   disposeCache,
   disposeCrossAttnCache,
-  initWan,
   type KvCache,
+  wan,
   wanCachedForward,
   wanCausalForward,
   wanPresets,
@@ -20,7 +20,7 @@ const draw = (name: string, shape: number[]): Tensor => toTensor(key.stream(name
 
 /** Fresh weights with a last layer that is not zero. */
 function lively(): Weights {
-  const weights = initWan(config, key);
+  const { weights } = wan.init(config, key);
   const last = weights.get('head.head.weight');
   tf.tidy(() => last.assign(toTensor(normal(0.1)(key.stream('head'), last.shape))));
   return weights;

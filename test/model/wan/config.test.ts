@@ -1,14 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as engine from '../../../src/engine/index.ts';
-import {
-  diffusersName,
-  initWan,
-  loadWan,
-  officialNames,
-  wanConfig,
-  wanPresets,
-  wanShapes,
-} from '../../../src/model/index.ts';
+import { diffusersName, officialNames, wan, wanConfig, wanPresets, wanShapes } from '../../../src/model/index.ts';
 import { parameterCount, random } from '../../../src/nn/index.ts';
 
 test.each([
@@ -72,12 +64,12 @@ test('names of every checkpoint lead back to the official ones', () => {
 test('a checkpoint of another size is refused by name, parts of a critic are passed over', async () => {
   await engine.use('cpu');
   const { tiny } = wanPresets;
-  const weights = initWan(tiny, random.key(3));
+  const { weights } = wan.init(tiny, random.key(3));
   const host = await weights.toHost();
   host.set('model._gan_ca_blocks.0.weight', { dtype: 'float32', shape: [1], data: new Float32Array(1) });
-  (await loadWan(tiny, host)).dispose();
-  await expect(loadWan({ ...tiny, num_layers: 1 }, host)).rejects.toThrow('27 surplus: blocks.1.modulation');
-  await expect(loadWan({ ...tiny, ffn_dim: 64 }, host)).rejects.toThrow(
+  (await wan.load(tiny, host)).weights.dispose();
+  await expect(wan.load({ ...tiny, num_layers: 1 }, host)).rejects.toThrow('27 surplus: blocks.1.modulation');
+  await expect(wan.load({ ...tiny, ffn_dim: 64 }, host)).rejects.toThrow(
     'blocks.0.ffn.0.weight (received [128,64], wanted [64,64])',
   );
   weights.dispose();
@@ -85,7 +77,7 @@ test('a checkpoint of another size is refused by name, parts of a critic are pas
 
 test('fresh weights follow the rules of their names and the key alone', async () => {
   await engine.use('cpu');
-  const [a, b, c] = [1, 1, 2].map((seed) => initWan(wanPresets.tiny, random.key(seed)));
+  const [a, b, c] = [1, 1, 2].map((seed) => wan.init(wanPresets.tiny, random.key(seed)).weights);
   const [first, same, other] = await Promise.all([a!.toHost(), b!.toHost(), c!.toHost()]);
   expect(first).toEqual(same);
   expect(first).not.toEqual(other);

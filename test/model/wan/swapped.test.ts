@@ -8,15 +8,16 @@ import {
   createCrossAttnCache,
   disposeCache,
   disposeCrossAttnCache,
-  initWan,
   queriesAtOnce,
   swappedWan,
+  type WanConfig,
+  wan,
   wanCachedForward,
   wanCausalForward,
   wanForward,
   wanPresets,
 } from '../../../src/model/index.ts';
-import { normal, random, toTensor, Weights, type WeightView } from '../../../src/nn/index.ts';
+import { normal, type Part, random, toTensor, Weights } from '../../../src/nn/index.ts';
 
 const config = wanPresets.tiny;
 const key = random.key(5);
@@ -26,7 +27,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   let host: Map<string, HostTensor>;
   beforeAll(async () => {
     await use(engine);
-    const weights = initWan(config, key);
+    const { weights } = wan.init(config, key);
     host = await weights.toHost();
     const head = host.get('head.head.weight')!;
     host.set('head.head.weight', normal(0.1)(key.stream('head'), head.shape));
@@ -34,16 +35,16 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   });
 
   /** The same pass with resident and with swapped blocks. */
-  async function both(pass: (weights: WeightView) => Tensor): Promise<Float32Array[]> {
-    const all = [Weights.from(host), swappedWan(config, { read: (name) => host.get(name)! })];
+  async function both(pass: (net: Part<WanConfig>) => Tensor): Promise<Float32Array[]> {
+    const all = [wan.net(config, Weights.from(host)), swappedWan(config, { read: (name) => host.get(name)! })];
     const results: Float32Array[] = [];
-    for (const weights of all) {
+    for (const net of all) {
       const before = tf.memory().numTensors;
-      const y = pass(weights);
+      const y = pass(net);
       results.push((await y.data()) as Float32Array);
       y.dispose();
       expect(tf.memory().numTensors).toBe(before);
-      weights.dispose();
+      net.dispose();
     }
     return results;
   }
@@ -51,32 +52,29 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   test('swapped blocks give the same bits, and no tensor stays', async () => {
     const x = draw('x', [2, 3, 4, 6, 4]);
     const context = draw('context', [2, 5, config.text_dim]);
-    const passes: ((weights: WeightView) => Tensor)[] = [
-      (weights) => wanForward({ weights, config }, { x, t: 937.5, context }),
-      (weights) =>
-        wanCausalForward(
-          { weights, config },
-          {
-            x,
-            t: [
-              [1000, 800, 600],
-              [0, 1, 2],
-            ],
-            context,
-          },
-        ),
-      (weights) => {
-        const text = createCrossAttnCache({ weights, config }, context);
-        const result = wanForward({ weights, config }, { x, t: 500, context: text });
+    const passes: ((net: Part<WanConfig>) => Tensor)[] = [
+      (net) => wanForward(net, { x, t: 937.5, context }),
+      (net) =>
+        wanCausalForward(net, {
+          x,
+          t: [
+            [1000, 800, 600],
+            [0, 1, 2],
+          ],
+          context,
+        }),
+      (net) => {
+        const text = createCrossAttnCache(net, context);
+        const result = wanForward(net, { x, t: 500, context: text });
         disposeCrossAttnCache(text);
         return result;
       },
-      (weights) => {
+      (net) => {
         const empty = createCache(config, 6);
         const part = (from: number): Tensor => x.slice([0, from], [-1, 1]);
         const [first, second] = [part(0), part(1)];
-        const one = wanCachedForward({ weights, config }, { x: first, t: 0, context }, empty);
-        const two = wanCachedForward({ weights, config }, { x: second, t: 700, context }, one.cache);
+        const one = wanCachedForward(net, { x: first, t: 0, context }, empty);
+        const two = wanCachedForward(net, { x: second, t: 700, context }, one.cache);
         tf.dispose([first, second, one.velocity]);
         disposeCache(one.cache);
         disposeCache(two.cache);
@@ -91,11 +89,11 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
   });
 
   test('a gradient is refused', () => {
-    const weights = swappedWan(config, { read: (name) => host.get(name)! });
+    const net = swappedWan(config, { read: (name) => host.get(name)! });
     const [x, context] = [draw('x', [1, 1, 2, 2, 4]), draw('context', [1, 2, config.text_dim])];
-    const loss = (input: Tensor): Tensor => wanForward({ weights, config }, { x: input, t: 1, context }).sum();
+    const loss = (input: Tensor): Tensor => wanForward(net, { x: input, t: 1, context }).sum();
     expect(() => tf.grad(loss)(x)).toThrow(/resident blocks/);
-    weights.dispose();
+    net.dispose();
   });
 
   test('attention in parts is attention', async () => {

@@ -1,4 +1,6 @@
-import { constant, fans, type Key, type Shapes, Weights } from '../../../nn/index.ts';
+import type { HostTensor } from '../../../io/index.ts';
+import { type Architecture, architecture, constant, fans, type Key, type Shapes } from '../../../nn/index.ts';
+import { classifierForward } from './forward.ts';
 
 /** Sizes of the digit classifier. */
 export interface ClassifierConfig {
@@ -24,13 +26,20 @@ export function classifierShapes({ channels, classes }: ClassifierConfig): Shape
 }
 
 /** Fresh weights: 1 and 0 for norms, uniform in +-1/sqrt(fan in) for the rest. */
-export function initClassifier(config: ClassifierConfig, key: Key): Weights {
+function initial(config: ClassifierConfig, key: Key): [string, HostTensor][] {
   const shapes = classifierShapes(config);
-  return Weights.from(
-    [...shapes].map(([name, shape]) => {
-      if (name.startsWith('norm')) return [name, constant(name.endsWith('weight') ? 1 : 0)(key, shape)];
-      const bound = 1 / Math.sqrt(fans(shapes.get(name.replace(/bias$/, 'weight')) ?? shape).fanIn);
-      return [name, key.stream(name).uniform(shape, -bound, bound)];
-    }),
-  );
+  return [...shapes].map(([name, shape]) => {
+    if (name.startsWith('norm')) return [name, constant(name.endsWith('weight') ? 1 : 0)(key, shape)];
+    const bound = 1 / Math.sqrt(fans(shapes.get(name.replace(/bias$/, 'weight')) ?? shape).fanIn);
+    return [name, key.stream(name).uniform(shape, -bound, bound)];
+  });
 }
+
+/** The digit classifier. */
+export const classifier: Architecture<ClassifierConfig, typeof classifierForward, 'digits'> = architecture({
+  name: 'digit classifier',
+  presets: { digits: CLASSIFIER },
+  shapes: classifierShapes,
+  initial,
+  forward: classifierForward,
+});

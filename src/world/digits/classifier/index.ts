@@ -1,2 +1,2 @@
-export { CLASSIFIER, type ClassifierConfig, classifierShapes, initClassifier } from './config.ts';
+export { CLASSIFIER, type ClassifierConfig, classifier, classifierShapes } from './config.ts';
 export { classifierForward, classify } from './forward.ts';

@@ -1,5 +1,5 @@
 import type { HostTensor } from '../../../io/index.ts';
-import { constant, fans, type Key, normal, type Shapes, Weights } from '../../../nn/index.ts';
+import { constant, fans, type Key, normal, type Shapes } from '../../../nn/index.ts';
 import { digits } from '../../index.ts';
 
 /** Sizes of the small reward. */
@@ -118,9 +118,9 @@ function norm(name: string, width: number): Entry[] {
 }
 
 /** Fresh weights: N(0, 0.02) for embeddings, 1 and 0 for norms, uniform in +-1/sqrt(fan in) for the rest. */
-export function initSmallReward(config: SmallRewardConfig, key: Key): Weights {
+export function smallRewardInitial(config: SmallRewardConfig, key: Key): [string, HostTensor][] {
   const shapes = smallRewardShapes(config);
-  return Weights.from([...shapes].map(([name, shape]) => [name, initial(name, shape, shapes, key.stream(name))]));
+  return [...shapes].map(([name, shape]) => [name, initial(name, shape, shapes, key.stream(name))]);
 }
 
 function initial(name: string, shape: readonly number[], shapes: Shapes, key: Key): HostTensor {
