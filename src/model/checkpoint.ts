@@ -1,6 +1,6 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
 import { stat } from 'node:fs/promises';
-import { type HostDType, type HostTensor, type PthFile, openPth, openSafetensors, openShards } from '../io/index.ts';
+import { type HostDType, type HostTensor, openPth, openSafetensors, openShards, type PthFile } from '../io/index.ts';
 import { type EntriesOptions, openFile } from '../io/internal.ts';
 
 /** An open checkpoint: names, dtypes and shapes are in memory, each tensor is read when asked for. */

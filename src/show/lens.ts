@@ -1,4 +1,4 @@
-import { type Provenance, type RgbImage, clipFrame } from '../io/index.ts';
+import { clipFrame, type Provenance, type RgbImage } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import type { RewardLens } from '../reward/index.ts';
 import { drawCurve } from './curve-svg.ts';

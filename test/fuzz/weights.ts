@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PthError, SafetensorsError, openPth, openSafetensors, openShards } from '../../src/io/index.ts';
+import { openPth, openSafetensors, openShards, PthError, SafetensorsError } from '../../src/io/index.ts';
 import type { Fuzz } from './main.ts';
 import { contradiction } from './weight-checkers.ts';
 import { type WeightCase, weightCase } from './weight-mutations.ts';

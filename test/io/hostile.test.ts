@@ -5,7 +5,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { FfmpegError, PthError, SafetensorsError, openPth, openSafetensors, openShards, openVideo, readImage, readJsonObject, readSafetensors, readVideo, toFloat32 } from '../../src/io/index.ts';
+import {
+  FfmpegError,
+  openPth,
+  openSafetensors,
+  openShards,
+  openVideo,
+  PthError,
+  readImage,
+  readJsonObject,
+  readSafetensors,
+  readVideo,
+  SafetensorsError,
+  toFloat32,
+} from '../../src/io/index.ts';
 import { findFfmpeg } from '../../src/io/internal.ts';
 import { testFolder } from '../folder.ts';
 import { fixture } from '../parity/fixtures.ts';

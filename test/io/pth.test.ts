@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PthError, type PthFile, openPth } from '../../src/io/index.ts';
+import { openPth, PthError, type PthFile } from '../../src/io/index.ts';
 import { archive, dictionary, legacy, op, scripted, tensor } from './pth-writer.ts';
 
 let folder: string;

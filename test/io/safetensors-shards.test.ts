@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SafetensorsError, hostTensor, openShards, writeSafetensors } from '../../src/io/index.ts';
+import { hostTensor, openShards, SafetensorsError, writeSafetensors } from '../../src/io/index.ts';
 
 let folder = '';
 beforeEach(async () => {

@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type HostDType, type HostTensor, SafetensorsError, hostTensor, openSafetensors, readSafetensors, toFloat32, writeSafetensors } from '../../src/io/index.ts';
+import {
+  type HostDType,
+  type HostTensor,
+  hostTensor,
+  openSafetensors,
+  readSafetensors,
+  SafetensorsError,
+  toFloat32,
+  writeSafetensors,
+} from '../../src/io/index.ts';
 import { bytesPerElement, elementCount, viewBytes } from '../../src/io/internal.ts';
 import { fixture } from '../parity/fixtures.ts';
 
