@@ -1,8 +1,8 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
 
-import { type WanConfig, wan, wanForward } from '../../model/index.ts';
+import { type WanConfig, wan } from '../../model/index.ts';
 import { vae as autoencoder, type VaeConfig } from '../../model/vae/index.ts';
-import { random, type Weights } from '../../nn/index.ts';
+import { random } from '../../nn/index.ts';
 import {
   SECOND_JUDGE,
   SMALL_REWARD,
@@ -12,6 +12,8 @@ import {
 } from '../../reward/index.ts';
 import * as train from '../../train/index.ts';
 import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
+import { classifier as trainClassifier } from '../../world/digits/classifier/train-classifier.ts';
+import { preference } from '../../world/digits/judge/train-preference.ts';
 import {
   clipBatch,
   encodeClips,
@@ -32,14 +34,15 @@ const STATISTICS_BATCHES = 16;
 
 export async function* makeVae(study: StudyRun): Work {
   const { seed, vae } = study.recipe;
-  const weights = study.own(autoencoder.init(vae.config, study.key('vae')).weights);
+  const net = autoencoder.init(vae.config, study.key('vae'));
+  const weights = study.own(net.weights);
   for (const [i, phase] of vae.phases.entries()) {
     yield* study.train(`vae-${i + 1}`, phase.steps, (run) =>
       train.vae({
         ...phase,
         ...run,
         seed: seed + i,
-        vae: { weights, config: vae.config },
+        vae: net,
         data: windowSource(study.recipe),
         klWeight: vae.klWeight,
         pixelWeight: { above: -0.5, weight: vae.litWeight },
@@ -47,7 +50,7 @@ export async function* makeVae(study: StudyRun): Work {
     );
   }
   const clips = Array.from({ length: STATISTICS_BATCHES }, (_, i) => clipBatch(study.recipe, 16 * i, 16).video);
-  const { mean, std } = await train.latentStatistics({ weights, config: vae.config }, clips);
+  const { mean, std } = await train.latentStatistics(net, clips);
   await study.save('vae', weights, { ...vae.config, latents_mean: mean, latents_std: std });
 }
 
@@ -55,8 +58,9 @@ export async function* makeVae(study: StudyRun): Work {
 export async function* makeTeacher(study: StudyRun): Work {
   const { seed, teacher } = study.recipe;
   const bank = yield* encoded(study);
-  const weights = study.own(wan.init(teacher.config, study.key('teacher')).weights);
-  const average = study.average(weights, teacher.emaDecay);
+  const net = wan.init(teacher.config, study.key('teacher'));
+  study.own(net.weights);
+  const average = study.average(net, teacher.emaDecay);
   yield* study.train('teacher', teacher.train.steps, (run) =>
     train.teacher({
       ...teacher.train,
@@ -64,12 +68,12 @@ export async function* makeTeacher(study: StudyRun): Work {
       seed,
       average,
       sampling: teacher.sampling,
-      teacher: bidirectional(weights, teacher.config),
+      teacher: net,
       data: latentSource(bank),
-      encodeText: study.encodeText,
+      text: { encode: study.encodeText },
     }),
   );
-  await study.save('teacher', average.weights, teacher.config);
+  await study.save('teacher', average.net.weights, teacher.config);
 }
 
 async function* encoded(study: StudyRun): Work<LatentBank> {
@@ -87,7 +91,9 @@ export async function* makeDistilled(study: StudyRun): Work {
   const { seed, distil, student: few } = study.recipe;
   const { generator, critic } = distil;
   const { weights, config } = await study.load<WanConfig>('teacher');
-  const student = study.own(weights.clone());
+  const teacher = wan.net(config, weights);
+  const [student, copy] = [teacher.clone(), teacher.clone()];
+  for (const net of [student, copy]) study.own(net.weights);
   const average = study.average(student, distil.emaDecay);
   yield* study.train('distil', generator.steps, (run) =>
     train.distil({
@@ -95,21 +101,21 @@ export async function* makeDistilled(study: StudyRun): Work {
       seed,
       average,
       batch: generator.batch,
-      generator: bidirectional(student, config),
+      generator: student,
       generatorLearner: generator,
-      critic: bidirectional(study.own(weights.clone()), config),
+      critic: copy,
       criticLearner: critic,
-      teacher: bidirectional(weights, config),
+      teacher,
       prompts: promptSource(),
-      encodeText: study.encodeText,
+      text: { encode: study.encodeText },
       latentShape: clipLatentShape(study.recipe),
       schedule: studentSchedule(study.recipe),
-      realGuidance: distil.guidance - 1,
+      realGuidanceScale: distil.guidance,
       shift: few.shift,
       generatorEvery: distil.generatorEvery,
     }),
   );
-  await study.save('distilled', average.weights, config);
+  await study.save('distilled', average.net.weights, config);
 }
 
 /** The teacher's ODE trajectories for phase 1, into the study's store. */
@@ -134,20 +140,22 @@ export async function* makeTrajectories(study: StudyRun): Work {
 /** Phase 1. */
 export async function* makeOde(study: StudyRun): Work {
   const { seed, ode } = study.recipe;
-  const student = await study.load<WanConfig>('distilled');
-  const average = study.average(student.weights, ode.emaDecay);
+  const { config, weights } = await study.load<WanConfig>('distilled');
+  const student = wan.net(config, weights);
+  const average = study.average(student, ode.emaDecay);
   const data = await trajectorySource(await study.trajectories());
   const parts = await samplingParts(study);
   yield* study.train('ode', ode.steps, (run) => phase1(parts, student, data, { ...ode, ...run, seed, average }));
-  await study.save('ode', average.weights, student.config);
+  await study.save('ode', average.net.weights, student.config);
 }
 
 /** The training reward or its held-out judge: same data, another seed and another stem. */
 export async function* makePreference(study: StudyRun, name: 'reward' | 'judge'): Work {
   const { seed, steps, batch } = study.recipe.judges[name];
   const config: SmallRewardConfig = { reward: SMALL_REWARD, judge: SECOND_JUDGE }[name];
-  const weights = study.own(smallRewardNet.init(config, random.key(seed).stream('weights')).weights);
-  yield* study.train(name, steps, (run) => train.preference({ ...run, seed, batch, reward: { weights, config } }));
+  const net = smallRewardNet.init(config, random.key(seed).stream('weights'));
+  const weights = study.own(net.weights);
+  yield* study.train(name, steps, (run) => preference({ ...run, seed, batch, reward: net }));
   const { scale, accuracy } = await validatePreferences(weights, config);
   const about = { mean: String(scale.mean), std: String(scale.std), accuracy: String(accuracy) };
   await study.save(name, weights, config, about);
@@ -155,23 +163,25 @@ export async function* makePreference(study: StudyRun, name: 'reward' | 'judge')
 
 export async function* makeClassifier(study: StudyRun): Work {
   const { seed, steps, batch } = study.recipe.judges.classifier;
-  const weights = study.own(classifier.init(CLASSIFIER, random.key(seed).stream('weights')).weights);
-  yield* study.train('classifier', steps, (run) => train.classifier({ ...run, seed, batch, classifier: { weights } }));
+  const net = classifier.init(CLASSIFIER, random.key(seed).stream('weights'));
+  const weights = study.own(net.weights);
+  yield* study.train('classifier', steps, (run) => trainClassifier({ ...run, seed, batch, classifier: net }));
   await study.save('classifier', weights, CLASSIFIER);
 }
 
 /** Phase 2, with the reward on the chosen frames. */
 export async function* makeRewarded(study: StudyRun, name: ArtefactName, frames: SupervisedFrames): Work {
   const { seed, reward } = study.recipe;
-  const student = await study.load<WanConfig>('ode');
-  const average = study.average(student.weights, reward.emaDecay);
+  const { config, weights } = await study.load<WanConfig>('ode');
+  const student = wan.net(config, weights);
+  const average = study.average(student, reward.emaDecay);
   const judge = await loadReward(study.weights, 'reward');
   const parts = { ...(await samplingParts(study)), reward: judge };
   try {
     yield* study.train(name, reward.train.steps, (run) =>
       phase2(parts, student, { ...reward.train, ...run, seed, average, frames }),
     );
-    await study.save(name, average.weights, student.config, { frames });
+    await study.save(name, average.net.weights, student.config, { frames });
   } finally {
     judge.dispose();
   }
@@ -180,8 +190,4 @@ export async function* makeRewarded(study: StudyRun, name: ArtefactName, frames:
 async function samplingParts(study: StudyRun): Promise<SamplingParts> {
   const vae: Net<VaeConfig> = await study.load<VaeConfig>('vae');
   return { recipe: study.recipe, vae, encodeText: study.encodeText };
-}
-
-function bidirectional(weights: Weights, config: WanConfig): train.Network {
-  return { weights, forward: (own, input) => wanForward({ weights: own, config }, input) };
 }

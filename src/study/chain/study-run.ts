@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Key, random, type Weights } from '../../nn/index.ts';
+import { type Key, type Net, random, type Weights } from '../../nn/index.ts';
 import { openTrajectories, type TrajectoryStore } from '../../sampler/index.ts';
 import * as train from '../../train/index.ts';
 import { type StudyText, textEncoder } from '../../world/digits/text.ts';
@@ -40,7 +40,7 @@ export class StudyRun {
   readonly recipe: Recipe;
   readonly folder: string;
   readonly weights: string;
-  readonly encodeText: train.EncodeText;
+  readonly encodeText: StudyText['encode'];
   readonly signal: AbortSignal | undefined;
   readonly #text: StudyText;
   #owned: Weights[] = [];
@@ -75,9 +75,11 @@ export class StudyRun {
     return weights;
   }
 
-  /** A moving average of weights, released with the stage. */
-  average(weights: Weights, decay: number): train.Average {
-    return { weights: this.own(train.ema.init(weights)), decay };
+  /** A moving average of a network, released with the stage. */
+  average<Config>(net: Net<Config>, decay: number): { net: Net<Config>; decay: number } {
+    const average = net.clone({ trainable: false });
+    this.own(average.weights);
+    return { net: average, decay };
   }
 
   /** Key of a network's first weights. */
@@ -107,7 +109,7 @@ export class StudyRun {
 
 /** Steps of a training stage as progress. */
 async function* trainingProgress(stage: string, total: number, steps: AsyncGenerator<train.TrainStep, void>): Work {
-  for await (const { step, loss, gradNorm, values } of steps) {
-    yield { stage, done: step, total, values: { loss, gradNorm, ...values } };
+  for await (const { step, stepMs: _, clippedShare: __, ...values } of steps) {
+    yield { stage, done: step, total, values };
   }
 }

@@ -18,7 +18,6 @@ import {
   type Velocity,
   wanStudent,
 } from '../../sampler/index.ts';
-import type { EncodeText } from '../../train/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -37,7 +36,7 @@ export function copyOf<Config>({ weights, config }: Net<Config>): Net<Config> {
 export interface SamplingParts {
   recipe: Recipe;
   vae: Net<VaeConfig>;
-  encodeText: EncodeText;
+  encodeText(prompts: readonly string[]): Tensor;
 }
 
 /** Clips generated together. */

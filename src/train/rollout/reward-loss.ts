@@ -1,44 +1,24 @@
+/** What a differentiable reward makes of latents. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { decode, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
-import type { Key, Part } from '../../nn/index.ts';
+import { type VaeConfig, type vae, vaeStrides } from '../../model/vae/index.ts';
+import type { Key, Net } from '../../nn/index.ts';
 import { type FrameChoice, frameIndex, frameSelect, type Reward, reflLoss } from '../../reward/index.ts';
+import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber } from '../checks.ts';
 import type { Objective } from '../optimiser/gradients.ts';
-
-/** Turns latents into the pixels that a reward sees. */
-export interface Decoder {
-  /** Pixel frames per latent frame after the first. */
-  readonly stride: number;
-  /**
-   * Video `[B, 1 + (F-1)·stride, H, W, 3]` in [-1, 1] of latents `[B, F, h, w, C]`; the gradient reaches the last
-   * `gradientLatents` latent frames.
-   */
-  decode(latents: Tensor, gradientLatents: number): Tensor;
-}
-
-/** The decoder of a video autoencoder. */
-export function vaeDecoder(net: Part<VaeConfig>): Decoder {
-  const { config } = net;
-  const decoded: Decoder['decode'] = (latents, gradientLatents) => decode(net, latents, { gradientLatents });
-  return { stride: vaeStrides(config).time, decode: decoded };
-}
+import { pixelFrames } from './supervised-rollout.ts';
 
 /**
  * What is minimised of scores R: `negative` is `-weight · mean R` (Reward-Forcing), `refl` is
  * `scale · mean max(0, target - R)`, which stops pushing what reached the target (ImageReward's ReFL).
  */
 export type RewardLossForm =
-  | { form: 'negative'; weight?: number }
-  | {
-      form: 'refl';
-      /** @defaultValue 2 */
-      target?: number;
-      /** @defaultValue 1e-3 */
-      scale?: number;
-    };
+  | { form: 'negative' /** @defaultValue 1 */; weight?: number }
+  | { form: 'refl' /** @defaultValue 2 */; target?: number /** @defaultValue 1e-3 */; scale?: number };
 
 /** How clips are judged. */
 export interface JudgeOptions {
-  decoder: Decoder;
+  /** Turns latents into the pixels that the reward sees. */
+  decoder: Net<VaeConfig>;
   reward: Reward;
   /** Frames that a frame reward sees; `random` draws one for each step. @defaultValue 'last' */
   frames?: FrameChoice;
@@ -48,15 +28,52 @@ export interface JudgeOptions {
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
 
-/** Throws unless the reward can be climbed. */
-export function checkReward({ info }: Reward): void {
-  if (info.differentiable) return;
-  throw new TypeError(`the reward ${info.id} has no gradient: phase 2 needs a differentiable one, such as ImageReward`);
+/** {@link JudgeOptions}, settled. */
+export interface JudgeSettings extends Required<JudgeOptions> {
+  loss: Required<RewardLossForm>;
+}
+
+/**
+ * Options with their defaults, checked for clips of `latentFrames`.
+ *
+ * @throws TypeError when the reward has no gradient, RangeError for a frame outside of the clip.
+ */
+export function settleJudge(options: JudgeOptions, latentFrames: number): JudgeSettings {
+  const { frames = 'last', rewardPrompts = (prompts) => prompts } = options;
+  const reward = checkMethods('reward', options.reward, ['encode', 'compute'], 'a reward');
+  const { id, differentiable } = reward.info;
+  if (!differentiable) {
+    throw new TypeError(
+      `reward: ${id} has no gradient, wanted a differentiable one, such as ImageReward; train.policy climbs any`,
+    );
+  }
+  const decoder = checkNet('decoder', options.decoder);
+  if (typeof frames === 'number') frameIndex(frames, pixelFrames(latentFrames, strideOf(decoder)));
+  else checkChoice('frames', frames, ['last', 'first', 'middle', 'random', 'all']);
+  checkFunction('rewardPrompts', rewardPrompts, '(prompts) => prompts for the reward');
+  return { decoder, reward, frames, loss: settleForm(options.loss ?? { form: 'negative' }), rewardPrompts };
+}
+
+function settleForm(given: RewardLossForm): Required<RewardLossForm> {
+  checkChoice('loss.form', given.form, ['negative', 'refl']);
+  if (given.form === 'negative') return { form: 'negative', weight: checkNumber('loss.weight', given.weight ?? 1) };
+  const target = checkNumber('loss.target', given.target ?? 2);
+  return { form: 'refl', target, scale: checkNumber('loss.scale', given.scale ?? 1e-3, { above: 0 }) };
+}
+
+/** Pixel frames per latent frame after the first. */
+export function strideOf({ config }: Net<VaeConfig>): number {
+  return vaeStrides(config).time;
+}
+
+/** Video `[B, T, H, W, 3]` in [-1, 1] of latents; the gradient reaches the last `gradientLatents` latent frames. */
+export function pixelsOf(decoder: Net<VaeConfig>, latents: Tensor, gradientLatents: number): Tensor {
+  return (decoder.architecture as typeof vae).forward(decoder, latents, { gradientLatents });
 }
 
 /** Run `work` on the prompts as the reward encodes them. */
 export async function withText<R>(
-  { reward: judge, rewardPrompts = (prompts) => prompts }: JudgeOptions,
+  { reward: judge, rewardPrompts }: Pick<JudgeSettings, 'reward' | 'rewardPrompts'>,
   prompts: readonly string[],
   work: (text: readonly Tensor[]) => Promise<R>,
 ): Promise<R> {
@@ -68,9 +85,10 @@ export async function withText<R>(
   }
 }
 
-/** The pixel frame that is judged, null for the whole clip. */
-export function judgedFrame({ reward: judge, frames = 'last' }: JudgeOptions, count: number, key: Key): number | null {
+/** The pixel frame that is judged in a step, null for the whole clip. */
+export function judgedFrame({ reward: judge, frames, decoder }: JudgeSettings, latentFrames: number, key: Key): number | null {
   if (judge.info.kind === 'clip' || frames === 'all') return null;
+  const count = pixelFrames(latentFrames, strideOf(decoder));
   return frames === 'random' ? key.integer(0, count) : frameIndex(frames, count);
 }
 
@@ -83,15 +101,15 @@ export interface Judged {
 }
 
 /**
- * `-mean R`, or another form, of latents `[B, F, H, W, C]` through the decoder, whose gradient reaches the latent frames from
- * `gradientFrom` on. Reports `reward`, `rewardStd` and `saturated`.
+ * `-mean R`, or another form, of latents `[B, F, H, W, C]` through the decoder, whose gradient reaches the latent
+ * frames from `gradientFrom` on. Reports `reward`, `rewardStd` and `saturated`.
  */
 export function rewardLoss(
-  { decoder, reward: judge, loss }: JudgeOptions,
+  { decoder, reward: judge, loss }: Pick<JudgeSettings, 'decoder' | 'reward' | 'loss'>,
   latents: Tensor,
   { frame, text, gradientFrom }: Judged & { gradientFrom: number },
-): Objective {
-  const video = decoder.decode(latents, (latents.shape[1] as number) - gradientFrom);
+): Objective<'reward' | 'rewardStd' | 'saturated'> {
+  const video = pixelsOf(decoder, latents, (latents.shape[1] as number) - gradientFrom);
   const seen = frame === null ? video : tf.squeeze(tf.slice(video, [0, frame], [-1, 1]), [1]); // [B, H, W, 3]
   const scores = scoresOf(judge, tf.clipByValue(tf.add(tf.mul(seen, 0.5), 0.5), 0, 1), text);
   const mean = tf.mean(scores);
@@ -100,10 +118,9 @@ export function rewardLoss(
   return { loss: lossOf(scores, mean, loss), values: { reward: mean, rewardStd, saturated } };
 }
 
-function lossOf(scores: Tensor, mean: Tensor, given: RewardLossForm = { form: 'negative' }): Tensor {
-  if (given.form === 'refl') return reflLoss(scores, given.target, given.scale);
-  const { weight = 1 } = given;
-  return tf.neg(weight === 1 ? mean : tf.mul(mean, weight));
+function lossOf(scores: Tensor, mean: Tensor, form: Required<RewardLossForm>): Tensor {
+  if (form.form === 'refl') return reflLoss(scores, form.target, form.scale);
+  return tf.neg(form.weight === 1 ? mean : tf.mul(mean, form.weight));
 }
 
 /** Scores `[B]` of pictures or clips; a frame reward judges a clip by the mean over its frames. */
