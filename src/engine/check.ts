@@ -1,17 +1,26 @@
 /**
- * `engine.use(name, { check: 'finite' })`: every kernel of the backend is run at once, and the first whose result holds
- * a NaN or an infinity that none of its inputs held throws. Kernels without inputs (fill) may make infinities.
+ * Putting something around every kernel of a backend: a clock, or the check of `engine.use(name, { check: 'finite' })`.
+ * With it every kernel is run at once, and the first whose result holds a NaN or an infinity that none of its inputs
+ * held throws. Kernels without inputs (fill) may make infinities.
  */
-import type { DataType, KernelBackend, KernelConfig } from '@tensorflow/tfjs';
-import { replaceKernels } from './replace-kernels.ts';
+import type { KernelBackend, KernelConfig } from '@tensorflow/tfjs';
+import type { TensorHandle } from './fallback.ts';
+import { tf } from './tf.ts';
 
 type Kernel = KernelConfig['kernelFunc'];
 type Call = Parameters<Kernel>[0];
 
-interface Handle {
-  dataId: object;
-  shape: number[];
-  dtype: DataType;
+/** Replaces every kernel of a backend by what `wrap` makes of it; returns the way back. */
+export function replaceKernels(backendName: string, wrap: (config: KernelConfig) => Kernel): () => void {
+  const before = tf.getKernelsForBackend(backendName);
+  const register = (configs: readonly KernelConfig[]): void => {
+    for (const config of configs) {
+      tf.unregisterKernel(config.kernelName, backendName);
+      tf.registerKernel(config);
+    }
+  };
+  register(before.map((config) => ({ ...config, kernelFunc: wrap(config) })));
+  return () => register(before);
 }
 
 /** Backends whose kernels are checked, with the way back. */
@@ -29,16 +38,16 @@ export function checkFinite(backendName: string, isOn: boolean): void {
 function checked({ kernelName, kernelFunc }: KernelConfig): Kernel {
   return (call) => {
     const result = kernelFunc(call);
-    for (const output of [result].flat() as Handle[]) checkOutput(kernelName, output, call);
+    for (const output of [result].flat() as TensorHandle[]) checkOutput(kernelName, output, call);
     return result;
   };
 }
 
-function checkOutput(kernelName: string, output: Handle, call: Call): void {
+function checkOutput(kernelName: string, output: TensorHandle, call: Call): void {
   const backend = call.backend as KernelBackend;
   const bad = firstBad(output, backend);
   if (bad === null) return;
-  const inputs = Object.values(call.inputs).flat() as (Handle | undefined)[];
+  const inputs = Object.values(call.inputs).flat() as (TensorHandle | undefined)[];
   const present = inputs.filter((input) => input !== undefined && input !== null);
   if (present.length === 0 || present.some((input) => firstBad(input, backend) !== null)) return;
   const shapes = present.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(', ');
@@ -49,7 +58,7 @@ function checkOutput(kernelName: string, output: Handle, call: Call): void {
 }
 
 /** The first NaN or infinity of a float tensor. */
-function firstBad({ dataId, dtype }: Handle, backend: KernelBackend): { index: number; value: number } | null {
+function firstBad({ dataId, dtype }: TensorHandle, backend: KernelBackend): { index: number; value: number } | null {
   if (dtype !== 'float32') return null;
   const values = backend.readSync(dataId) as Float32Array;
   const index = values.findIndex((value) => !Number.isFinite(value));

@@ -1,14 +1,11 @@
 /** `compile` and `profile` of engines that compute at once. */
-import type { Compiled, EngineName, Profile, TensorFunction } from './engine.ts';
-import { ProfileStacks } from './profile-stacks.ts';
-import { replaceKernels } from './replace-kernels.ts';
+import { replaceKernels } from './check.ts';
+import type { Compiled, Profile, TensorFunction } from './engine.ts';
+import { ProfileStacks } from './profile.ts';
 import { tf } from './tf.ts';
 
 /** Runs the function each time; temporary tensors are disposed of, as on every engine. */
-export function compileEager<A extends readonly unknown[], R>(
-  name: EngineName,
-  fn: TensorFunction<A, R>,
-): Compiled<A, R> {
+export function compileEager<A extends readonly unknown[], R>(name: string, fn: TensorFunction<A, R>): Compiled<A, R> {
   let recorded = 0;
   const call = (...args: A): R => {
     recorded++;

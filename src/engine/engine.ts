@@ -1,49 +1,63 @@
 /**
- * What an engine owes: it makes itself the TensorFlow.js backend, runs what it may have put off, replays a function
- * when it can, and says what it did. It knows tensors, kernels and memory; it must not know models, samplers,
- * rewards or training. One folder per engine; nothing is loaded before `use` asks for it.
+ * What an engine owes: a TensorFlow.js backend of its name, runs of what it may have put off, replays of a function when
+ * it can, and a word on what it is and did. It knows tensors, kernels and memory; it must not know models, samplers,
+ * rewards or training. One folder per engine, whose index.ts describes it and loads nothing; registry.ts lists them.
+ *
+ * Engines that run whole graphs (onnx) get everything between TensorFlow.js and their library from lazy/: kernels write
+ * nodes of one table of operators (graph/operators.ts), and the engine brings a `GraphRuntime` that compiles and runs
+ * them. Engines that compute at once take compile and profile from eager.ts.
  */
-/** Engines by name. */
-export type EngineName = 'onnx' | 'tensorflow' | 'cpu';
 
-/** Options of `use`. Threads and spinning are fixed by the first use in a process. */
-export interface EngineOptions {
-  /** Threads to compute on. Default: what the machine offers, at most 16. Results are the same at the same number. */
-  threads?: number;
-  /** Workers spin while they wait: faster steps, a busy core. Default true. */
-  spin?: boolean;
-  /** `tensorflow`: the folder that holds libtensorflow. Default: found, see src/engine/tensorflow/library.ts. */
-  library?: string;
+/** Options that every engine takes. */
+export interface CommonOptions {
   /** `finite`: each operation is run at once and the first that makes a NaN or an infinity throws. Slow. */
   check?: 'finite';
-  /** Recorded operations that force a run. Default 20,000. */
-  maxPending?: number;
-  /** Compiled graphs kept. Default 256. */
-  maxSessions?: number;
 }
 
-/** What an engine is and what it has done so far. */
-export interface EngineReport {
-  readonly name: EngineName;
-  /** Where it computes, for example `cpu (linux x64)`. */
-  readonly device: string;
-  readonly threads: number;
-  /**
-   * Arithmetic of float tensors. There is no bfloat16: the processor kernels of ONNX Runtime have no products in it on
-   * x86, where AMX serves int8 alone.
-   */
-  readonly precision: 'float32';
-  readonly versions: Readonly<Record<string, string>>;
-  /** Bytes of tensor data held now. */
-  readonly memoryBytes: number;
+/** What an engine can do; asked, not guessed from its name. */
+export interface Capabilities {
+  /** What it computes on. */
+  readonly device: 'cpu' | 'gpu';
+  /** Arithmetic of float tensors that it offers. */
+  readonly precisions: readonly Precision[];
+  /** How many devices it computes on. */
+  readonly devices: number;
+  /** Whether it copies the arrays that tensors are made from, so that one array can serve for all. */
+  readonly copiesUploads: boolean;
+  /** Whether `compile` replays functions. */
+  readonly compiles: boolean;
+}
+
+/**
+ * Arithmetic of float tensors. No engine of today has bfloat16: the processor kernels of ONNX Runtime have no products
+ * in it on x86, where AMX serves int8 alone.
+ */
+export type Precision = 'float32';
+
+/** What an engine that runs graphs has done so far. */
+export interface GraphReport {
   /** Graphs compiled, and the time that took. */
   readonly compiles: number;
   readonly compileMs: number;
   /** Compiled graphs kept for the next time they are recorded. */
-  readonly sessions: number;
+  readonly kept: number;
   /** Graphs run, operations recorded and not run yet. */
   readonly runs: number;
   readonly pending: number;
+}
+
+/** What an engine is and what it has done so far. */
+export interface EngineReport {
+  readonly name: string;
+  /** Where it computes, for example `cpu (linux x64)`. */
+  readonly device: string;
+  readonly threads: number;
+  readonly precision: Precision;
+  readonly versions: Readonly<Record<string, string>>;
+  /** Bytes of tensor data held now. */
+  readonly memoryBytes: number;
+  /** Of engines that run graphs. */
+  readonly graphs?: GraphReport;
   /** Kernels that the engine lacks and that ran on the reference engine instead, with their number of calls. */
   readonly fallbacks: Readonly<Record<string, number>>;
 }
@@ -93,11 +107,29 @@ export interface Profile {
   readonly stacks: readonly ProfileStack[];
 }
 
-/** A started engine. */
+/** A started engine. There is one of each name in a process. */
 export interface Engine {
-  readonly name: EngineName;
+  readonly capabilities: Capabilities;
+  /** What its options came to at the first use, by name; they hold for the process. */
+  readonly settings: Readonly<Record<string, unknown>>;
   flush(): void;
   profile(work: () => void): Profile;
   report(): EngineReport;
   compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R>;
+}
+
+/** What the value of an option must be: a whole number of at least 1, true or false, or the path of a folder. */
+export type OptionKind = 'count' | 'flag' | 'folder';
+
+/** An engine as it describes itself. Nothing is loaded before `start`. */
+export interface EngineDefinition<Name extends string, Options> {
+  /** Its name, which is that of its TensorFlow.js backend, too. */
+  readonly name: Name;
+  readonly description: string;
+  /** The options that it takes beside the common ones. */
+  readonly options: { readonly [K in keyof Options]-?: OptionKind };
+  /** Looks for what it needs, without loading it. Throws with what is missing and the command that installs it. */
+  find(): void;
+  /** Loads its library and registers its backend. */
+  start(options: Options): Promise<Engine>;
 }

@@ -1,19 +1,20 @@
 /** Choosing an engine and asking it things. Choosing is a call: importing this library computes nothing. */
 import { checkFinite } from './check.ts';
+import { cpuCapabilities } from './cpu/index.ts';
+import { displayedReport } from './display.ts';
 import type {
+  Capabilities,
+  CommonOptions,
   Compiled,
   CompileStatus,
   Engine,
-  EngineName,
-  EngineOptions,
   EngineReport,
+  OptionKind,
   Profile,
   TensorFunction,
 } from './engine.ts';
 import { registerGradients } from './gradients.ts';
-import { findRuntime } from './onnx/library.ts';
-import { displayedReport } from './report-display.ts';
-import { findTensorflow } from './tensorflow/find.ts';
+import { definitionOf, type EngineName, type EngineOptions, engineNames } from './registry.ts';
 import { tf } from './tf.ts';
 
 /** An engine that `use` can start. */
@@ -26,72 +27,116 @@ export interface EngineEntry {
   readonly reason: string | null;
 }
 
-/** Looks for what an engine needs, without loading it. Throws with what is missing and the command that installs it. */
-const finders: Readonly<Record<EngineName, () => unknown>> = {
-  onnx: findRuntime,
-  tensorflow: findTensorflow,
-  cpu: () => undefined,
-};
-
-const starters: Readonly<Record<EngineName, (options: EngineOptions) => Promise<Engine>>> = {
-  onnx: async (options) => (await import('./onnx/engine.ts')).startOnnx(options),
-  tensorflow: async (options) => (await import('./tensorflow/engine.ts')).startTensorflow(options),
-  cpu: async () => (await import('./cpu/engine.ts')).startCpu(),
-};
-
-const descriptions: Readonly<Record<EngineName, string>> = {
-  onnx: 'records operations and runs whole steps on ONNX Runtime; the default',
-  tensorflow: 'runs each operation at once on TensorFlow, on a GPU where it sees one; tfjs-node without its addon',
-  cpu: "TensorFlow.js's own interpreter: slow, the reference in tests",
-};
-
-let active: Engine | undefined;
+/** Engines by name, from their first use on. */
+const engines = new Map<EngineName, Promise<Engine>>();
+let active: { readonly name: EngineName; readonly engine: Engine } | undefined;
 /** Checked kernels must see each call, so that nothing is replayed. */
 let isChecking = false;
 
-function isEngineName(name: string): name is EngineName {
-  return Object.hasOwn(starters, name);
-}
-
 /** What `auto` means: the environment variable REWARD_FORCING_ENGINE, or onnx. */
 function resolveName(name: string): EngineName {
-  const fromEnvironment = process.env['REWARD_FORCING_ENGINE'];
-  const wanted = name === 'auto' ? fromEnvironment || 'onnx' : name;
-  if (isEngineName(wanted)) return wanted;
+  const wanted = name === 'auto' ? process.env['REWARD_FORCING_ENGINE'] || 'onnx' : name;
+  const known = engineNames.find((each) => each === wanted);
+  if (known !== undefined) return known;
   const source = name === 'auto' ? 'REWARD_FORCING_ENGINE' : 'engine.use';
-  throw new Error(`${source}: unknown engine '${wanted}'; use one of ${Object.keys(starters).join(', ')}, auto`);
+  throw new Error(`${source}: unknown engine '${wanted}'; use one of ${engineNames.join(', ')}, auto`);
+}
+
+/** What an option must be, by its kind: in words, and a test. */
+const kinds: Readonly<Record<OptionKind, readonly [wanted: string, fits: (value: unknown) => boolean]>> = {
+  count: ['a whole number of at least 1', (value) => Number.isInteger(value) && (value as number) >= 1],
+  flag: ['true or false', (value) => typeof value === 'boolean'],
+  folder: ['the path of a folder', (value) => typeof value === 'string' && value !== ''],
+};
+
+/** Throws at options that the engine does not take, or not with this value. */
+function checkOptions(name: EngineName, options: Readonly<Record<string, unknown>>): void {
+  const taken = definitionOf(name).options as Readonly<Record<string, OptionKind>>;
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const refuse = (wanted: string): never => {
+      throw new Error(`engine.use('${name}'): wanted ${wanted}, received ${option}: ${JSON.stringify(value)}`);
+    };
+    if (option === 'check') {
+      if (value !== 'finite') refuse("check: 'finite'");
+      continue;
+    }
+    if (!Object.hasOwn(taken, option)) refuse(`options out of ${[...Object.keys(taken), 'check'].join(', ')}`);
+    const [wanted, fits] = kinds[taken[option]!];
+    if (!fits(value)) refuse(`${option} to be ${wanted}`);
+  }
+}
+
+/** Throws at options that differ from what the engine was started with. */
+function checkUnchanged(name: EngineName, { settings }: Engine, options: Readonly<Record<string, unknown>>): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined || value === settings[option]) continue;
+    throw new Error(
+      `engine.use('${name}'): received ${option}: ${JSON.stringify(value)}, but this process uses ` +
+        `${JSON.stringify(settings[option])} since the first use; start a new process to change that`,
+    );
+  }
+}
+
+/** The engine of a name, started at its first use. */
+async function engineOf(name: EngineName, options: object): Promise<Engine> {
+  const known = engines.get(name);
+  if (known) {
+    const engine = await known;
+    checkUnchanged(name, engine, options as Readonly<Record<string, unknown>>);
+    return engine;
+  }
+  const starting = definitionOf(name).start(options);
+  engines.set(name, starting);
+  starting.catch(() => engines.delete(name));
+  return starting;
 }
 
 /**
  * Starts an engine and makes it the one that tensors are computed on. `auto` takes REWARD_FORCING_ENGINE if set,
  * else onnx. Tensors made before stay where they are and move over when an operation of the new engine uses them.
  * `check: 'finite'` names the first operation that makes a NaN or an infinity, until the next `use` of the engine.
- * Throws with the command that helps when something is missing.
+ * Options other than `check` are fixed by the first use of an engine in a process.
+ *
+ * @throws Error naming an option that the engine does not take or that would change, or saying what is missing and the
+ *   command that helps
  */
-export async function use(name: EngineName | 'auto', options: EngineOptions = {}): Promise<EngineReport> {
-  const engine = await starters[resolveName(name)](options);
+export async function use<Name extends EngineName | 'auto'>(
+  name: Name,
+  options?: EngineOptions<Name>,
+): Promise<EngineReport> {
+  const resolved = resolveName(name);
+  const { check, ...own }: CommonOptions & Readonly<Record<string, unknown>> = { ...options };
+  checkOptions(resolved, { ...options });
+  const engine = await engineOf(resolved, own);
+  await tf.setBackend(resolved);
   registerGradients();
-  isChecking = options.check === 'finite';
-  checkFinite(tf.getBackend(), isChecking);
-  active = engine;
+  isChecking = check === 'finite';
+  checkFinite(resolved, isChecking);
+  active = { name: resolved, engine };
   return displayedReport(engine.report());
 }
 
 /** The engines there are: which are available, and what the others lack. Looks for libraries, loads none. */
 export function list(): EngineEntry[] {
-  return (Object.keys(descriptions) as EngineName[]).map((name) => {
+  return engineNames.map((name) => {
     const reason = missing(name);
-    return { name, description: descriptions[name], available: reason === null, reason };
+    return { name, description: definitionOf(name).description, available: reason === null, reason };
   });
 }
 
 function missing(name: EngineName): string | null {
   try {
-    finders[name]();
+    definitionOf(name).find();
     return null;
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** What the engine in use can do; TensorFlow.js's own interpreter before the first `use` or on a backend set by hand. */
+export function capabilities(): Capabilities {
+  return active?.name === tf.getBackend() ? active.engine.capabilities : cpuCapabilities;
 }
 
 /** Name of the engine in use; null before the first `use`. */
@@ -100,7 +145,7 @@ export function current(): EngineName | null {
 }
 
 function started(caller: string): Engine {
-  if (active) return active;
+  if (active) return active.engine;
   throw new Error(`engine.${caller}: no engine is in use; call await engine.use('auto') first`);
 }
 
@@ -111,7 +156,7 @@ export function report(): EngineReport {
 
 /** Computes what the engine has put off. Call it once a round in long loops that read nothing, and before timing. */
 export function flush(): void {
-  active?.flush();
+  active?.engine.flush();
 }
 
 /**
@@ -136,11 +181,11 @@ export function profile(work: () => void): Profile {
  * `tf.grad`: compile the whole step.
  */
 export function compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R> {
-  const perEngine = new Map<EngineName, Compiled<A, R>>();
+  const perEngine = new Map<Engine, Compiled<A, R>>();
   const forCurrent = (): Compiled<A, R> => {
     const engine = started('compile');
-    const known = perEngine.get(engine.name) ?? engine.compile(fn);
-    perEngine.set(engine.name, known);
+    const known = perEngine.get(engine) ?? engine.compile(fn);
+    perEngine.set(engine, known);
     return known;
   };
   const call = (...args: A): R => (isChecking ? (tf.tidy(() => fn(...args) as never) as R) : forCurrent()(...args));

@@ -2,7 +2,7 @@
  * The one place that imports TensorFlow.js. The union package is used because it alone registers
  * gradients and chained operations in Node; importing it twice would share or fight over a global engine.
  */
-import tfjs from '@tensorflow/tfjs';
+import tfjs, { type Variable } from '@tensorflow/tfjs';
 
 /** TensorFlow.js as the library uses it (the tensor language of the public API). */
 export const tf: typeof import('@tensorflow/tfjs') = withAdvice(tfjs as unknown as typeof import('@tensorflow/tfjs'));
@@ -22,6 +22,24 @@ function withAdvice(module: typeof import('@tensorflow/tfjs')): typeof import('@
     },
   });
   return module;
+}
+
+/** TensorFlow.js's own bookkeeping, as far as engines need it; there is no public way to ask for it. */
+interface EngineState {
+  registeredVariables: Record<string, Variable>;
+  gradientDepth: number;
+  kernelDepth: number;
+}
+
+/** All variables by name, how many gradients are being recorded, and how many kernels call each other. */
+export function engineState(): EngineState {
+  return (tf.engine() as unknown as { state: EngineState }).state;
+}
+
+/** Whether operations called now are recorded for a gradient. */
+export function isTapeOn(): boolean {
+  const { gradientDepth, kernelDepth } = engineState();
+  return gradientDepth > 0 && kernelDepth === 0;
 }
 
 export type {

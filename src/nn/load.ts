@@ -1,3 +1,4 @@
+import { capabilities } from '../engine/index.ts';
 import { tf } from '../engine/tf.ts';
 import { type HostTensor, hostTensor, toFloat32 } from '../io/index.ts';
 import { checkShapes, type Shapes } from './shapes.ts';
@@ -55,7 +56,7 @@ async function* renamed(
  * takes longer than reading a file. TensorFlow.js's own interpreter keeps them.
  */
 export function copiesUploads(): boolean {
-  return tf.getBackend() !== 'cpu';
+  return capabilities().copiesUploads;
 }
 
 const narrow: ReadonlySet<HostTensor['dtype']> = new Set(['bfloat16', 'float16']);

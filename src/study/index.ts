@@ -8,7 +8,6 @@ export { phase1, phase2, type SupervisedFrames } from './chain/phases.ts';
 export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './chain/study-run.ts';
 export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
 export {
-  type Artefact,
   type ArtefactName,
   loadArtefact,
   NETWORKS,
@@ -19,13 +18,11 @@ export {
 } from './networks/artefacts.ts';
 export {
   clipLatentShape,
-  copyOf,
   decodeClips,
   distilledSampler,
   generate,
   generateAll,
   guidedField,
-  type Net,
   type SamplingParts,
   studentSampler,
   studentSchedule,

@@ -64,7 +64,12 @@ export function checkFunction<T>(name: string, value: T, signature: string): T {
 }
 
 /** @throws TypeError unless `value` has the methods named. */
-export function checkMethods<T extends object>(name: string, value: T, methods: readonly (keyof T & string)[], what: string): T {
+export function checkMethods<T extends object>(
+  name: string,
+  value: T,
+  methods: readonly (keyof T & string)[],
+  what: string,
+): T {
   if (value && methods.every((method) => typeof value[method] === 'function')) return value;
   throw new TypeError(`${name}: wanted ${what}, received ${shown(value)}`);
 }
@@ -81,16 +86,21 @@ export function checkLatentShape<T extends readonly number[]>(name: string, shap
   if (Array.isArray(shape) && shape.length === 4 && shape.every((size) => Number.isSafeInteger(size) && size > 0)) {
     return shape;
   }
-  throw new RangeError(`${name}: wanted [frames, height, width, channels] of a clip's latents, received ${shown(shape)}`);
+  throw new RangeError(
+    `${name}: wanted [frames, height, width, channels] of a clip's latents, received ${shown(shape)}`,
+  );
 }
 
 /** @throws RangeError unless it is a schedule whose levels fall. */
 export function checkSteps(name: string, schedule: Schedule): Schedule {
   if (!schedule?.sigmas || !schedule.timesteps) {
-    throw new TypeError(`${name}: wanted a schedule, such as sampler.denoisingSteps makes, received ${shown(schedule)}`);
+    throw new TypeError(
+      `${name}: wanted a schedule, such as sampler.denoisingSteps makes, received ${shown(schedule)}`,
+    );
   }
   const levels = [...schedule.sigmas, ...schedule.timesteps];
-  if (!levels.every(Number.isFinite)) throw new RangeError(`${name}: wanted finite levels, received ${levels.join(', ')}`);
+  if (!levels.every(Number.isFinite))
+    throw new RangeError(`${name}: wanted finite levels, received ${levels.join(', ')}`);
   checkSchedule(schedule);
   return schedule;
 }

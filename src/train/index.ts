@@ -9,7 +9,7 @@ export {
 } from './losses/losses.ts';
 export { groupAdvantages, type PolicyLoss, policyLoss, stepDivergence, stepLogDensity } from './losses/policy.ts';
 export * as ema from './optimiser/ema.ts';
-export { type Gradients, gradientsOf, globalNorm, type Objective, parametersOf } from './optimiser/gradients.ts';
+export { type Gradients, globalNorm, gradientsOf, type Objective, parametersOf } from './optimiser/gradients.ts';
 export { Learner } from './optimiser/learner.ts';
 export {
   type Average,

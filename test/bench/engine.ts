@@ -124,10 +124,10 @@ function leaveOutOthers([first, ...rest]: readonly Side[], missing: Record<strin
 async function workOf(sides: readonly Side[], missing: Record<string, string>): Promise<Record<string, number>> {
   const ours = sides.find(({ name }) => name === 'onnx' && !(name in missing));
   if (!ours) return {};
-  const { compiles, compileMs, fallbacks } = (await ours.peer.ask({ report: true })) as EngineReport;
+  const { graphs, fallbacks } = (await ours.peer.ask({ report: true })) as EngineReport;
   const names = Object.keys(fallbacks);
   if (names.length > 0) missing['onnx'] = `kernels fell back inside the step: ${names.join(', ')}`;
-  return { compiles, compileMs: Math.round(compileMs) };
+  return graphs ? { compiles: graphs.compiles, compileMs: Math.round(graphs.compileMs) } : {};
 }
 
 function summaryOf(row: Record<string, unknown>): string {

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
+import { adamwStep } from '../../src/engine/ops/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 
 afterAll(() => engine.use('cpu'));
@@ -18,7 +19,7 @@ test.each([
   const state = grads.map((_, i) => ({ p: [1, -2, 0.5][i] as number, m: 0, v: 0 }));
   for (let step = 1; step <= 3; step++) {
     const shared = { lr: tf.scalar(lr), beta1, beta2, eps: 1e-8, weightDecay, step: tf.scalar(step) };
-    engine.adamwStep({
+    adamwStep({
       params: [param],
       grads: [tf.tensor(grads)],
       m: [m],

@@ -1,4 +1,4 @@
-import type { ConvGeometry } from '../../src/engine/ops/conv.ts';
+import type { ConvWindow } from '../../src/engine/ops/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 
 /** Uniform values in [-1, 1), the same on every engine. */
@@ -19,7 +19,7 @@ export function sum(a: Tensor, b: Tensor): number {
 }
 
 /** A convolution as the sum that defines it, channels last, weight [Out, In/groups, kT, kH, kW]. */
-export function convolutionByHand(x: Tensor, weight: Tensor, bias: Tensor, geometry: ConvGeometry) {
+export function convolutionByHand(x: Tensor, weight: Tensor, bias: Tensor, geometry: ConvWindow) {
   const { stride, padding, dilation, groups } = geometry;
   const [batch, ...size] = x.shape as [number, number, number, number, number];
   const channels = size.pop() as number;

@@ -1,6 +1,7 @@
 /** A training step of fused operations gives the same numbers recorded and replayed, on other data each time. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
+import { adamwStep } from '../../src/engine/ops/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import { random } from './by-hand.ts';
 
@@ -32,7 +33,7 @@ function trainingStep({ params, m, v }: State): (count: Tensor, lr: Tensor, x: T
     };
     const { value, grads } = tf.variableGrads(loss, params);
     const settings = { beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1 };
-    engine.adamwStep({ params, grads: params.map((p) => grads[p.name]!), m, v, lr, step, ...settings });
+    adamwStep({ params, grads: params.map((p) => grads[p.name]!), m, v, lr, step, ...settings });
     return value;
   };
 }

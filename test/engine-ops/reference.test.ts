@@ -34,10 +34,10 @@ test('linear is x Wᵀ + b over any leading axes', () => {
 
 test('linear names the argument with the wrong shape', () => {
   expect(() => linear(tf.zeros([2, 3]), tf.zeros([4, 5]), null)).toThrow(
-    'linear: weight has shape [4,5], want [Out, 3]',
+    'linear: weight has shape [4,5], wanted [Out, 3]',
   );
   expect(() => linear(tf.zeros([2, 3]), tf.zeros([4, 3]), tf.zeros([3]))).toThrow(
-    'linear: bias has shape [3], want [4]',
+    'linear: bias has shape [3], wanted [4]',
   );
 });
 
@@ -182,11 +182,11 @@ test('softmaxCrossEntropy is logsumexp minus the labelled logit', () => {
   const y = softmaxCrossEntropy(tf.tensor([1, 2, 3, 0, 0, 5], [2, 3]), tf.tensor([2, 0], [2], 'int32'));
   const wanted = [Math.log(Math.exp(-2) + Math.exp(-1) + 1), Math.log(2 + Math.exp(5))];
   expect(values(y)).toBeAllClose(wanted, { atol: 1e-5 });
-  expect(() => softmaxCrossEntropy(tf.zeros([1, 2]), tf.zeros([1]))).toThrow('labels are float32, want int32');
+  expect(() => softmaxCrossEntropy(tf.zeros([1, 2]), tf.zeros([1]))).toThrow('labels are float32, wanted int32');
 });
 
 test('adamwStep names the list of the wrong length', () => {
   const lists = { params: [tf.variable(tf.zeros([1]))], grads: [], m: [], v: [] };
   const shared = { lr: 1, beta1: 0, beta2: 0, eps: 1, weightDecay: 0, step: 1 };
-  expect(() => adamwStep({ ...lists, ...shared })).toThrow('grads has 0 entries, want one for each of the 1 params');
+  expect(() => adamwStep({ ...lists, ...shared })).toThrow('grads has 0 entries, wanted one for each of the 1 params');
 });

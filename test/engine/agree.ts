@@ -1,10 +1,11 @@
-/** Kernels of the onnx engine against those of the cpu engine. */
+/** Kernels of every engine against those of the cpu engine. */
 import { expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { measured } from './engines.ts';
 import { floats } from './inputs.ts';
 
-/** A name and a computation; both engines must give the same shapes, dtypes and values. */
+/** A name and a computation; every engine must give the same shapes, dtypes and values. */
 export type Row = [name: string, run: () => Tensor | Tensor[], tolerance?: number];
 
 interface Held {
@@ -13,7 +14,7 @@ interface Held {
   values: number[];
 }
 
-async function compute(name: 'cpu' | 'onnx', run: () => Tensor | Tensor[]): Promise<Held[]> {
+async function compute(name: engine.EngineName, run: () => Tensor | Tensor[]): Promise<Held[]> {
   await engine.use(name);
   const result = tf.tidy(() => {
     const made = run();
@@ -37,15 +38,16 @@ function expectSame(actual: Held[], expected: Held[], tolerance: number): void {
   });
 }
 
-/** A test for each row. */
+/** A test for each row and engine. An engine that compiles whole graphs must have all these kernels itself. */
 export function agree(rows: Row[]): void {
-  test.each(rows)('%s', async (_, run, tolerance = 2e-6) => {
+  const each = measured.flatMap((name) => rows.map((row): [string, engine.EngineName, Row] => [row[0], name, row]));
+  test.each(each)('%s on %s', async (_, name, [, run, tolerance = 2e-6]) => {
     const expected = await compute('cpu', run);
     const before = tf.memory().numTensors;
-    const actual = await compute('onnx', run);
+    const actual = await compute(name, run);
     expectSame(actual, expected, tolerance);
     expect(tf.memory().numTensors).toBe(before);
-    expect(engine.report().fallbacks).toEqual({});
+    if (engine.capabilities().compiles) expect(engine.report().fallbacks).toEqual({});
   });
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { displayedReport } from '../../src/engine/display.ts';
 import type { EngineReport } from '../../src/engine/index.ts';
-import { displayedReport } from '../../src/engine/report-display.ts';
 
 const report: EngineReport = {
   name: 'onnx',
@@ -9,11 +9,7 @@ const report: EngineReport = {
   precision: 'float32',
   versions: { runtime: '1.30.0' },
   memoryBytes: 3 * 2 ** 20,
-  compiles: 2,
-  compileMs: 1500,
-  sessions: 2,
-  runs: 7,
-  pending: 0,
+  graphs: { compiles: 2, compileMs: 1500, kept: 2, runs: 7, pending: 0 },
   fallbacks: { 'Cumsum<T>': 3 },
 };
 const bundle = (shown: EngineReport): Record<string, string> =>
@@ -24,7 +20,7 @@ test('a notebook shows a report as a table and as text', () => {
   expect(shown['text/plain']).toMatch(/^engine +onnx on cpu \(linux x64\), 1 thread, float32$/m);
   expect(shown['text/plain']).toMatch(/^tensors held +3\.0 MB$/m);
   expect(shown['text/plain']).toMatch(/^fallbacks +Cumsum<T> 3$/m);
-  expect(shown['text/html']).toMatch(/^<table>.*Cumsum&lt;T> 3.*<\/table>$/);
+  expect(shown['text/html']).toMatch(/^<table>.*Cumsum&lt;T&gt; 3.*<\/table>$/);
 });
 
 test('as data it stays what it was', () => {

@@ -160,7 +160,7 @@ function exploring(): Given<BestOfNOptions> {
 
 /** A stage with what it trains. */
 export interface Prepared {
-  run(options: RunOptions): AsyncGenerator<TrainStep & Partial<Record<string, number>>, void, void>;
+  run(options: RunOptions): AsyncGenerator<TrainStep, void, void>;
   trained: Weights[];
   dispose(): void;
 }
@@ -174,7 +174,10 @@ function prepare<Options extends RunOptions>(
   options: Given<Options>,
 ): Prepared {
   const nets = netsOf(options);
-  const names = (trainedBy as Record<string, string[]>)[name] ?? ['student', ...('critic' in options ? ['critic'] : [])];
+  const names = (trainedBy as Record<string, string[]>)[name] ?? [
+    'student',
+    ...('critic' in options ? ['critic'] : []),
+  ];
   const trained = [...names, 'average.net'].flatMap((path) => nets.get(path)?.weights ?? []);
   return {
     run: (run) => stage({ ...options, ...run } as unknown as Options),
@@ -210,8 +213,8 @@ export const stages: Readonly<Record<keyof typeof given, (change?: object) => Pr
 export type StageName = keyof typeof given;
 
 /** Runs a stage to its end and returns its steps. */
-export async function collect(steps: AsyncGenerator<TrainStep, void, void>): Promise<TrainStep[]> {
-  const all: TrainStep[] = [];
+export async function collect<Step>(steps: AsyncGenerator<Step, void, void>): Promise<Step[]> {
+  const all: Step[] = [];
   for await (const step of steps) all.push(step);
   return all;
 }

@@ -3,10 +3,10 @@ import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Profile } from '../engine.ts';
-import { ProfileStacks } from '../profile-stacks.ts';
+import { Executables, type Observer, type Recorder } from '../graph/index.ts';
+import { ProfileStacks } from '../profile.ts';
 import { tf } from '../tf.ts';
-import type { Observer, Recorder } from './recorder.ts';
-import { SessionCache } from './session-cache.ts';
+import type { OnnxRuntime } from './runtime.ts';
 
 /** An event of ONNX Runtime's trace; `dur` is in microseconds. */
 interface TraceEvent {
@@ -25,7 +25,7 @@ function readEvents(file: string): TraceEvent[] {
   return events;
 }
 
-/** Node names begin with the kernel that recorded them: see proto.ts. */
+/** Node names begin with the kernel that recorded them: see encode.ts. */
 function addUp(events: readonly TraceEvent[]): ProfileStacks {
   const stacks = new ProfileStacks();
   for (const { cat, dur, name, args } of events) {
@@ -36,31 +36,28 @@ function addUp(events: readonly TraceEvent[]): ProfileStacks {
 }
 
 /** Profiles one run of `work` on graphs compiled anew, which shows as `compile`. Tensors that it makes are disposed of. */
-export function profileWork(recorder: Recorder, work: () => void): Profile {
-  const { runtime, sessions: usual } = recorder;
-  const run = (): number => {
-    const start = performance.now();
-    tf.tidy(() => {
-      work();
-      recorder.flush();
-    });
-    return performance.now() - start;
-  };
+export function profileWork(recorder: Recorder, runtime: OnnxRuntime, work: () => void): Profile {
+  const usual = recorder.executables;
   recorder.flush();
-  recorder.sessions = new SessionCache(runtime, recorder.operations, recorder.constants, Number.POSITIVE_INFINITY);
+  const anew = new Executables(runtime, recorder.operations, recorder.constants, Number.POSITIVE_INFINITY);
+  recorder.executables = anew;
   recorder.observer = onlooker;
-  runtime.profileNewSessions(join(tmpdir(), `reward-forcing-${process.pid}`));
+  let wallMs = 0;
   try {
-    const wallMs = run();
-    const { compileMs } = recorder.sessions;
-    const events = recorder.sessions.sessions().flatMap((session) => readEvents(runtime.endProfile(session)));
-    const stacks = addUp(events);
-    if (compileMs > 0) stacks.add(['compile'], compileMs);
+    const files = runtime.profiled(join(tmpdir(), `reward-forcing-${process.pid}`), () => {
+      const start = performance.now();
+      tf.tidy(() => {
+        work();
+        recorder.flush();
+      });
+      wallMs = performance.now() - start;
+    });
+    const stacks = addUp(files.flatMap(readEvents));
+    if (anew.compileMs > 0) stacks.add(['compile'], anew.compileMs);
     return stacks.toProfile(wallMs);
   } finally {
-    runtime.profileNewSessions(null);
-    recorder.sessions.clear();
-    recorder.sessions = usual;
+    anew.clear();
+    recorder.executables = usual;
     recorder.observer = null;
   }
 }

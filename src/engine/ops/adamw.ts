@@ -1,5 +1,5 @@
-import { type NamedTensorMap, type Tensor, tf, type Variable } from '../tf.ts';
-import { hasNative, runNative } from './dispatch.ts';
+import { type Tensor, tf, type Variable } from '../tf.ts';
+import { defineUpdate } from './fused.ts';
 
 /** One optimizer step over all weights. A number that changes between steps must be a tensor under `engine.compile`. */
 export interface AdamwStep {
@@ -21,7 +21,7 @@ export interface AdamwStep {
 }
 
 /** What every weight's update shares, as scalars. */
-interface Shared extends NamedTensorMap {
+interface Shared {
   /** 1 - lr * weightDecay */
   decay: Tensor;
   /** lr / (1 - beta1^step) */
@@ -43,13 +43,18 @@ interface Shared extends NamedTensorMap {
  */
 export function adamwStep(options: AdamwStep): void {
   checkLists(options);
+  const { beta1, beta2, eps } = options;
   tf.tidy(() => {
     const shared = sharedScalars(options);
     options.params.forEach((param, i) => {
       const grad = options.grads[i] as Tensor;
       const m = options.m[i] as Variable;
       const v = options.v[i] as Variable;
-      const [p, nextM, nextV] = update(options, shared, param, grad, m, v);
+      const [p, nextM, nextV] = update({ param, grad, m, v, ...shared }, { beta1, beta2, eps }) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
       m.assign(nextM);
       v.assign(nextV);
       param.assign(p);
@@ -57,28 +62,13 @@ export function adamwStep(options: AdamwStep): void {
   });
 }
 
-function update(
-  options: AdamwStep,
-  shared: Shared,
-  param: Tensor,
-  grad: Tensor,
-  m: Tensor,
-  v: Tensor,
-): [Tensor, Tensor, Tensor] {
-  const { beta1, beta2, eps } = options;
-  if (hasNative('fused.adamw')) {
-    return runNative('fused.adamw', { param, grad, m, v, ...shared }, { beta1, beta2, eps }) as [
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
-  }
-  const { decay, rate, rootCorrection, firstShare, secondShare } = shared;
+const update = defineUpdate('adamw', (inputs, { beta1, beta2, eps }) => {
+  const { param, grad, m, v, decay, rate, rootCorrection, firstShare, secondShare } = inputs;
   const nextM = tf.add(tf.mul(m, beta1), tf.mul(grad, firstShare));
   const nextV = tf.add(tf.mul(v, beta2), tf.square(tf.mul(grad, secondShare)));
   const denominator = tf.add(tf.mul(tf.sqrt(nextV), rootCorrection), eps);
   return [tf.sub(tf.mul(param, decay), tf.div(tf.mul(nextM, rate), denominator)), nextM, nextV];
-}
+});
 
 function sharedScalars({ lr, weightDecay, step, beta1, beta2, gradScale }: AdamwStep): Shared {
   const count = tf.cast(step, 'float32');
@@ -103,14 +93,14 @@ function checkLists({ params, grads, m, v }: AdamwStep): void {
   for (const [name, list] of Object.entries({ grads, m, v })) {
     if (list.length !== params.length) {
       throw new Error(
-        `adamwStep: ${name} has ${list.length} entries, want one for each of the ${params.length} params`,
+        `adamwStep: ${name} has ${list.length} entries, wanted one for each of the ${params.length} params`,
       );
     }
     list.forEach((tensor, i) => {
       const param = params[i] as Variable;
       if (String(tensor.shape) === String(param.shape)) return;
       throw new Error(
-        `adamwStep: ${name}[${i}] has shape [${tensor.shape}], want that of ${param.name}, [${param.shape}]`,
+        `adamwStep: ${name}[${i}] has shape [${tensor.shape}], wanted that of ${param.name}, [${param.shape}]`,
       );
     });
   }

@@ -1,6 +1,7 @@
+/** Attention, and the rotary embedding of positions that goes before it. */
 import { type Tensor, tf } from '../tf.ts';
 import { expectShape } from './check.ts';
-import { fused } from './dispatch.ts';
+import { defineFused, maskedLogit } from './fused.ts';
 
 /** What `attention` may be told beside its three tensors. */
 export interface AttentionOptions {
@@ -11,9 +12,6 @@ export interface AttentionOptions {
   /** Added to the logits, broadcastable to [B, N, Lq, Lk]; has a gradient. */
   bias?: Tensor | null;
 }
-
-/** Added to the logit of a masked key: large enough that its probability is exactly 0 in float32. */
-const MASKED = -1e9;
 
 /**
  * Scaled dot-product attention per head: softmax(scale q kᵀ + bias) v.
@@ -31,29 +29,16 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const { scale = 1 / Math.sqrt(width), mask = null, bias = null } = options;
   if (mask) expectLogits('mask', mask, q, k);
   if (bias) expectLogits('bias', bias, q, k);
-  return fused({
-    name: 'fused.attention',
-    inputs: { q, k, v, ...(bias && { bias }) },
-    ...(mask && { constants: { mask } }),
-    attributes: { scale },
-    reference: () => attentionReference(q, k, v, scale, mask, bias),
-  });
+  return fusedAttention({ q, k, v, ...(bias && { bias }) }, { scale }, mask ? { mask } : {});
 }
 
-function attentionReference(
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  scale: number,
-  mask: Tensor | null,
-  bias: Tensor | null,
-): Tensor {
+const fusedAttention = defineFused('attention', ({ q, k, v, mask, bias }, { scale }) => {
   const heads = (x: Tensor): Tensor => tf.transpose(x, [0, 2, 1, 3]); // [B, L, N, D] -> [B, N, L, D]
   let logits: Tensor = tf.mul(tf.matMul(heads(q), heads(k), false, true), scale); // [B, N, Lq, Lk]
   if (bias) logits = tf.add(logits, bias);
-  if (mask) logits = tf.add(logits, tf.mul(tf.sub(1, tf.cast(mask, 'float32')), MASKED));
+  if (mask) logits = tf.add(logits, tf.mul(tf.sub(1, tf.cast(mask, 'float32')), maskedLogit));
   return heads(tf.matMul(tf.softmax(logits), heads(v)));
-}
+});
 
 function expectLogits(argument: string, tensor: Tensor, q: Tensor, k: Tensor): void {
   const wanted = [q.shape[0], q.shape[2], q.shape[1], k.shape[1]]; // [B, N, Lq, Lk]
@@ -61,6 +46,33 @@ function expectLogits(argument: string, tensor: Tensor, q: Tensor, k: Tensor): v
   const fits = offset >= 0 && tensor.shape.every((size, axis) => size === 1 || size === wanted[axis + offset]);
   if (fits) return;
   throw new Error(
-    `attention: ${argument} has shape [${tensor.shape}], want one that broadcasts to [B, N, Lq, Lk] = [${wanted}]`,
+    `attention: ${argument} has shape [${tensor.shape}], wanted one that broadcasts to [B, N, Lq, Lk] = [${wanted}]`,
   );
 }
+
+/**
+ * Rotary position embedding of interleaved pairs: the pair (2j, 2j+1) is turned by the angle of (token, j),
+ * as Wan does by complex multiplication.
+ *
+ * @param x - [B, L, N, D], D even
+ * @param cos - [L, D/2], cosines of the angles (no gradient)
+ * @param sin - [L, D/2], sines of the angles (no gradient)
+ * @returns [B, L, N, D]
+ */
+export function rotary(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  expectShape('rotary', 'x', x, ['B', 'L', 'N', 'D']);
+  const [, tokens, , width] = x.shape as [number, number, number, number];
+  expectShape('rotary', 'cos', cos, [tokens, width / 2]);
+  expectShape('rotary', 'sin', sin, [tokens, width / 2]);
+  return fusedRotary({ x }, {}, { cos, sin });
+}
+
+const fusedRotary = defineFused('rotary', ({ x, cos, sin }) => {
+  const [batch, tokens, heads, width] = x.shape as [number, number, number, number];
+  const pairs = tf.reshape(x, [batch, tokens, heads, width / 2, 2]); // [B, L, N, D] -> [B, L, N, D/2, 2]
+  const [even, odd] = tf.unstack(pairs, -1) as [Tensor, Tensor];
+  const c = tf.reshape(cos, [tokens, 1, width / 2]);
+  const s = tf.reshape(sin, [tokens, 1, width / 2]);
+  const turned = [tf.sub(tf.mul(even, c), tf.mul(odd, s)), tf.add(tf.mul(even, s), tf.mul(odd, c))];
+  return tf.reshape(tf.stack(turned, -1), [batch, tokens, heads, width]);
+});

@@ -10,13 +10,13 @@ export function expectShape(operation: string, argument: string, tensor: Tensor,
     tensor.shape.length === wanted.length &&
     wanted.every((size, axis) => typeof size === 'string' || size === tensor.shape[axis]);
   if (fits) return;
-  throw new Error(`${operation}: ${argument} has shape [${tensor.shape}], want [${wanted.join(', ')}]`);
+  throw new Error(`${operation}: ${argument} has shape [${tensor.shape}], wanted [${wanted.join(', ')}]`);
 }
 
 /** Throws unless `tensor` has at least `rank` axes. */
 export function expectRank(operation: string, argument: string, tensor: Tensor, rank: number): void {
   if (tensor.shape.length >= rank) return;
-  throw new Error(`${operation}: ${argument} has shape [${tensor.shape}], want at least ${rank} axes`);
+  throw new Error(`${operation}: ${argument} has shape [${tensor.shape}], wanted at least ${rank} axes`);
 }
 
 /** The size of the last axis. */

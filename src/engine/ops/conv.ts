@@ -1,11 +1,11 @@
 /**
  * Convolutions on channels-last data with weights in PyTorch's layout and zero padding. Both run through one
- * kernel family, `fused.conv`, on [B, F, H, W, C] with a [Out, In, kT, kH, kW] weight; a 2-D convolution has
+ * fused operation, `conv`, on [B, F, H, W, C] with a [Out, In, kT, kH, kW] weight; a 2-D convolution has
  * one frame and kT = 1.
  */
 import { type Tensor, type Tensor4D, type Tensor5D, tf } from '../tf.ts';
 import { expectShape } from './check.ts';
-import { fused } from './dispatch.ts';
+import { type ConvWindow, defineFused } from './fused.ts';
 
 /** Before and after. */
 type Pair = [number, number];
@@ -31,14 +31,6 @@ export interface Conv3dOptions {
   padding?: Triple<Pair>;
 }
 
-/** Geometry as kernels receive it. */
-export interface ConvGeometry {
-  readonly stride: Triple<number>;
-  readonly padding: Triple<Pair>;
-  readonly dilation: number;
-  readonly groups: number;
-}
-
 /**
  * 2-D convolution (cross-correlation, as in every deep-learning library).
  *
@@ -53,7 +45,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null, options: 
   expectShape('conv2d', 'weight', weight, ['Out', (x.shape[3] as number) / groups, 'kH', 'kW']);
   const [rows, columns] = typeof stride === 'number' ? [stride, stride] : stride;
   const [top, bottom, left, right] = typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
-  const geometry: ConvGeometry = {
+  const geometry: ConvWindow = {
     stride: [1, rows, columns],
     padding: [
       [0, 0],
@@ -92,21 +84,16 @@ export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null, options: 
   return convolve('conv3d', x, weight, bias, { stride, padding, dilation: 1, groups: 1 });
 }
 
-function convolve(operation: string, x: Tensor, weight: Tensor, bias: Tensor | null, geometry: ConvGeometry): Tensor {
+function convolve(operation: string, x: Tensor, weight: Tensor, bias: Tensor | null, geometry: ConvWindow): Tensor {
   if (bias) expectShape(operation, 'bias', bias, [weight.shape[0] as number]);
   expectRoom(operation, x, weight, geometry);
-  return fused({
-    name: 'fused.conv',
-    inputs: { x, weight, ...(bias && { bias }) },
-    attributes: { ...geometry },
-    reference: () => convReference(x as Tensor5D, weight as Tensor5D, bias, geometry),
-  });
+  return fusedConv({ x, weight, ...(bias && { bias }) }, geometry);
 }
 
-function expectRoom(operation: string, x: Tensor, weight: Tensor, { padding, dilation, groups }: ConvGeometry): void {
+function expectRoom(operation: string, x: Tensor, weight: Tensor, { padding, dilation, groups }: ConvWindow): void {
   if ((weight.shape[0] as number) % groups !== 0) {
     throw new Error(
-      `${operation}: weight has ${weight.shape[0]} output channels, want a multiple of groups = ${groups}`,
+      `${operation}: weight has ${weight.shape[0]} output channels, wanted a multiple of groups = ${groups}`,
     );
   }
   padding.forEach(([before, after], i) => {
@@ -115,26 +102,27 @@ function expectRoom(operation: string, x: Tensor, weight: Tensor, { padding, dil
     if (size >= reach) return;
     throw new Error(
       `${operation}: x has shape [${x.shape}] and weight [${weight.shape}]: axis ${'FHW'[i]} has ${size} ` +
-        `positions with its padding, want at least ${reach}; pad more`,
+        `positions with its padding, wanted at least ${reach}; pad more`,
     );
   });
 }
 
-function convReference(x: Tensor5D, weight: Tensor5D, bias: Tensor | null, geometry: ConvGeometry): Tensor {
+const fusedConv = defineFused('conv', ({ x, weight, bias }, geometry) => {
   const { padding, groups } = geometry;
-  const padded = tf.pad(x, [[0, 0], ...padding, [0, 0]]);
+  const around = padding.map(([before, after]): Pair => [before, after]);
+  const padded = tf.pad(x, [[0, 0], ...around, [0, 0]]);
   const inputs = groups === 1 ? [padded] : tf.split(padded, groups, 4);
   const weights = groups === 1 ? [weight] : tf.split(weight, groups, 0);
   const outputs = inputs.map((part, i) => ungrouped(part as Tensor5D, weights[i] as Tensor5D, geometry));
   const y = groups === 1 ? (outputs[0] as Tensor) : tf.concat(outputs, 4);
   return bias ? tf.add(y, bias) : y;
-}
+});
 
-function ungrouped(x: Tensor5D, weight: Tensor5D, { stride, dilation }: ConvGeometry): Tensor {
+function ungrouped(x: Tensor5D, weight: Tensor5D, { stride, dilation }: ConvWindow): Tensor {
   const kernel = tf.transpose(weight, [2, 3, 4, 1, 0]); // [O, I, kT, kH, kW] -> [kT, kH, kW, I, O]
   const spread = dilate(dilate(kernel, 1, dilation), 2, dilation);
   const [batch, frames, height, width, channels] = x.shape;
-  if (frames !== 1 || spread.shape[0] !== 1) return tf.conv3d(x, spread as Tensor5D, stride, 'valid');
+  if (frames !== 1 || spread.shape[0] !== 1) return tf.conv3d(x, spread as Tensor5D, [...stride], 'valid');
   const image = tf.reshape(x, [batch, height, width, channels]) as Tensor4D; // one frame: [B, H, W, C]
   const y = tf.conv2d(image, tf.squeeze(spread, [0]) as Tensor4D, [stride[1], stride[2]], 'valid');
   return tf.expandDims(y, 1);

@@ -1,8 +1,13 @@
-export { type GeluForm, gelu, silu } from './activation.ts';
 export { type AdamwStep, adamwStep } from './adamw.ts';
-export { type AttentionOptions, attention } from './attention.ts';
+export { type AttentionOptions, attention, rotary } from './attention.ts';
 export { type Conv2dOptions, type Conv3dOptions, conv2d, conv3d } from './conv.ts';
-export { linear } from './linear.ts';
-export { softmaxCrossEntropy } from './loss.ts';
-export { layerNorm, modulate, rmsNorm } from './norm.ts';
-export { rotary } from './rotary.ts';
+export {
+  type ConvWindow,
+  type FusedName,
+  type FusedOperations,
+  type FusedUpdates,
+  type GeluForm,
+  kernelNames,
+  maskedLogit,
+} from './fused.ts';
+export { gelu, layerNorm, linear, modulate, rmsNorm, silu, softmaxCrossEntropy } from './layers.ts';

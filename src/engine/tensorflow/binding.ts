@@ -87,41 +87,41 @@ export class Binding {
   readonly TF_Version: string;
   /** The device that tensors go to, as TensorFlow names it. */
   readonly device: string;
-  private readonly api: TensorflowApi;
-  private readonly status: Pointer;
-  private readonly context: Pointer;
-  private readonly handles = new Map<number, Pointer>();
-  private readonly hasGpu: boolean;
-  private results = new BigUint64Array(16);
-  private readonly resultCount = new Int32Array(1);
-  private nextId = 0;
+  readonly #api: TensorflowApi;
+  readonly #status: Pointer;
+  readonly #context: Pointer;
+  readonly #handles = new Map<number, Pointer>();
+  readonly #hasGpu: boolean;
+  #results = new BigUint64Array(16);
+  readonly #resultCount = new Int32Array(1);
+  #nextId = 0;
 
   constructor(api: TensorflowApi, options: ContextOptions = {}) {
-    this.api = api;
-    this.status = api.TF_NewStatus();
+    this.#api = api;
+    this.#status = api.TF_NewStatus();
     this.TF_Version = api.TF_Version();
-    this.context = this.newContext(configOf(options));
-    const devices = this.listDevices();
+    this.#context = this.#newContext(configOf(options));
+    const devices = this.#listDevices();
     const gpu = devices.find((device) => device.type === 'GPU');
-    this.hasGpu = gpu !== undefined;
+    this.#hasGpu = gpu !== undefined;
     this.device = (gpu ?? devices.find((device) => device.type === 'CPU'))!.name;
   }
 
-  private newContext(config: Uint8Array): Pointer {
-    const { api, status } = this;
+  #newContext(config: Uint8Array): Pointer {
+    const [api, status] = [this.#api, this.#status];
     const options = api.TFE_NewContextOptions();
     api.TFE_ContextOptionsSetConfig(options, config, config.length, status);
-    this.check('context options');
+    this.#check('context options');
     const context = api.TFE_NewContext(options, status);
     api.TFE_DeleteContextOptions(options);
-    this.check('a new context');
+    this.#check('a new context');
     return context;
   }
 
-  private listDevices(): { readonly type: string; readonly name: string }[] {
-    const { api, status } = this;
-    const list = api.TFE_ContextListDevices(this.context, status);
-    this.check('the list of devices');
+  #listDevices(): { readonly type: string; readonly name: string }[] {
+    const [api, status] = [this.#api, this.#status];
+    const list = api.TFE_ContextListDevices(this.#context, status);
+    this.#check('the list of devices');
     const devices = Array.from({ length: api.TF_DeviceListCount(list) }, (_, i) => ({
       type: api.TF_DeviceListType(list, i, status),
       name: api.TF_DeviceListName(list, i, status),
@@ -131,31 +131,31 @@ export class Binding {
   }
 
   /** Throws what the last call reported. */
-  private check(what: string): void {
-    const code = this.api.TF_GetCode(this.status);
+  #check(what: string): void {
+    const code = this.#api.TF_GetCode(this.#status);
     if (code === 0) return;
-    const message = this.api.TF_Message(this.status);
+    const message = this.#api.TF_Message(this.#status);
     const prefix = code === resourceExhausted ? 'out of memory: ' : '';
     throw new TensorflowError(code, `engine tensorflow: ${what}: ${prefix}${message} (TensorFlow's code ${code})`);
   }
 
-  private handleOf(id: number): Pointer {
-    const handle = this.handles.get(id);
+  #handleOf(id: number): Pointer {
+    const handle = this.#handles.get(id);
     if (handle === undefined) throw new Error(`engine tensorflow: tensor ${id} was used after it was disposed of`);
     return handle;
   }
 
-  private keep(handle: Pointer): number {
-    this.handles.set(this.nextId, handle);
-    return this.nextId++;
+  #keep(handle: Pointer): number {
+    this.#handles.set(this.#nextId, handle);
+    return this.#nextId++;
   }
 
   isUsingGpuDevice(): boolean {
-    return this.hasGpu;
+    return this.#hasGpu;
   }
 
   getNumOfTensors(): number {
-    return this.handles.size;
+    return this.#handles.size;
   }
 
   getNumOfSavedModels(): number {
@@ -163,23 +163,23 @@ export class Binding {
   }
 
   createTensor(shape: number[], dtype: number, values: Values | Uint8Array[]): number {
-    const tensor = Array.isArray(values) ? this.newStrings(shape, values) : this.newNumbers(shape, dtype, values);
-    const handle = this.api.TFE_NewTensorHandle(tensor, this.status);
-    this.api.TF_DeleteTensor(tensor);
-    this.check('a new tensor');
-    const staysOnHost = !this.hasGpu || dtype === type.int32 || dtype === type.string;
-    return this.keep(staysOnHost ? handle : this.toDevice(handle));
+    const tensor = Array.isArray(values) ? this.#newStrings(shape, values) : this.#newNumbers(shape, dtype, values);
+    const handle = this.#api.TFE_NewTensorHandle(tensor, this.#status);
+    this.#api.TF_DeleteTensor(tensor);
+    this.#check('a new tensor');
+    const staysOnHost = !this.#hasGpu || dtype === type.int32 || dtype === type.string;
+    return this.#keep(staysOnHost ? handle : this.#toDevice(handle));
   }
 
-  private toDevice(handle: Pointer): Pointer {
-    const moved = this.api.TFE_TensorHandleCopyToDevice(handle, this.context, this.device, this.status);
-    this.api.TFE_DeleteTensorHandle(handle);
-    this.check(`a copy to ${this.device}`);
+  #toDevice(handle: Pointer): Pointer {
+    const moved = this.#api.TFE_TensorHandleCopyToDevice(handle, this.#context, this.device, this.#status);
+    this.#api.TFE_DeleteTensorHandle(handle);
+    this.#check(`a copy to ${this.device}`);
     return moved;
   }
 
-  private newNumbers(shape: number[], dtype: number, values: Values): Pointer {
-    const { api } = this;
+  #newNumbers(shape: number[], dtype: number, values: Values): Pointer {
+    const api = this.#api;
     const width = elementBytes[dtype];
     if (width === undefined) throw new Error(`engine tensorflow: no tensors of TensorFlow's data type ${dtype}`);
     const size = product(shape) * width;
@@ -191,8 +191,8 @@ export class Binding {
     return tensor;
   }
 
-  private newStrings(shape: number[], values: readonly Uint8Array[]): Pointer {
-    const { api } = this;
+  #newStrings(shape: number[], values: readonly Uint8Array[]): Pointer {
+    const api = this.#api;
     const tensor = api.TF_AllocateTensor(type.string, dimensions(shape), shape.length, values.length * stringBytes);
     const data = api.TF_TensorData(tensor);
     values.forEach((text, i) => {
@@ -204,24 +204,24 @@ export class Binding {
   }
 
   deleteTensor(id: number): void {
-    this.api.TFE_DeleteTensorHandle(this.handleOf(id));
-    this.handles.delete(id);
+    this.#api.TFE_DeleteTensorHandle(this.#handleOf(id));
+    this.#handles.delete(id);
   }
 
   tensorDataSync(id: number): Values | Uint8Array[] {
-    const handle = this.handleOf(id);
-    const dtype = this.api.TFE_TensorHandleDataType(handle);
-    const tensor = this.api.TFE_TensorHandleResolve(handle, this.status);
-    this.check('reading a tensor');
+    const handle = this.#handleOf(id);
+    const dtype = this.#api.TFE_TensorHandleDataType(handle);
+    const tensor = this.#api.TFE_TensorHandleResolve(handle, this.#status);
+    this.#check('reading a tensor');
     try {
-      return dtype === type.string ? this.readStrings(tensor) : this.readNumbers(tensor, dtype);
+      return dtype === type.string ? this.#readStrings(tensor) : this.#readNumbers(tensor, dtype);
     } finally {
-      this.api.TF_DeleteTensor(tensor);
+      this.#api.TF_DeleteTensor(tensor);
     }
   }
 
-  private readStrings(tensor: Pointer): Uint8Array[] {
-    const { api } = this;
+  #readStrings(tensor: Pointer): Uint8Array[] {
+    const api = this.#api;
     const data = api.TF_TensorData(tensor);
     return Array.from({ length: api.TF_TensorElementCount(tensor) }, (_, i) => {
       const at = data + stringBytes * i;
@@ -231,45 +231,45 @@ export class Binding {
     });
   }
 
-  private readNumbers(tensor: Pointer, dtype: number): Values {
-    const size = this.api.TF_TensorByteSize(tensor);
+  #readNumbers(tensor: Pointer, dtype: number): Values {
+    const size = this.#api.TF_TensorByteSize(tensor);
     const values = arrayFor(dtype, size);
-    if (size > 0) this.api.copyOut(values, this.api.TF_TensorData(tensor), size);
+    if (size > 0) this.#api.copyOut(values, this.#api.TF_TensorData(tensor), size);
     return values;
   }
 
   executeOp(name: string, attributes: OpAttribute[], inputIds: number[], outputCount: number): TensorMetadata[] {
-    const { api, status } = this;
-    const op = api.TFE_NewOp(this.context, name, status);
-    this.check(name);
+    const [api, status] = [this.#api, this.#status];
+    const op = api.TFE_NewOp(this.#context, name, status);
+    this.#check(name);
     try {
       for (const id of inputIds) {
-        api.TFE_OpAddInput(op, this.handleOf(id), status);
-        this.check(name);
+        api.TFE_OpAddInput(op, this.#handleOf(id), status);
+        this.#check(name);
       }
-      for (const attribute of attributes) this.setAttribute(op, attribute);
-      if (outputCount > this.results.length) this.results = new BigUint64Array(2 * outputCount);
-      this.resultCount[0] = outputCount;
-      api.TFE_Execute(op, this.results, this.resultCount, status);
-      this.check(name);
-      return Array.from(this.results.subarray(0, this.resultCount[0]), (handle) => this.describe(Number(handle)));
+      for (const attribute of attributes) this.#setAttribute(op, attribute);
+      if (outputCount > this.#results.length) this.#results = new BigUint64Array(2 * outputCount);
+      this.#resultCount[0] = outputCount;
+      api.TFE_Execute(op, this.#results, this.#resultCount, status);
+      this.#check(name);
+      return Array.from(this.#results.subarray(0, this.#resultCount[0]), (handle) => this.#describe(Number(handle)));
     } finally {
       api.TFE_DeleteOp(op);
     }
   }
 
-  private describe(handle: Pointer): TensorMetadata {
-    const { api, status } = this;
+  #describe(handle: Pointer): TensorMetadata {
+    const [api, status] = [this.#api, this.#status];
     const rank = api.TFE_TensorHandleNumDims(handle, status);
     const shape = Array.from({ length: Math.max(0, rank) }, (_, i) => api.TFE_TensorHandleDim(handle, i, status));
-    this.check('the shape of a result');
-    return { id: this.keep(handle), shape, dtype: api.TFE_TensorHandleDataType(handle) };
+    this.#check('the shape of a result');
+    return { id: this.#keep(handle), shape, dtype: api.TFE_TensorHandleDataType(handle) };
   }
 
-  private setAttribute(op: Pointer, { name, type: of, value }: OpAttribute): void {
-    const { api } = this;
+  #setAttribute(op: Pointer, { name, type: of, value }: OpAttribute): void {
+    const api = this.#api;
     const key = api.internName(name);
-    if (Array.isArray(value) && of !== kind.shape) this.setList(op, key, of, value);
+    if (Array.isArray(value) && of !== kind.shape) this.#setList(op, key, of, value);
     else if (of === kind.string) {
       const text = Buffer.from(value as string, 'utf8');
       api.TFE_OpSetAttrString(op, key, text.length > 0 ? text : null, text.length);
@@ -277,17 +277,17 @@ export class Binding {
     else if (of === kind.float) api.TFE_OpSetAttrFloat(op, key, value as number);
     else if (of === kind.bool) api.TFE_OpSetAttrBool(op, key, value ? 1 : 0);
     else if (of === kind.type) api.TFE_OpSetAttrType(op, key, value as number);
-    else if (of === kind.shape) this.setShape(op, key, value as number[]);
+    else if (of === kind.shape) this.#setShape(op, key, value as number[]);
     else throw new Error(`engine tensorflow: attribute ${name} has the unknown kind ${of}`);
   }
 
-  private setShape(op: Pointer, key: Pointer, shape: number[]): void {
-    this.api.TFE_OpSetAttrShape(op, key, dimensions(shape), shape.length, this.status);
-    this.check('a shape attribute');
+  #setShape(op: Pointer, key: Pointer, shape: number[]): void {
+    this.#api.TFE_OpSetAttrShape(op, key, dimensions(shape), shape.length, this.#status);
+    this.#check('a shape attribute');
   }
 
-  private setList(op: Pointer, key: Pointer, of: number, values: number[]): void {
-    const { api } = this;
+  #setList(op: Pointer, key: Pointer, of: number, values: number[]): void {
+    const api = this.#api;
     if (of === kind.int) api.TFE_OpSetAttrIntList(op, key, dimensions(values), values.length);
     else if (of === kind.float) api.TFE_OpSetAttrFloatList(op, key, Float32Array.from(values), values.length);
     else if (of === kind.bool) api.TFE_OpSetAttrBoolList(op, key, Uint8Array.from(values, Number), values.length);

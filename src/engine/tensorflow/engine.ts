@@ -8,31 +8,26 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import tfjs, { type KernelBackend } from '@tensorflow/tfjs';
 import { compileEager, profileEager } from '../eager.ts';
-import type { Engine, EngineOptions, EngineReport } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import { tf } from '../tf.ts';
 import { Binding } from './binding.ts';
 import { bindTensorflow } from './c-api.ts';
-import { addonOf, findPublished, type Published } from './find.ts';
 import { completeKernels, restoreUtilities } from './fixups.ts';
-import { findLibrary } from './library.ts';
+import { addonOf, findLibrary, findPublished, type Published } from './library.ts';
 
-const backendName = 'tensorflow';
+/** Options of the tensorflow engine; all are fixed by its first use in a process. */
+export interface TensorflowOptions {
+  /** Threads to compute on. @defaultValue what the machine offers */
+  threads?: number;
+  /** The folder that holds libtensorflow. @defaultValue found, see `findLibrary` */
+  library?: string;
+}
 
 /** What the engine uses of a binding, its own or tfjs-node's addon. */
 type AnyBinding = Pick<Binding, 'TF_Version' | 'isUsingGpuDevice'> & { readonly device?: string };
 
-interface Started {
-  readonly published: Published;
-  readonly binding: AnyBinding;
-  readonly source: string;
-  readonly options: EngineOptions;
-  readonly fallbacks: Record<string, number>;
-}
-
 const require = createRequire(import.meta.url);
-let started: Started | undefined;
-
-function openBinding(published: Published, options: EngineOptions): [AnyBinding, string] {
+function openBinding(published: Published, options: TensorflowOptions): [AnyBinding, string] {
   const addon = options.library === undefined ? addonOf(published) : null;
   if (addon !== null) return [require(addon) as AnyBinding, `the addon of ${published.name}`];
   // its log would go to the terminal of whoever runs a notebook; errors still reach us as statuses
@@ -61,67 +56,47 @@ function loadedModule(id: string, exports: unknown): NodeJS.Module {
   return { id, filename: id, loaded: true, children: [], paths: [], exports } as unknown as NodeJS.Module;
 }
 
-function start(options: EngineOptions): Started {
-  const published = findPublished();
-  const [binding, source] = openBinding(published, options);
-  restoreUtilities();
-  const Backend = loadKernels(published);
-  tf.registerBackend(backendName, () => new Backend(binding, published.name));
-  const fallbacks: Record<string, number> = {};
-  completeKernels(fallbacks);
-  return { published, binding, source, options, fallbacks };
-}
-
-/** Threads and library are those of the first use. */
-function checkUnchanged({ options: first, source }: Started, { threads, library }: EngineOptions): void {
-  const isSame = (threads ?? first.threads) === first.threads && (library ?? first.library) === first.library;
-  if (isSame) return;
-  throw new Error(
-    `engine.use('tensorflow'): this process uses ${source} on ${first.threads ?? 'all'} threads since the first use; ` +
-      'start a new process to change that',
-  );
-}
-
-function deviceOf({ binding }: Started): string {
+function placeOf(binding: AnyBinding): string {
   const place = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
   const name = binding.device?.split('device:').at(-1);
   return name === undefined ? place : `${place} (${process.platform} ${process.arch}, ${name})`;
 }
 
-function reportOf(now: Started): EngineReport {
-  const { published, binding, options, fallbacks } = now;
+/** Loads libtensorflow and registers the backend with its kernels. */
+export function startTensorflow(options: TensorflowOptions): Engine {
+  const published = findPublished();
+  const [binding, source] = openBinding(published, options);
+  restoreUtilities();
+  const Backend = loadKernels(published);
+  const backend = new Backend(binding, published.name);
+  tf.registerBackend('tensorflow', () => backend);
+  const fallbacks = completeKernels(backend);
+  const threads = options.threads ?? availableParallelism();
   return {
-    name: 'tensorflow',
-    device: deviceOf(now),
-    threads: options.threads ?? availableParallelism(),
-    precision: 'float32',
-    versions: {
-      tensorflow: binding.TF_Version,
-      [published.name]: published.version,
-      tfjs: tf.version_core,
-      node: process.version,
+    capabilities: {
+      device: binding.isUsingGpuDevice() ? 'gpu' : 'cpu',
+      precisions: ['float32'],
+      devices: 1,
+      copiesUploads: true,
+      compiles: false,
     },
-    memoryBytes: tf.memory().numBytes,
-    compiles: 0,
-    compileMs: 0,
-    sessions: 0,
-    runs: 0,
-    pending: 0,
-    fallbacks: { ...fallbacks },
-  };
-}
-
-/** Loads libtensorflow, registers the kernels, and makes the backend current; only the first call does the work. */
-export async function startTensorflow(options: EngineOptions): Promise<Engine> {
-  if (started) checkUnchanged(started, options);
-  started ??= start(options);
-  const now = started;
-  await tf.setBackend(backendName);
-  return {
-    name: 'tensorflow',
+    settings: { threads, library: options.library ?? source },
     flush: () => undefined,
-    report: () => reportOf(now),
     profile: profileEager,
     compile: (fn) => compileEager('tensorflow', fn),
+    report: () => ({
+      name: 'tensorflow',
+      device: placeOf(binding),
+      threads,
+      precision: 'float32',
+      versions: {
+        tensorflow: binding.TF_Version,
+        [published.name]: published.version,
+        tfjs: tf.version_core,
+        node: process.version,
+      },
+      memoryBytes: tf.memory().numBytes,
+      fallbacks: { ...fallbacks },
+    }),
   };
 }

@@ -2,8 +2,8 @@
  * Block swapping: the weights outside of the blocks stay on the engine, those of a block are read when a pass comes to
  * them and freed behind it, so that a pass needs the memory of one block whatever the depth.
  */
-import { flush, isTapeOn } from '../../engine/index.ts';
-import { type Tensor, tf } from '../../engine/tf.ts';
+import { flush } from '../../engine/index.ts';
+import { isTapeOn, type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
 import { type LentResult, Net, type NetAbout, toTensor, Weights, type WeightView } from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';

@@ -1,6 +1,5 @@
 /** The two phases of the paper at the small scale: what they train on, apart from where they run and for how long. */
 import type { WanConfig } from '../../model/index.ts';
-import { vae } from '../../model/vae/index.ts';
 import type { Net } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import * as train from '../../train/index.ts';
@@ -39,7 +38,7 @@ export function phase2(
     ...options,
     exitSteps: parts.recipe.reward.exitSteps,
     student,
-    decoder: vae.net(parts.vae.config, parts.vae.weights),
+    decoder: parts.vae,
     reward: parts.reward,
     prompts: promptSource(),
     text: { encode: parts.encodeText },

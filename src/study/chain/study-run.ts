@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { type Key, type Net, random, type Weights } from '../../nn/index.ts';
+import { type Architecture, type Key, type Net, type Part, random, type Weights } from '../../nn/index.ts';
 import { openTrajectories, type TrajectoryStore } from '../../sampler/index.ts';
-import * as train from '../../train/index.ts';
+import type * as train from '../../train/index.ts';
 import { type StudyText, textEncoder } from '../../world/digits/text.ts';
-import { type Artefact, type ArtefactName, hasArtefact, loadArtefact, saveArtefact } from '../networks/artefacts.ts';
+import { type ArtefactName, hasArtefact, loadArtefact, saveArtefact } from '../networks/artefacts.ts';
 import type { Recipe } from '../networks/recipe.ts';
 
 /** Progress of long work. */
@@ -43,7 +43,7 @@ export class StudyRun {
   readonly encodeText: StudyText['encode'];
   readonly signal: AbortSignal | undefined;
   readonly #text: StudyText;
-  #owned: Weights[] = [];
+  #owned: { dispose(): void }[] = [];
 
   constructor(options: StudyRunOptions) {
     this.recipe = options.recipe;
@@ -58,28 +58,24 @@ export class StudyRun {
     return hasArtefact(this.weights, name);
   }
 
-  /** Reads a finished network; its weights are released with the stage. */
-  async load<Config>(name: ArtefactName): Promise<Artefact<Config>> {
-    const artefact = await loadArtefact<Config>(this.weights, name);
-    this.own(artefact.weights);
-    return artefact;
+  /** Reads a finished network, which is released with the stage. */
+  async load<Config>(name: ArtefactName, architecture: Architecture<Config>): Promise<Net<Config>> {
+    return this.own(await loadArtefact(this.weights, name, architecture));
   }
 
-  async save(name: ArtefactName, weights: Weights, config: object, about: Record<string, string> = {}): Promise<void> {
-    await saveArtefact(this.weights, name, { weights, config, about: { seed: String(this.recipe.seed), ...about } });
+  async save(name: ArtefactName, net: Part<object> & { weights: Weights }, facts = {}): Promise<void> {
+    await saveArtefact(this.weights, name, net, { seed: String(this.recipe.seed), ...facts });
   }
 
-  /** Weights to release when the stage ends. */
-  own(weights: Weights): Weights {
-    this.#owned.push(weights);
-    return weights;
+  /** A network or weights to release when the stage ends. */
+  own<Owned extends { dispose(): void }>(owned: Owned): Owned {
+    this.#owned.push(owned);
+    return owned;
   }
 
   /** A moving average of a network, released with the stage. */
   average<Config>(net: Net<Config>, decay: number): { net: Net<Config>; decay: number } {
-    const average = net.clone({ trainable: false });
-    this.own(average.weights);
-    return { net: average, decay };
+    return { net: this.own(net.clone({ trainable: false })), decay };
   }
 
   /** Key of a network's first weights. */
@@ -101,7 +97,7 @@ export class StudyRun {
 
   /** Releases what the stage held. */
   release(): void {
-    for (const weights of this.#owned) weights.dispose();
+    for (const owned of this.#owned) owned.dispose();
     this.#owned = [];
     this.#text.dispose();
   }

@@ -3,7 +3,7 @@ import type { Tensor } from '../../engine/tf.ts';
 import { type HostTensor, toFloat32 } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
 import type { WanConfig } from '../../model/index.ts';
-import { random } from '../../nn/index.ts';
+import { type Net, random } from '../../nn/index.ts';
 import {
   flowSchedule,
   type OwnedVelocity,
@@ -13,8 +13,7 @@ import {
   type TrajectoryStore,
 } from '../../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../../train/index.ts';
-import type { Artefact } from '../networks/artefacts.ts';
-import { clipLatentShape, guidedField, type Net, type SamplingParts, studentSchedule } from '../networks/generate.ts';
+import { clipLatentShape, guidedField, type SamplingParts, studentSchedule } from '../networks/generate.ts';
 import type { Work } from './study-run.ts';
 
 /** Trajectories sampled together. */
@@ -31,7 +30,7 @@ export interface TeacherSampling {
 /** Samples the guided teacher's trajectories, keeping the states at the student's noise levels and the clean end. */
 export async function* sampleTeacher(
   { recipe, encodeText }: Omit<SamplingParts, 'vae'>,
-  teacher: Artefact<WanConfig>,
+  teacher: Net<WanConfig>,
   { prompts, ...place }: TeacherSampling,
 ): Work {
   const { guidanceScale } = recipe.sampling;
@@ -40,7 +39,7 @@ export async function* sampleTeacher(
   const settings = {
     ...place,
     teacher: (some: readonly string[]) => ownedField(teacher, encodeText(some), guidanceScale),
-    teacherId: teacher.sha256,
+    teacherId: teacher.about.sha256!,
     guidanceScale,
     key: random.key(recipe.seed),
     shape: clipLatentShape(recipe),

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostTensor, hostTensor, openSafetensors, toFloat32, writeSafetensors } from '../../io/index.ts';
 import { toFloat16 } from '../../io/internal.ts';
-import { Weights } from '../../nn/index.ts';
+import { type Architecture, type Net, type Part, Weights } from '../../nn/index.ts';
 
 /** Names of the networks, in the order in which they are trained. */
 export const NETWORKS = [
@@ -26,15 +26,6 @@ export type VariantName = keyof typeof VARIANTS;
 /** Anything that `saveArtefact` writes. */
 export type ArtefactName = NetworkName | VariantName;
 
-/** Weights read back with what their file says about them. */
-export interface Artefact<Config> {
-  weights: Weights;
-  config: Config;
-  /** Further metadata: scale of a reward, stage, seed. */
-  about: Readonly<Record<string, string>>;
-  sha256: string;
-}
-
 export function artefactPath(folder: string, name: ArtefactName): string {
   return join(folder, `${name}.safetensors`);
 }
@@ -43,22 +34,32 @@ export function hasArtefact(folder: string, name: ArtefactName): boolean {
   return existsSync(artefactPath(folder, name));
 }
 
-/** Writes weights in half precision with their configuration: every later stage starts from what the file holds. */
+/** Writes a network in half precision with its configuration: every later stage starts from what the file holds. */
 export async function saveArtefact(
   folder: string,
   name: ArtefactName,
-  { weights, config, about = {} }: { weights: Weights; config: object; about?: Record<string, string> },
+  { weights, config }: Part<object> & { readonly weights: Weights },
+  facts: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const halves = [...(await weights.toHost())].map(([key, host]) => [key, half(host)] as const);
-  await writeSafetensors(artefactPath(folder, name), halves, { ...about, config: JSON.stringify(config) });
+  await writeSafetensors(artefactPath(folder, name), halves, { ...facts, config: JSON.stringify(config) });
 }
 
 function half(host: HostTensor): HostTensor {
   return hostTensor('float16', host.shape, toFloat16(toFloat32(host)));
 }
 
-/** Reads weights back. Throws with the command that makes them when they are not there. */
-export async function loadArtefact<Config>(folder: string, name: ArtefactName): Promise<Artefact<Config>> {
+/**
+ * Reads a network back, to train or to run; `about` tells its file, the file's SHA-256 and what else it says: scale of a
+ * reward, stage, seed.
+ *
+ * @throws Error with the command that makes it where it is not there, or naming the file whose tensors do not fit.
+ */
+export async function loadArtefact<Config>(
+  folder: string,
+  name: ArtefactName,
+  architecture: Architecture<Config>,
+): Promise<Net<Config>> {
   const path = artefactPath(folder, name);
   if (!existsSync(path)) {
     throw new Error(
@@ -66,11 +67,16 @@ export async function loadArtefact<Config>(folder: string, name: ArtefactName): 
     );
   }
   const file = await openSafetensors(path);
-  const { config, ...about } = Object.fromEntries(file.metadata);
+  const { config, ...facts } = Object.fromEntries(file.metadata);
   if (config === undefined)
     throw new Error(`${path} holds no configuration in its metadata: it is not one of the small scale's networks`);
   const weights = await Weights.stream(file.entries(), { trainable: true });
-  return { weights, config: parseConfig<Config>(path, config), about, sha256: sha256(path) };
+  try {
+    return architecture.net(parseConfig<Config>(path, config), weights, { origin: path, sha256: sha256(path), facts });
+  } catch (error) {
+    weights.dispose();
+    throw error;
+  }
 }
 
 function parseConfig<Config>(path: string, text: string): Config {

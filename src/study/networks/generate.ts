@@ -5,7 +5,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, createClip } from '../../io/index.ts';
 import { type WanConfig, wanForward } from '../../model/index.ts';
 import { decode, latentShape, type VaeConfig } from '../../model/vae/index.ts';
-import { type Key, toTensor, type Weights } from '../../nn/index.ts';
+import { type Key, type Net, type Part, toTensor } from '../../nn/index.ts';
 import {
   denoisingSteps,
   euler,
@@ -20,17 +20,6 @@ import {
 } from '../../sampler/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import type { Recipe } from './recipe.ts';
-
-/** A network with its configuration. */
-export interface Net<Config> {
-  weights: Weights;
-  config: Config;
-}
-
-/** A copy to train, whose weights its maker releases. */
-export function copyOf<Config>({ weights, config }: Net<Config>): Net<Config> {
-  return { weights: weights.clone(), config };
-}
 
 /** What sampling needs beside the network itself. */
 export interface SamplingParts {
@@ -58,7 +47,7 @@ export function studentSchedule({ student }: Pick<Recipe, 'student'>): Schedule 
 }
 
 /** A guided velocity field whose two predictions run as one pass of twice the batch. */
-export function guidedField(net: Net<WanConfig>, context: Tensor, scale: number): Velocity & { dispose(): void } {
+export function guidedField(net: Part<WanConfig>, context: Tensor, scale: number): Velocity & { dispose(): void } {
   const empty = tf.zerosLike(context);
   const run = compile((x: Tensor, t: Tensor): Tensor => {
     const both = { x: tf.concat([x, x]), t: tf.concat([t, t]), context: tf.concat([context, empty]) };
@@ -82,7 +71,7 @@ export function guidedField(net: Net<WanConfig>, context: Tensor, scale: number)
 export type LatentSampler = (prompts: readonly string[], noise: Tensor, key: Key) => Promise<Tensor>;
 
 /** The teacher by Euler steps with guidance. */
-export function teacherSampler(parts: SamplingParts, teacher: Net<WanConfig>): LatentSampler {
+export function teacherSampler(parts: SamplingParts, teacher: Part<WanConfig>): LatentSampler {
   const { steps, shift, guidanceScale } = parts.recipe.sampling;
   return async (prompts, noise) => {
     const context = parts.encodeText(prompts);
@@ -95,10 +84,10 @@ export function teacherSampler(parts: SamplingParts, teacher: Net<WanConfig>): L
 }
 
 /** The distilled bidirectional generator in its few steps, without guidance. */
-export function distilledSampler(parts: SamplingParts, { weights, config }: Net<WanConfig>): LatentSampler {
+export function distilledSampler(parts: SamplingParts, net: Part<WanConfig>): LatentSampler {
   return async (prompts, noise, key) => {
     const context = parts.encodeText(prompts);
-    const field: Velocity = (x, t) => wanForward({ weights, config }, { x, t: tf.fill([x.shape[0]!], t), context });
+    const field: Velocity = (x, t) => wanForward(net, { x, t: tf.fill([x.shape[0]!], t), context });
     const fresh = (index: number, shape: number[]): Tensor =>
       toTensor(key.stream('renoise').stream(index).normal(shape));
     const latents = tf.tidy(() => fewStep(field, noise, studentSchedule(parts.recipe), { noise: fresh }));
@@ -108,10 +97,10 @@ export function distilledSampler(parts: SamplingParts, { weights, config }: Net<
 }
 
 /** The causal student, block by block from its own context. */
-export function studentSampler(parts: SamplingParts, { weights, config }: Net<WanConfig>): LatentSampler {
+export function studentSampler(parts: SamplingParts, net: Part<WanConfig>): LatentSampler {
   return async (prompts, noise, key) => {
     const context = parts.encodeText(prompts);
-    const student = wanStudent({ weights, config }, context);
+    const student = wanStudent(net, context);
     const renoise = seededNoise(key.stream('renoise'));
     try {
       return await rolloutLatents(student, noise, { schedule: studentSchedule(parts.recipe), renoise });
@@ -153,8 +142,8 @@ export async function generateAll(
 }
 
 /** Pixels in [0, 1] of latents [B, F, h, w, z], a clip each. */
-export async function decodeClips({ weights, config }: Net<VaeConfig>, latents: Tensor): Promise<Clip[]> {
-  const pixels = tf.tidy(() => tf.mul(tf.add(decode({ weights, config }, latents), 1), 0.5));
+export async function decodeClips(vae: Part<VaeConfig>, latents: Tensor): Promise<Clip[]> {
+  const pixels = tf.tidy(() => tf.mul(tf.add(decode(vae, latents), 1), 0.5));
   const data = await pixels.data<'float32'>();
   const [count, frames, height, width] = pixels.shape as [number, number, number, number, number];
   pixels.dispose();

@@ -1,12 +1,12 @@
 /** The trained networks of the small scale, read from a folder. */
 
-import { vaeShapes } from '../../model/vae/index.ts';
-import { type WanConfig, wanShapes } from '../../model/wan/index.ts';
-import { checkShapes, type Shapes } from '../../nn/index.ts';
-import { classifierShapes } from '../../world/digits/classifier/index.ts';
+import { vae as autoencoder, type VaeConfig } from '../../model/vae/index.ts';
+import { type WanConfig, wan } from '../../model/wan/index.ts';
+import type { Net } from '../../nn/index.ts';
+import { classifier as digitClassifier } from '../../world/digits/classifier/index.ts';
 import { textEncoder } from '../../world/digits/text.ts';
 import type { Judges } from '../results/measure.ts';
-import { type Artefact, artefactPath, loadArtefact, type NetworkName } from './artefacts.ts';
+import { loadArtefact, type NetworkName } from './artefacts.ts';
 import type { SamplingParts } from './generate.ts';
 import type { Recipe } from './recipe.ts';
 import { loadReward } from './rewards.ts';
@@ -16,9 +16,10 @@ export type StudentName = 'ode' | 'reward-forcing';
 
 /** Everything the walkthroughs use. */
 export interface Networks extends SamplingParts, Judges {
-  teacher: Artefact<WanConfig>;
-  distilled: Artefact<WanConfig>;
-  students: Record<StudentName, Artefact<WanConfig>>;
+  vae: Net<VaeConfig>;
+  teacher: Net<WanConfig>;
+  distilled: Net<WanConfig>;
+  students: Record<StudentName, Net<WanConfig>>;
   /** SHA-256 of each file. */
   checksums: Readonly<Record<NetworkName, string>>;
   /** Releases all weights. */
@@ -31,12 +32,12 @@ export interface Networks extends SamplingParts, Judges {
  * @throws Error naming the file that is missing, damaged, or whose tensors do not fit its configuration.
  */
 export async function loadNetworks(folder: string, recipe: Recipe): Promise<Networks> {
-  const vae = await loadChecked(folder, 'vae', vaeShapes);
+  const vae = await loadArtefact(folder, 'vae', autoencoder);
   const [teacher, distilled, ode, forced] = await Promise.all(
-    (['teacher', 'distilled', 'ode', 'reward-forcing'] as const).map((name) => loadChecked(folder, name, wanShapes)),
+    (['teacher', 'distilled', 'ode', 'reward-forcing'] as const).map((name) => loadArtefact(folder, name, wan)),
   );
   const [reward, judge] = [await loadReward(folder, 'reward'), await loadReward(folder, 'judge')];
-  const classifier = await loadChecked(folder, 'classifier', classifierShapes);
+  const classifier = await loadArtefact(folder, 'classifier', digitClassifier);
   const nets = [vae, teacher!, distilled!, ode!, forced!, classifier];
   const text = textEncoder(recipe);
   return {
@@ -50,33 +51,17 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
     judge,
     classifier,
     checksums: {
-      vae: vae.sha256,
-      teacher: teacher!.sha256,
-      distilled: distilled!.sha256,
-      ode: ode!.sha256,
-      'reward-forcing': forced!.sha256,
+      vae: vae.about.sha256!,
+      teacher: teacher!.about.sha256!,
+      distilled: distilled!.about.sha256!,
+      ode: ode!.about.sha256!,
+      'reward-forcing': forced!.about.sha256!,
       reward: reward.info.weightsSha256!,
       judge: judge.info.weightsSha256!,
-      classifier: classifier.sha256,
+      classifier: classifier.about.sha256!,
     },
     dispose: () => {
-      for (const { weights } of nets) weights.dispose();
-      for (const owner of [reward, judge, text]) owner.dispose();
+      for (const owner of [...nets, reward, judge, text]) owner.dispose();
     },
   };
-}
-
-async function loadChecked<Config>(
-  folder: string,
-  name: NetworkName,
-  shapesOf: (config: Config) => Shapes,
-): Promise<Artefact<Config>> {
-  const artefact = await loadArtefact<Config>(folder, name);
-  try {
-    checkShapes(artefact.weights.shapes(), shapesOf(artefact.config), artefactPath(folder, name));
-  } catch (error) {
-    artefact.weights.dispose();
-    throw error;
-  }
-  return artefact;
 }

@@ -3,13 +3,13 @@
 import { type Interval, type PairedComparison, pairedDifference } from '../../evaluate/index.ts';
 import type { Clip } from '../../io/index.ts';
 import type { WanConfig } from '../../model/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { random } from '../../nn/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import {
   distilledSampler,
   generate,
   type LatentSampler,
-  type Net,
   type SamplingParts,
   studentSampler,
   teacherSampler,
@@ -19,7 +19,7 @@ import { type Judges, MEASURES, type MeasureName, type Measures, measure, summar
 /** A network to compare and how it is sampled. */
 export interface Contestant {
   title: string;
-  net: Net<WanConfig>;
+  net: Part<WanConfig>;
   kind: 'teacher' | 'distilled' | 'student';
 }
 

@@ -4,6 +4,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { lucasKanade, luma } from '../../evaluate/index.ts';
 import type { Clip } from '../../io/index.ts';
 import type { WanConfig } from '../../model/index.ts';
+import type { Part } from '../../nn/index.ts';
 import { type Key, toTensor } from '../../nn/index.ts';
 import { euler, flowSchedule, statesFor } from '../../sampler/index.ts';
 import type { FlowField } from '../../show/index.ts';
@@ -12,7 +13,6 @@ import {
   clipLatentShape,
   decodeClips,
   guidedField,
-  type Net,
   type SamplingParts,
   studentSchedule,
 } from '../networks/generate.ts';
@@ -28,7 +28,7 @@ export interface CoarseToFine {
 /** Clean estimates along the teacher's trajectories at the noise levels that the student is trained on, decoded. */
 export async function coarseToFine(
   parts: SamplingParts,
-  teacher: Net<WanConfig>,
+  teacher: Part<WanConfig>,
   prompts: readonly string[],
   key: Key,
 ): Promise<CoarseToFine[]> {

@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
-import type { WanConfig } from '../../model/index.ts';
+import { type WanConfig, wan } from '../../model/index.ts';
+import type { Net } from '../../nn/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import { type Progress, weightsFolder } from '../chain/study-run.ts';
-import { type Artefact, loadArtefact, VARIANTS, type VariantName } from '../networks/artefacts.ts';
+import { loadArtefact, VARIANTS, type VariantName } from '../networks/artefacts.ts';
 import { loadNetworks, type Networks } from '../networks/networks.ts';
 import type { Recipe } from '../networks/recipe.ts';
 import { claimsOf } from './claims.ts';
@@ -34,7 +35,7 @@ export interface CompareAllOptions {
 const REAL_DRAWS = 8;
 
 type PromptSet = Pick<CompareOptions, 'prompts' | 'seeds'>;
-type Entrant = Contestant & { net: Artefact<WanConfig> };
+type Entrant = Contestant & { net: Net<WanConfig> };
 
 /** What is compared: first minus second, by title. */
 const PAIRS = [
@@ -64,7 +65,7 @@ export async function compareAll(options: CompareAllOptions): Promise<ScratchRes
   const scored = Object.fromEntries(Object.entries(measured).map(([name, measures]) => [name, { measures }]));
   const differences = differencesOf(PAIRS, scored, seed);
   networks.dispose();
-  for (const { weights } of Object.values(variants)) weights.dispose();
+  for (const net of Object.values(variants)) net.dispose();
   return {
     format: 1,
     version: options.version,
@@ -89,13 +90,11 @@ function heldOutSet({ evaluation }: Recipe): PromptSet {
   return { prompts: all, seeds: Math.ceil(200 / all.length) };
 }
 
-type Variants = Readonly<Record<VariantName, Artefact<WanConfig>>>;
+type Variants = Readonly<Record<VariantName, Net<WanConfig>>>;
 
 async function loadVariants(folder: string): Promise<Variants> {
   const names = Object.keys(VARIANTS) as VariantName[];
-  const entries = await Promise.all(
-    names.map(async (name) => [name, await loadArtefact<WanConfig>(folder, name)] as const),
-  );
+  const entries = await Promise.all(names.map(async (name) => [name, await loadArtefact(folder, name, wan)] as const));
   return Object.fromEntries(entries) as Variants;
 }
 
@@ -120,7 +119,7 @@ async function judged(
 ): Promise<Measures> {
   const { sampling, student, seed } = recipe;
   const judges = Object.values(networks.checksums);
-  const decides = [entrant.kind, entrant.net.sha256, judges, sampling, student, seed, set, measureVariants()];
+  const decides = [entrant.kind, entrant.net.about.sha256, judges, sampling, student, seed, set, measureVariants()];
   const digest = createHash('sha256').update(JSON.stringify(decides)).digest('hex').slice(0, 16);
   const path = join(folder, 'evaluation', `${entrant.title.replaceAll(/[ ,]+/g, '-')}-${digest}.json`);
   const kept = await readFile(path, 'utf8').catch(() => null);
@@ -150,6 +149,6 @@ function judgedReal(
 }
 
 function checksums(networks: Networks, variants: Variants): Record<string, string> {
-  const others = Object.entries(variants).map(([name, { sha256 }]) => [name, sha256] as const);
+  const others = Object.entries(variants).map(([name, { about }]) => [name, about.sha256!] as const);
   return { ...networks.checksums, ...Object.fromEntries(others) };
 }

@@ -134,4 +134,3 @@ export function odeLoss(estimate: Tensor, target: Tensor, timestep: Tensor): Ten
   const perFrame = error.size / noisy.size;
   return error.mul(spread(noisy, error)).sum().div(noisy.sum().mul(perFrame));
 }
-

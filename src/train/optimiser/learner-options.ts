@@ -2,9 +2,9 @@
 import { checkChoice, checkNet, checkNumber, checkWhole, shown } from '../checks.ts';
 import type { EmaOptions } from './ema.ts';
 import { parametersOf } from './gradients.ts';
+import type { Trained } from './learner.ts';
 import { isMatrix, type MuonSettings, muonDefaults } from './muon.ts';
 import { type AdamWSettings, adamwDefaults } from './optimiser.ts';
-import type { Trained } from './learner.ts';
 
 /** A learning rate over time, as data: it is written to a run's record. */
 export interface RateSchedule {

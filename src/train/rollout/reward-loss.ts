@@ -34,31 +34,35 @@ export interface JudgeSettings extends Required<JudgeOptions> {
 }
 
 /**
- * Options with their defaults, checked for clips of `latentFrames`.
+ * Options with their defaults, checked for clips of `latentFrames`; `path` is put before names in errors.
  *
  * @throws TypeError when the reward has no gradient, RangeError for a frame outside of the clip.
  */
-export function settleJudge(options: JudgeOptions, latentFrames: number): JudgeSettings {
+export function settleJudge(options: JudgeOptions, latentFrames: number, path: string = ''): JudgeSettings {
   const { frames = 'last', rewardPrompts = (prompts) => prompts } = options;
-  const reward = checkMethods('reward', options.reward, ['encode', 'compute'], 'a reward');
+  const reward = checkMethods(`${path}reward`, options.reward, ['encode', 'compute'], 'a reward');
   const { id, differentiable } = reward.info;
   if (!differentiable) {
     throw new TypeError(
-      `reward: ${id} has no gradient, wanted a differentiable one, such as ImageReward; train.policy climbs any`,
+      `${path}reward: ${id} has no gradient, wanted a differentiable one, such as ImageReward; train.policy climbs any`,
     );
   }
-  const decoder = checkNet('decoder', options.decoder);
+  const decoder = checkNet(`${path}decoder`, options.decoder);
   if (typeof frames === 'number') frameIndex(frames, pixelFrames(latentFrames, strideOf(decoder)));
-  else checkChoice('frames', frames, ['last', 'first', 'middle', 'random', 'all']);
-  checkFunction('rewardPrompts', rewardPrompts, '(prompts) => prompts for the reward');
-  return { decoder, reward, frames, loss: settleForm(options.loss ?? { form: 'negative' }), rewardPrompts };
+  else checkChoice(`${path}frames`, frames, ['last', 'first', 'middle', 'random', 'all']);
+  checkFunction(`${path}rewardPrompts`, rewardPrompts, '(prompts) => prompts for the reward');
+  return { decoder, reward, frames, loss: settleForm(options.loss, `${path}loss`), rewardPrompts };
 }
 
-function settleForm(given: RewardLossForm): Required<RewardLossForm> {
-  checkChoice('loss.form', given.form, ['negative', 'refl']);
-  if (given.form === 'negative') return { form: 'negative', weight: checkNumber('loss.weight', given.weight ?? 1) };
-  const target = checkNumber('loss.target', given.target ?? 2);
-  return { form: 'refl', target, scale: checkNumber('loss.scale', given.scale ?? 1e-3, { above: 0 }) };
+/** A form with its defaults, checked. */
+export function settleForm(
+  given: RewardLossForm = { form: 'negative' },
+  path: string = 'loss',
+): Required<RewardLossForm> {
+  checkChoice(`${path}.form`, given.form, ['negative', 'refl']);
+  if (given.form === 'negative') return { form: 'negative', weight: checkNumber(`${path}.weight`, given.weight ?? 1) };
+  const target = checkNumber(`${path}.target`, given.target ?? 2);
+  return { form: 'refl', target, scale: checkNumber(`${path}.scale`, given.scale ?? 1e-3, { above: 0 }) };
 }
 
 /** Pixel frames per latent frame after the first. */
@@ -86,7 +90,11 @@ export async function withText<R>(
 }
 
 /** The pixel frame that is judged in a step, null for the whole clip. */
-export function judgedFrame({ reward: judge, frames, decoder }: JudgeSettings, latentFrames: number, key: Key): number | null {
+export function judgedFrame(
+  { reward: judge, frames, decoder }: JudgeSettings,
+  latentFrames: number,
+  key: Key,
+): number | null {
   if (judge.info.kind === 'clip' || frames === 'all') return null;
   const count = pixelFrames(latentFrames, strideOf(decoder));
   return frames === 'random' ? key.integer(0, count) : frameIndex(frames, count);

@@ -18,7 +18,7 @@ import { RunLock } from './run-lock.ts';
 /** How a run folder is kept. */
 export interface RunFolderOptions {
   /** Settings and environment of the run; a folder is continued only under the same ones. */
-  record: RunRecord;
+  config: RunRecord;
   /** SHA-256 of the weights that the run starts from, by network. Those of the run that is there are kept. */
   starts?: Readonly<Record<string, string>>;
   /** Newest checkpoints kept. @defaultValue 2 */
@@ -84,9 +84,9 @@ export class RunFolder {
   }
 
   static async #openLocked(path: string, options: RunFolderOptions, lock: RunLock): Promise<RunFolder> {
-    const { record, keepLast = 2, onWarning = (message: string) => process.emitWarning(message) } = options;
+    const { config, keepLast = 2, onWarning = (message: string) => process.emitWarning(message) } = options;
     const checkpoints = join(path, 'checkpoints');
-    const starts = await explained(path, () => settleRecord(path, record, options.starts ?? {}));
+    const starts = await explained(path, () => settleRecord(path, config, options.starts ?? {}));
     await removeLeftovers(checkpoints);
     const found = await newestCheckpoint(checkpoints, onWarning);
     await setAsideAfter(checkpoints, found?.manifest.step ?? 0);

@@ -127,9 +127,9 @@ class Run<Values extends object> {
     if (options.folder === undefined) return new Run(stage, options, null);
     const { settings, learners, name } = stage;
     const { seed, world } = options;
-    const record = { stage: name, seed, world, ...(await recordOf(settings, learners)), environment: environment() };
+    const config = { stage: name, seed, world, ...(await recordOf(settings, learners)), environment: environment() };
     const starts = await startsOf(learners);
-    const folder = await RunFolder.open(options.folder, { ...options, record, starts });
+    const folder = await RunFolder.open(options.folder, { ...options, config, starts });
     try {
       for (const learner of learners) await resume(learner, folder, starts[learner.name]!);
       return new Run(stage, options, folder);

@@ -52,7 +52,11 @@ export interface ScoreView {
 
 /** Draw noise and its level for clips of `shape` `[B, F, H, W, C]`; the caller disposes of the tensors. */
 export async function drawView(
-  { unconditionalPrompt, shift, text }: Pick<Required<ScoreOptions>, 'unconditionalPrompt' | 'shift'> & { text: TextEncoder },
+  {
+    unconditionalPrompt,
+    shift,
+    text,
+  }: Pick<Required<ScoreOptions>, 'unconditionalPrompt' | 'shift'> & { text: TextEncoder },
   { key, prompts, shape }: { key: Key; prompts: readonly string[]; shape: readonly number[] },
 ): Promise<ScoreView> {
   const raw = key.stream('level').integers(0, 1000, prompts.length);

@@ -120,7 +120,10 @@ function prepare(settings: Settings): Stage<PolicyValues> {
       for (let i = 0; i < updates; i++) results.push(await onSteps(settings, clips, index, update));
       const [first, ...rest] = results as [UpdateResult<Names>, ...UpdateResult<Names>[]];
       const { values } = rest.at(-1) ?? first;
-      return { updates: [first, ...rest], values: { ...values, ...scoreValues(clips.scores, samples), denoisingStep: index } };
+      return {
+        updates: [first, ...rest],
+        values: { ...values, ...scoreValues(clips.scores, samples), denoisingStep: index },
+      };
     });
   };
   return { name: 'policy', settings, learners: [learner], step, dispose: update.dispose };

@@ -8,7 +8,14 @@ import type { Objective } from '../optimiser/gradients.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate, type Update, type UpdateResult } from '../optimiser/update.ts';
-import { type Judged, type JudgeOptions, judgedFrame, rewardLoss, settleJudge, withText } from '../rollout/reward-loss.ts';
+import {
+  type Judged,
+  type JudgeOptions,
+  judgedFrame,
+  rewardLoss,
+  settleJudge,
+  withText,
+} from '../rollout/reward-loss.ts';
 import {
   type Rolled,
   type RolloutIngredients,
@@ -71,7 +78,10 @@ function settle(options: SelfForcingOptions) {
     criticLearner: settleLearner(scores.critic, options.criticLearner, 'criticLearner.'),
     average: settleAverage(options.average, rollouts.student),
     feedback: feedback
-      ? { ...settleJudge(feedback, options.latentShape[0]), weight: checkNumber('feedback.weight', feedback.weight) }
+      ? {
+          ...settleJudge(feedback, options.latentShape[0], 'feedback.'),
+          weight: checkNumber('feedback.weight', feedback.weight),
+        }
       : null,
   };
 }
@@ -116,11 +126,7 @@ function studentObjective(settings: Settings, [rolled, view, judged]: Lesson): O
 }
 
 /** All blocks of a rollout, scored by both scores and perhaps by the reward. */
-async function studentStep(
-  settings: Settings,
-  update: Update<Lesson, Names>,
-  key: Key,
-): Promise<UpdateResult<Names>> {
+async function studentStep(settings: Settings, update: Update<Lesson, Names>, key: Key): Promise<UpdateResult<Names>> {
   const { feedback, latentShape } = settings;
   return withRollouts(settings, key, everyBlock, async (rolled) =>
     withTensors<ScoreView, UpdateResult<Names>>(await viewOf(settings, rolled, key), (view) => {

@@ -72,7 +72,11 @@ function prepare(settings: ReturnType<typeof settle>): Stage {
     const sources = {
       latents,
       noise: key.stream('noise').normal(latents.shape),
-      sigma: { dtype: 'float32' as const, shape: [batch], data: drawSigmas(key.stream('sigma'), batch, settings.sampling) },
+      sigma: {
+        dtype: 'float32' as const,
+        shape: [batch],
+        data: drawSigmas(key.stream('sigma'), batch, settings.sampling),
+      },
       context: await text.encode(dropText(prompts, key.stream('dropout'), settings)),
     };
     return { updates: [await withTensors(sources, (t) => update(t.latents, t.noise, t.sigma, t.context))], values: {} };

@@ -1,7 +1,7 @@
+import type { Tensor } from '../../engine/tf.ts';
 import { type TableTextEncoder, tableTextEncoder } from '../../model/text/index.ts';
 import { random } from '../../nn/index.ts';
 import { type Recipe, vocabulary } from '../../study/networks/recipe.ts';
-import type { Tensor } from '../../engine/tf.ts';
 
 /** Text states by prompts, from a table that is made when first asked for. */
 export interface StudyText {

@@ -64,7 +64,9 @@ function prepare(settings: ReturnType<typeof settle>): Stage<{ accuracy: number 
       'int32',
     );
     type Inputs = { frames: Tensor; digit: Tensor };
-    const result = await withTensors<Inputs, UpdateResult<'accuracy'>>({ frames, digit }, (t) => update(t.frames, t.digit));
+    const result = await withTensors<Inputs, UpdateResult<'accuracy'>>({ frames, digit }, (t) =>
+      update(t.frames, t.digit),
+    );
     return { updates: [result], values: result.values };
   };
   return { name: 'classifier', settings, learners: [learner], step, dispose: update.dispose };

@@ -1,0 +1,26 @@
+export { beforeFirst, broadcastShape, GraphBuilder } from './builder.ts';
+export { type CompiledGraph, Executables } from './executables.ts';
+export type { Graph, Program, ProgramNode } from './graph.ts';
+export {
+  type ArithmeticOperator,
+  type Attributes,
+  type AttributeValue,
+  attributeKinds,
+  type ComparisonOperator,
+  type OperatorName,
+  type ReductionOperator,
+  type UnaryOperator,
+} from './operators.ts';
+export { captureSite, type Flushed, type Observer, Recorder, type RecorderOptions } from './recorder.ts';
+export { type Executable, type GraphRuntime, Pointers } from './runtime.ts';
+export {
+  arrayOf,
+  type Constant,
+  type ElementType,
+  type Operand,
+  sameShape,
+  sizeOf,
+  type TensorArray,
+  type TensorType,
+  Value,
+} from './value.ts';

@@ -1,0 +1,1 @@
+export { compileFunction } from './compile.ts';

@@ -1,0 +1,160 @@
+/**
+ * What one call of a function did, in terms that hold for the next: which data entered the recorded graph, and where
+ * its outputs went. Two calls that did the same make a plan that can be replayed.
+ */
+import type { Tensor, Variable } from '@tensorflow/tfjs';
+import type { CompiledGraph, Flushed, Observer, TensorType, Value } from '../../graph/index.ts';
+import { engineState } from '../../tf.ts';
+import type { GraphBackend } from '../backend.ts';
+import { toTemplate } from './container.ts';
+
+/** Where a tensor comes from: the arguments, a variable, an output of the graph, or data that never changes. */
+export type Origin =
+  | { readonly kind: 'argument'; readonly index: number }
+  | { readonly kind: 'variable'; readonly variable: Variable }
+  | { readonly kind: 'output'; readonly index: number }
+  | { readonly kind: 'constant'; readonly value: Value };
+
+/** What a call did. */
+export interface Outcome {
+  readonly compiled: CompiledGraph;
+  /** Origin of each leaf of the graph. */
+  readonly sources: readonly Origin[];
+  /** One-element host values, in the order of the graph. */
+  readonly scalars: readonly { readonly value: Value; readonly number: number }[];
+  readonly outputs: readonly { readonly shape: number[]; readonly dtype: TensorType }[];
+  /** Variables that were assigned, and what. */
+  readonly assigned: readonly { readonly variable: Variable; readonly origin: Origin }[];
+  /** The result: its form, and the origin of each tensor in it. */
+  readonly template: unknown;
+  readonly results: readonly Origin[];
+}
+
+/** Why a call cannot be replayed. */
+export class Refusal extends Error {}
+
+/** Watches one call. */
+export class Trace implements Observer {
+  reason: string | null = null;
+  readonly #backend: GraphBackend;
+  readonly #known = new Map<Value, Origin>();
+  readonly #variables: Map<Variable, Value>;
+  #flush: Flushed | null = null;
+  #flushCount = 0;
+
+  constructor(backend: GraphBackend, args: readonly Tensor[]) {
+    this.#backend = backend;
+    this.#variables = this.#currentVariables();
+    for (const [variable, value] of this.#variables) this.#note(value, { kind: 'variable', variable });
+    args.forEach((tensor, index) => {
+      this.#note(backend.valueFor(tensor), { kind: 'argument', index });
+    });
+    backend.recorder.flush();
+  }
+
+  #note(value: Value, origin: Origin): void {
+    this.#backend.recorder.materialize(value);
+    this.#known.set(value, origin);
+  }
+
+  #currentVariables(): Map<Variable, Value> {
+    const all = Object.values(engineState().registeredVariables);
+    return new Map(all.map((variable) => [variable, this.#backend.valueFor(variable)]));
+  }
+
+  refused(reason: string): void {
+    this.reason ??= reason;
+  }
+
+  flushed(flush: Flushed): void {
+    this.#flush = flush;
+    if (++this.#flushCount > 1) this.refused('it ran what was pending more than once (a read or engine.flush inside)');
+  }
+
+  /** What the call did. Throws a Refusal when that cannot be told or repeated. */
+  outcome(result: unknown): Outcome {
+    if (this.reason !== null) throw new Refusal(this.reason);
+    if (!this.#flush) throw new Refusal('it computed nothing');
+    const { graph, compiled } = this.#flush;
+    const { template, tensors } = toTemplate(result);
+    graph.outputs.forEach((value, index) => {
+      this.#known.set(value, { kind: 'output', index });
+    });
+    const results = tensors.map((tensor) => this.#originOf(this.#backend.valueFor(tensor)));
+    const assigned = this.#assignments();
+    this.#checkReferences(graph.outputs, [...results, ...assigned.map(({ origin }) => origin)]);
+    return {
+      compiled,
+      sources: graph.leaves.map((leaf) => this.#originOf(leaf)),
+      scalars: graph.scalars.map((value) => ({ value, number: value.scalar! })),
+      outputs: graph.outputs.map(({ shape, dtype }) => ({ shape, dtype: dtype as TensorType })),
+      assigned,
+      template,
+      results,
+    };
+  }
+
+  #originOf(value: Value): Origin {
+    return this.#known.get(value) ?? { kind: 'constant', value };
+  }
+
+  #assignments(): { variable: Variable; origin: Origin }[] {
+    const after = this.#currentVariables();
+    for (const variable of this.#variables.keys()) {
+      if (!after.has(variable)) throw new Refusal(`it disposed of the variable ${variable.name}`);
+    }
+    const assigned: { variable: Variable; origin: Origin }[] = [];
+    for (const [variable, value] of after) {
+      const before = this.#variables.get(variable);
+      if (!before) throw new Refusal(`it made the variable ${variable.name}`);
+      if (before !== value) assigned.push({ variable, origin: this.#originOf(value) });
+    }
+    return assigned;
+  }
+
+  /** Every reference to an output must be a result or an assignment, or it would miss the replay's data. */
+  #checkReferences(outputs: readonly Value[], origins: readonly Origin[]): void {
+    const counts = outputs.map(() => 0);
+    for (const origin of origins) if (origin.kind === 'output') counts[origin.index]!++;
+    outputs.forEach(({ refs, shape }, i) => {
+      if (refs !== counts[i]) throw new Refusal(`it keeps a tensor of shape [${shape}] that it does not return`);
+    });
+  }
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+function sameContent(a: Value, b: Value, backend: GraphBackend): boolean {
+  if (a === b) return true;
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+  const [x, y] = [backend.recorder.read(a), backend.recorder.read(b)];
+  const bytes = (array: ArrayBufferView): Uint8Array =>
+    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  return sameBytes(bytes(x), bytes(y));
+}
+
+function sameOrigin(a: Origin, b: Origin | undefined, backend: GraphBackend): boolean {
+  if (a.kind === 'constant') return b?.kind === 'constant' && sameContent(a.value, b.value, backend);
+  if (a.kind === 'variable') return b?.kind === 'variable' && a.variable === b.variable;
+  return b?.kind === a.kind && a.index === b.index;
+}
+
+/** Whether two calls did the same with the same constants. */
+export function sameOutcome(a: Outcome, b: Outcome, backend: GraphBackend): boolean {
+  const sameOrigins = (x: readonly Origin[], y: readonly Origin[]): boolean =>
+    x.length === y.length && x.every((origin, i) => sameOrigin(origin, y[i], backend));
+  return (
+    a.compiled === b.compiled &&
+    a.scalars.every(({ number }, i) => Object.is(number, b.scalars[i]?.number)) &&
+    sameOrigins(a.sources, b.sources) &&
+    sameOrigins(a.results, b.results) &&
+    a.assigned.length === b.assigned.length &&
+    a.assigned.every((x, i) => x.variable === b.assigned[i]?.variable) &&
+    sameOrigins(
+      a.assigned.map(({ origin }) => origin),
+      b.assigned.map(({ origin }) => origin),
+    )
+  );
+}

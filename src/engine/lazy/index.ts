@@ -1,0 +1,1 @@
+export { type LazyParts, startLazy } from './start.ts';

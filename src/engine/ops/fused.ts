@@ -1,0 +1,118 @@
+/**
+ * The fused operations, each a row of a typed map: its operands, its attributes, a reference composition. An engine
+ * speeds an operation up by two kernels of its backend: one of the operation's name, which takes the operands and
+ * returns the value, and one for the gradient, which takes the same operands with `dy` and returns one gradient for each
+ * of `inputs`, in order. Where the current backend has none, the reference runs and TensorFlow.js differentiates it.
+ */
+import { isTapeOn, type NamedTensorMap, type Tensor, tf } from '../tf.ts';
+
+/** Which formula `gelu` uses. */
+export type GeluForm = 'tanh' | 'erf';
+
+/** How the window of a convolution moves over frames, height and width. */
+export interface ConvWindow {
+  readonly stride: readonly [number, number, number];
+  /** Zeros before and after. */
+  readonly padding: readonly [Pair, Pair, Pair];
+  /** Of height and width. */
+  readonly dilation: number;
+  readonly groups: number;
+}
+type Pair = readonly [before: number, after: number];
+
+/** Added to the logit of a masked key: large enough that its probability is exactly 0 in float32. */
+export const maskedLogit = -1e9;
+
+/** A row of the map; `T` is a tensor here and a value of the recorded graph in a kernel. */
+interface Row<Inputs, Attributes = object, Constants = object> {
+  /** What has a gradient. */
+  inputs: Inputs;
+  attributes: Attributes;
+  /** What has none, for example a mask. */
+  constants: Constants;
+}
+
+/** Operations with one result and a gradient. */
+export interface FusedOperations<T> {
+  attention: Row<{ q: T; k: T; v: T; bias?: T }, { scale: number }, { mask?: T }>;
+  /** x `[B, F, H, W, C]`, weight `[Out, C/groups, kT, kH, kW]`. */
+  conv: Row<{ x: T; weight: T; bias?: T }, ConvWindow>;
+  gelu: Row<{ x: T }, { form: GeluForm }>;
+  layerNorm: Row<{ x: T; weight?: T; bias?: T }, { eps: number }>;
+  linear: Row<{ x: T; weight: T; bias?: T }>;
+  modulate: Row<{ x: T; shift: T; scale: T }>;
+  rmsNorm: Row<{ x: T; weight?: T }, { eps: number }>;
+  rotary: Row<{ x: T }, object, { cos: T; sin: T }>;
+  silu: Row<{ x: T }>;
+}
+
+/** Updates of a weight, with several results and no gradient. */
+export interface FusedUpdates<T> {
+  /** The next weight and moments. The scalars are the same for all weights of a step: see adamw.ts. */
+  adamw: Row<
+    Record<'param' | 'grad' | 'm' | 'v' | 'decay' | 'rate' | 'rootCorrection' | 'firstShare' | 'secondShare', T>,
+    { beta1: number; beta2: number; eps: number }
+  >;
+}
+
+export type FusedName = keyof FusedOperations<Tensor>;
+type Rows = FusedOperations<Tensor> & FusedUpdates<Tensor>;
+
+/** Names in TensorFlow.js of the kernels of a fused operation. */
+export function kernelNames(name: keyof Rows): { forward: string; gradient: string } {
+  return { forward: `fused.${name}`, gradient: `fused.${name}.grad` };
+}
+
+function isNative(kernel: string): boolean {
+  return tf.getKernel(kernel, tf.getBackend()) !== undefined;
+}
+
+/** Runs a kernel of the current backend that is no part of TensorFlow.js's own set. */
+function runKernel<R extends Tensor | Tensor[]>(kernel: string, tensors: object, attributes: object): R {
+  return tf.engine().runKernel(kernel, tensors as NamedTensorMap, attributes as never) as R;
+}
+
+/** The operation: the kernels of the backend where it has them, else the reference. */
+export function defineFused<Name extends FusedName>(
+  name: Name,
+  reference: (operands: Rows[Name]['inputs'] & Rows[Name]['constants'], attributes: Rows[Name]['attributes']) => Tensor,
+): (inputs: Rows[Name]['inputs'], attributes: Rows[Name]['attributes'], constants?: Rows[Name]['constants']) => Tensor {
+  const { forward } = kernelNames(name);
+  return (inputs, attributes, constants = {}) => {
+    if (!isNative(forward)) return reference({ ...inputs, ...constants }, attributes);
+    if (isTapeOn()) return differentiable(name, inputs as NamedTensorMap, attributes, constants as NamedTensorMap);
+    return runKernel(forward, { ...inputs, ...constants }, attributes);
+  };
+}
+
+function differentiable(
+  name: FusedName,
+  inputs: NamedTensorMap,
+  attributes: object,
+  constants: NamedTensorMap,
+): Tensor {
+  const { forward, gradient } = kernelNames(name);
+  const keys = [...Object.keys(inputs), ...Object.keys(constants)];
+  const named = (tensors: Tensor[]): NamedTensorMap =>
+    Object.fromEntries(keys.map((key, i) => [key, tensors[i] as Tensor]));
+  const run = tf.customGrad((...args) => {
+    const save = args.pop() as unknown as (tensors: Tensor[]) => void;
+    const all = [...(args as Tensor[]), ...Object.values(constants)];
+    const value = runKernel<Tensor>(forward, named(all), attributes);
+    save(all);
+    const gradFunc = (dy: Tensor, saved: Tensor[]): Tensor[] =>
+      runKernel<Tensor[]>(gradient, { ...named(saved), dy }, attributes);
+    return { value, gradFunc };
+  });
+  return run(...Object.values(inputs));
+}
+
+/** The update: the kernel of the backend where it has one, else the reference. */
+export function defineUpdate<Name extends keyof FusedUpdates<Tensor>>(
+  name: Name,
+  reference: (inputs: Rows[Name]['inputs'], attributes: Rows[Name]['attributes']) => Tensor[],
+): (inputs: Rows[Name]['inputs'], attributes: Rows[Name]['attributes']) => Tensor[] {
+  const { forward } = kernelNames(name);
+  return (inputs, attributes) =>
+    isNative(forward) ? runKernel<Tensor[]>(forward, inputs, attributes) : reference(inputs, attributes);
+}
