@@ -1,4 +1,3 @@
-export * from '../world/digits/measure/index.ts';
 export * from './diagnostics/index.ts';
 export * from './distance/index.ts';
 export * from './flow/index.ts';

@@ -23,7 +23,6 @@ export { type AdamWSettings, adamw, chosenBy, type Optimiser, releaseState } fro
 export { makeUpdate, type Update, type UpdateOptions, type UpdateResult } from './optimiser/update.ts';
 export type { ExplorationOptions } from './rollout/exploration.ts';
 export { type JudgeOptions, type RewardLossForm, rewardLoss } from './rollout/reward-loss.ts';
-export { externalScorer, rewardScorer, type Scorer } from './rollout/scorer.ts';
 export type { RolloutIngredients } from './rollout/supervised-rollout.ts';
 export {
   CheckpointError,

@@ -102,9 +102,8 @@ const phase2: Start = (given) => {
   const student = network(given, 1);
   const decoder = autoencoder.init(given.vae, random.key(2));
   const reward = createReward({
-    info: { id: 'brightness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 0,
-    encode: () => [],
+    info: { id: 'brightness', kind: 'frame', differentiable: true, inputSize: null },
+    encode: () => ({}),
     compute: (frames) => tf.mean(frames, [1, 2, 3]),
     dispose: () => undefined,
   });

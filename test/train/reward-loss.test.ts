@@ -17,8 +17,12 @@ function red(...shares: number[]): Tensor {
 }
 
 function lossOf(latents: Tensor, loss?: RewardLossForm): Tensor {
-  const judged = { frame: 0, text: [tf.zeros([latents.shape[0]!])], gradientFrom: 0 };
-  return rewardLoss({ decoder: pixelDecoder(1), reward: redness, loss: settleForm(loss) }, latents, judged).loss;
+  const judged = { frame: 0, text: { seen: tf.zeros([latents.shape[0]!]) }, gradientFrom: 0 };
+  return rewardLoss(
+    { decoder: pixelDecoder(1), reward: redness, frames: 'first', loss: settleForm(loss) },
+    latents,
+    judged,
+  ).loss;
 }
 
 test('the loss is the negative mean, with a weight if one is given', async () => {

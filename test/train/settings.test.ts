@@ -100,7 +100,7 @@ const exploring = {
   student,
   average: averageRow,
   decoder: ['decoder.sha256', () => ({ decoder: vaeNet('other') })],
-  scorer: ['scorer.id', ({ scorer }) => ({ scorer: { ...scorer, id: 'other' } })],
+  judge: ['judge.info.std', ({ judge }) => ({ judge: { ...judge, info: { ...judge.info, std: 2 } } })],
   samples: ['samples', () => ({ samples: 4 })],
   sharedStart: ['sharedStart', () => ({ sharedStart: false })],
   rewardPrompts: 'a function',

@@ -7,7 +7,7 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { vae as autoencoder, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
 import { type WanConfig, wan, wanConfig } from '../../src/model/wan/index.ts';
 import { type HostFloats, type Key, Net, random, type Weights } from '../../src/nn/index.ts';
-import { createReward, type Reward } from '../../src/reward/index.ts';
+import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 import { denoisingSteps, type Schedule } from '../../src/sampler/index.ts';
 import {
   type BestOfNOptions,
@@ -21,7 +21,6 @@ import {
   type RewardTrainOptions,
   type RunOptions,
   reward,
-  rewardScorer,
   type SelfForcingOptions,
   selfForcing,
   type TeacherOptions,
@@ -81,9 +80,8 @@ export function latents(key: Key, count: number): { latents: HostFloats; prompts
 
 /** A frame reward that likes red. */
 export const redness: Reward = createReward({
-  info: { id: 'redness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-  textInputs: 1,
-  encode: (texts) => [tf.zeros([texts.length])],
+  info: { id: 'redness', kind: 'frame', differentiable: true, inputSize: null },
+  encode: (texts) => ({ seen: tf.zeros([texts.length]) }),
   compute: (frames): Tensor => tf.mean(tf.sub(tf.slice(frames, [0, 0, 0, 0], [-1, -1, -1, 1]), frames), [1, 2, 3]),
   dispose: () => undefined,
 });
@@ -153,7 +151,12 @@ function exploring(): Given<BestOfNOptions> {
   const student = wanNet();
   return {
     ...{ ...learner, prompts, text, batch: 1, samples: 3, latentShape },
-    ...{ student, average: averageOf(student, 0.99), decoder: vaeNet(), scorer: rewardScorer(blindRedness, 'random') },
+    ...{
+      student,
+      average: averageOf(student, 0.99),
+      decoder: vaeNet(),
+      judge: frameSelect(blindRedness, 'random-per-clip'),
+    },
     schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
   };
 }

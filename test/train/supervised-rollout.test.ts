@@ -114,9 +114,9 @@ describe('frame selection', () => {
     expect(reaches).toEqual([reach]);
   });
 
-  test('random draws another frame each step, from the seed', async () => {
+  test('random per batch draws another frame each step, from the seed', async () => {
     const run = () =>
-      collect(reward({ ...judged('random'), schedule: denoisingSteps([1000], { shift: 5 }), steps: 12 }));
+      collect(reward({ ...judged('random-per-batch'), schedule: denoisingSteps([1000], { shift: 5 }), steps: 12 }));
     const frames = (await run()).map(({ frame }) => frame);
     expect(new Set(frames)).toEqual(new Set([0, 1, 2]));
     expect((await run()).map(({ frame }) => frame)).toEqual(frames);

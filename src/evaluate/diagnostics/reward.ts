@@ -48,11 +48,10 @@ async function scorePictures(
   prompts: readonly string[],
   reward: Reward,
 ): Promise<number[]> {
-  const frames = stack(pictures, height, width);
-  const scores = reward.score(frames, prompts);
-  const values = [...(await scores.data<'float32'>())];
-  tf.dispose([frames, scores]);
-  return values;
+  const video = tf.tidy(() => tf.expandDims(stack(pictures, height, width), 1)); // [B, H, W, 3] -> [B, 1, H, W, 3]
+  const scores = await reward.score(video, prompts);
+  video.dispose();
+  return scores;
 }
 
 function stack(pictures: readonly Float32Array[], height: number, width: number): Tensor {

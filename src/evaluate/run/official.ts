@@ -10,8 +10,8 @@ import { type DinoConfig, dino } from '../../model/dino/index.ts';
 import { type MusiqConfig, musiq } from '../../model/musiq/index.ts';
 import { type RaftConfig, raft } from '../../model/raft/index.ts';
 import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
-import { type CheckpointEntries, fromFile, type Net, type Weights } from '../../nn/index.ts';
-import { loadAestheticHead } from '../../reward/index.ts';
+import { type CheckpointEntries, fromFile, type Net } from '../../nn/index.ts';
+import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';
 import type { Dimension } from '../vbench/dimensions.ts';
 import {
   aestheticQuality,
@@ -46,7 +46,7 @@ interface OfficialNets {
   readonly dino: Net<DinoConfig>;
   readonly clipBase: Net<ClipConfig>;
   readonly clipLarge: Net<ClipConfig>;
-  readonly aesthetic: Weights;
+  readonly aesthetic: Net<AestheticHeadConfig>;
   readonly musiq: Net<MusiqConfig>;
   readonly amt: Net<AmtConfig>;
   readonly raft: Net<RaftConfig>;

@@ -11,8 +11,8 @@ import {
 import { type DinoConfig, dinoFeatures } from '../../model/dino/index.ts';
 import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
-import type { Part, Weights } from '../../nn/index.ts';
-import { aestheticScore } from '../../reward/index.ts';
+import type { Part } from '../../nn/index.ts';
+import { type AestheticHeadConfig, aestheticScore } from '../../reward/index.ts';
 import { mean } from '../statistics/mean.ts';
 import { consistency } from './consistency.ts';
 import { eachFrame } from './frames.ts';
@@ -48,7 +48,11 @@ function ofPairs(features: readonly Float32Array[]): DimensionValue {
 }
 
 /** Aesthetic quality: a tenth of LAION's score, mean over frames. Source: VBench vbench/aesthetic_quality.py. */
-export async function aestheticQuality(clip: Clip, net: Part<ClipConfig>, head: Weights): Promise<DimensionValue> {
+export async function aestheticQuality(
+  clip: Clip,
+  net: Part<ClipConfig>,
+  head: Part<AestheticHeadConfig>,
+): Promise<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchClip, net.config.image_resolution);
   const scores = await eachFrame(clip, (frames) => {
     return aestheticScore(head, clipImageFeatures(net, preprocess(frames, transform)));

@@ -3,16 +3,16 @@
 import { wan } from '../../model/index.ts';
 import { vae as autoencoder } from '../../model/vae/index.ts';
 import { random } from '../../nn/index.ts';
+import * as train from '../../train/index.ts';
+import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
+import { classifier as trainClassifier } from '../../world/digits/classifier/train-classifier.ts';
 import {
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
   smallRewardNet,
   validatePreferences,
-} from '../../reward/index.ts';
-import * as train from '../../train/index.ts';
-import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
-import { classifier as trainClassifier } from '../../world/digits/classifier/train-classifier.ts';
+} from '../../world/digits/judge/index.ts';
 import { preference } from '../../world/digits/judge/train-preference.ts';
 import {
   clipBatch,

@@ -1,12 +1,13 @@
 /** What generated clips are worth: caption fidelity, motion, rewards; a row per prompt, an entry per seed. */
 import { setImmediate } from 'node:timers/promises';
-import type { Classifier, Interval, Scores } from '../../evaluate/index.ts';
+import type { Interval, Scores } from '../../evaluate/index.ts';
 import * as evaluate from '../../evaluate/index.ts';
 import type { Clip } from '../../io/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { parseCaption } from '../../world/digits/index.ts';
+import { type Classifier, captionFidelity } from '../../world/digits/measure/index.ts';
 
-/** Who judges. */
+/** The judges of generated clips. */
 export interface Judges {
   reward: Reward;
   /** Never trained on. */
@@ -50,7 +51,7 @@ async function measureOnce(
   { reward, judge, classifier }: Judges,
   onClip: () => void,
 ): Promise<Record<MeasureName, number[]>> {
-  const fidelity = await evaluate.captionFidelity(clips, prompts.map(parseCaption), classifier);
+  const fidelity = await captionFidelity(clips, prompts.map(parseCaption), classifier);
   const right = (name: 'digit' | 'colour' | 'direction' | 'speed'): number[] =>
     fidelity.clips.map((clip) => Number(clip.right[name]));
   return {

@@ -2,6 +2,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { VaeConfig } from '../../model/vae/index.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
+import type { Judge } from '../../reward/index.ts';
 import {
   type BlockNoise,
   type BlockRange,
@@ -17,14 +18,14 @@ import {
 import { checkFunction, checkMethods, checkNet } from '../checks.ts';
 import { deviation, groupsOf } from '../losses/policy.ts';
 import { pixelsOf } from './reward-loss.ts';
-import type { Scorer } from './scorer.ts';
 import { type RolloutIngredients, settleGeneration } from './supervised-rollout.ts';
 
 /** What groups of scored clips are made from. */
 export interface ExplorationOptions extends Omit<RolloutIngredients, 'batch' | 'exitSteps'> {
   /** Turns latents into the pixels that the judge sees. */
   decoder: Net<VaeConfig>;
-  scorer: Scorer;
+  /** Scores the clips; a frame reward sees their last frames, unless `frameSelect` shows it others. */
+  judge: Judge;
   /** Prompts per step. */
   batch: number;
   /** Clips per prompt. @defaultValue 4 */
@@ -57,7 +58,7 @@ export function settleExploration(options: ExplorationOptions): ExplorationSetti
   return {
     ...generation,
     decoder: checkNet('decoder', options.decoder),
-    scorer: checkMethods('scorer', options.scorer, ['score'], 'a judge { score(video, prompts, key) }'),
+    judge: checkMethods('judge', options.judge, ['score'], 'a judge { info, score(video, prompts, key) }'),
     samples,
     sharedStart: Boolean(sharedStart),
     rewardPrompts,
@@ -152,7 +153,7 @@ async function roll(
 }
 
 async function scoresOf(
-  { decoder, scorer, rewardPrompts }: ExplorationSettings,
+  { decoder, judge, rewardPrompts }: ExplorationSettings,
   latents: readonly Tensor[],
   prompts: readonly string[],
   key: Key,
@@ -162,9 +163,9 @@ async function scoresOf(
     return tf.clipByValue(tf.add(tf.mul(decoded, 0.5), 0.5), 0, 1);
   });
   try {
-    const scores = await scorer.score(video, rewardPrompts(prompts), key);
+    const scores = await judge.score(video, rewardPrompts(prompts), key);
     if (scores.length === prompts.length && scores.every(Number.isFinite)) return scores;
-    throw new Error(`${scorer.id} gave the scores ${scores.join(', ')}; wanted ${prompts.length} finite numbers`);
+    throw new Error(`${judge.info.id} gave the scores ${scores.join(', ')}; wanted ${prompts.length} finite numbers`);
   } finally {
     video.dispose();
   }

@@ -1,9 +1,16 @@
 /** What a differentiable reward makes of latents. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type VaeConfig, type vae, vaeStrides } from '../../model/vae/index.ts';
-import type { Key, Net } from '../../nn/index.ts';
-import { type FrameChoice, frameIndex, frameSelect, type Reward, reflLoss } from '../../reward/index.ts';
-import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber } from '../checks.ts';
+import { type Key, type Net, random } from '../../nn/index.ts';
+import {
+  chooseFrames,
+  type FrameChoice,
+  frameSelect,
+  type Reward,
+  type RewardText,
+  reflLoss,
+} from '../../reward/index.ts';
+import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber, shown } from '../checks.ts';
 import type { Objective } from '../optimiser/gradients.ts';
 import { pixelFrames } from './supervised-rollout.ts';
 
@@ -20,7 +27,7 @@ export interface JudgeOptions {
   /** Turns latents into the pixels that the reward sees. */
   decoder: Net<VaeConfig>;
   reward: Reward;
-  /** Frames that a frame reward sees; `random` draws one for each step. @defaultValue 'last' */
+  /** Frames that a frame reward sees; `random-per-batch` draws one for each step. @defaultValue 'last' */
   frames?: FrameChoice;
   /** @defaultValue `{ form: 'negative', weight: 1 }` */
   loss?: RewardLossForm;
@@ -39,17 +46,20 @@ export interface JudgeSettings extends Required<JudgeOptions> {
  * @throws TypeError when the reward has no gradient, RangeError for a frame outside of the clip.
  */
 export function settleJudge(options: JudgeOptions, latentFrames: number, path: string = ''): JudgeSettings {
-  const { frames = 'last', rewardPrompts = (prompts) => prompts } = options;
+  const { rewardPrompts = (prompts) => prompts } = options;
   const reward = checkMethods(`${path}reward`, options.reward, ['encode', 'compute'], 'a reward');
-  const { id, differentiable } = reward.info;
+  const { id, differentiable, kind } = reward.info;
+  const { frames = kind === 'clip' ? 'all' : 'last' } = options;
+  if (kind === 'clip' && frames !== 'all') {
+    throw new TypeError(`${path}frames: ${id} sees whole clips, received ${shown(frames)}: leave it out`);
+  }
   if (!differentiable) {
     throw new TypeError(
       `${path}reward: ${id} has no gradient, wanted a differentiable one, such as ImageReward; train.policy climbs any`,
     );
   }
   const decoder = checkNet(`${path}decoder`, options.decoder);
-  if (typeof frames === 'number') frameIndex(frames, pixelFrames(latentFrames, strideOf(decoder)));
-  else checkChoice(`${path}frames`, frames, ['last', 'first', 'middle', 'random', 'all']);
+  chooseFrames(frames, { clips: 1, frames: framesOf({ decoder }, latentFrames), key: random.key(0) });
   checkFunction(`${path}rewardPrompts`, rewardPrompts, '(prompts) => prompts for the reward');
   return { decoder, reward, frames, loss: settleForm(options.loss, `${path}loss`), rewardPrompts };
 }
@@ -75,29 +85,39 @@ export function pixelsOf(decoder: Net<VaeConfig>, latents: Tensor, gradientLaten
   return (decoder.architecture as typeof vae).forward(decoder, latents, { gradientLatents });
 }
 
-/** Run `work` on the prompts as the reward encodes them. */
+/** Pixel frames of clips of so many latent frames. */
+function framesOf({ decoder }: Pick<JudgeSettings, 'decoder'>, latentFrames: number): number {
+  return pixelFrames(latentFrames, strideOf(decoder));
+}
+
+/** The reward; one that no single frame of the batch is shown to judges clips. */
+function judgeOf({ reward, frames }: Pick<JudgeSettings, 'reward' | 'frames'>): Reward {
+  const isOne = frames !== 'all' && frames !== 'random-per-clip';
+  return reward.info.kind === 'clip' || isOne ? reward : frameSelect(reward, frames);
+}
+
+/** The pixel frame that is judged in a step, null for the whole clip; `key` is that of the step. */
+export function judgedFrame(settings: JudgeSettings, latentFrames: number, key: Key): number | null {
+  if (judgeOf(settings).info.kind === 'clip') return null;
+  return chooseFrames(settings.frames, { clips: 1, frames: framesOf(settings, latentFrames), key }) as number;
+}
+
+/** Run `work` on the prompts as the reward encodes them for clips of so many latent frames. */
 export async function withText<R>(
-  { reward: judge, rewardPrompts }: Pick<JudgeSettings, 'reward' | 'rewardPrompts'>,
+  settings: JudgeSettings,
   prompts: readonly string[],
-  work: (text: readonly Tensor[]) => Promise<R>,
+  { latentFrames, key }: { latentFrames: number; key: Key },
+  work: (text: RewardText) => Promise<R>,
 ): Promise<R> {
-  const text = judge.encode(rewardPrompts(prompts));
+  const text = judgeOf(settings).encode(settings.rewardPrompts(prompts), {
+    frames: framesOf(settings, latentFrames),
+    key,
+  });
   try {
     return await work(text);
   } finally {
-    tf.dispose(text);
+    tf.dispose({ ...text });
   }
-}
-
-/** The pixel frame that is judged in a step, null for the whole clip. */
-export function judgedFrame(
-  { reward: judge, frames, decoder }: JudgeSettings,
-  latentFrames: number,
-  key: Key,
-): number | null {
-  if (judge.info.kind === 'clip' || frames === 'all') return null;
-  const count = pixelFrames(latentFrames, strideOf(decoder));
-  return frames === 'random' ? key.integer(0, count) : frameIndex(frames, count);
 }
 
 /** What a reward sees of a clip. */
@@ -105,7 +125,7 @@ export interface Judged {
   /** Pixel frame, null for all. */
   frame: number | null;
   /** Prompts as the reward encodes them. */
-  text: readonly Tensor[];
+  text: RewardText;
 }
 
 /**
@@ -113,26 +133,20 @@ export interface Judged {
  * frames from `gradientFrom` on. Reports `reward`, `rewardStd` and `saturated`.
  */
 export function rewardLoss(
-  { decoder, reward: judge, loss }: Pick<JudgeSettings, 'decoder' | 'reward' | 'loss'>,
+  settings: Pick<JudgeSettings, 'decoder' | 'reward' | 'frames' | 'loss'>,
   latents: Tensor,
   { frame, text, gradientFrom }: Judged & { gradientFrom: number },
 ): Objective<'reward' | 'rewardStd' | 'saturated'> {
-  const video = pixelsOf(decoder, latents, (latents.shape[1] as number) - gradientFrom);
+  const video = pixelsOf(settings.decoder, latents, (latents.shape[1] as number) - gradientFrom);
   const seen = frame === null ? video : tf.squeeze(tf.slice(video, [0, frame], [-1, 1]), [1]); // [B, H, W, 3]
-  const scores = scoresOf(judge, tf.clipByValue(tf.add(tf.mul(seen, 0.5), 0.5), 0, 1), text);
+  const scores = judgeOf(settings).compute(tf.clipByValue(tf.add(tf.mul(seen, 0.5), 0.5), 0, 1), text); // [B]
   const mean = tf.mean(scores);
   const rewardStd = tf.sqrt(tf.mean(tf.square(tf.sub(scores, mean))));
   const saturated = tf.mean(tf.cast(tf.greaterEqual(tf.abs(seen), 1), 'float32'));
-  return { loss: lossOf(scores, mean, loss), values: { reward: mean, rewardStd, saturated } };
+  return { loss: lossOf(scores, mean, settings.loss), values: { reward: mean, rewardStd, saturated } };
 }
 
 function lossOf(scores: Tensor, mean: Tensor, form: Required<RewardLossForm>): Tensor {
   if (form.form === 'refl') return reflLoss(scores, form.target, form.scale);
   return tf.neg(form.weight === 1 ? mean : tf.mul(mean, form.weight));
-}
-
-/** Scores `[B]` of pictures or clips; a frame reward judges a clip by the mean over its frames. */
-function scoresOf(judge: Reward, frames: Tensor, text: readonly Tensor[]): Tensor {
-  if (frames.rank === 4 || judge.info.kind === 'clip') return judge.compute(frames, text);
-  return frameSelect(judge, 'all').compute(frames, text);
 }

@@ -52,7 +52,7 @@ export interface BestOfNStep extends TrainStep, BestOfNValues {}
  * finetuning).
  *
  * @throws RangeError when the student takes a single step, which draws nothing.
- * @example for await (const { rewardBest } of train.bestOfN({ student, decoder, scorer, prompts, text, ... })) {}
+ * @example for await (const { rewardBest } of train.bestOfN({ student, decoder, judge, prompts, text, ... })) {}
  */
 export function bestOfN(options: BestOfNOptions): AsyncGenerator<BestOfNStep, void, void> {
   return runStage(() => prepare(settle(options)), options);

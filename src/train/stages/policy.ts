@@ -68,7 +68,7 @@ export interface PolicyStep extends TrainStep, PolicyValues {}
  * Source: Black et al. 2023, arXiv 2305.13301 (DDPO); Xue et al. 2025, arXiv 2505.07818 (DanceGRPO).
  *
  * @throws RangeError when the student takes a single step.
- * @example for await (const { reward } of train.policy({ student, decoder, scorer, prompts, text, ... })) {}
+ * @example for await (const { reward } of train.policy({ student, decoder, judge, prompts, text, ... })) {}
  */
 export function policy(options: PolicyOptions): AsyncGenerator<PolicyStep, void, void> {
   return runStage(() => prepare(settle(options)), options);

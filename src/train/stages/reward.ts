@@ -66,17 +66,20 @@ function settle(options: RewardTrainOptions) {
 }
 
 function prepare(settings: ReturnType<typeof settle>): Stage<RewardValues> {
-  const { student, latentShape, decoder } = settings;
+  const { student, decoder } = settings;
+  const [latentFrames] = settings.latentShape;
   const learner = new Learner('student', student, settings, settings.average);
   const objective = (rolled: Rolled, judged: Judged) =>
     rewardLoss(settings, supervisedLatents(rolled), { ...judged, gradientFrom: rolled.blocks[0]?.start ?? 0 });
   const update = makeUpdate(learner, objective, { compiled: false });
   const step: Stage<RewardValues>['step'] = async (_, key) => {
-    const frame = judgedFrame(settings, latentShape[0], key.stream('frame'));
+    const frame = judgedFrame(settings, latentFrames, key);
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
       frame === null ? ranges : [blockOfFrame(ranges, frame, strideOf(decoder))];
     return withRollouts(settings, key, supervised, async (rolled): Promise<StepResult<RewardValues>> => {
-      const result = await withText(settings, rolled.prompts, (text) => update(rolled, { frame, text }));
+      const result = await withText(settings, rolled.prompts, { latentFrames, key }, (text) =>
+        update(rolled, { frame, text }),
+      );
       return { updates: [result], values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
     });
   };

@@ -127,12 +127,13 @@ function studentObjective(settings: Settings, [rolled, view, judged]: Lesson): O
 
 /** All blocks of a rollout, scored by both scores and perhaps by the reward. */
 async function studentStep(settings: Settings, update: Update<Lesson, Names>, key: Key): Promise<UpdateResult<Names>> {
-  const { feedback, latentShape } = settings;
+  const { feedback } = settings;
+  const [latentFrames] = settings.latentShape;
   return withRollouts(settings, key, everyBlock, async (rolled) =>
     withTensors<ScoreView, UpdateResult<Names>>(await viewOf(settings, rolled, key), (view) => {
       if (!feedback) return update(rolled, view, null);
-      const frame = judgedFrame(feedback, latentShape[0], key.stream('frame'));
-      return withText(feedback, rolled.prompts, (text) => update(rolled, view, { frame, text }));
+      const frame = judgedFrame(feedback, latentFrames, key);
+      return withText(feedback, rolled.prompts, { latentFrames, key }, (text) => update(rolled, view, { frame, text }));
     }),
   );
 }

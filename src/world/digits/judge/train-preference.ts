@@ -1,13 +1,6 @@
 import { type Tensor, tf } from '../../../engine/tf.ts';
 import type { Key, Net } from '../../../nn/index.ts';
 import {
-  attributeLoss,
-  preferenceBatch,
-  preferenceLoss,
-  type ShownPictures,
-  type SmallRewardConfig,
-} from '../../../reward/index.ts';
-import {
   Learner,
   type LearnerOptions,
   makeUpdate,
@@ -19,6 +12,9 @@ import {
 } from '../../../train/index.ts';
 import { checkBatch, checkNet, checkNumber, checkWhole, learnerPart, withTensors } from '../../../train/internal.ts';
 import { digits } from '../../index.ts';
+import type { SmallRewardConfig } from './config.ts';
+import { attributeLoss, preferenceLoss, type ShownPictures } from './losses.ts';
+import { preferenceBatch } from './pairs.ts';
 
 /** What training the small reward takes. */
 export interface PreferenceTrainOptions extends RunOptions, Partial<LearnerOptions> {

@@ -1,7 +1,8 @@
-/** One frame of a clip under a reward: the place where looks of all kinds meet. */
+/** One frame of a clip under a reward: what every look of the lens starts from. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/index.ts';
-import type { Reward } from '../contract.ts';
+import type { Key } from '../../nn/index.ts';
+import type { Reward, RewardText } from '../contract.ts';
 
 /** A frame of a clip, looked at with a reward that knows the prompt. */
 export interface View {
@@ -10,6 +11,8 @@ export interface View {
   readonly prompt: string;
   /** Index from 0. */
   readonly frame: number;
+  /** Decides the frames of a reward that draws them. */
+  readonly key?: Key | undefined;
 }
 
 /** Index of a frame that may be counted from the end. */
@@ -41,18 +44,18 @@ export function withFrame(view: View, pictures: Tensor): Tensor {
   return tf.concat([before, tf.reshape(pictures, [count, 1, ...image]), later], 1);
 }
 
-/** Scores of inputs [N, ...] under one prompt. */
-export async function scoresOf({ reward, prompt }: View, make: () => Tensor): Promise<number[]> {
-  const scores = tf.tidy(() => {
-    const inputs = make();
-    return reward.score(inputs, Array<string>(inputs.shape[0]!).fill(prompt));
+/** Scores of what the reward sees, [N, (T,) H, W, 3], under one prompt. */
+export async function scoresOf({ reward, prompt, key }: View, make: () => Tensor): Promise<number[]> {
+  const video = tf.tidy(() => {
+    const seen = make();
+    return reward.info.kind === 'frame' ? tf.expandDims(seen, 1) : seen;
   });
-  const values = [...(await scores.data<'float32'>())];
-  scores.dispose();
-  return values;
+  const scores = await reward.score(video, Array<string>(video.shape[0]!).fill(prompt), key);
+  video.dispose();
+  return scores;
 }
 
-/** Slope of the score with respect to what the reward sees, of its shape. */
-export function slopeOf({ reward }: View, seen: Tensor, text: readonly Tensor[]): Tensor {
-  return tf.grad((x: Tensor) => tf.sum(reward.compute(x, text)))(seen);
+/** The prompt as the reward reads it. */
+export function textOf({ reward, clip, prompt, key }: View): RewardText {
+  return reward.encode([prompt], { frames: clip.frames, key });
 }
