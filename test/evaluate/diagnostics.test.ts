@@ -1,19 +1,16 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
+import { type HackingSignals, hackingAlarms, hackingSignals, rewardCurve } from '../../src/evaluate/index.ts';
 import {
   colourDistance,
   colourMoments,
-  type HackingSignals,
-  hackingAlarms,
-  hackingSignals,
   highFrequencyShare,
   meanChroma,
   type Picture,
   promptMargin,
-  rewardCurve,
   saturatedShare,
-} from '../../src/evaluate/index.ts';
+} from '../../src/evaluate/internal.ts';
 import { type Clip, clipFrame } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';

@@ -193,11 +193,11 @@ describe.each(['onnx', 'cpu'] as const)('on %s', (name) => {
       judge.dispose();
     });
 
-    test('the gradient agrees with central differences on eight pixels', async () => {
+    test('the gradient agrees with central differences', async () => {
       const judge = await make();
       if (!isReward(judge) || !judge.info.differentiable) return;
-      const { video, prompts } = input(2);
-      await expectCentralDifferences(judge, seen(judge, video), prompts);
+      const { video, prompts } = input(name === 'cpu' ? 1 : 2);
+      await expectCentralDifferences(judge, seen(judge, video), prompts, name === 'cpu' ? 2 : 8); // it is slow
       judge.dispose();
     });
 

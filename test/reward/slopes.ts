@@ -4,15 +4,20 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/index.ts';
 import type { Reward, RewardText } from '../../src/reward/index.ts';
 
-/** Compares the gradient with central differences on eight pixels drawn from those of the largest slopes. */
-export async function expectCentralDifferences(reward: Reward, frames: Tensor, prompts: string[]): Promise<void> {
+/** Compares the gradient with central differences on pixels drawn from those of the largest slopes. */
+export async function expectCentralDifferences(
+  reward: Reward,
+  frames: Tensor,
+  prompts: string[],
+  pixels: number,
+): Promise<void> {
   const text = textOf(reward, frames, prompts);
   const total = (x: Tensor): Tensor => tf.sum(reward.compute(x, text));
   const gradient = await tf.grad(total)(frames).data<'float32'>();
   const values = await frames.data<'float32'>();
   const largest = [...gradient.keys()].sort((i, j) => Math.abs(gradient[j]!) - Math.abs(gradient[i]!)).slice(0, 200);
   const eps = 5e-3;
-  for (const pick of random.key(9).integers(0, largest.length, 8)) {
+  for (const pick of random.key(9).integers(0, largest.length, pixels)) {
     const at = largest[pick]!;
     const moved = (by: number): number => {
       const copy = values.slice();

@@ -12,25 +12,25 @@ import { type RaftConfig, raft } from '../../model/raft/index.ts';
 import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
 import { type CheckpointEntries, fromFile, type Net } from '../../nn/index.ts';
 import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';
-import type { Dimension } from '../vbench/dimensions.ts';
 import {
   aestheticQuality,
   appearanceStyle,
   backgroundConsistency,
-  imagingQuality,
-  subjectConsistency,
-} from '../vbench/looks.ts';
-import { motionSmoothness, raftDynamicDegree, temporalFlickering } from '../vbench/motion-official.ts';
-import {
+  type Dimension,
   type DimensionStatus,
   dimensionTable,
   findOfficialFiles,
+  imagingQuality,
+  motionSmoothness,
   type OfficialConfigs,
   type OfficialFile,
   officialConfigs,
   RECIPES,
-} from '../vbench/status.ts';
-import { videoTextConsistency } from '../vbench/video-text.ts';
+  raftDynamicDegree,
+  subjectConsistency,
+  temporalFlickering,
+  videoTextConsistency,
+} from '../vbench/index.ts';
 import type { MeasureColumn, Measured, MeasuredVideo, MeasureGroup, OpenMeasures } from './measures.ts';
 
 /** Which dimensions are opened, and with which sizes. */

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Interval, Scores } from '../../evaluate/index.ts';
 import * as evaluate from '../../evaluate/index.ts';
+import { frameScores } from '../../evaluate/internal.ts';
 import type { Clip } from '../../io/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { parseCaption } from '../../world/digits/index.ts';
@@ -93,7 +94,7 @@ export async function scoreFrames(
   if (clips.length === 0) throw new RangeError('no clips to score: give one for each prompt');
   const totals = new Array<number>(clips.length).fill(0);
   for (const frame of frames) {
-    const scores = await evaluate.scoreFrames(clips, prompts, reward, frame);
+    const scores = await frameScores(clips, prompts, reward, frame);
     for (const [i, value] of scores.entries()) totals[i]! += value / frames.length;
   }
   return totals;

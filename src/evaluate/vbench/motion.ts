@@ -5,12 +5,10 @@ import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
 import type { Part } from '../../nn/index.ts';
-import { mean } from '../statistics/mean.ts';
-import { flicker } from './consistency.ts';
-import { type DynamicDegree, dynamicDegree, sampledFrames, topMagnitude } from './dynamic-degree.ts';
-import { byteFrames } from './frames.ts';
+import { mean } from '../statistics/index.ts';
+import { byteFrames, paddingTo, padPlane } from './frames.ts';
 import type { DimensionValue } from './looks.ts';
-import { paddingTo, padPlane } from './padding.ts';
+import { type DynamicDegree, dynamicDegree, flicker, sampledFrames, topMagnitude } from './rules.ts';
 
 const iterations = 20;
 

@@ -1,6 +1,61 @@
-/** Failures that rewards show: of the score over frames and checkpoints, and of what it reacts to. */
-import type { HackingSignals, RewardHistory, RunEvidence } from './evidence.ts';
-import { type Check, type Diagnosis, judged } from './judged.ts';
+/** How a number becomes a diagnosis, and the failures that rewards show. */
+import type { RewardHistory, RunEvidence } from './evidence.ts';
+import type { HackingSignals } from './reward-signals.ts';
+
+/** One known way to fail, and whether this run shows it. */
+export interface Diagnosis {
+  readonly symptom: string;
+  /** What was compared, in words. */
+  readonly measure: string;
+  /** The number, and the one it is compared with; null where it was not measured. */
+  readonly value: number | null;
+  readonly limit: number | null;
+  /** `alarm`, `fine`, `note` for what is worth knowing but expected, `not measured` where evidence is absent. */
+  readonly state: 'alarm' | 'note' | 'fine' | 'not measured';
+  /** Why, with the numbers. */
+  readonly reason: string;
+  /** What to do about an alarm. */
+  readonly advice: string;
+}
+
+/** A number with the limit that it is judged by. */
+export interface Check {
+  symptom: string;
+  measure: string;
+  advice: string;
+  value: number | null | undefined;
+  limit: number | null | undefined;
+  /** Whether a value above (default) or below the limit is bad. */
+  bad?: 'above' | 'below';
+  /** What a bad value means: an alarm unless told otherwise. */
+  severity?: 'alarm' | 'note';
+  wanting: string;
+  unit?: (value: number) => string;
+}
+
+/** What a number means; without one, what would be needed. */
+export function checked(check: Check): Diagnosis {
+  const { symptom, measure, advice, wanting, bad = 'above', severity = 'alarm', unit = plain } = check;
+  const { value = null, limit = null } = check;
+  const known = value !== null && limit !== null && Number.isFinite(value) && Number.isFinite(limit);
+  if (!known) {
+    return { symptom, measure, value, limit, state: 'not measured', reason: `needs ${wanting}`, advice };
+  }
+  const isBad = bad === 'above' ? value > limit : value < limit;
+  const relation = value > limit ? 'above' : value < limit ? 'below' : 'at';
+  const reason = `${measure}: ${unit(value)}, ${relation} the limit of ${unit(limit)}`;
+  return { symptom, measure, value, limit, state: isBad ? severity : 'fine', reason, advice };
+}
+
+/** Three digits. */
+export function plain(value: number): string {
+  return value.toPrecision(3);
+}
+
+/** A share in percent. */
+export function percent(value: number): string {
+  return `${(100 * value).toFixed(1)} %`;
+}
 
 /** All checks on rewards. */
 export function rewardChecks(run: RunEvidence, baseline: RunEvidence): Diagnosis[] {
@@ -17,7 +72,7 @@ export function rewardChecks(run: RunEvidence, baseline: RunEvidence): Diagnosis
 function lastFrameOnly(run: RunEvidence, baseline: RunEvidence): Diagnosis {
   const ahead = ({ rewardCurve, hacking }: RunEvidence) => (rewardCurve ?? hacking)?.lastMinusOthers;
   const now = ahead(run);
-  return judged({
+  return checked({
     symptom: 'only the last frame improves',
     measure: 'reward of the last frame minus the mean of the others, beyond that of the baseline',
     value: now === undefined ? null : now - (ahead(baseline) ?? 0),
@@ -31,7 +86,7 @@ const EVALUATIONS = 3;
 
 function rewardHacking({ rewards, hacking }: RunEvidence, baseline: RunEvidence): Diagnosis {
   const history = rewards ?? sinceBaseline(hacking, baseline.hacking);
-  return judged({
+  return checked({
     symptom: 'reward hacking',
     measure: 'evaluations in a row in which the trained reward rose and every independent one fell',
     value: history && hackedFor(history),
@@ -79,7 +134,7 @@ function growth(now: number, before: number): number {
 }
 
 function fineTexture(run: RunEvidence, baseline: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'fine texture',
     measure: 'spectral power of fine patterns in last frames over that of the baseline',
     ...sinceThen(run, baseline, (now, before) => growth(now.highFrequency, before.highFrequency)),
@@ -89,7 +144,7 @@ function fineTexture(run: RunEvidence, baseline: RunEvidence): Diagnosis {
 }
 
 function loudColours(run: RunEvidence, baseline: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'loud colours',
     measure: 'colourfulness of last frames over that of the baseline',
     ...sinceThen(run, baseline, (now, before) => growth(now.chroma, before.chroma)),
@@ -99,7 +154,7 @@ function loudColours(run: RunEvidence, baseline: RunEvidence): Diagnosis {
 }
 
 function fragileScore({ hacking }: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'a score that small changes undo',
     measure: 'deviations of reward that a shift of 2 px, a slight blur or faint noise cost',
     value: hacking?.robustnessGap,
@@ -110,7 +165,7 @@ function fragileScore({ hacking }: RunEvidence): Diagnosis {
 }
 
 function ignoredPrompt(run: RunEvidence, baseline: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'a prompt that hardly matters',
     measure: 'reward under the own prompt beyond that under others, over what it was in the baseline',
     ...sinceThen(run, baseline, ({ promptMargin: now }, { promptMargin: then }) => (then > 0 ? now / then : null)),
