@@ -35,7 +35,8 @@ export interface Cell {
 
 export type ToUser =
   | { type: 'execute'; cell: Cell }
-  | { type: 'interrupt'; parent: string; acknowledged: Int32Array }
+  /** `isRepeat`: the same interrupt again, as nobody has answered. */
+  | { type: 'interrupt'; parent: string; isRepeat: boolean; acknowledged: Int32Array }
   | { type: 'comm'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
   | { type: 'warm'; names: string[] }
   | { type: 'exit' };

@@ -30,14 +30,14 @@ export class Interrupter {
    * begins the cell: whoever was ended is asked again.
    */
   async interrupt(parent: string): Promise<void> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await this.#attempt(parent)) return;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await this.#attempt(parent, attempt > 0)) return;
   }
 
   /** Whether the user thread has heard of it. */
-  async #attempt(parent: string): Promise<boolean> {
+  async #attempt(parent: string, isRepeat: boolean): Promise<boolean> {
     const acknowledged = new Int32Array(new SharedArrayBuffer(4));
     Atomics.store(this.#cellState, CellState.isInterrupted, 1);
-    this.#post({ type: 'interrupt', parent, acknowledged });
+    this.#post({ type: 'interrupt', parent, isRepeat, acknowledged });
     const usesTensors = Atomics.load(this.#cellState, CellState.usesTensors) === 1;
     if (await isSet(acknowledged, usesTensors ? TENSOR_PATIENCE_MS : PATIENCE_MS)) return true;
     if (Atomics.load(this.#cellState, CellState.isRunning) === 0) return isSet(acknowledged, PATIENCE_MS);

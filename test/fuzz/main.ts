@@ -1,50 +1,38 @@
 /**
- * Tries inputs that nobody would write, many of them, from the built package:
+ * Mutated inputs, run from the sources through tsx:
  *
- *     npm run fuzz -- protocol [--count 10000] [--seed 1]     mutated frames on a kernel's five ports: it lives
- *     npm run fuzz -- values [--count 200] [--seed 1]         values that have no JSON, shown and thrown: errors of their cells
+ *     npm run fuzz -- weights [--count 1000] [--seed 1]    mutated weight files: none is loaded that contradicts itself
+ *     npm run fuzz -- protocol [--count 1000] [--seed 1]   mutated frames on a kernel's five ports: it lives
+ *     npm run fuzz -- values [--count 1000] [--seed 1]     values without JSON, shown and thrown: errors of their cells
  *
- * Prints what went wrong, and `N tried, N bad` as its last line; exits with 1 where something did.
+ * Each kind says on its last line how many were tried and how many were bad, and the status is 1 if any was. A bad case
+ * is named with the seed and index that make it again.
  */
 import { parseArgs } from 'node:util';
-import { type Random, randomFrom } from './random.ts';
 
-/** Tries `count` inputs; yields once for each, with what is wrong or null. */
-export type Fuzz = (count: number, random: Random) => AsyncGenerator<string | null>;
+/** Tries `count` inputs made from `seed`; calls `onBad` with each that was answered wrongly. */
+export type Fuzz = (count: number, seed: number, onBad: (line: string) => void) => Promise<void>;
 
-interface Entry {
-  count: number;
-  load(): Promise<Fuzz>;
-}
-
-const all: Readonly<Record<string, Entry>> = {
-  protocol: { count: 10_000, load: async () => (await import('./protocol.ts')).fuzzProtocol },
-  values: { count: 200, load: async () => (await import('./values.ts')).fuzzValues },
+const kinds: Readonly<Record<string, () => Promise<Fuzz>>> = {
+  protocol: async () => (await import('./protocol.ts')).fuzzProtocol,
+  values: async () => (await import('./values.ts')).fuzzValues,
+  weights: async () => (await import('./weights.ts')).fuzzWeights,
 };
 
-async function main(): Promise<void> {
-  const options = { count: { type: 'string' }, seed: { type: 'string', default: '1' } } as const;
-  const { values, positionals } = parseArgs({ allowPositionals: true, options });
-  const [name = ''] = positionals;
-  const entry = all[name];
-  if (!entry) throw new Error(`fuzz: received "${name}"; wanted one of ${Object.keys(all).join(', ')}`);
-  const count = wholeNumber('count', values.count ?? String(entry.count));
-  const fuzz = await entry.load();
-  let [tried, bad] = [0, 0];
-  for await (const wrong of fuzz(count, randomFrom(wholeNumber('seed', values.seed)))) {
-    tried++;
-    if (wrong === null) continue;
-    bad++;
-    process.stdout.write(`${wrong}\n`);
-  }
-  process.stdout.write(`${tried} tried, ${bad} bad\n`);
-  process.exitCode = bad === 0 ? 0 : 1;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { count: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } },
+});
+const load = kinds[positionals[0] ?? ''];
+if (load === undefined) throw new RangeError(`kind: wanted ${Object.keys(kinds).join(' or ')}`);
+const [count, seed] = [Number(values.count), Number(values.seed)];
+if (![count, seed].every((value) => Number.isSafeInteger(value) && value >= 0)) {
+  throw new RangeError(`--count and --seed: wanted whole numbers, received ${values.count} and ${values.seed}`);
 }
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`--${name}: received ${text}; wanted a whole number of 0 or more`);
-}
-
-await main();
+let bad = 0;
+await (await load())(count, seed, (line) => {
+  bad++;
+  process.stderr.write(`${line}\n`);
+});
+process.stdout.write(`${count} tried, ${bad} bad\n`);
+process.exitCode = bad === 0 ? 0 : 1;

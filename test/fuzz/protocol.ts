@@ -6,7 +6,8 @@ import { Dealer, XSubscriber } from 'zeromq';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import { createHeader, type Json, Signer, serialize } from '../../kernel/protocol/wire.ts';
 import { startKernel } from '../kernel/start.ts';
-import type { Random } from './random.ts';
+import type { Fuzz } from './main.ts';
+import { type Random, randomFrom } from './random.ts';
 
 /** How many inputs come between two looks at the kernel. */
 const LOOK_EVERY = 100;
@@ -48,20 +49,21 @@ const VALUES = [
 type Port = (typeof PORTS)[number];
 
 /** Sends each input, and asks the kernel after each hundred; a kernel that is gone is one bad input, and replaced. */
-export async function* fuzzProtocol(count: number, random: Random): AsyncGenerator<string | null> {
+export const fuzzProtocol: Fuzz = async (count, seed, onBad) => {
+  const random = randomFrom(seed);
   let target = await Target.start();
   for (let i = 1; i <= count; i++) {
     const port = random.one(PORTS);
     const sent = random.next() < 0.02 ? await target.bytes(port, random) : await target.frames(port, random);
     const isLook = i % LOOK_EVERY === 0 || i === count;
     const wrong = isLook ? await target.wrong() : null;
-    yield wrong && `inputs ${i - LOOK_EVERY + 1} to ${i} (the last: ${sent}): ${wrong}`;
     if (!wrong) continue;
+    onBad(`inputs ${Math.max(1, i - LOOK_EVERY + 1)} to ${i} of seed ${seed} (the last: ${sent}): ${wrong}`);
     await target.stop();
     target = await Target.start();
   }
   await target.stop();
-}
+};
 
 class Target {
   readonly #kernel: KernelClient;

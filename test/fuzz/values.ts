@@ -2,7 +2,8 @@
 import { tmpdir } from 'node:os';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import { result, startKernel } from '../kernel/start.ts';
-import type { Random } from './random.ts';
+import type { Fuzz } from './main.ts';
+import { type Random, randomFrom } from './random.ts';
 
 const LIMIT_MS = 60_000;
 
@@ -66,20 +67,21 @@ const THROWN: readonly ((value: string) => string)[] = [
 ];
 
 /** Shows and throws values in turn, in one kernel as long as it lives. */
-export async function* fuzzValues(count: number, random: Random): AsyncGenerator<string | null> {
+export const fuzzValues: Fuzz = async (count, seed, onBad) => {
+  const random = randomFrom(seed);
   let kernel = await startKernel(tmpdir());
   for (let i = 0; i < count; i++) {
     const value = wrapped(random.one(LEAVES), random);
     const code = `// @ts-nocheck\n${random.one(i % 2 === 0 ? SHOWN : THROWN)(value)}`;
     const wrong = await tried(kernel, code);
-    yield wrong && `${wrong}: ${code}`;
     if (!wrong) continue;
+    onBad(`input ${i} of seed ${seed}, ${wrong}: ${code}`);
     kernel.kill();
     await kernel.stop();
     kernel = await startKernel(tmpdir());
   }
   await kernel.stop();
-}
+};
 
 function wrapped(leaf: string, random: Random): string {
   let value = leaf;
