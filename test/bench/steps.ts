@@ -5,7 +5,7 @@ import { vae as autoencoder, decode } from '../../src/model/vae/index.ts';
 import { wan, wanCausalForward, wanForward } from '../../src/model/wan/index.ts';
 import { type HostFloats, random, type Weights } from '../../src/nn/index.ts';
 import { createReward } from '../../src/reward/index.ts';
-import { denoisingSteps, rolloutLatents, seededNoise, wanStudent } from '../../src/sampler/index.ts';
+import { causalStudent, denoisingSteps, rolloutLatents, seededNoise } from '../../src/sampler/index.ts';
 import * as train from '../../src/train/index.ts';
 import type { Step } from './cases.ts';
 import type { Running } from './operations.ts';
@@ -120,7 +120,7 @@ const phase2: Start = (given) => {
     ...ingredients(given),
     ...forever,
     ...learner,
-    student: { weights, bind: (context) => wanStudent({ weights, config: given.config }, context) },
+    student: { weights, bind: (context) => causalStudent({ weights, config: given.config }, context) },
     decoder: train.vaeDecoder({ weights: vae, config: given.vae }),
     reward,
     exitSteps: 'last',
@@ -136,7 +136,7 @@ const rollout: Start = (given) => {
   const step = async (): Promise<void> => {
     const key = random.key(round++);
     const context = encodeText();
-    const student = wanStudent({ weights, config }, context);
+    const student = causalStudent({ weights, config }, context);
     const noise = tf.tensor(key.normal([batch, ...latents]).data, [batch, ...latents]);
     const made = await rolloutLatents(student, noise, { schedule, renoise: seededNoise(key) });
     await made.data();

@@ -1,7 +1,8 @@
 import { beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
+import { addNoise } from '../../src/sampler/index.ts';
+import { FlowMatchScheduler, x0ToVelocity } from '../../src/sampler/internal.ts';
 import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/losses/dmd.ts';
 import { cleanLoss, flowMatchingLoss } from '../../src/train/losses/flow-matching.ts';
 import { odeLoss, odeLossPerSample, pickStates } from '../../src/train/losses/ode-loss.ts';
@@ -108,7 +109,7 @@ async function choose(name: typeof engine): Promise<void> {
 
 /** Self-Forcing looks every timestep up in its table: levels [B, F, 1, 1, 1]. */
 function sigmas(): Tensor {
-  const table = noiseTable({ shift: config.timestep_shift });
+  const table = new FlowMatchScheduler({ shift: config.timestep_shift });
   const levels = stored.list('shifted_timestep').map((t) => table.sigmaOf(t));
   return tf.tensor(levels, [...stored.shape('shifted_timestep'), 1, 1, 1]);
 }

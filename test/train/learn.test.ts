@@ -172,13 +172,15 @@ const toPoint: Forward = (weights, { x, t }) => {
   return tf.div(tf.sub(x, weights.get('point') as Tensor), sigma);
 };
 
+const noCache = { layers: [], globalEnd: 0, localEnd: 0, capacity: 0 };
+
 /** The causal student of the same point; it needs no memory of earlier blocks. */
 function pointStudent(weights: Weights): BoundStudent<null> {
   return {
     blocks: { framesPerBlock: 1 },
-    emptyCache: () => null,
+    emptyCache: () => noCache,
     velocity: (x, t) => tf.tidy(() => toPoint(weights, { x, t: tf.fill([x.shape[0]!], t), context: x })),
-    remember: () => null,
+    remember: () => noCache,
     release: () => undefined,
     dispose: () => undefined,
   };
