@@ -4,7 +4,7 @@
  * The server thread speaks the protocol and knows TypeScript; the user thread runs user code and nothing else, so
  * that heartbeat, control, completion and interrupts are answered while a cell computes.
  */
-import type { Json } from './protocol/wire.ts';
+import type { Json, JsonText } from './protocol/wire.ts';
 
 /** What tslab's converter makes of a cell, as the executor needs it. */
 export interface ConvertedCode {
@@ -12,19 +12,38 @@ export interface ConvertedCode {
   declOutput?: string;
   lastExpressionVar?: string;
   hasToplevelAwait?: boolean;
-  sideOutputs?: { path: string; data: string }[];
+}
+
+/** A file that a cell imports, directly or not, as it was when the cell was checked. */
+export interface LocalFile {
+  path: string;
+  text: string;
+}
+
+/** A cell for the user thread. */
+export interface Cell {
+  /** Id of the request that runs it. */
+  parent: string;
+  /** Its name in stack traces. */
+  name: string;
+  converted: ConvertedCode;
+  /** Source maps as JSON, from the code that runs back to the cell, in the order of looking up. */
+  maps: string[];
+  /** The local files that it imports, directly or not. */
+  files: LocalFile[];
 }
 
 export type ToUser =
-  | { type: 'execute'; parent: string; cell: string; converted: ConvertedCode; maps: string[] }
+  | { type: 'execute'; cell: Cell }
   | { type: 'interrupt'; acknowledged: Int32Array }
   | { type: 'comm'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
   | { type: 'warm'; names: string[] }
   | { type: 'exit' };
 
+/** What user code made goes as text: values that have no JSON are errors where they are made, not on the way. */
 export type ToServer =
-  | { type: 'iopub'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
-  | { type: 'done'; parent: string; result: ExecutionResult }
+  | { type: 'iopub'; parent: string; messageType: string; content: JsonText; metadata: JsonText; buffers: Uint8Array[] }
+  | { type: 'done'; parent: string; result: JsonText }
   | { type: 'comms'; open: Record<string, { target_name: string }> }
   | { type: 'input'; parent: string; prompt: string; password: boolean; answer: SharedArrayBuffer };
 
@@ -49,3 +68,18 @@ export const InputState: { waiting: 0; answered: 1; unsupported: 2; interrupted:
 };
 export const INPUT_HEADER_BYTES = 8;
 export const INPUT_CAPACITY_BYTES = 1_048_576;
+
+/** What both threads know of the running cell at any moment: places in an array that they share, each 0 or 1. */
+export const CellState: { isRunning: 0; isInterrupted: 1; usesTensors: 2; isTerminated: 3 } = {
+  isRunning: 0,
+  /** Asks the cell to end at its next tensor operation; who ends it puts 0 back. */
+  isInterrupted: 1,
+  /** The cell has computed with tensors: it may be in a native call, and will look at `isInterrupted` after it. */
+  usesTensors: 2,
+  /** V8 was asked to end whatever runs: it does so without an error to catch. */
+  isTerminated: 3,
+};
+
+export function createCellState(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT));
+}

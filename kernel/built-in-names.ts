@@ -2,7 +2,9 @@
 
 /** Namespaces of the library. */
 export const NAMESPACES: readonly string[] = [
+  'io',
   'engine',
+  'nn',
   'model',
   'sampler',
   'reward',
@@ -17,6 +19,7 @@ export const NAMESPACES: readonly string[] = [
 /** What user/notebook.ts exports. */
 export type NotebookName =
   | 'clearOutput'
+  | 'confirm'
   | 'display'
   | 'html'
   | 'input'
@@ -24,10 +27,12 @@ export type NotebookName =
   | 'live'
   | 'markdown'
   | 'progress'
+  | 'prompt'
   | 'widgets';
 
 export const NOTEBOOK_NAMES: readonly NotebookName[] = [
   'clearOutput',
+  'confirm',
   'display',
   'html',
   'input',
@@ -35,5 +40,6 @@ export const NOTEBOOK_NAMES: readonly NotebookName[] = [
   'live',
   'markdown',
   'progress',
+  'prompt',
   'widgets',
 ];

@@ -61,7 +61,8 @@ function report(error: Error): 0 | 1 | 2 {
 
 function positiveSeconds(text: string): number {
   const seconds = Number(text);
-  if (!(seconds > 0 && Number.isFinite(seconds))) throw new InvalidArgumentError('want seconds above 0.');
+  if (!(seconds > 0 && Number.isFinite(seconds)))
+    throw new InvalidArgumentError(`wanted seconds above 0, received ${text}.`);
   return seconds;
 }
 

@@ -1,7 +1,7 @@
-/** Puts the kernel where Jupyter finds it. Source: jupyter_client documentation, "Kernel specs". */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+/** Where this package is, and how Jupyter finds its kernel. Source: jupyter_client documentation, "Kernel specs". */
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export const KERNEL_NAME = 'reward-forcing';
 
@@ -42,4 +42,12 @@ export function installKernel(main: string, options: { prefix?: string } = {}): 
   rmSync(folder, { recursive: true, force: true });
   renameSync(aside, folder);
   return folder;
+}
+
+/** The nearest folder upwards with a package.json: the package's root from dist/ as from an installed copy. */
+export function packageRoot(from: string): string {
+  if (existsSync(join(from, 'package.json'))) return from;
+  const up = dirname(from);
+  if (up === from) throw new Error('no package.json above the kernel: the installation is damaged');
+  return packageRoot(up);
 }

@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { createCellState, type ToUser } from './bridge.ts';
 import { NAMESPACES, NOTEBOOK_NAMES } from './built-in-names.ts';
-import { createCellState } from './cell-state.ts';
-import { packageRoot } from './package-root.ts';
+import { packageRoot } from './install.ts';
 import type { Imports } from './server/language.ts';
 import type { ServerThreadData } from './server/thread.ts';
 import { endProcess } from './user/exit.ts';
@@ -43,7 +43,13 @@ function main(connectionFile: string | undefined): void {
       library: { name: manifest.name, entry: library },
     }),
   );
-  server.on('message', async (message) => (await session).receive(message));
+  const early: ToUser[] = [];
+  let receive = (message: ToUser): void => void early.push(message);
+  server.on('message', (message: ToUser) => receive(message));
+  void session.then((ready) => {
+    receive = (message) => ready.receive(message);
+    early.forEach(receive);
+  });
 }
 
 function startServer(connectionFile: string, cellState: Int32Array): Worker {
@@ -71,9 +77,9 @@ function builtIns(): Imports[] {
   if (!existsSync(library)) return [notebook];
   const tensors = dirname(createRequire(library).resolve('@tensorflow/tfjs/package.json'));
   return [
-    notebook,
     { from: library, names: NAMESPACES.filter((name) => name !== 'tf'), kind: 'module' },
     { from: tensors, names: ['tf'], kind: 'module', isWhole: true },
+    notebook,
   ];
 }
 

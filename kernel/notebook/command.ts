@@ -2,7 +2,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KernelClient } from '../client/client.ts';
-import { packageRoot } from '../package-root.ts';
+import { packageRoot } from '../install.ts';
 import { type Notebook, readNotebook, writeNotebookText } from './document.ts';
 import { notebookToHtml } from './html.ts';
 import { injectParameters, type ParameterValue } from './parameters.ts';

@@ -1,8 +1,18 @@
 /** The five sockets of a kernel (iopub, shell, control, stdin, heartbeat) with ordered, signed sending. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Reply, Router, XPublisher } from 'zeromq';
-import { createHeader, type Header, type Json, type Message, parse, Signer, serialize, WireError } from './wire.ts';
+import { Router, XPublisher } from 'zeromq';
+import {
+  createHeader,
+  type Header,
+  type Message,
+  type Outgoing,
+  parse,
+  Signer,
+  serialize,
+  signatureOf,
+  WireError,
+} from './wire.ts';
 
 /** Contents of the connection file that the client writes. */
 export interface ConnectionInfo {
@@ -56,13 +66,17 @@ export function readConnectionFile(path: string): ConnectionInfo {
   return { ...info, key: info.key ?? '', signature_scheme: info.signature_scheme || 'hmac-sha256' };
 }
 
+/** A client that comes back under its identity takes its old connection's place: its replies reach it. */
+const router = (): Router => new Router({ handover: true });
+
 export class Channels {
   readonly session: string = randomUUID();
   readonly #signer: Signer;
   readonly #info: ConnectionInfo;
   readonly #iopub = new Publisher();
-  readonly #heartbeat = new Reply();
-  readonly #routers: Record<RouterName, Router> = { shell: new Router(), control: new Router(), stdin: new Router() };
+  /** A router, as it takes any frames: a reply socket fails on those that are no request. */
+  readonly #heartbeat = router();
+  readonly #routers: Record<RouterName, Router> = { shell: router(), control: router(), stdin: router() };
   /** Sends on one socket must not overlap: each waits for the one before. */
   readonly #tails = new Map<XPublisher | Router, Promise<void>>();
   /** Topics of new subscribers, who wait for their welcome. */
@@ -88,10 +102,11 @@ export class Channels {
 
   /** Messages of one router in order of arrival; invalid frames are dropped and told to `onInvalid`. */
   async *receive(name: RouterName, onInvalid: (error: WireError) => void): AsyncGenerator<Message> {
-    for await (const frames of this.#routers[name]) {
+    for await (const frames of this.#frames(this.#routers[name])) {
       let message: Message;
       try {
         message = parse(frames, this.#signer);
+        if (!this.#signer.isFirst(signatureOf(frames))) throw new WireError('a copy of one that came before');
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
         onInvalid(error);
@@ -101,18 +116,16 @@ export class Channels {
     }
   }
 
-  publish(
-    type: string,
-    content: Json,
-    parent?: Header,
-    metadata: Json = {},
-    buffers: Uint8Array[] = [],
-  ): Promise<void> {
-    return this.#send(this.#iopub, [Buffer.from(type)], type, content, parent, metadata, buffers);
+  publish(message: Outgoing): Promise<void> {
+    return this.#inTurn(this.#iopub, `sending ${message.type}`, () =>
+      this.#publishWelcomed(this.#serialize([Buffer.from(message.type)], message)),
+    );
   }
 
-  reply(name: RouterName, request: Request, type: string, content: Json, metadata: Json = {}): Promise<void> {
-    return this.#send(this.#routers[name], request.identities, type, content, request.header, metadata, []);
+  reply(name: RouterName, { identities, header }: Request, message: Omit<Outgoing, 'parent'>): Promise<void> {
+    const socket = this.#routers[name];
+    const frames = this.#serialize(identities, { ...message, parent: header });
+    return this.#inTurn(socket, `sending ${message.type}`, () => socket.send(frames));
   }
 
   /** Waits until everything queued has been handed to the sockets, then closes them. */
@@ -121,32 +134,21 @@ export class Channels {
     for (const socket of [this.#iopub, this.#heartbeat, ...Object.values(this.#routers)]) socket.close();
   }
 
-  #send(
-    socket: XPublisher | Router,
-    identities: Buffer[],
-    type: string,
-    content: Json,
-    parent?: Header,
-    metadata: Json = {},
-    buffers: Uint8Array[] = [],
-  ): Promise<void> {
-    const frames = this.#frames(identities, type, content, parent, metadata, buffers);
-    return this.#inTurn(socket, `sending ${type}`, () =>
-      socket === this.#iopub ? this.#publishWelcomed(frames) : socket.send(frames),
-    );
+  #serialize(identities: readonly Uint8Array[], message: Outgoing): Buffer[] {
+    const { type, content, parent = {}, metadata = {}, buffers = [] } = message;
+    const header = createHeader(this.session, type);
+    return serialize({ identities, header, parent, metadata, content, buffers }, this.#signer) as Buffer[];
   }
 
-  #frames(
-    identities: Buffer[],
-    type: string,
-    content: Json,
-    parent?: Header,
-    metadata: Json = {},
-    buffers: Uint8Array[] = [],
-  ): Buffer[] {
-    const header = createHeader(this.session, type);
-    const message = { identities, header, parent: (parent ?? {}) as Json, metadata, content, buffers };
-    return serialize(message, this.#signer) as Buffer[];
+  /** What arrives at a socket, until it is closed: frames that the library itself cannot take end nothing. */
+  async *#frames(socket: XPublisher | Router): AsyncGenerator<Buffer[]> {
+    while (!socket.closed) {
+      try {
+        yield await socket.receive();
+      } catch (error) {
+        if (!socket.closed) process.stderr.write(`kernel: frames were dropped: ${String(error)}\n`);
+      }
+    }
   }
 
   #inTurn(socket: XPublisher | Router, what: string, work: () => Promise<void>): Promise<void> {
@@ -159,23 +161,35 @@ export class Channels {
   }
 
   async #echoHeartbeat(): Promise<void> {
-    for await (const frames of this.#heartbeat) await this.#heartbeat.send(frames);
+    for await (const frames of this.#frames(this.#heartbeat)) {
+      void this.#inTurn(this.#heartbeat, 'a heartbeat', () => this.#heartbeat.send(frames));
+    }
   }
 
   /** Tells each new subscriber that nothing will be missed from here on. Source: Jupyter enhancement proposal 65. */
   async #welcome(): Promise<void> {
-    for await (const [frame] of this.#iopub) {
-      const topic = frame && this.#iopub.admit(frame);
+    for await (const [frame] of this.#frames(this.#iopub)) {
+      const topic = frame && this.#admit(frame);
       if (!topic) continue;
       this.#subscriptions.push(topic);
       void this.#inTurn(this.#iopub, 'sending iopub_welcome', () => this.#publishWelcomed(null));
     }
   }
 
+  /** Anyone may send anything here: what is neither a subscription nor its end is dropped. */
+  #admit(frame: Buffer): Buffer | null {
+    try {
+      return this.#iopub.admit(frame);
+    } catch {
+      return null;
+    }
+  }
+
   /** The welcome is a subscriber's first message: nothing may be awaited between the last welcome and the message. */
   async #publishWelcomed(frames: Buffer[] | null): Promise<void> {
     for (let topic = this.#subscriptions.shift(); topic; topic = this.#subscriptions.shift()) {
-      await this.#iopub.send(this.#frames([topic], 'iopub_welcome', { subscription: topic.toString() }));
+      const content = { subscription: topic.toString() };
+      await this.#iopub.send(this.#serialize([topic], { type: 'iopub_welcome', content }));
     }
     if (frames) await this.#iopub.send(frames);
   }

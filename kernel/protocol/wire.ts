@@ -29,15 +29,32 @@ export interface Message {
   buffers: Uint8Array[];
 }
 
+/** JSON that is text already: what comes from the user thread is written there, where a value that has no JSON is an error. */
+export type JsonText = string;
+
+/** A message to send; its header is made on the way. */
+export interface Outgoing {
+  type: string;
+  content: Json | JsonText;
+  /** Header of the request that causes it. */
+  parent?: Header | undefined;
+  metadata?: Json | JsonText;
+  buffers?: readonly Uint8Array[];
+}
+
 /** A frame sequence that is no valid message of this kernel: it is dropped, never executed. */
 export class WireError extends Error {
   override name = 'WireError';
 }
 
+/** Signatures that are remembered, so that a message is taken once: as many as Jupyter's own session keeps. */
+const REMEMBERED = 65_536;
+
 /** Makes and checks the signatures of one connection. An empty key means no signing, as the protocol allows. */
 export class Signer {
   readonly #key: string;
   readonly #algorithm: string;
+  readonly #seen = new Set<string>();
 
   constructor(key: string, scheme = 'hmac-sha256') {
     if (!scheme.startsWith('hmac-')) {
@@ -58,12 +75,33 @@ export class Signer {
     const expected = Buffer.from(this.sign(parts));
     return expected.length === signature.length && timingSafeEqual(expected, signature);
   }
+
+  /** Whether the signature is new, which it is once. Without a key all are the same, and none is refused. */
+  isFirst(signature: Uint8Array): boolean {
+    if (this.#key === '') return true;
+    const text = Buffer.from(signature).toString();
+    if (this.#seen.has(text)) return false;
+    this.#seen.add(text);
+    if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.values().next().value as string);
+    return true;
+  }
 }
 
+/** What is sent: a message whose parts may be text already. */
+export type Draft = Pick<Message, 'header'> & {
+  identities: readonly Uint8Array[];
+  parent: Json | Header;
+  metadata: Json | JsonText;
+  content: Json | JsonText;
+  buffers: readonly Uint8Array[];
+};
+
 /** Frames of a message, ready for a socket. */
-export function serialize(message: Message, signer: Signer): Uint8Array[] {
+export function serialize(message: Draft, signer: Signer): Uint8Array[] {
   const { identities, header, parent, metadata, content, buffers } = message;
-  const parts = [header, parent, metadata, content].map((part) => Buffer.from(JSON.stringify(part)));
+  const parts = [header, parent, metadata, content].map((part) =>
+    Buffer.from(typeof part === 'string' ? part : JSON.stringify(part)),
+  );
   return [...identities, DELIMITER, Buffer.from(signer.sign(parts)), ...parts, ...buffers];
 }
 
@@ -83,6 +121,11 @@ export function parse(frames: readonly Buffer[], signer: Signer): Message {
   }
   const identities = frames.slice(0, at);
   return { identities, header: header as unknown as Header, parent, metadata, content, buffers: frames.slice(at + 6) };
+}
+
+/** The signature's frame of a message that `parse` has taken. */
+export function signatureOf(frames: readonly Buffer[]): Buffer {
+  return frames[frames.findIndex((frame) => frame.equals(DELIMITER)) + 1] as Buffer;
 }
 
 function parseObject(part: Buffer): Json {

@@ -1,19 +1,23 @@
 /**
- * The compiler that tslab's converter gets: TypeScript with source maps, this package resolved from any folder, and a
- * lean program. It is put in the place of the module before the converter loads it; the converter stays unmodified.
+ * The compiler that tslab's converter gets: TypeScript with source maps, this package resolved from any folder, and
+ * programs of our own. It is put in the place of the module before the converter loads it; the converter stays
+ * unmodified.
  */
 import { join } from 'node:path';
+import MagicString from 'magic-string';
+import type { LocalFile } from '../bridge.ts';
 import { toCommonJs } from './common-js.ts';
-import { readPackagesLightly } from './package-files.ts';
-import { bindNames, type TypeScript } from './syntax.ts';
-import { withTimers } from './timers.ts';
+import { Programs, type ProgramsHost } from './programs.ts';
+import { blank } from './rewrite.ts';
+import { Sources } from './sources.ts';
+import type { TypeScript } from './syntax.ts';
 
 type Program = import('@tslab/typescript-for-tslab').Program;
 type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
 type CompilerOptions = import('@tslab/typescript-for-tslab').CompilerOptions;
-type CompilerHost = import('@tslab/typescript-for-tslab').CompilerHost;
+type Diagnostic = import('@tslab/typescript-for-tslab').Diagnostic;
+type Node = import('@tslab/typescript-for-tslab').Node;
 type System = import('@tslab/typescript-for-tslab').System;
-type BuilderProgram = import('@tslab/typescript-for-tslab').BuilderProgram;
 
 /** Where imports that the notebook's own folder cannot resolve are looked up. */
 export interface PackageLocation {
@@ -27,134 +31,111 @@ export interface PackageLocation {
 export interface CompilerWork {
   /** Source maps of the cell converted last: from CommonJS to module, from module to the cell. */
   maps: string[];
-  /** Set before a cell with declarations is converted: its first update is only asked for names. */
-  namesOnly: boolean;
-  /** How the type is declared that the cell of the newest program aliases last, as its file says. */
-  aliasedDeclaration(): string | null;
-  /** Gives the packages that know `name` their docstrings, from the next question on. */
-  readDocstrings(name: string): void;
+  /** Set where the cell asks not to be checked. */
+  isUnchecked: boolean;
+  readonly programs: Programs;
+  readonly sources: Sources;
 }
 
-/** The converter's name for a cell. */
-const CELL_FILE = '__tslab__.ts';
+/** Dynamic imports of cells and local files are ours: a name of the keyword's length, so that positions stay. */
+export const IMPORT = '__load';
+const AWAIT_OUTSIDE_FUNCTION = 1308;
+/** What CommonJS begins with. Nobody asks it of a cell, and it fails where a cell has changed what descriptors inherit. */
+const MODULE_MARK = /^Object\.defineProperty\(exports, "__esModule", \{ value: true \}\);/m;
 
-/** Imports of a file as the program resolved them. TypeScript does not declare this member. */
-interface Resolved {
-  resolvedModules?: { forEach(visit: (found: { resolvedModule?: { resolvedFileName: string } }) => void): void };
-}
-
-/** Wraps the compiler that `require` finds and returns what it shares with its user. */
-export function wrapCompiler(require: NodeJS.Require, location: PackageLocation): CompilerWork {
-  const work: CompilerWork = { maps: [], namesOnly: false, aliasedDeclaration: () => null, readDocstrings: () => {} };
+/** Wraps the compiler that `require` finds; what it shares with its user is there once the converter is made. */
+export function wrapCompiler(
+  require: NodeJS.Require,
+  location: PackageLocation,
+): { ts: TypeScript; work: CompilerWork } {
   const id = require.resolve('@tslab/typescript-for-tslab');
-  const original = require(id) as TypeScript;
-  const wrapped: Record<string, unknown> = { ...original };
-  wrapped['createWatchCompilerHost'] = (
-    files: unknown,
-    options: object,
-    system: System,
-    ...rest: unknown[]
-  ): unknown => {
-    const packages = readPackagesLightly(original, withTimers(system));
-    work.readDocstrings = packages.readDocstrings;
-    return (original.createWatchCompilerHost as unknown as (...args: unknown[]) => unknown)(
-      files,
-      { ...options, inlineSourceMap: true, ...pathOptions(location) },
-      packages.system,
-      createLeanProgram(original, work),
-      ...rest.slice(1),
-    );
+  const ts = require(id) as TypeScript;
+  const work = { maps: [] as string[], isUnchecked: false } as {
+    -readonly [Key in keyof CompilerWork]: CompilerWork[Key];
   };
-  wrapped['transpileModule'] = captureMaps(original, work);
+  const wrapped: Record<string, unknown> = { ...ts };
+  wrapped['createWatchCompilerHost'] = (files: string[], options: CompilerOptions, system: System): ProgramsHost => ({
+    files: files as [string, string],
+    options: { ...options, ...optionsOf(location) },
+    system,
+  });
+  wrapped['createWatchProgram'] = (host: ProgramsHost): Programs => {
+    work.sources = new Sources(ts, host.options);
+    work.programs = new Programs(ts, host, work.sources);
+    return work.programs;
+  };
+  wrapped['transpileModule'] = captureMaps(ts, work);
+  wrapped['getPreEmitDiagnosticsOfFiles'] = (program: Program, files: readonly SourceFile[]) =>
+    files.flatMap((file) => diagnosticsOf(program, file, work));
   const cached = require.cache[id];
   if (cached) cached.exports = wrapped;
-  return work;
+  return { ts, work };
+}
+
+/**
+ * Errors of a file. Those of declarations that cannot be written come with the emit: asking for them before would
+ * write all declarations twice.
+ */
+function diagnosticsOf(program: Program, file: SourceFile, work: CompilerWork): readonly Diagnostic[] {
+  const syntax = program.getSyntacticDiagnostics(file);
+  if (syntax.length > 0) return syntax;
+  const found = program.getSemanticDiagnostics(file);
+  // The converter learns from this error that the cell awaits.
+  return work.isUnchecked ? found.filter(({ code }) => code === AWAIT_OUTSIDE_FUNCTION) : found;
 }
 
 /** tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps: this keeps both. */
-function captureMaps(typescript: TypeScript, work: CompilerWork) {
+function captureMaps(ts: TypeScript, work: CompilerWork) {
   return (code: string, { compilerOptions }: { compilerOptions?: CompilerOptions }): unknown => {
     const inline = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(code ?? '');
-    const output = toCommonJs(typescript, code, compilerOptions);
-    output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '');
+    const output = toCommonJs(ts, withOwnImports(ts, code ?? '', 'cell.js'), compilerOptions);
+    output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '').replace(MODULE_MARK, blank);
     const cellMap = inline?.[1] ? Buffer.from(inline[1], 'base64').toString() : null;
     work.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : [];
     return output;
   };
 }
 
-function pathOptions({ name, root, types }: PackageLocation): object {
+/** The code with `import(…)` written as a call of our own function, which knows local files. */
+export function withOwnImports(ts: TypeScript, code: string, name: string): string {
+  if (!/\bimport\s*\(/.test(code)) return code;
+  const source = ts.createSourceFile(name, code, ts.ScriptTarget.ESNext, true);
+  const edited = new MagicString(code);
+  const visit = (node: Node): void => {
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      edited.update(node.expression.getStart(source), node.expression.getEnd(), IMPORT);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return edited.toString();
+}
+
+/** Local files as the user thread runs them: with our own dynamic imports. */
+export function runnable(ts: TypeScript, files: readonly LocalFile[]): LocalFile[] {
+  return files.map(({ path, text }) => ({
+    path,
+    text: path.endsWith('.json') ? text : withOwnImports(ts, text, path),
+  }));
+}
+
+/** Beside what the converter sets. Local JavaScript gives types, but its author has not asked to have it checked. */
+function optionsOf({ name, root, types }: PackageLocation): CompilerOptions {
   const packages = join(root, 'node_modules');
   return {
+    inlineSourceMap: true,
+    lib: ['lib.es2023.d.ts'],
+    checkJs: false,
+    allowImportingTsExtensions: true,
     baseUrl: process.cwd(),
     paths: { [name]: [types], '*': ['*', join(packages, '*'), join(packages, '@types', '*')] },
   };
 }
 
-/**
- * Programs without a builder's state. The default builder resolves every import of every file, for each version of
- * the cell, to know which files a change touches; a notebook only ever asks what its own cell imports.
- */
-function createLeanProgram(typescript: TypeScript, work: CompilerWork) {
-  const create = typescript.createAbstractBuilder as (...all: unknown[]) => BuilderProgram;
-  const before = new WeakMap<BuilderProgram, BuilderProgram>();
-  return (files: unknown, options: CompilerOptions, host: CompilerHost, old?: BuilderProgram, ...rest: unknown[]) => {
-    const bound = (file: SourceFile | undefined): SourceFile | undefined => {
-      if (file) bindNames(typescript, file, options);
-      return file;
-    };
-    if (work.namesOnly && old) {
-      work.namesOnly = false;
-      const names = namesOf(old, (name) =>
-        bound(host.getSourceFile(name, options.target ?? typescript.ScriptTarget.ES2022)),
-      );
-      before.set(names, old);
-      return names;
-    }
-    const builder = create(files, options, host, old && (before.get(old) ?? old), ...rest);
-    const { getSourceFile } = builder;
-    work.aliasedDeclaration = () => aliasedDeclaration(typescript, builder.getProgram());
-    return Object.assign(builder, {
-      getAllDependencies: (file: SourceFile) => [...sourcesBehind(builder.getProgram(), file)],
-      // The converter reads a file's names before anything has asked for a type: binding finds them.
-      getSourceFile: (name: string) => bound(getSourceFile(name)),
-    });
-  };
-}
-
-/**
- * The program before, but with the cell's new text when it is first asked for: the converter updates the cell once to
- * read its names and again with their exports, and the first of the two needs no program.
- */
-function namesOf(old: BuilderProgram, parse: (name: string) => SourceFile | undefined): BuilderProgram {
-  let isRead = false;
-  return {
-    ...old,
-    // Never up to date: the second update makes a program even where a cell is run again as it was.
-    ...{ getProgramOrUndefined: () => ({ ...old.getProgram(), getRootFileNames: () => [] }) },
-    getSourceFile: (name) => {
-      if (isRead || !name.endsWith(CELL_FILE)) return old.getSourceFile(name);
-      isRead = true;
-      return parse(name);
-    },
-  };
-}
-
-/** The file and all source files that it imports, directly or not; declaration files are left out. */
-function sourcesBehind(program: Program, file: SourceFile, found: Set<string> = new Set()): Set<string> {
-  found.add(file.fileName);
-  (file as unknown as Resolved).resolvedModules?.forEach(({ resolvedModule }) => {
-    const imported = resolvedModule && program.getSourceFile(resolvedModule.resolvedFileName);
-    if (imported && !imported.isDeclarationFile && !found.has(imported.fileName))
-      sourcesBehind(program, imported, found);
-  });
-  return found;
-}
-
-function aliasedDeclaration(ts: TypeScript, program: Program): string | null {
-  const cell = program.getSourceFiles().find(({ fileName }) => fileName.endsWith(CELL_FILE));
-  const alias = cell?.statements.at(-1);
-  if (!alias || !ts.isTypeAliasDeclaration(alias) || !ts.isTypeReferenceNode(alias.type)) return null;
+/** How the type is declared that the cell of the newest program aliases last, as its file says; null for all else. */
+export function aliasedDeclaration(ts: TypeScript, program: Program | undefined, cellFile: string): string | null {
+  const alias = program?.getSourceFile(cellFile)?.statements.at(-1);
+  if (!program || !alias || !ts.isTypeAliasDeclaration(alias) || !ts.isTypeReferenceNode(alias.type)) return null;
   const checker = program.getTypeChecker();
   const named = checker.getSymbolAtLocation(alias.type.typeName);
   const symbol = named && named.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(named) : named;

@@ -1,19 +1,14 @@
 /** The queue of cells: one at a time, in order, each with its busy and idle. */
-import type { ConvertedCode, ErrorReport, ExecutionResult, MimeData } from '../bridge.ts';
+import type { Cell, ErrorReport, ExecutionResult, MimeData } from '../bridge.ts';
 import type { Channels } from '../protocol/channels.ts';
 import type { Json, Message } from '../protocol/wire.ts';
 import type { History } from './history.ts';
 import { hoverBundle } from './hover.ts';
 import { DiagnosticsError, type Language } from './language.ts';
-import { type Query, readQuery } from './query.ts';
+import { type Query, readQuery } from './syntax.ts';
 
-/** Runs converted code in the user thread under a request's id. */
-export type RunInUserThread = (
-  parent: string,
-  cell: string,
-  converted: ConvertedCode,
-  maps: string[],
-) => Promise<ExecutionResult>;
+/** Runs a converted cell in the user thread. */
+export type RunInUserThread = (cell: Cell) => Promise<ExecutionResult>;
 
 /** A cell's result, with pages for the front end's pager. */
 type Looked = ExecutionResult & { ok: true; payload?: Json[] };
@@ -81,8 +76,10 @@ export class Executions {
     this.#publishState('busy', request);
     if (options.storeHistory) this.#history.add(++this.#count, code);
     const executionCount = this.#count;
-    if (!options.silent)
-      await this.#channels.publish('execute_input', { code, execution_count: executionCount }, header);
+    if (!options.silent) {
+      const input = { code, execution_count: executionCount };
+      await this.#channels.publish({ type: 'execute_input', content: input, parent: header });
+    }
     const query = readQuery(code);
     const result = query
       ? await this.#look(query, request, options.silent).catch(failure)
@@ -94,13 +91,13 @@ export class Executions {
     if (!result.ok && options.stopOnError) this.#abortQueue();
   }
 
-  async #evaluate(parent: string, cell: string, code: string): Promise<ExecutionResult> {
+  async #evaluate(parent: string, name: string, code: string): Promise<ExecutionResult> {
     try {
-      const { converted, maps } = this.#language.convert(code, cell);
+      const made = this.#language.convert(code, name);
       if (this.#isInterrupted) return { ok: false, error: INTERRUPTED };
-      const result = await this.#run(parent, cell, converted, maps);
+      const result = await this.#run({ parent, name, ...made });
       // Also after an error: what was declared before it, or before an interrupt, is there.
-      this.#language.commit(converted, code);
+      this.#language.commit(made.converted, code);
       return result;
     } catch (error) {
       return failure(error);
@@ -111,8 +108,8 @@ export class Executions {
   async #look({ name, withSource }: Query, { header }: Message, silent: boolean): Promise<Looked> {
     const found = this.#language.inspect(name, name.length);
     if (!found) {
-      if (!silent)
-        await this.#channels.publish('stream', { name: 'stdout', text: `Object \`${name}\` not found.\n` }, header);
+      const content = { name: 'stdout', text: `Object \`${name}\` not found.\n` };
+      if (!silent) await this.#channels.publish({ type: 'stream', content, parent: header });
       return { ok: true };
     }
     const source = withSource ? await this.#sourceOf(name, header.msg_id) : '';
@@ -132,18 +129,18 @@ export class Executions {
   async #replyOk(request: Message, count: number, result: Looked, options: Options): Promise<void> {
     if (result.data && !options.silent) {
       const content = { execution_count: count, data: result.data, metadata: result.metadata ?? {} };
-      await this.#channels.publish('execute_result', content, request.header);
+      await this.#channels.publish({ type: 'execute_result', content, parent: request.header });
     }
     const expressions = await this.#userExpressions(request);
     const { payload = [] } = result;
     const content = { status: 'ok', execution_count: count, payload, user_expressions: expressions };
-    await this.#channels.reply('shell', request, 'execute_reply', content);
+    await this.#channels.reply('shell', request, { type: 'execute_reply', content });
   }
 
   async #replyError(request: Message, count: number, error: ErrorReport, options: Options): Promise<void> {
-    if (!options.silent) await this.#channels.publish('error', { ...error }, request.header);
+    if (!options.silent) await this.#channels.publish({ type: 'error', content: { ...error }, parent: request.header });
     const content = { status: 'error', execution_count: count, ...error, payload: [], user_expressions: {} };
-    await this.#channels.reply('shell', request, 'execute_reply', content);
+    await this.#channels.reply('shell', request, { type: 'execute_reply', content });
   }
 
   async #userExpressions(request: Message): Promise<Json> {
@@ -165,13 +162,13 @@ export class Executions {
     for (const request of aborted) {
       this.#publishState('busy', request);
       const content = { status: 'aborted', execution_count: this.#count };
-      void this.#channels.reply('shell', request, 'execute_reply', content);
+      void this.#channels.reply('shell', request, { type: 'execute_reply', content });
       this.#publishState('idle', request);
     }
   }
 
-  #publishState(state: 'busy' | 'idle', request: Message): void {
-    void this.#channels.publish('status', { execution_state: state }, request.header);
+  #publishState(state: 'busy' | 'idle', { header: parent }: Message): void {
+    void this.#channels.publish({ type: 'status', content: { execution_state: state }, parent });
   }
 }
 

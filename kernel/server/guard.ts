@@ -5,6 +5,8 @@
  * `for await` goes through `__each__`. An interrupt then throws inside the user's own code, so that loops end and
  * `finally` blocks run, where otherwise a training loop would go on unseen behind the next cell.
  *
+ * An await in a `finally` block may finish: `await __finally__(__enter__(), x, place)`.
+ *
  * Reads `import.meta` as `__meta__`: cells run as scripts, in which the former is a syntax error.
  *
  * Completes `{ name }` to `{ name: exports.name }` where an earlier cell declared the name: the converter rewrites all
@@ -45,9 +47,11 @@ export function guardCell(ts: TypeScript, code: string, { place, earlier }: Surr
     return place(line + 1, character);
   };
   const visit = (node: Node): void => {
-    if (ts.isAwaitExpression(node)) wrap(edited, source, node.expression, '__await__', placeOf(node));
-    else if (ts.isForOfStatement(node) && node.awaitModifier) {
-      wrap(edited, source, node.expression, '__each__', placeOf(node));
+    if (ts.isAwaitExpression(node)) {
+      const guard = isInFinally(ts, node) ? '__finally__(__enter__(), ' : '__await__(';
+      wrap(edited, source, node.expression, guard, placeOf(node));
+    } else if (ts.isForOfStatement(node) && node.awaitModifier) {
+      wrap(edited, source, node.expression, '__each__(', placeOf(node));
     } else if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
       edited.update(node.getStart(source), node.getEnd(), '__meta__');
     } else if (ts.isShorthandPropertyAssignment(node) && names.has(node.name.text) && !isLocal(node, node.name.text)) {
@@ -60,6 +64,14 @@ export function guardCell(ts: TypeScript, code: string, { place, earlier }: Surr
   return { code: edited.toString(), map: edited.generateMap({ hires: true }).toString() };
 }
 
+/** Whether the await belongs to a `finally` block, which may finish what it does. */
+function isInFinally(ts: TypeScript, node: Node): boolean {
+  for (let inner = node; inner.parent && !ts.isFunctionLike(inner.parent); inner = inner.parent) {
+    if (ts.isTryStatement(inner.parent) && inner.parent.finallyBlock === inner) return true;
+  }
+  return false;
+}
+
 /** Whether a scope around `node` declares `name`. */
 function isLocal(node: Node, name: string): boolean {
   for (let scope: Node | undefined = node; scope; scope = scope.parent) {
@@ -68,7 +80,7 @@ function isLocal(node: Node, name: string): boolean {
   return false;
 }
 
-function wrap(edited: MagicString, source: SourceFile, expression: Node, name: string, at: string): void {
-  edited.appendRight(expression.getStart(source), `${name}(`);
+function wrap(edited: MagicString, source: SourceFile, expression: Node, guard: string, at: string): void {
+  edited.appendRight(expression.getStart(source), guard);
   edited.appendLeft(expression.getEnd(), `, ${JSON.stringify(at)})`);
 }

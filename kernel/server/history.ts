@@ -3,6 +3,8 @@ import type { Json } from '../protocol/wire.ts';
 
 type Entry = [session: number, line: number, input: string];
 const SESSION = 1;
+/** Nobody types a longer one. */
+const LONGEST_PATTERN = 1000;
 
 export class History {
   readonly #entries: Entry[] = [];
@@ -40,15 +42,29 @@ export class History {
   }
 
   #search(pattern: string, unique: boolean, n: number | undefined): Entry[] {
-    const matches = glob(pattern);
-    let found = this.#entries.filter(([, , input]) => matches.test(input));
+    const glob = [...pattern.slice(0, LONGEST_PATTERN)];
+    let found = this.#entries.filter(([, , input]) => matchesGlob(glob, [...input]));
     if (unique) found = [...new Map(found.map((entry) => [entry[2], entry])).values()];
     return n === undefined ? found : found.slice(-n);
   }
 }
 
-/** `*` any run, `?` any character, all else literal. */
-function glob(pattern: string): RegExp {
-  const escaped = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`^${escaped.replace(/\*/g, '.*').replace(/\?/g, '.')}$`, 's');
+/**
+ * Whether the whole text is what the pattern describes: `*` any run, `?` any character, all else literal. A run is
+ * lengthened only where the rest fails, and never an earlier one: many stars cost no more than few.
+ */
+function matchesGlob(pattern: readonly string[], text: readonly string[]): boolean {
+  let [at, star, resume] = [0, -1, 0];
+  for (let i = 0; i < text.length; ) {
+    if (pattern[at] === '*') {
+      [star, resume] = [at++, i];
+    } else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === text[i])) {
+      at++;
+      i++;
+    } else if (star >= 0) {
+      [at, i] = [star + 1, ++resume];
+    } else return false;
+  }
+  while (pattern[at] === '*') at++;
+  return at === pattern.length;
 }

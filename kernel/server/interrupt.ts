@@ -1,7 +1,6 @@
 /** Stops what the user thread is doing, gently first. */
 import { Session } from 'node:inspector';
-import type { ToUser } from '../bridge.ts';
-import { CellState } from '../cell-state.ts';
+import { CellState, type ToUser } from '../bridge.ts';
 
 const PATIENCE_MS = 150;
 /** For a cell that computes with tensors: longer than a native call of an engine should take. */
@@ -36,6 +35,7 @@ export class Interrupter {
       process.kill(process.pid, 'SIGINT');
       if (await isSet(acknowledged, PATIENCE_MS)) return;
     }
+    Atomics.store(this.#cellState, CellState.isTerminated, 1);
     this.#inspector.post('Runtime.terminateExecution');
   }
 

@@ -2,17 +2,22 @@
 import { createRequire } from 'node:module';
 import { TraceMap } from '@jridgewell/trace-mapping';
 import type { Converter, ConvertResult, Diagnostic } from 'tslab/dist/converter.js';
-import type { ConvertedCode, ErrorReport } from '../bridge.ts';
+import type { ConvertedCode, ErrorReport, LocalFile } from '../bridge.ts';
 import { CONVERTER_LINES, tracePosition } from '../source-position.ts';
-import { type CompilerWork, type PackageLocation, wrapCompiler } from './compiler.ts';
+import { aliasedDeclaration, type CompilerWork, type PackageLocation, runnable, wrapCompiler } from './compiler.ts';
 import { guardCell } from './guard.ts';
 import { type Hover, readHover } from './hover.ts';
+import { completePath } from './paths.ts';
+import { isUnchecked, keptDeclarations, plainCell } from './rewrite.ts';
 import { declarationOf, declaredNames, isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
+import { lessonFor } from './teach.ts';
 
 export interface ConvertedCell {
   converted: ConvertedCode;
   /** Source maps as JSON, from the code that runs back to the cell, in the order of looking up. */
   maps: string[];
+  /** The local files that the cell imports, directly or not. */
+  files: LocalFile[];
 }
 
 export interface Completion {
@@ -42,6 +47,8 @@ const COMPLETION_KINDS: Record<string, string> = {
 
 /** Longest run of names and dots that is looked at before a cursor. */
 const LONGEST_NAMES = 200;
+/** A cell beyond this many characters would exhaust the compiler's memory. */
+const LONGEST_CELL = 8_000_000;
 
 /** A cell that does not pass the type check; `report` shows each diagnostic under the cell's own line. */
 export class DiagnosticsError extends Error {
@@ -64,16 +71,21 @@ export interface Imports {
   isWhole?: boolean;
 }
 
+/** Names of Node's own that cells often use, and all that reads files: whoever writes one needs Node's types. */
+const OF_NODE = /\b(?:import|require|console|process|Buffer|set(?:Timeout|Interval|Immediate)|fetch|URL|NodeJS)\b/;
+
 export class Language {
   readonly version: string;
   readonly typescript: TypeScript;
   readonly #converter: Converter;
   readonly #work: CompilerWork;
+  readonly #location: PackageLocation;
   /** Declarations of all cells so far: the scope of the next one. */
   #declarations = '';
   #declared: { text: string; names: ReadonlySet<string> } = { text: '', names: new Set() };
   /** The cells that made them. */
   readonly #committed: string[] = [];
+  readonly #builtIns: readonly Imports[];
   /** Built-in names whose types have not been read yet. */
   #pending: readonly Imports[];
   readonly #onFirstUse: (imports: Imports) => void;
@@ -81,30 +93,36 @@ export class Language {
   /** `onFirstUse` is called when cells begin to use some of the built-in names. */
   constructor(location: PackageLocation, builtIns: readonly Imports[], onFirstUse: (imports: Imports) => void) {
     const require = createRequire(import.meta.url);
-    const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));
-    this.#work = wrapCompiler(fromTslab, location);
-    this.typescript = fromTslab('@tslab/typescript-for-tslab') as TypeScript;
-    this.version = this.typescript.version;
+    const { ts, work } = wrapCompiler(createRequire(require.resolve('tslab/dist/converter.js')), location);
+    this.#work = work;
+    this.#location = location;
+    this.typescript = ts;
+    this.version = ts.version;
     const { createConverter } = require('tslab/dist/converter.js') as typeof import('tslab/dist/converter.js');
     this.#converter = createConverter({ isJS: false, isBrowser: false });
+    this.#builtIns = builtIns;
     this.#pending = builtIns;
     this.#onFirstUse = onFirstUse;
   }
 
   /** Type checks and converts a cell. Throws DiagnosticsError. */
   convert(code: string, cell: string): ConvertedCell {
-    this.#prepare(code);
-    this.#work.maps = [];
-    this.#work.namesOnly = declaredNames(this.typescript, code).length > 0;
-    const result = this.#converter.convert(this.#declarations, code);
+    if (code.length > LONGEST_CELL) throw new RangeError(tooLong(code.length));
+    const ts = this.typescript;
+    const text = plainCell(ts, code);
+    this.#prepare(text);
+    const files = runnable(ts, this.#work.sources.refresh(text, process.cwd()));
+    const result = this.#check(text, code);
     if (result.diagnostics.length > 0) throw new DiagnosticsError(report(result.diagnostics, code, cell));
-    const { diagnostics: _, ...converted } = result;
-    if (!converted.hasToplevelAwait && isTopLevelForAwait(this.typescript, code)) converted.hasToplevelAwait = true;
+    const { diagnostics: _, sideOutputs: __, ...converted } = result;
+    converted.declOutput = `${converted.declOutput ?? ''}${keptDeclarations(ts, this.#declarations, text)}`;
+    if (!converted.hasToplevelAwait && isTopLevelForAwait(ts, code)) converted.hasToplevelAwait = true;
     const maps = this.#work.maps;
     const surroundings = { place: placesIn(cell, maps), earlier: () => this.#taken() };
-    const guarded = converted.output === undefined ? null : guardCell(this.typescript, converted.output, surroundings);
+    const guarded = converted.output === undefined ? null : guardCell(ts, converted.output, surroundings);
     if (guarded) converted.output = guarded.code;
-    return { converted: withoutUndefined(converted), maps: guarded && maps.length > 0 ? [guarded.map, ...maps] : maps };
+    const allMaps = guarded && maps.length > 0 ? [guarded.map, ...maps] : maps;
+    return { converted: withoutUndefined(converted), maps: allMaps, files };
   }
 
   /** Makes a cell's declarations visible to later ones: called once it has run, well or not. */
@@ -114,23 +132,31 @@ export class Language {
   }
 
   complete(code: string, position: number): Completion {
-    this.#prepare(code);
-    const found = this.#converter.complete(this.#declarations, code, position);
+    const path = completePath(code, position, [process.cwd(), this.#location.root]);
+    if (path)
+      return { start: path.start, end: position, matches: path.matches.map((text) => ({ text, kind: 'module' })) };
+    const text = plainCell(this.typescript, code);
+    this.#prepare(text);
+    this.#work.programs.learnNode();
+    const found = this.#converter.complete(this.#declarations, text, position);
     const kinds = new Map((found.original?.entries ?? []).map((entry) => [entry.name, entry.kind as string]));
-    const matches = found.candidates.map((text) => {
-      const kind = kinds.get(text) ?? '';
-      return { text, kind: COMPLETION_KINDS[kind] ?? kind };
-    });
     const builtIns = this.#builtInsAt(code, found.start, position);
+    const first = new Set(builtIns.map((match) => match.text));
+    const others = found.candidates.filter((candidate) => !first.has(candidate));
+    const matches = others.map((candidate) => {
+      const kind = kinds.get(candidate) ?? '';
+      return { text: candidate, kind: COMPLETION_KINDS[kind] ?? kind };
+    });
     return { start: found.start, end: found.end, matches: [...builtIns, ...matches] };
   }
 
   /** Type and documentation of the symbol at or just before `position`; null when there is none. */
   inspect(code: string, position: number): Hover | null {
     this.#prepare(code);
+    this.#work.programs.learnNode();
     const names = namesBefore(code, position);
     const word = names.split('.').at(-1) ?? '';
-    if (word !== '') this.#work.readDocstrings(word);
+    if (word !== '') this.#work.sources.readDocstrings(word);
     for (const at of [position, position - 1]) {
       if (at < 0) continue;
       const found = this.#hover(code, at);
@@ -145,7 +171,8 @@ export class Language {
       const found = code.includes(name) ? declarationOf(this.typescript, code, name) : null;
       if (found !== null) return found;
     }
-    return this.#inspectType(name) && this.#work.aliasedDeclaration();
+    if (!this.#inspectType(name)) return null;
+    return aliasedDeclaration(this.typescript, this.#work.programs.newest, this.#work.programs.cellFile);
   }
 
   /** Interfaces and type aliases are nothing as values: they are looked up where a type is wanted. */
@@ -157,6 +184,20 @@ export class Language {
   #withMembers(found: Hover, names: string): Hover {
     const members = this.complete(`${names}.`, names.length + 1).matches.map(({ text }) => text);
     return { ...found, documentation: [found.documentation, members.join(', ')].filter(Boolean).join('\n\n') };
+  }
+
+  /** A cell is first checked without Node's types, which most programs of a few lines do without. */
+  #check(text: string, code: string): ConvertResult {
+    const { programs } = this.#work;
+    if (OF_NODE.test(text)) programs.learnNode();
+    const hadNode = programs.knowsNode;
+    this.#work.maps = [];
+    this.#work.isUnchecked = isUnchecked(code);
+    const result = this.#converter.convert(this.#declarations, text);
+    if (result.diagnostics.length === 0) result.diagnostics.push(...programs.emitErrors());
+    if (result.diagnostics.length === 0 || hadNode) return result;
+    programs.learnNode();
+    return this.#check(text, code);
   }
 
   #hover(code: string, position: number): Hover | null {
@@ -178,13 +219,17 @@ export class Language {
     }
   }
 
-  /** Built-in names that the word before the cursor may become and that are not declared yet. */
+  /**
+   * Built-in names that the word before the cursor may become: those of which the converter does not know yet, and all
+   * where nothing has been typed, which come first then.
+   */
   #builtInsAt(code: string, start: number, position: number): Completion['matches'] {
     const word = code.slice(start, position);
-    if (word === '' || code[start - 1] === '.') return [];
-    return this.#pending.flatMap((imports) => {
-      const names = this.#free(imports).filter((name) => name.startsWith(word));
-      return names.map((text) => ({ text, kind: imports.kind }));
+    if (code[start - 1] === '.') return [];
+    const offered = code.trim() === '' ? this.#builtIns : word === '' ? [] : this.#pending;
+    return offered.flatMap((imports) => {
+      const free = offered === this.#pending ? this.#free(imports) : imports.names;
+      return free.filter((name) => name.startsWith(word)).map((text) => ({ text, kind: imports.kind }));
     });
   }
 
@@ -229,6 +274,8 @@ function placesIn(cell: string, maps: readonly string[]): (line: number, column:
 }
 
 function report(diagnostics: readonly Diagnostic[], code: string, cell: string): ErrorReport {
+  const lesson = lessonFor(code);
+  if (lesson !== null) return { ename: 'TypeScriptError', evalue: lesson, traceback: [lesson] };
   const lines = code.split('\n');
   const traceback = diagnostics.flatMap(({ fileName, start, end, code: number, messageText }) => {
     const head = `${fileName ?? cell}:${start.line + 1}:${start.character + 1} - TS${number}: ${messageText}`;
@@ -237,6 +284,10 @@ function report(diagnostics: readonly Diagnostic[], code: string, cell: string):
     return [head, `  ${lines[start.line] ?? ''}`, `  ${' '.repeat(start.character)}${'~'.repeat(length)}`];
   });
   return { ename: 'TypeScriptError', evalue: diagnostics[0]?.messageText ?? '', traceback };
+}
+
+function tooLong(length: number): string {
+  return `the cell has ${length} characters; wanted at most ${LONGEST_CELL}: put large data into a file and read it`;
 }
 
 function withoutUndefined(converted: Omit<ConvertResult, 'diagnostics'>): ConvertedCode {

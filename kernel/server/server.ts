@@ -1,5 +1,5 @@
 /** Jupyter protocol 5.4: what each request is answered with. Runs in a worker thread, apart from user code. */
-import type { ExecutionResult, ToServer, ToUser } from '../bridge.ts';
+import type { Cell, ExecutionResult, ToServer, ToUser } from '../bridge.ts';
 import { Channels, type ConnectionInfo, type RouterName } from '../protocol/channels.ts';
 import { toCharacters, toUtf16 } from '../protocol/cursor.ts';
 import { type Json, type Message, PROTOCOL_VERSION } from '../protocol/wire.ts';
@@ -64,14 +64,14 @@ export class Server {
     );
     this.#interrupter = new Interrupter(options.post, options.cellState);
     this.#stdin = new Stdin(this.#channels);
-    this.#executions = new Executions(this.#channels, this.#language, this.#history, (parent, cell, converted, maps) =>
-      this.#runInUserThread({ type: 'execute', parent, cell, converted, maps }),
+    this.#executions = new Executions(this.#channels, this.#language, this.#history, (cell) =>
+      this.#runInUserThread(cell),
     );
   }
 
   async start(): Promise<void> {
     await this.#channels.bind();
-    void this.#channels.publish('status', { execution_state: 'starting' });
+    void this.#channels.publish({ type: 'status', content: { execution_state: 'starting' } });
     void this.#serveStdin();
     void this.#serve('control');
     void this.#serve('shell');
@@ -82,11 +82,11 @@ export class Server {
     switch (message.type) {
       case 'iopub': {
         const parent = this.#requests.get(message.parent)?.header;
-        void this.#channels.publish(message.messageType, message.content, parent, message.metadata, message.buffers);
+        void this.#channels.publish({ ...message, type: message.messageType, parent });
         break;
       }
       case 'done':
-        this.#running.get(message.parent)?.(message.result);
+        this.#running.get(message.parent)?.(JSON.parse(message.result) as ExecutionResult);
         this.#running.delete(message.parent);
         break;
       case 'comms':
@@ -98,10 +98,10 @@ export class Server {
     }
   }
 
-  #runInUserThread(message: ToUser & { type: 'execute' }): Promise<ExecutionResult> {
+  #runInUserThread(cell: Cell): Promise<ExecutionResult> {
     return new Promise((resolve) => {
-      this.#running.set(message.parent, resolve);
-      this.#options.post(message);
+      this.#running.set(cell.parent, resolve);
+      this.#options.post({ type: 'execute', cell });
     });
   }
 
@@ -122,13 +122,13 @@ export class Server {
       this.#executions.enqueue(request);
       return;
     }
-    void this.#channels.publish('status', { execution_state: 'busy' }, request.header);
+    void this.#publishState('busy', request);
     if (type === 'shutdown_request') {
       await this.#shutdown(request, channel);
       return;
     }
     await this.#answer(request, channel);
-    void this.#channels.publish('status', { execution_state: 'idle' }, request.header);
+    void this.#publishState('idle', request);
   }
 
   async #answer(request: Message, channel: RouterName): Promise<void> {
@@ -138,13 +138,17 @@ export class Server {
     if (!handler) return;
     try {
       const content = await handler(request, channel);
-      if (content) await this.#channels.reply(channel, request, replyType, content);
+      if (content) await this.#channels.reply(channel, request, { type: replyType, content });
     } catch (error) {
       const { name, message, stack } = error as Error;
       process.stderr.write(`kernel: ${type} failed: ${stack ?? message}\n`);
       const content = { status: 'error', ename: name, evalue: message, traceback: [] };
-      if (replyType !== type) await this.#channels.reply(channel, request, replyType, content);
+      if (replyType !== type) await this.#channels.reply(channel, request, { type: replyType, content });
     }
+  }
+
+  #publishState(state: 'busy' | 'idle', { header: parent }: Message): Promise<void> {
+    return this.#channels.publish({ type: 'status', content: { execution_state: state }, parent });
   }
 
   #remember(request: Message): void {
@@ -226,8 +230,8 @@ export class Server {
 
   async #shutdown(request: Message, channel: RouterName): Promise<void> {
     const content = { status: 'ok', restart: request.content['restart'] === true };
-    await this.#channels.reply(channel, request, 'shutdown_reply', content);
-    await this.#channels.publish('status', { execution_state: 'idle' }, request.header);
+    await this.#channels.reply(channel, request, { type: 'shutdown_reply', content });
+    await this.#publishState('idle', request);
     this.#interrupter.close();
     this.#language.close();
     await this.#channels.close();

@@ -18,7 +18,7 @@ export class Stdin {
       this.#wake(InputState.unsupported);
       return;
     }
-    void this.#channels.reply('stdin', request, 'input_request', { prompt, password });
+    void this.#channels.reply('stdin', request, { type: 'input_request', content: { prompt, password } });
   }
 
   answer(value: string): void {

@@ -1,5 +1,4 @@
 /** Questions about a cell's syntax that tslab's converter does not answer. */
-import { readQuery } from './query.ts';
 
 /** The TypeScript that tslab ships. */
 export type TypeScript = typeof import('@tslab/typescript-for-tslab');
@@ -8,7 +7,11 @@ type ParseDiagnostic = { start: number; length: number; code: number };
 
 /** A node that declares names, once its file is bound. TypeScript does not declare this member. */
 export interface Scope {
-  locals?: { has(name: string): boolean; forEach(visit: (symbol: unknown, name: string) => void): void };
+  locals?: {
+    has(name: string): boolean;
+    delete(name: string): boolean;
+    forEach(visit: (symbol: unknown, name: string) => void): void;
+  };
 }
 
 /** Finds the names that each scope of a parsed file declares. */
@@ -40,6 +43,7 @@ const UNTERMINATED_TEMPLATE = 1160;
 const UNTERMINATED_COMMENT = 1010;
 /** "x expected" at the very end: more text can still mend it. */
 const EXPECTED_SOMETHING = new Set([1005, 1109, 1126, 1128, 1002]);
+const CLOSING = /[)\]}]/;
 
 /** Whether a console client should run the code, ask for another line, or report a syntax error at once. */
 export function completeness(ts: TypeScript, code: string): Completeness {
@@ -49,6 +53,8 @@ export function completeness(ts: TypeScript, code: string): Completeness {
   if (errors.length === 0) return { status: 'complete' };
   const end = code.trimEnd().length;
   const first = errors[0] as ParseDiagnostic;
+  // A bracket that nothing has opened: no more text can mend it.
+  if (CLOSING.test(code[first.start] ?? '') && first.length > 0) return { status: 'invalid' };
   const isOpen = (error: ParseDiagnostic): boolean =>
     error.start >= end ||
     error.code === UNTERMINATED_TEMPLATE ||
@@ -103,4 +109,21 @@ function isDeclaration(ts: TypeScript, node: Node): boolean {
     ts.isImportClause(node) ||
     ts.isNamespaceImport(node)
   );
+}
+
+/** Questions that a cell asks as in IPython: `name?` or `?name` for its type and docstring, `??` for its source too. */
+export interface Query {
+  /** A name, or names with dots between. */
+  name: string;
+  withSource: boolean;
+}
+
+const NAMES = String.raw`[\p{L}_$][\p{L}\p{N}_$]*(?:\.[\p{L}_$][\p{L}\p{N}_$]*)*`;
+const QUERY = new RegExp(String.raw`^(\?{1,2})\s*(${NAMES})$|^(${NAMES})\s*(\?{1,2})$`, 'u');
+
+/** The question that the whole cell asks; null where it is code. */
+export function readQuery(code: string): Query | null {
+  const [, before, after, first, behind] = QUERY.exec(code.trim().replace(/;$/, '')) ?? [];
+  const name = after ?? first;
+  return name === undefined ? null : { name, withSource: (before ?? behind) === '??' };
 }

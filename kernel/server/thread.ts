@@ -17,11 +17,11 @@ export interface ServerThreadData {
 }
 
 if (parentPort) {
+  endWithParent();
   const port = parentPort;
   const { connectionFile, ...shared } = workerData as ServerThreadData;
   const connection = readConnectionFile(connectionFile);
   const server = new Server({ ...shared, connection, post: (message) => port.postMessage(message) });
   port.on('message', (message: ToServer) => server.receive(message));
-  endWithParent();
   await server.start();
 }

@@ -4,10 +4,10 @@
 export type BuiltIns = Record<string, () => unknown>;
 
 /**
- * Puts the names behind tslab's object of all cells' declarations, as its prototype: a cell reads what is declared
- * there, or here otherwise. A declaration of the same name takes the place of the built-in one.
+ * An object with the names, to be the prototype of all cells' declarations: a cell reads what is declared there, or
+ * here otherwise. A declaration of the same name takes the place of the built-in one.
  */
-export function provideBuiltIns(declarations: object, values: BuiltIns): void {
+export function provideBuiltIns(values: BuiltIns): object {
   const provided: object = {};
   for (const [name, get] of Object.entries(values)) {
     Object.defineProperty(provided, name, {
@@ -16,5 +16,5 @@ export function provideBuiltIns(declarations: object, values: BuiltIns): void {
       configurable: true,
     });
   }
-  Object.setPrototypeOf(declarations, provided);
+  return provided;
 }

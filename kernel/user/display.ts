@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { MimeData } from '../bridge.ts';
 import { current } from './bound.ts';
-import { DISPLAY, type MimeBundle, toMimeBundleNow } from './mime.ts';
+import { DISPLAY, type MimeBundle, toMimeBundle } from './mime.ts';
+import { pristine } from './own.ts';
 
 /** What decides itself how it is shown. */
 export interface Shown {
@@ -33,7 +34,8 @@ const drawings = new WeakMap<AbortSignal, Map<Place, Promise<void>>>();
 function show(messageType: 'display_data' | 'update_display_data', value: unknown, id: string): void {
   const publish = ({ data, metadata }: MimeBundle): void =>
     current().publish(messageType, { data, metadata, transient: { display_id: id } });
-  publishInTurn(toMimeBundleNow(value), publish, messageType === 'display_data' ? [END, id] : [id]);
+  const places: Place[] = messageType === 'display_data' ? [END, id] : [id];
+  pristine(() => publishInTurn(toMimeBundle(value), publish, places));
 }
 
 /**

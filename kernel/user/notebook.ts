@@ -14,6 +14,16 @@ function input(prompt = '', options: { password?: boolean } = {}): string {
   return current().input(prompt, options.password ?? false);
 }
 
+/** Asks for a line of text, as browsers do; `preset` stands for an empty answer. */
+function prompt(message = '', preset = ''): string {
+  return input(message === '' || /\s$/.test(message) ? message : `${message} `) || preset;
+}
+
+/** Asks a question that is answered with y or n. */
+function confirm(message = ''): boolean {
+  return /^\s*y(?:es)?\s*$/i.test(input(`${message} [y/N] `.trimStart()));
+}
+
 /** The kernel itself: the running cell's AbortSignal and the comms. */
 const kernel: { readonly signal: AbortSignal; readonly comms: Comms } = {
   /** Aborted when the cell is interrupted: pass it to long work. */
@@ -26,11 +36,12 @@ const kernel: { readonly signal: AbortSignal; readonly comms: Comms } = {
   },
 };
 
-export { clearOutput, display, html, input, kernel, live, markdown, progress, widgets };
+export { clearOutput, confirm, display, html, input, kernel, live, markdown, progress, prompt, widgets };
 
 /** The same by name. */
 export const notebookFunctions: Readonly<Record<NotebookName, unknown>> = {
   clearOutput,
+  confirm,
   display,
   html,
   input,
@@ -38,5 +49,6 @@ export const notebookFunctions: Readonly<Record<NotebookName, unknown>> = {
   live,
   markdown,
   progress,
+  prompt,
   widgets,
 };

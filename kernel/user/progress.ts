@@ -2,6 +2,7 @@
 import { escapeHtml } from '../escape-html.ts';
 import { type DisplayHandle, display, type Shown } from './display.ts';
 import { DISPLAY } from './mime.ts';
+import { pristine } from './own.ts';
 
 interface Bar {
   label: string;
@@ -53,7 +54,7 @@ function draw(): void {
 }
 
 function drawing(): Shown {
-  const lines = bars.map(line);
+  const lines = pristine(() => bars.map(line));
   const data = {
     'text/html': lines.map(({ html }) => html).join('\n'),
     'text/plain': lines.map(({ text }) => text).join('\n'),

@@ -1,8 +1,7 @@
-/** Runs cells in this thread through tslab's executor, and tells the server thread what comes of them. */
-import { createRequire } from 'node:module';
-import type { Converter, ConvertResult } from 'tslab/dist/converter.js';
-import type { Executor } from 'tslab/dist/executor.js';
+/** Runs cells in this thread, and tells the server thread what comes of them. */
 import {
+  type Cell,
+  CellState,
   type ExecutionResult,
   INPUT_CAPACITY_BYTES,
   INPUT_HEADER_BYTES,
@@ -10,91 +9,136 @@ import {
   type ToServer,
   type ToUser,
 } from '../bridge.ts';
-import { CellState } from '../cell-state.ts';
 import type { Json } from '../protocol/wire.ts';
 import type { Session } from './bound.ts';
-import { type BuiltIns, provideBuiltIns } from './built-ins.ts';
+import { Cells, type Outcome } from './cells.ts';
+import { endChildrenWithKernel } from './children.ts';
 import { Comms } from './comms.ts';
+import { type Context, Contexts, later } from './contexts.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
-import { endProcess, keepProcess } from './exit.ts';
-import { installGuards } from './guard.ts';
+import { endProcess, type Handlers, installHandlers, keepHandlers, keepProcess } from './exit.ts';
+import { follow, installGuards } from './guard.ts';
+import { toJson } from './json.ts';
 import { toMimeBundle } from './mime.ts';
-import { defineImportMeta } from './modules.ts';
+import { definePlace, LocalModules } from './modules.ts';
+import { bare, pristine } from './own.ts';
+import { provideStdin } from './stdin.ts';
 import { Streams } from './streams.ts';
 import { markTensorEngine, watchTensorEngine } from './tensor-engine.ts';
 
-type Execute = ToUser & { type: 'execute' };
-type Outcome = { ok: true; value: unknown; hasValue: boolean } | { ok: false; error: unknown };
+const OwnPromise = Promise;
+const { keys } = Object;
+const { load: loadState, store: storeState } = Atomics;
 
 /** A cell that an interrupt has ended is reported by then, whatever became of its own code. */
 const REPORT_WITHIN_MS = 300;
 /** The same for a cell that computes with tensors: a training step ends, and releases what it holds. */
 const REPORT_TENSORS_WITHIN_MS = 1500;
+/** The same for a cell whose `finally` blocks wait for something: a second interrupt ends them. */
+const REPORT_FINALLY_WITHIN_MS = 10_000;
+const LOOK_EVERY_MS = 20;
 
 /** The cell that runs now. */
 interface Running {
-  parent: string;
-  abort: AbortController;
+  context: Context;
+  /** Rejects when the cell is reported as interrupted. */
+  interrupted: Promise<never>;
   reject: (reason: Error) => void;
   deferred: Promise<void>[];
   /** Ends the scopes and gradients that the cell has left open. */
   closeTensors: () => void;
 }
 
+/** What a session is made with. */
+export interface SessionParts {
+  post(message: ToServer): void;
+  /** The built-in names: each is asked for its value when a cell first reads it. */
+  builtIns: object;
+  /** Shared with the server thread. */
+  cellState: Int32Array;
+  /** Folder of this package's own modules. */
+  ownPackage: string;
+}
+
 export class UserSession implements Session {
   readonly comms: Comms;
   readonly #post: (message: ToServer) => void;
-  readonly #builtIns: BuiltIns;
+  readonly #builtIns: Record<string, unknown>;
   readonly #cellState: Int32Array;
   readonly #streams: Streams;
   readonly #errors = new ErrorReporter();
-  readonly #executor: Executor;
-  /** What the executor's fake converter hands out next. */
-  #converted: ConvertResult = { diagnostics: [] };
-  #outcome: Outcome = { ok: true, value: undefined, hasValue: false };
+  readonly #cells: Cells;
+  readonly #modules: LocalModules;
+  readonly #contexts: Contexts;
+  readonly #handlers: Handlers = {
+    SIGINT: () => this.#interruptRunning(),
+    uncaughtException: (error: unknown) => this.#reportLate('Uncaught exception outside any cell', error),
+    unhandledRejection: (error: unknown) => this.#reportLate('Unhandled promise rejection', error),
+  };
   #running: Running | null = null;
-  #signal: AbortSignal = new AbortController().signal;
-  /** The request that output belongs to: the last cell's, also after it has ended (timers). */
-  #parent = '';
 
-  constructor(post: (message: ToServer) => void, builtIns: BuiltIns, cellState: Int32Array) {
+  constructor({ post, builtIns, cellState, ownPackage }: SessionParts) {
     this.#post = post;
     this.#cellState = cellState;
-    this.#builtIns = builtIns;
+    this.#builtIns = builtIns as Record<string, unknown>;
     this.#streams = new Streams((name, text) => this.#publish('stream', { name, text }));
+    this.#contexts = new Contexts(() => this.#streams.flush());
     this.comms = new Comms(
       (messageType, content, metadata, buffers) => this.#publish(messageType, content, metadata, buffers),
       (open) => post({ type: 'comms', open }),
     );
-    this.#executor = this.#createExecutor();
-    provideBuiltIns(this.#executor.locals, builtIns);
+    this.#cells = new Cells(cellState, builtIns);
+    this.#modules = new LocalModules(process.cwd(), ownPackage, (path, map) => this.#errors.addFile(path, map));
   }
 
   get signal(): AbortSignal {
-    return this.#signal;
+    return this.#contexts.current.abort.signal;
   }
 
   /** Takes over the process's output and its last-resort error handlers. */
   install(): void {
     this.#streams.install();
     this.#errors.install();
-    defineImportMeta();
+    definePlace();
     keepProcess();
-    installGuards(() => ({ signal: this.#signal, endAtTensors: (on) => this.#set(CellState.isInterrupted, on) }));
+    endChildrenWithKernel();
+    provideStdin(() => this.input('', false));
+    this.#contexts.installTimers();
+    installGuards(this.#contexts, (on) => this.#set(CellState.isInterrupted, on));
     watchTensorEngine(() => this.#checkInterrupt());
-    process.on('SIGINT', () => this.#interruptRunning());
-    const report = (kind: string) => (error: unknown) =>
-      this.#streams.write('stderr', `${kind}: ${this.#errors.report(error).traceback.join('\n')}\n`);
-    process.on('uncaughtException', report('Uncaught exception outside any cell'));
-    process.on('unhandledRejection', report('Unhandled promise rejection'));
+    keepHandlers(this.#handlers);
   }
 
   /** A message from the server thread. */
   receive(message: ToUser): void {
+    if (message.type === 'execute') void this.#execute(message.cell);
+    else pristine(() => this.#handle(message));
+  }
+
+  publish(messageType: string, content: Json): void {
+    this.#publish(messageType, content);
+  }
+
+  defer(work: Promise<void>): void {
+    if (this.#running) this.#running.deferred.push(work);
+  }
+
+  input(prompt: string, password: boolean): string {
+    this.#streams.flush();
+    const answer = new SharedArrayBuffer(INPUT_HEADER_BYTES + INPUT_CAPACITY_BYTES);
+    const header = new Int32Array(answer, 0, 2);
+    this.#post({ type: 'input', parent: this.#contexts.current.parent, prompt: `${prompt}`, password, answer });
+    Atomics.wait(header, 0, InputState.waiting);
+    const [state = 0, length = 0] = header;
+    if (state === InputState.interrupted) throw new KeyboardInterrupt();
+    if (state === InputState.unsupported) {
+      throw new Error('this front end does not allow input: give the value in the cell instead');
+    }
+    return Buffer.from(new Uint8Array(answer, INPUT_HEADER_BYTES, length)).toString();
+  }
+
+  #handle(message: Exclude<ToUser, { type: 'execute' }>): void {
     switch (message.type) {
-      case 'execute':
-        void this.#execute(message);
-        break;
       case 'interrupt':
         Atomics.store(message.acknowledged, 0, 1);
         this.#set(CellState.isInterrupted, false);
@@ -111,99 +155,91 @@ export class UserSession implements Session {
     }
   }
 
-  publish(messageType: string, content: Json): void {
-    this.#publish(messageType, content);
-  }
-
-  defer(work: Promise<void>): void {
-    if (this.#running) this.#running.deferred.push(work);
-  }
-
-  input(prompt: string, password: boolean): string {
-    this.#streams.flush();
-    const answer = new SharedArrayBuffer(INPUT_HEADER_BYTES + INPUT_CAPACITY_BYTES);
-    const header = new Int32Array(answer, 0, 2);
-    this.#post({ type: 'input', parent: this.#parent, prompt, password, answer });
-    Atomics.wait(header, 0, InputState.waiting);
-    const [state = 0, length = 0] = header;
-    if (state === InputState.interrupted) throw new KeyboardInterrupt();
-    if (state === InputState.unsupported) {
-      throw new Error('this front end does not allow input: give the value in the cell instead');
+  /** Runs a cell. Its own code sees what cells have made of the built-ins; all else here runs with the kernel's own. */
+  async #execute(cell: Cell): Promise<void> {
+    const running = pristine(() => this.#begin(cell));
+    const { context, interrupted } = running;
+    let result: ExecutionResult;
+    try {
+      const { name, converted } = cell;
+      const ran = await orInterrupted(this.#cells.run(name, converted, this.#modules), interrupted);
+      const outcome = ran as Outcome;
+      if (!outcome.ok) throw outcome.error;
+      const value = await orInterrupted(outcome.value, interrupted);
+      await this.#settleDeferred(running);
+      result = value === undefined ? { ok: true } : await this.#shown(value, interrupted);
+    } catch (error) {
+      // What was displayed before the error is shown before it.
+      if (context.stops === 0) await this.#settleDeferred(running).catch(() => {});
+      result = { ok: false, error: this.#errors.report(error) };
     }
-    return Buffer.from(new Uint8Array(answer, INPUT_HEADER_BYTES, length)).toString();
+    pristine(() => this.#finish(context, result));
   }
 
-  async #execute({ parent, cell, converted, maps }: Execute): Promise<void> {
-    this.#parent = parent;
-    this.#converted = { ...converted, diagnostics: [] };
-    if (this.#converted.output !== undefined) this.#converted.output += `\n//# sourceURL=${cell}`;
-    if (maps.length > 0) this.#errors.addCell(cell, converted.hasToplevelAwait === true, maps);
-    const result = await this.#run(parent);
-    this.#finish(parent, result);
+  #begin({ parent, name, converted, maps, files }: Cell): Running {
+    const context = this.#contexts.begin(parent);
+    installHandlers(this.#handlers);
+    if (maps.length > 0) this.#errors.addCell(name, this.#cells.prefixOf(converted), maps);
+    this.#modules.begin(files);
+    let reject: Running['reject'] = () => {};
+    const interrupted = new OwnPromise<never>((_, refuse) => {
+      reject = refuse;
+    });
+    interrupted.catch(() => {});
+    const running = { context, interrupted, reject, deferred: [], closeTensors: markTensorEngine() };
+    this.#set(CellState.isInterrupted, false);
+    this.#set(CellState.usesTensors, false);
+    this.#set(CellState.isTerminated, false);
+    this.#set(CellState.isRunning, true);
+    this.#running = running;
+    return running;
+  }
+
+  async #shown(value: unknown, interrupted: Promise<never>): Promise<ExecutionResult> {
+    const bundle = toMimeBundle(value);
+    const { data, metadata } = (
+      bundle instanceof OwnPromise ? await orInterrupted(bundle, interrupted) : bundle
+    ) as Awaited<typeof bundle>;
+    return bare(keys(data).length > 0 ? { ok: true, data, metadata } : { ok: true });
   }
 
   /** Ends the running cell, once. */
-  #finish(parent: string, result: ExecutionResult): void {
-    if (this.#running?.parent !== parent) return;
+  #finish(context: Context, result: ExecutionResult): void {
+    if (this.#running?.context !== context) return;
     this.#set(CellState.isRunning, false);
     if (!result.ok) this.#running.closeTensors();
     this.#running = null;
     this.#streams.flush();
-    this.#post({ type: 'done', parent, result });
+    this.#post({ type: 'done', parent: context.parent, result: this.#encoded(result) });
   }
 
-  async #run(parent: string): Promise<ExecutionResult> {
-    const abort = new AbortController();
-    this.#signal = abort.signal;
-    const interrupted = new Promise<never>((_, reject) => {
-      this.#running = { parent, abort, reject, deferred: [], closeTensors: markTensorEngine() };
-    });
-    interrupted.catch(() => {});
-    this.#set(CellState.isInterrupted, false);
-    this.#set(CellState.usesTensors, false);
-    this.#set(CellState.isRunning, true);
-    this.#outcome = { ok: true, value: undefined, hasValue: false };
+  /** A result that has no JSON is an error of the cell. */
+  #encoded(result: ExecutionResult): string {
     try {
-      await Promise.race([this.#executor.execute(''), interrupted]);
-      const outcome = this.#outcome as Outcome;
-      if (!outcome.ok) throw outcome.error;
-      const value = await Promise.race([outcome.value, interrupted]);
-      await Promise.race([this.#settleDeferred(), interrupted]);
-      if (!outcome.hasValue || value === undefined) return { ok: true };
-      const bundle = await Promise.race([toMimeBundle(value), interrupted]);
-      return Object.keys(bundle.data).length > 0 ? { ok: true, ...bundle } : { ok: true };
+      return toJson(result);
     } catch (error) {
-      // What was displayed before the error is shown before it.
-      if (!abort.signal.aborted) await Promise.race([this.#settleDeferred(), interrupted]).catch(() => {});
-      return { ok: false, error: this.#errors.report(asInterrupt(error)) };
+      return toJson({ ok: false, error: this.#errors.report(error) });
     }
   }
 
   /** Waits for everything that the cell deferred, and for what that defers in turn. */
-  async #settleDeferred(): Promise<void> {
-    for (let batch = this.#running?.deferred.splice(0); batch?.length; batch = this.#running?.deferred.splice(0)) {
-      await Promise.all(batch);
+  async #settleDeferred({ deferred, interrupted }: Running): Promise<void> {
+    for (let batch = deferred.splice(0); batch.length > 0; batch = deferred.splice(0)) {
+      for (const work of batch) await orInterrupted(work, interrupted);
     }
   }
 
   /** What a comm message causes belongs to it; a cell that runs meanwhile keeps its own output. */
   #receiveComm({ parent, messageType, content, metadata, buffers }: ToUser & { type: 'comm' }): void {
-    const before = this.#parent;
-    this.#streams.flush();
-    this.#parent = parent;
-    try {
-      this.comms.receive(messageType, content, metadata, buffers);
-    } finally {
-      this.#streams.flush();
-      if (this.#running) this.#parent = before;
-    }
+    const context = this.#contexts;
+    context.cause(parent, this.#running === null, () => this.comms.receive(messageType, content, metadata, buffers));
   }
 
   /** Reads built-in names once, unless a cell is running. A library that fails to load shows when a cell uses it. */
   #warm(names: readonly string[]): void {
     if (this.#running) return;
     try {
-      for (const name of names) this.#builtIns[name]?.();
+      for (const name of names) void this.#builtIns[name];
     } catch {
       // The same error comes again in the cell that reads the name.
     }
@@ -212,65 +248,60 @@ export class UserSession implements Session {
   /** Ends a cell that computes with tensors between two of their operations. */
   #checkInterrupt(): void {
     this.#set(CellState.usesTensors, true);
-    if (!this.#running || Atomics.load(this.#cellState, CellState.isInterrupted) === 0) return;
+    if (!this.#running || loadState(this.#cellState, CellState.isInterrupted) === 0) return;
     this.#set(CellState.isInterrupted, false);
     throw new KeyboardInterrupt();
   }
 
   #set(place: number, on: boolean): void {
-    Atomics.store(this.#cellState, place, on ? 1 : 0);
+    storeState(this.#cellState, place, on ? 1 : 0);
   }
 
   /**
-   * The cell's own code ends by the signal and reports itself. The timer reports it where that takes too long, and
+   * The cell's own code ends by its waits and reports itself. The timer reports it where that takes too long, and
    * where V8's termination, which may come as late as a native call returns, ended the code of this class as well.
    */
   #interruptRunning(): void {
-    if (!this.#running) return;
-    const { parent, abort, reject } = this.#running;
+    const running = this.#running;
+    if (!running) return;
+    const { context, reject } = running;
     const reason = new KeyboardInterrupt();
-    const usesTensors = Atomics.load(this.#cellState, CellState.usesTensors) === 1;
+    const usesTensors = loadState(this.#cellState, CellState.usesTensors) === 1;
+    const from = Date.now();
     const report = (): void => {
+      if (this.#running !== running) return;
+      const mayFinish = context.stops === 1 && context.finishing > 0 && Date.now() - from < REPORT_FINALLY_WITHIN_MS;
+      if (mayFinish) {
+        later(report, LOOK_EVERY_MS);
+        return;
+      }
       reject(reason);
-      this.#finish(parent, { ok: false, error: this.#errors.report(reason) });
+      this.#finish(context, { ok: false, error: this.#errors.report(reason) });
     };
-    setTimeout(report, usesTensors ? REPORT_TENSORS_WITHIN_MS : REPORT_WITHIN_MS);
-    abort.abort(reason);
+    later(report, usesTensors ? REPORT_TENSORS_WITHIN_MS : REPORT_WITHIN_MS);
+    context.stop(reason);
+  }
+
+  /** An error that nobody caught, in the output of the cell whose timer threw it. */
+  #reportLate(kind: string, error: unknown): void {
+    pristine(() => {
+      const lines = this.#errors.report(error).traceback.join('\n');
+      this.#contexts.within(this.#contexts.takeFailed(), () => this.#streams.write('stderr', `${kind}: ${lines}\n`));
+    });
   }
 
   #publish(messageType: string, content: Json, metadata: Json = {}, buffers: Uint8Array[] = []): void {
     if (messageType !== 'stream') this.#streams.flush();
-    this.#post({ type: 'iopub', parent: this.#parent, messageType, content, metadata, buffers });
-  }
-
-  #createExecutor(): Executor {
-    const require = createRequire(import.meta.url);
-    skipMetadata(require);
-    const { createExecutor } = require('tslab/dist/executor.js') as typeof import('tslab/dist/executor.js');
-    const node = { convert: () => this.#converted, close: () => {} } as unknown as Converter;
-    return createExecutor(
-      process.cwd(),
-      { node, browser: node, close: () => {} },
-      {
-        log: (value: unknown) => {
-          this.#outcome = { ok: true, value, hasValue: true };
-        },
-        error: (error: unknown) => {
-          this.#outcome = { ok: false, error };
-        },
-      },
-    );
+    const [text, more] = [toJson(content), toJson(metadata)];
+    const { parent } = this.#contexts.current;
+    this.#post({ type: 'iopub', parent, messageType, content: text, metadata: more, buffers });
   }
 }
 
-/** The executor loads TypeScript to read tags in a cell's comments: the code that comes here has been read already. */
-function skipMetadata(require: NodeJS.Require): void {
-  const id = require.resolve('tslab/dist/metadata.js');
-  require.cache[id] = { id, loaded: true, exports: { getCodeMetadata: () => ({}) } } as unknown as NodeJS.Module;
-}
-
-/** SIGINT and V8's termination end synchronous code with errors of Node's own. */
-function asInterrupt(error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  return code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' || error === null ? new KeyboardInterrupt() : error;
+/** Settles as `value` does, or rejects with an interrupt that comes first. */
+function orInterrupted(value: unknown, interrupted: Promise<never>): Promise<unknown> {
+  return new OwnPromise((resolve, reject) => {
+    void follow(value, resolve, reject);
+    void follow(interrupted, resolve, reject);
+  });
 }

@@ -1,9 +1,10 @@
 /** Makes this thread the one that user code runs in. */
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import type { ToServer } from '../bridge.ts';
 import { NAMESPACES } from '../built-in-names.ts';
 import { bindNotebook } from './bound.ts';
-import type { BuiltIns } from './built-ins.ts';
+import { type BuiltIns, provideBuiltIns } from './built-ins.ts';
 import { installModuleFallback } from './modules.ts';
 import { notebookFunctions } from './notebook.ts';
 import { UserSession } from './session.ts';
@@ -18,7 +19,8 @@ export interface SessionOptions {
 
 export function startSession({ post, cellState, library }: SessionOptions): UserSession {
   installModuleFallback(library.name, library.entry);
-  const session = new UserSession(post, builtIns(library.entry), cellState);
+  const provided = provideBuiltIns(builtIns(library.entry));
+  const session = new UserSession({ post, builtIns: provided, cellState, ownPackage: dirname(library.entry) });
   bindNotebook(session);
   session.install();
   return session;

@@ -1,6 +1,11 @@
 /** Standard output and error of user code, sent as stream messages in few pieces and in order. */
+import { Buffer } from 'node:buffer';
+import { setImmediate } from 'node:timers';
 
 export type StreamName = 'stdout' | 'stderr';
+const { now } = Date;
+const { apply } = Reflect;
+
 type Send = (name: StreamName, text: string) => void;
 
 const FLUSH_BYTES = 1 << 16;
@@ -27,16 +32,21 @@ export class Streams {
         if (typeof done === 'function') done();
         return true;
       };
-      process[name].write = write as typeof process.stdout.write;
+      // The console listens for errors around each line: here are none, and Node's own way there costs more than all else.
+      const ignore = (of: 'once' | 'removeListener'): unknown => {
+        const own = process[name][of] as (...args: unknown[]) => unknown;
+        return (...args: unknown[]) => (args[0] === 'error' ? process[name] : apply(own, process[name], args));
+      };
+      Object.assign(process[name], { write, once: ignore('once'), removeListener: ignore('removeListener') });
     }
   }
 
   write(name: StreamName, text: string): void {
     if (name !== this.#name) this.flush();
     this.#name = name;
-    if (this.#pending === '') this.#since = Date.now();
+    if (this.#pending === '') this.#since = now();
     this.#pending += text;
-    if (this.#pending.length >= FLUSH_BYTES || Date.now() - this.#since >= FLUSH_MS) this.flush();
+    if (this.#pending.length >= FLUSH_BYTES || now() - this.#since >= FLUSH_MS) this.flush();
     else this.#schedule();
   }
 

@@ -1,6 +1,7 @@
 /** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
 
 import { basename, extname, join, resolve } from 'node:path';
+import { shrunk } from '../evaluate/internal.ts';
 import { evaluate, io, show } from '../index.ts';
 import { readVideo } from '../io/index.ts';
 import { prepareFolder } from '../io/internal.ts';
@@ -244,7 +245,7 @@ async function clipFigures(
 ): Promise<show.Figure[]> {
   const clips: Record<string, io.Clip> = {};
   for (const { file, prompt, seed } of results.filter(({ broken }) => broken === undefined).slice(0, most)) {
-    clips[`${prompt} (${seed})`] = evaluate.shrunk(await readVideo(join(folder, file)), 128);
+    clips[`${prompt} (${seed})`] = shrunk(await readVideo(join(folder, file)), 128);
   }
   return Object.keys(clips).length === 0 ? [] : [show.clip(clips)];
 }

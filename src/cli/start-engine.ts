@@ -8,18 +8,10 @@ export interface EngineFlags {
   threads?: number;
 }
 
-/** Engines by name; `engine.list()` would also look for their libraries, which takes up to a second. */
-const engines: Readonly<Record<engine.EngineName | 'auto', true>> = {
-  onnx: true,
-  tensorflow: true,
-  cpu: true,
-  auto: true,
-};
-
 /** @throws UsageError if there is no engine of that name. */
 export function checkEngine(name: string): void {
-  if (Object.hasOwn(engines, name)) return;
-  throw new UsageError(`there is no engine "${name}": use ${Object.keys(engines).join(', ')}`);
+  const names: readonly string[] = [...engine.engineNames, 'auto'];
+  if (!names.includes(name)) throw new UsageError(`there is no engine "${name}": use ${names.join(', ')}`);
 }
 
 /** Starts the engine that a command asks for. */

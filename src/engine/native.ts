@@ -1,5 +1,50 @@
-/** What all engines that call C libraries share: koffi's settings, which can be made once in a process. */
+/**
+ * What all engines that call C libraries share: koffi's settings, which can be made once in a process, and functions by
+ * tables of their C types. Pointers travel as plain numbers: user-space addresses fit in 53 bits.
+ */
 import koffi, { type LibraryHandle } from 'koffi';
+
+/** An address held by us. */
+export type Pointer = number;
+
+/** Memory of JavaScript lent for a call. */
+type Bytes = Uint8Array | Uint32Array | Int32Array | Float32Array | BigInt64Array | BigUint64Array | null;
+
+/** How the words of a table look in JavaScript; every other C type is a number. */
+interface JsTypes {
+  readonly str: string;
+  readonly void: undefined;
+  readonly buffer: Bytes;
+  /** Receives a pointer. */
+  readonly out: [Pointer];
+}
+type Js<C> = C extends keyof JsTypes ? JsTypes[C] : number;
+type Parameters<S> = S extends readonly [unknown, ...infer Rest] ? { -readonly [I in keyof Rest]: Js<Rest[I]> } : never;
+
+/** Functions of a table whose rows are `[result, ...parameters]`. */
+export type Bound<Table extends Readonly<Record<string, readonly [string, ...string[]]>>> = {
+  readonly [Name in keyof Table]: (...args: Parameters<Table[Name]>) => Js<Table[Name][0]>;
+};
+
+/** The type of koffi that a word of a table stands for. */
+export function cType(word: string): ReturnType<typeof koffi.out> | string {
+  if (word === 'out') return koffi.out(koffi.pointer('uint64_t'));
+  return word === 'pointer' ? 'uint64_t' : word === 'buffer' ? 'void *' : word;
+}
+
+/** Copies between JavaScript and C; `koffi.view` kept freed memory resident and is refused by some hosts. */
+export interface Copies {
+  copyIn(target: Pointer, source: Bytes, bytes: number): void;
+  copyOut(target: Bytes, source: Pointer, bytes: number): void;
+}
+
+/** The copies, by the system's C library. */
+export function copiesOf(c: LibraryHandle): Copies {
+  return {
+    copyIn: c.func('memcpy', 'void', ['uint64_t', 'void *', 'size_t']),
+    copyOut: c.func('memmove', 'void', ['void *', 'uint64_t', 'size_t']),
+  } as unknown as Copies;
+}
 
 /** Libraries already open. koffi unloads a library whose handle is collected, so the handles must live on. */
 const libraries: LibraryHandle[] = [];

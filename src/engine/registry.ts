@@ -21,7 +21,7 @@ type OptionsIn<Definition> = Definition extends EngineDefinition<string, infer O
 export type EngineOptions<Name extends EngineName | 'auto'> = CommonOptions &
   OptionsIn<Definitions[Name extends EngineName ? Name : 'onnx']>;
 
-/** Names of the engines, the default first. */
+/** Names of the engines, the default first; `list` also looks for their libraries, which takes up to a second. */
 export const engineNames: readonly EngineName[] = Object.keys(definitions) as EngineName[];
 
 /** The engine of a name. */

@@ -1,8 +1,87 @@
-export * from '../world/digits/measure/index.ts';
-export * from './diagnostics/index.ts';
-export * from './distance/index.ts';
-export * from './flow/index.ts';
-export * from './motion/index.ts';
-export * from './run/index.ts';
-export * from './statistics/index.ts';
-export * from './vbench/index.ts';
+/** Measures of generated video: of a folder of any model's clips, of a run's failures, of two models against each other. */
+export {
+  type ClipEvidence,
+  type ClipEvidenceOptions,
+  clipEvidence,
+  type Diagnosis,
+  diagnose,
+  type HackingSignals,
+  hackingAlarms,
+  hackingSignals,
+  type LogEvidence,
+  logEvidence,
+  type RewardCurve,
+  type RewardHistory,
+  type RunEvidence,
+  rewardCurve,
+} from './diagnostics/index.ts';
+export {
+  type FeatureDistance,
+  type FeatureExtractor,
+  featureDistance,
+  principalComponents,
+} from './distance/index.ts';
+export {
+  clipFlow,
+  compareFlows,
+  type Flow,
+  type FlowComparison,
+  type FlowEstimator,
+  lucasKanade,
+} from './flow/index.ts';
+export { type MotionOptions, type MotionReport, motionReport } from './motion/index.ts';
+export {
+  type EvaluateOptions,
+  type EvaluateProgress,
+  type EvaluationSummary,
+  evaluateVideos,
+  listVideos,
+  type MeasureColumn,
+  type MeasureGroup,
+  type MeasureSummary,
+  type OfficialOptions,
+  officialMeasures,
+  readVBenchSuite,
+  type SuitePrompt,
+  type SuiteVideos,
+  summariseVideos,
+  underSuite,
+  type VBenchRow,
+  type VBenchTable,
+  type VideoEntry,
+  type VideoResult,
+  type WeightFreeOptions,
+  weightFreeMeasures,
+} from './run/index.ts';
+export {
+  type BootstrapOptions,
+  bootstrap,
+  holm,
+  type Interval,
+  type PairedComparison,
+  pairedDifference,
+  percentile,
+  promptMean,
+  type Scores,
+  wilson,
+} from './statistics/index.ts';
+export {
+  clipDynamicDegree,
+  DIMENSION_NAMES,
+  DIMENSIONS,
+  type Dimension,
+  type DimensionScores,
+  type DimensionStatus,
+  type DynamicDegree,
+  dimensionTable,
+  type ExportedVideo,
+  type ExportOptions,
+  exportForVBench,
+  flicker,
+  importVBenchResults,
+  runVBench,
+  type VBenchResults,
+  type VBenchRun,
+  type VBenchTotals,
+  vbenchTotals,
+} from './vbench/index.ts';

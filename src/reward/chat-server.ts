@@ -13,7 +13,7 @@ export interface ChatServer {
   readonly timeoutSeconds?: number;
   /** Further tries where the server is busy (429, 502, 503, 504) or out of reach. @defaultValue 2 */
   readonly retries?: number;
-  /** Sends requests (default: the global `fetch`). */
+  /** Sends requests. @defaultValue the global `fetch` */
   readonly fetch?: typeof fetch;
 }
 

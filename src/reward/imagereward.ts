@@ -1,18 +1,17 @@
+import { basename } from 'node:path';
 import { type Tensor, tf } from '../engine/tf.ts';
 import {
   type ImageRewardConfig,
   imageRewardForward,
-  imageRewardPresets,
-  imageRewardShapes,
-  imageReward as network,
+  imageReward as imageRewardNet,
   openWordPiece,
   type WordPieceTokenizer,
 } from '../model/blip/index.ts';
 import { openCheckpoint } from '../model/index.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
-import { checkShapes, fromFile, type Weights } from '../nn/index.ts';
-import { createReward, type Reward } from './contract.ts';
-import { clampFrames, type FrameClamp } from './frame-clamp.ts';
+import { fromFile, type Net } from '../nn/index.ts';
+import { createReward, type Reward, sourceOf } from './contract.ts';
+import { clampFrames, type FrameClamp } from './frames.ts';
 
 /** A prompt that did not fit into the tokens a reward reads. */
 export interface TruncatedPrompt {
@@ -25,61 +24,60 @@ export interface TruncatedPrompt {
 
 /** Dials of ImageReward; the defaults are the reference's. */
 export interface ImageRewardOptions {
-  readonly config?: ImageRewardConfig;
-  /** Tokens of a prompt, [CLS] and [SEP] included (default 35). */
+  /** Tokens of a prompt, [CLS] and [SEP] included. @defaultValue 35 */
   readonly textLength?: number;
-  /** Default `hard`. */
+  /** What happens to frame values outside [0, 1]. @defaultValue 'hard' */
   readonly clamp?: FrameClamp;
-  /** Whether frames below 128 pixels are scored, far outside of what the model was trained on (default false). */
+  /** Whether frames below 128 pixels are scored, far outside of what the model was trained on. @defaultValue false */
   readonly allowTiny?: boolean;
   /** Hears of each prompt that is cut. @defaultValue one warning by `process.emitWarning`, for the first of them */
   readonly onTruncated?: (cut: TruncatedPrompt) => void;
-  readonly weightsSha256?: string;
 }
 
 const SMALLEST_SIDE = 128;
 
+/** Prompts as word pieces and their mask, int32 [B, L]. */
+export type ImageRewardText = { readonly ids: Tensor; readonly mask: Tensor };
+
 /**
  * ImageReward v1.0: how well a frame shows a prompt and how much people like it, about N(0, 1). The middle square of
- * the frame is seen, at the tower's resolution. It owns `weights` from here on.
+ * the frame is seen, at the tower's resolution. It owns `net` from here on.
  *
- * @throws when the weights do not fit the configuration, and (from the reward) on frames below 128 pixels.
+ * @throws (from the reward) RangeError on frames below 128 pixels.
  * Source: Xu et al. 2023, arXiv 2304.05977; ImageReward ImageReward/ImageReward.py.
  * @example
- * const reward = imageReward(weights, await openWordPiece('bert-base-uncased/tokenizer.json'));
- * const scores = reward.score(frames, ['a red fox in the snow']);
+ * const reward = imageReward(net, await openWordPiece('bert-base-uncased/tokenizer.json'));
+ * const scores = await reward.score(video, ['a red fox in the snow']);
  */
-export function imageReward(weights: Weights, tokenizer: WordPieceTokenizer, options: ImageRewardOptions = {}): Reward {
-  const { config = imageRewardPresets['imagereward-v1.0'], textLength = 35, weightsSha256 } = options;
-  const { allowTiny = false, clamp = 'hard', onTruncated = warnOnce() } = options;
-  const { reward_mean: mean, reward_std: std } = config;
-  checkShapes(weights.shapes(), imageRewardShapes(config), 'the weights of ImageReward');
-  const transform = { ...imageTransforms.clip, size: config.vit.image_size };
+export function imageReward(
+  net: Net<ImageRewardConfig>,
+  tokenizer: WordPieceTokenizer,
+  { textLength = 35, allowTiny = false, clamp = 'hard', onTruncated = warnOnce() }: ImageRewardOptions = {},
+): Reward<ImageRewardText> {
+  const { reward_mean: mean, reward_std: std, vit } = net.config;
+  const transform = { ...imageTransforms.clip, size: vit.image_size };
   return createReward({
     info: {
       id: 'imagereward',
       kind: 'frame',
       differentiable: true,
-      higherIsBetter: true,
       mean,
       std,
       inputSize: null,
-      ...(weightsSha256 && { weightsSha256 }),
-      settings: { resize: 'bicubic, antialiased, as PIL', clamp, allowTiny },
+      weights: { imagereward: sourceOf(net) },
+      settings: { resize: 'bicubic, antialiased, as PIL', size: vit.image_size, textLength, clamp, allowTiny },
     },
-    textInputs: 2,
     encode: (prompts) => {
       reportCuts(tokenizer, prompts, textLength, onTruncated);
       const { ids, mask } = tokenizer.batch(prompts, textLength);
-      return [ids, mask];
+      return { ids, mask };
     },
     compute: (frames, text) => {
       checkSide(frames, allowTiny);
       const images = preprocess(clampFrames(frames, clamp), transform);
-      const [ids, mask] = text as [Tensor, Tensor];
-      return tf.div(tf.sub(imageRewardForward({ weights, config }, images, { ids, mask }), mean), std);
+      return tf.div(tf.sub(imageRewardForward(net, images, text), mean), std);
     },
-    dispose: () => weights.dispose(),
+    dispose: () => net.dispose(),
   });
 }
 
@@ -91,18 +89,29 @@ export interface ImageRewardFiles {
   readonly tokenizer: string;
 }
 
+/** Sizes of the network in the files. */
+export interface ImageRewardSizes {
+  /** @defaultValue the published ones */
+  readonly config?: ImageRewardConfig;
+}
+
 /**
  * {@link imageReward} from its published files; the weights are frozen.
  *
  * @throws Error naming the file that does not fit, with the weights that are missing or misshapen.
  */
-export async function openImageReward(files: ImageRewardFiles, options: ImageRewardOptions = {}): Promise<Reward> {
-  const { config = imageRewardPresets['imagereward-v1.0'] } = options;
-  const tokenizer = await openWordPiece(files.tokenizer);
-  const { weights } = await fromFile(files.checkpoint, async (path) => {
-    return network.load(config, (await openCheckpoint(path)).entries(), { trainable: false });
-  });
-  return imageReward(weights, tokenizer, options);
+export async function openImageReward(
+  { checkpoint, tokenizer }: ImageRewardFiles,
+  { config = imageRewardNet.presets['imagereward-v1.0'], ...options }: ImageRewardOptions & ImageRewardSizes = {},
+): Promise<Reward<ImageRewardText>> {
+  const pieces = await openWordPiece(tokenizer);
+  const net = await fromFile(checkpoint, async (path) =>
+    imageRewardNet.load(config, (await openCheckpoint(path)).entries(), {
+      trainable: false,
+      about: { origin: basename(path) },
+    }),
+  );
+  return imageReward(net, pieces, options);
 }
 
 /** ReFL's loss: scale * mean(max(0, target - R)), which stops pushing scores that reached the target. */
@@ -114,7 +123,7 @@ function checkSide(frames: Tensor, allowTiny: boolean): void {
   const [, height, width] = frames.shape as [number, number, number, number];
   if (allowTiny || Math.min(height, width) >= SMALLEST_SIDE) return;
   throw new RangeError(
-    `imagereward: frames have ${height}x${width} pixels, want ${SMALLEST_SIDE} or more on the shorter side; ` +
+    `imagereward: frames have ${height}x${width} pixels, wanted ${SMALLEST_SIDE} or more on the shorter side; ` +
       'allowTiny: true scores them all the same, far outside of the training distribution',
   );
 }

@@ -1,23 +1,49 @@
-export * from '../world/digits/judge/index.ts';
-export { motionReward } from '../world/digits/judge/motion.ts';
+export type { ChatServer } from './chat-server.ts';
 export {
+  type AestheticHeadConfig,
+  type AestheticNets,
   type AestheticOptions,
-  type AestheticWeights,
+  aestheticHead,
   aestheticReward,
   aestheticScore,
+  type ClipScoreOptions,
+  type ClipText,
+  clipScore,
   type HeadActivation,
   loadAestheticHead,
-} from './aesthetic.ts';
-export { batched, type CachedTextOptions, cachedText } from './batching.ts';
-export type { ChatServer } from './chat-server.ts';
-export { type ClipScoreOptions, clipScore } from './clip-score.ts';
-export { measureScale, type Scale, standardised, type WeightedPart, weighted } from './combine.ts';
-export { createReward, type Reward, type RewardInfo, type RewardParts } from './contract.ts';
-export { clampFrames, type FrameClamp } from './frame-clamp.ts';
-export { type FrameChoice, type FrameSelectOptions, frameIndex, frameSelect } from './frame-select.ts';
+} from './clip.ts';
+export {
+  batched,
+  type CachedTextOptions,
+  cachedText,
+  frameSelect,
+  measureScale,
+  type ReferenceClips,
+  type Scale,
+  standardised,
+  type WeightedPart,
+  weighted,
+} from './combine.ts';
+export {
+  createReward,
+  type Judge,
+  type JudgeInfo,
+  type Reward,
+  type RewardParts,
+  type RewardText,
+} from './contract.ts';
+export {
+  type ClipBatch,
+  chooseFrames,
+  clampFrames,
+  type FrameChoice,
+  type FrameClamp,
+} from './frames.ts';
 export {
   type ImageRewardFiles,
   type ImageRewardOptions,
+  type ImageRewardSizes,
+  type ImageRewardText,
   imageReward,
   openImageReward,
   reflLoss,
@@ -33,20 +59,19 @@ export {
   videoAlign,
   videoAlignScale,
 } from './videoalign.ts';
-export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts } from './videoalign-open.ts';
+export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts, type VideoAlignSizes } from './videoalign-open.ts';
 export {
   openVideoAlignPrompts,
   readVideoAlignTemplate,
   type VideoAlignPromptOptions,
   type VideoAlignPrompts,
+  type VideoAlignText,
 } from './videoalign-prompt.ts';
 export {
-  type ExternalReward,
-  type ExternalRewardInfo,
   readVisionRewardQuestions,
   secondFrames,
+  type VisionReward,
   type VisionRewardOptions,
-  type VisionRewardResult,
   visionReward,
 } from './visionreward.ts';
 export {

@@ -1,15 +1,9 @@
 /** VideoAlign from the files of its released checkpoint. */
+import { basename } from 'node:path';
 import { readJsonObject } from '../io/index.ts';
-import { type CheckpointEntries, openCheckpoint } from '../model/index.ts';
-import {
-  joinedEntries,
-  type LoraConfig,
-  mergedLora,
-  type Qwen2VlConfig,
-  qwen2VlPresets,
-  qwen2vl,
-} from '../model/qwen2vl/index.ts';
-import { fromFile } from '../nn/index.ts';
+import { openCheckpoint } from '../model/index.ts';
+import { joinedEntries, mergedLora, type Qwen2VlConfig, qwen2vl } from '../model/qwen2vl/index.ts';
+import { type CheckpointEntries, fromFile, type Net } from '../nn/index.ts';
 import {
   type VideoAlignOptions,
   type VideoAlignReward,
@@ -59,18 +53,32 @@ interface ModelConfigJson {
  */
 export async function openVideoAlign(
   files: VideoAlignFiles,
-  options: VideoAlignOptions = {},
+  { config = qwen2vl.presets.videoalign, ...options }: VideoAlignOptions & VideoAlignSizes = {},
 ): Promise<VideoAlignReward> {
   const settings: ModelConfigJson = await readJsonObject(files.modelConfig);
-  const { config = qwen2VlPresets.videoalign, scale = scaleOf(files.modelConfig, settings) } = options;
+  const { scale = scaleOf(files.modelConfig, settings) } = options;
   const prompts = await openVideoAlignPrompts(files.tokenizer, files.template);
-  const { checkpoint } = files;
-  const outputs = settings.model_config?.output_dim ?? 1;
-  const { weights } = await fromFile(typeof checkpoint === 'string' ? checkpoint : checkpoint.rest, async () => {
-    const [entries, lora] = [await entriesOf(checkpoint, config), loraOf(settings)];
-    return qwen2vl.load({ ...config, outputs }, lora ? mergedLora(entries, lora) : entries, { trainable: false });
+  return videoAlign(await openNet(files.checkpoint, config, settings), prompts, { ...options, scale });
+}
+
+/** Sizes of the network in the files. */
+export interface VideoAlignSizes {
+  /** @defaultValue the released ones */
+  readonly config?: Qwen2VlConfig;
+}
+
+async function openNet(
+  checkpoint: VideoAlignFiles['checkpoint'],
+  config: Qwen2VlConfig,
+  { model_config, peft_lora_config }: ModelConfigJson,
+): Promise<Net<Qwen2VlConfig>> {
+  const { lora_enable = false, lora_r: r = 0, lora_alpha = 0 } = peft_lora_config ?? {};
+  const whole = { ...config, outputs: model_config?.output_dim ?? 1 };
+  return fromFile(typeof checkpoint === 'string' ? checkpoint : checkpoint.rest, async (path) => {
+    const entries = await entriesOf(checkpoint, config);
+    const merged = lora_enable ? mergedLora(entries, { r, lora_alpha }) : entries;
+    return qwen2vl.load(whole, merged, { trainable: false, about: { origin: basename(path) } });
   });
-  return videoAlign(weights, prompts, { ...options, config, scale });
 }
 
 /** The scale of `inference_config`; the released one where the file has none. */
@@ -78,7 +86,9 @@ function scaleOf(path: string, { inference_config: given }: ModelConfigJson): Vi
   if (given === undefined) return videoAlignScale;
   const wrong = Object.keys(videoAlignScale).filter((key) => !Number.isFinite(given[key]));
   if (wrong.length === 0) return given as unknown as VideoAlignScale;
-  throw new Error(`${path}: inference_config has no number under ${wrong.join(', ')}; want them all, or options.scale`);
+  throw new Error(
+    `${path}: inference_config has no number under ${wrong.join(', ')}; wanted them all, or options.scale`,
+  );
 }
 
 async function entriesOf(checkpoint: string | VideoAlignParts, config: Qwen2VlConfig): Promise<CheckpointEntries> {
@@ -86,9 +96,4 @@ async function entriesOf(checkpoint: string | VideoAlignParts, config: Qwen2VlCo
   if (typeof checkpoint === 'string') return open(checkpoint);
   const { base, adapter, rest } = checkpoint;
   return joinedEntries(config, { base: await open(base), adapter: await open(adapter), rest: await open(rest) });
-}
-
-function loraOf({ peft_lora_config }: ModelConfigJson): LoraConfig | null {
-  const { lora_enable = false, lora_r = 0, lora_alpha = 0 } = peft_lora_config ?? {};
-  return lora_enable ? { r: lora_r, lora_alpha } : null;
 }

@@ -5,21 +5,32 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { type Tensor, tf } from '../engine/tf.ts';
 import { readJsonObject } from '../io/index.ts';
 
+/** Tokens around the video. */
+export type VideoAlignText = {
+  /** Ids before the video, int32 [B, P]. */
+  readonly before: Tensor;
+  /** Ids after it, int32 [B, S], padded on the right. */
+  readonly after: Tensor;
+  /** 1 for the tokens of `after` that are no padding, int32 [B, S]. */
+  readonly mask: Tensor;
+};
+
 /** Turns prompts into the tokens around the video. */
 export interface VideoAlignPrompts {
+  /** SHA-256 of the instruction. */
+  readonly templateSha256: string;
   /** Ids of the tokens that visual quality, motion quality and text alignment are read at. */
   readonly specialTokens: readonly number[];
-  /** Ids before the video int32 [B, P], ids after it int32 [B, S] padded on the right, and their mask int32 [B, S]. */
-  batch(prompts: readonly string[]): Tensor[];
+  batch(prompts: readonly string[]): VideoAlignText;
 }
 
 /** Pieces of the tokenizer and of the dialogue. */
 export interface VideoAlignPromptOptions {
-  /** In the order visual quality, motion quality, text alignment. */
+  /** In the order visual quality, motion quality, text alignment. @defaultValue `<|VQ_reward|>`, `<|MQ_reward|>`, `<|TA_reward|>` */
   readonly specialTokens?: readonly string[];
-  /** Fills short rows up (default `<|endoftext|>`). */
+  /** Fills short rows up. @defaultValue '<|endoftext|>' */
   readonly padding?: string;
-  /** Tokens after the video of every row; the longest row of the batch sets it unless given. */
+  /** Tokens after the video of every row. @defaultValue the length of the batch's longest row */
   readonly textLength?: number;
 }
 
@@ -51,23 +62,16 @@ export async function openVideoAlignPrompts(
   const lead = encode(beforeVideo);
   return {
     specialTokens: special,
+    templateSha256: createHash('sha256').update(template).digest('hex'),
     batch: (prompts) => {
       const rows = prompts.map((prompt) => encode(afterVideo(template.split(slot).join(prompt))));
       for (const [i, row] of rows.entries()) checkRow(prompts[i]!, row, special, textLength);
       const length = textLength ?? Math.max(...rows.map((row) => row.length));
-      return [
-        matrix(rows.map(() => lead)),
-        matrix(rows.map((row) => padded(row, length, fill))),
-        matrix(
-          rows.map((row) =>
-            padded(
-              row.map(() => 1),
-              length,
-              0,
-            ),
-          ),
-        ),
-      ];
+      return {
+        before: matrix(rows.map(() => lead)),
+        after: matrix(rows.map((row) => padded(row, length, fill))),
+        mask: matrix(rows.map(({ length: own }) => padded(new Array<number>(own).fill(1), length, 0))),
+      };
     },
   };
 }
@@ -81,7 +85,7 @@ interface TokenizerJson extends Readonly<Record<string, unknown>> {
 async function readTokenizer(path: string): Promise<TokenizerJson> {
   const json: Partial<TokenizerJson> = await readJsonObject(path);
   if (json.model?.vocab && Array.isArray(json.added_tokens)) return json as TokenizerJson;
-  throw new Error(`${path} has no model.vocab and added_tokens; want the tokenizer.json of Qwen2-VL`);
+  throw new Error(`${path} has no model.vocab and added_tokens; wanted the tokenizer.json of Qwen2-VL`);
 }
 
 /** The tokenizer with tokens appended after its last id. */
@@ -109,14 +113,14 @@ function findId({ added_tokens, model }: TokenizerJson, token: string): number |
 
 function tokenId(json: TokenizerJson, token: string): number {
   const id = findId(json, token);
-  if (id === undefined) throw new Error(`the tokenizer has no token "${token}"; want the tokenizer.json of Qwen2-VL`);
+  if (id === undefined) throw new Error(`the tokenizer has no token "${token}"; wanted the tokenizer.json of Qwen2-VL`);
   return id;
 }
 
 function checkTemplate(template: string, specialTokens: readonly string[]): void {
   for (const part of [slot, ...specialTokens]) {
     const count = template.split(part).length - 1;
-    if (count !== 1) throw new Error(`template: "${part}" occurs ${count} times; want it once`);
+    if (count !== 1) throw new Error(`template: "${part}" occurs ${count} times; wanted it once`);
   }
 }
 
@@ -126,7 +130,7 @@ function checkRow(prompt: string, row: readonly number[], special: readonly numb
     throw new RangeError(`prompt ${name} needs ${row.length} tokens after the video; textLength is ${textLength}`);
   }
   if (row.filter((id) => special.includes(id)).length !== special.length) {
-    throw new Error(`prompt ${name} holds one of VideoAlign's special tokens; want plain text`);
+    throw new Error(`prompt ${name} holds one of VideoAlign's special tokens; wanted plain text`);
   }
 }
 
@@ -151,5 +155,7 @@ export async function readVideoAlignTemplate(path: string): Promise<string> {
   const parts = (await readFile(path, 'utf8')).replaceAll('\r\n', '\n').split('"""');
   const found = parts.find((text) => createHash('sha256').update(text).digest('hex').startsWith(TEMPLATE_HASH));
   if (found !== undefined) return found;
-  throw new Error(`${path}: no text has SHA-256 ${TEMPLATE_HASH}...; want prompt_template.py of VideoAlign, unchanged`);
+  throw new Error(
+    `${path}: no text has SHA-256 ${TEMPLATE_HASH}...; wanted prompt_template.py of VideoAlign, unchanged`,
+  );
 }

@@ -3,18 +3,16 @@ import {
   patchCount,
   patchify,
   type Qwen2VlConfig,
-  qwen2VlPresets,
-  qwen2VlRewardShapes,
   qwen2VlRewards,
   resizeVideo,
   smartFrameCount,
   smartResize,
   spreadFrames,
 } from '../model/qwen2vl/index.ts';
-import { checkShapes, type Weights } from '../nn/index.ts';
-import { createReward, type Reward } from './contract.ts';
-import { clampFrames, type FrameClamp } from './frame-clamp.ts';
-import type { VideoAlignPrompts } from './videoalign-prompt.ts';
+import type { Net } from '../nn/index.ts';
+import { createReward, type Reward, sourceOf } from './contract.ts';
+import { clampFrames, type FrameClamp } from './frames.ts';
+import type { VideoAlignPrompts, VideoAlignText } from './videoalign-prompt.ts';
 
 /** What VideoAlign judges: its VQ, MQ and TA, in the order of its special tokens, or their sum. */
 export type VideoAlignDimension = 'visualQuality' | 'motionQuality' | 'textAlignment' | 'overall';
@@ -41,64 +39,68 @@ export const videoAlignScale: VideoAlignScale = {
 
 /** Dials of VideoAlign; the defaults are those of the released checkpoint. */
 export interface VideoAlignOptions {
-  readonly config?: Qwen2VlConfig;
-  /** What `score` gives (default `overall`). */
+  /** What `score` gives. @defaultValue 'overall' */
   readonly dimension?: VideoAlignDimension;
-  /** Null leaves scores raw. */
+  /** Null leaves scores raw. @defaultValue `videoAlignScale` */
   readonly scale?: VideoAlignScale | null;
-  /** Frames a second of the clips that are scored (default 16, Wan's). */
+  /** Frames a second of the clips that are scored. @defaultValue 16, Wan's */
   readonly fps?: number;
-  /** Frames a second that the model sees (default 2; at least four frames). */
+  /** Frames a second that the model sees, at least four frames. @defaultValue 2 */
   readonly sampleFps?: number;
-  /** Bounds of the area of a frame that the model sees (defaults 128 * 28 * 28 and 448 * 448). */
+  /** Least area of a frame that the model sees. @defaultValue 128 * 28 * 28 */
   readonly minPixels?: number;
+  /** Largest area of a frame that the model sees. @defaultValue 448 * 448 */
   readonly maxPixels?: number;
-  /** What happens to frame values outside [0, 1] (default `hard`). */
+  /** What happens to frame values outside [0, 1]. @defaultValue 'hard' */
   readonly clamp?: FrameClamp;
-  readonly weightsSha256?: string;
 }
 
 /** A clip reward that can also tell its three dimensions apart. */
-export interface VideoAlignReward extends Reward {
+export interface VideoAlignReward extends Reward<VideoAlignText> {
   /** Visual quality, motion quality, text alignment: float32 [B, 3], on the scale of the options. */
-  dimensions(frames: Tensor, text: readonly Tensor[]): Tensor;
+  dimensions(frames: Tensor, text: VideoAlignText): Tensor;
 }
+
+/** Options with their defaults. */
+type Settings = Required<Omit<VideoAlignOptions, 'minPixels' | 'maxPixels'>> &
+  Pick<VideoAlignOptions, 'minPixels' | 'maxPixels'>;
 
 /**
  * VideoAlign's VideoReward: visual quality, motion quality and text alignment of a clip by Qwen2-VL with a reward
  * head, differentiable to the frames. Frames are sampled and resized as the reference does, without its rounding to
- * bytes. Attention is causal and the prompt comes last, so only text alignment depends on it. It owns `weights`.
+ * bytes. Attention is causal and the prompt comes last, so only text alignment depends on it. It owns `net`.
  *
- * @throws when the weights do not fit the configuration.
  * Source: Liu et al. 2025, arXiv 2501.13918; VideoAlign inference.py.
  * @example
- * const reward = videoAlign(weights, prompts, { fps: 16, dimension: 'motionQuality' });
- * const scores = reward.score(clips, ['a red fox runs through snow']);
+ * const reward = videoAlign(net, prompts, { fps: 16, dimension: 'motionQuality' });
+ * const scores = await reward.score(video, ['a red fox runs through snow']);
  */
 export function videoAlign(
-  weights: Weights,
+  net: Net<Qwen2VlConfig>,
   prompts: VideoAlignPrompts,
   options: VideoAlignOptions = {},
 ): VideoAlignReward {
-  const { config = qwen2VlPresets.videoalign, dimension = 'overall', scale = videoAlignScale, weightsSha256 } = options;
-  const outputs = weights.get('rm_head.weight').shape[0]!;
-  checkShapes(weights.shapes(), qwen2VlRewardShapes({ ...config, outputs }), 'the weights of VideoAlign');
-  const dimensions = (frames: Tensor, text: readonly Tensor[]): Tensor =>
-    tf.tidy(() => standardised(rawScores(weights, config, prompts, { frames, text, options }), scale));
+  const { dimension = 'overall', scale = videoAlignScale, fps = 16, sampleFps = 2, clamp = 'hard', ...area } = options;
+  const settings: Settings = { dimension, scale, fps, sampleFps, clamp, ...area };
+  const dimensions = (frames: Tensor, text: VideoAlignText): Tensor =>
+    tf.tidy(() => standardised(rawScores(net, prompts, { frames, text, settings }), scale));
   const reward = createReward({
     info: {
       id: `videoalign-${dimension}`,
       kind: 'clip',
       differentiable: true,
-      higherIsBetter: true,
       ...oneScale(dimension, scale),
       inputSize: null,
-      ...(weightsSha256 && { weightsSha256 }),
+      weights: { videoalign: sourceOf(net) },
+      settings: {
+        ...{ fps, sampleFps, clamp, ...area },
+        ...(scale === null ? { scale: 'raw' } : { ...scale }),
+        template: prompts.templateSha256,
+      },
     },
-    textInputs: 3,
     encode: (texts) => prompts.batch(texts),
     compute: (frames, text) => select(dimensions(frames, text), dimension),
-    dispose: () => weights.dispose(),
+    dispose: () => net.dispose(),
   });
   return { ...reward, dimensions };
 }
@@ -106,31 +108,30 @@ export function videoAlign(
 interface ScoreInput {
   /** [B, T, H, W, 3] */
   readonly frames: Tensor;
-  /** Ids before the video [B, P], ids after it [B, S] and their mask [B, S]. */
-  readonly text: readonly Tensor[];
-  readonly options: VideoAlignOptions;
+  readonly text: VideoAlignText;
+  readonly settings: Settings;
 }
 
 /** The head's scores, [B, 3]. */
 function rawScores(
-  weights: Weights,
-  config: Qwen2VlConfig,
+  net: Net<Qwen2VlConfig>,
   prompts: VideoAlignPrompts,
-  { frames, text, options }: ScoreInput,
+  { frames, text, settings }: ScoreInput,
 ): Tensor {
-  const { pixels, grids } = patchify(shownFrames(frames, config, options), config.vision_config);
-  const [before, after, afterMask] = text as [Tensor, Tensor, Tensor];
+  const { config } = net;
+  const { pixels, grids } = patchify(shownFrames(frames, config, settings), config.vision_config);
+  const { before, after, mask: afterMask } = text;
   const [batch, lead] = before.shape as [number, number];
   const seen = patchCount(grids[0]!) / config.vision_config.spatial_merge_size ** 2;
   const ids = tf.concat([before, tf.fill([batch, seen], config.video_token_id, 'int32'), after], 1); // [B, P + V + S]
   const mask = tf.concat([tf.ones([batch, lead + seen], 'int32'), afterMask], 1);
-  return qwen2VlRewards({ weights, config }, prompts.specialTokens, { ids, mask, pixels, grids });
+  return qwen2VlRewards(net, prompts.specialTokens, { ids, mask, pixels, grids });
 }
 
 /** The frames that the model sees, at its size: [B, T, H, W, 3] -> [B, t, h, w, 3]. */
-function shownFrames(frames: Tensor, { vision_config }: Qwen2VlConfig, options: VideoAlignOptions): Tensor {
+function shownFrames(frames: Tensor, { vision_config }: Qwen2VlConfig, settings: Settings): Tensor {
   const [batch, total, height, width] = frames.shape as [number, number, number, number, number];
-  const { fps = 16, sampleFps = 2, minPixels, maxPixels, clamp } = options;
+  const { fps, sampleFps, minPixels, maxPixels, clamp } = settings;
   const shown = spreadFrames(total, smartFrameCount(total, fps, { fps: sampleFps }));
   const size = smartResize(height, width, {
     factor: vision_config.patch_size * vision_config.spatial_merge_size,

@@ -53,7 +53,7 @@ export function checklistScore(
   checklist: readonly ChecklistItem[] = visionRewardVideo,
 ): number {
   if (answers.length !== checklist.length) {
-    throw new RangeError(`answers: received ${answers.length}, want one for each of ${checklist.length} questions`);
+    throw new RangeError(`answers: received ${answers.length}, wanted one for each of ${checklist.length} questions`);
   }
   return checklist.reduce((sum, { weight }, i) => sum + weight * answers[i]!, 0) / checklist.length;
 }
@@ -94,7 +94,7 @@ export function imageChecklistScore(
 ): number {
   const questions = weights.length - 1 + masks.size;
   if (answers.length !== questions) {
-    throw new RangeError(`answers: received ${answers.length}, want one for each of ${questions} questions`);
+    throw new RangeError(`answers: received ${answers.length}, wanted one for each of ${questions} questions`);
   }
   const absent = new Set([...masks].flatMap(([mask, about]) => (answers[mask]! > 0 ? [] : about)));
   const counted = answers.map((answer, i) => (absent.has(i) ? 0 : answer)).filter((_, i) => !masks.has(i));

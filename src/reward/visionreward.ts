@@ -4,85 +4,96 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { type Clip, encodePng } from '../io/index.ts';
+import { type Clip, createClip, encodePng } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import { askServer, type ChatServer } from './chat-server.ts';
-import { checkValues, type RewardInfo } from './contract.ts';
+import { checkValues, checkVideo, type Judge, type JudgeInfo } from './contract.ts';
 import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
 
-/** What an external reward says about itself: never differentiable, and who answered. */
-export interface ExternalRewardInfo extends RewardInfo {
-  readonly differentiable: false;
-  /** The server's address and the name of the model that it was asked for; we cannot check what it runs. */
-  readonly external: { readonly endpoint: string; readonly model: string };
-}
-
-/** A judge outside of this process: for evaluation, best-of-n and preference labels, not for a loss. */
-export interface ExternalReward<Result extends { readonly score: number }> {
-  readonly info: ExternalRewardInfo;
-  /** Judges one clip; throws if the server fails, so that a failure is never a score. */
-  rate(clip: Clip, prompt: string, signal?: AbortSignal): Promise<Result>;
-}
-
-/** A clip's score with the answers that made it and where they come from. */
-export interface VisionRewardResult {
-  readonly score: number;
-  /** Numbers of an external server have no gradient. */
-  readonly differentiable: false;
-  /** Who answered. */
-  readonly external: ExternalRewardInfo['external'];
-  /** +1 for yes, -1 for anything else (between them if soft), in the order of the checklist. */
-  readonly answers: readonly number[];
+/** VisionReward as a judge, with the answers that make its score. */
+export interface VisionReward extends Judge {
+  /**
+   * Answers about one clip, in the order of the checklist: +1 for yes, -1 for anything else (between them if soft).
+   *
+   * @throws Error if the server fails, so that a failure is never a score.
+   */
+  answers(clip: Clip, prompt: string, signal?: AbortSignal): Promise<number[]>;
 }
 
 /** Where VisionReward is served and how it is asked. */
 export interface VisionRewardOptions extends ChatServer {
   /** One for each item of the checklist, from {@link readVisionRewardQuestions}. */
   readonly questions: readonly string[];
-  /** Questions asked at a time (default 4). */
+  /** Frames a second of the videos that `score` is given. @defaultValue 16, Wan's */
+  readonly fps?: number;
+  /** Questions asked at a time. @defaultValue 4 */
   readonly parallel?: number;
   /**
-   * `hard` (default) counts an answer that begins with yes as +1, any other as -1, as the reference does. `soft` reads how
+   * `hard` counts an answer that begins with yes as +1, any other as -1, as the reference does. `soft` reads how
    * likely the server finds both, tanh((l_yes - l_no) / 2): finer, not the published score, and so called `soft-checklist`.
+   *
+   * @defaultValue 'hard'
    */
   readonly answers?: 'hard' | 'soft';
 }
 
 /**
- * VisionReward for videos by an external server: 29 yes/no questions, the mean of weight times answer.
+ * VisionReward for videos by an external server: 29 yes/no questions, the mean of weight times answer. For evaluation,
+ * best-of-n and preference labels, not for a loss.
  *
  * A clip is shown as one frame for each second, at most 24. The reference takes `yes` as the first token of a greedy
  * answer; so does this.
  *
- * @throws RangeError if there is not one question for each item of the checklist; (from `rate`) Error if the server cannot
- * be reached, fails, does not answer in time, or sends something else than an answer.
+ * @throws RangeError if there is not one question for each item of the checklist; (from the judge) Error if the server
+ * cannot be reached, fails, does not answer in time, or sends something else than an answer.
  * Source: VisionReward inference-video.py.
  * @example
  * const questions = await readVisionRewardQuestions('VisionReward_video_qa_select.txt');
- * const reward = visionReward({ endpoint: 'http://localhost:8000/v1', model: 'VisionReward-Video', questions });
- * const { score } = await reward.rate(clip, 'a red fox runs through snow');
+ * const judge = visionReward({ endpoint: 'http://localhost:8000/v1', model: 'VisionReward-Video', questions });
+ * const scores = await judge.score(video, ['a red fox runs through snow']);
  */
-export function visionReward(options: VisionRewardOptions): ExternalReward<VisionRewardResult> {
-  const { endpoint, model, questions, parallel = 4, answers: kind = 'hard' } = options;
+export function visionReward(options: VisionRewardOptions): VisionReward {
+  const { questions, fps = 16, parallel = 4 } = options;
   if (questions.length !== visionRewardVideo.length) {
-    throw new RangeError(`questions: received ${questions.length}, want ${visionRewardVideo.length}`);
+    throw new RangeError(`questions: received ${questions.length}, wanted ${visionRewardVideo.length}`);
   }
-  const id = kind === 'hard' ? 'visionreward-video' : 'soft-checklist';
-  const external = { endpoint, model };
+  const info = visionRewardInfo(options, fps);
+  const answers: VisionReward['answers'] = async (clip, prompt, signal) => {
+    checkValues(info.id, clip.data);
+    const images = await frameUrls(clip);
+    const given: number[] = [];
+    for (let first = 0; first < questions.length; first += parallel) {
+      const asked = questions.slice(first, first + parallel).map((question) => question.replaceAll(slot, () => prompt));
+      given.push(...(await askTogether(options, images, asked, signal)));
+    }
+    return given;
+  };
+  const score: Judge['score'] = async (video, prompts) => {
+    const values = await checkVideo(info, video, prompts);
+    const [, frames, height, width] = video.shape as [number, number, number, number, number];
+    const length = values.length / prompts.length;
+    const scores: number[] = [];
+    for (const [i, prompt] of prompts.entries()) {
+      const clip = createClip(values.slice(i * length, (i + 1) * length), { frames, height, width, fps });
+      scores.push(checklistScore(await answers(clip, prompt)));
+    }
+    return scores;
+  };
+  return { info, score, answers, dispose: () => {} };
+}
+
+function visionRewardInfo(
+  { endpoint, model, questions, answers = 'hard' }: VisionRewardOptions,
+  fps: number,
+): JudgeInfo {
+  const asked = createHash('sha256').update(questions.join('\n')).digest('hex');
   return {
-    info: { id, kind: 'clip', differentiable: false, higherIsBetter: true, inputSize: null, external },
-    rate: async (clip, prompt, signal) => {
-      checkValues(id, clip.data);
-      const images = await frameUrls(clip);
-      const answers: number[] = [];
-      for (let first = 0; first < questions.length; first += parallel) {
-        const asked = questions
-          .slice(first, first + parallel)
-          .map((question) => question.replaceAll(slot, () => prompt));
-        answers.push(...(await askTogether(options, images, asked, signal)));
-      }
-      return { score: checklistScore(answers), answers, differentiable: false, external };
-    },
+    id: answers === 'hard' ? 'visionreward-video' : 'soft-checklist',
+    kind: 'clip',
+    differentiable: false,
+    inputSize: null,
+    settings: { answers, fps, mostFrames: MOST_FRAMES, questions: asked },
+    external: { endpoint, model },
   };
 }
 
@@ -134,7 +145,7 @@ export async function readVisionRewardQuestions(path: string): Promise<string[]>
   const hash = createHash('sha256').update(bytes).digest('hex');
   if (!hash.startsWith(QUESTIONS_HASH)) {
     throw new Error(
-      `${path}: SHA-256 is ${hash.slice(0, 16)}..., want ${QUESTIONS_HASH}...: VisionReward_video_qa_select.txt, unchanged`,
+      `${path}: SHA-256 is ${hash.slice(0, 16)}..., wanted ${QUESTIONS_HASH}...: VisionReward_video_qa_select.txt, unchanged`,
     );
   }
   return bytes.toString('utf8').trimEnd().split(/\r?\n/);

@@ -1,5 +1,4 @@
-import type { Diagnosis, HackingSignals } from '../evaluate/index.ts';
-import { diagnose } from '../evaluate/index.ts';
+import { type Diagnosis, diagnose, type HackingSignals } from '../evaluate/index.ts';
 import { curve } from './curve.ts';
 import type { Figure } from './figure.ts';
 import { type Report, type ReportSection, report } from './report.ts';

@@ -21,7 +21,6 @@ export {
   rewardLoss,
   vaeDecoder,
 } from './rollout/reward-loss.ts';
-export { externalScorer, rewardScorer, type Scorer } from './rollout/scorer.ts';
 export * from './rollout/supervised-rollout.ts';
 export {
   CheckpointError,

@@ -110,9 +110,8 @@ const phase2: Start = (given) => {
   const { weights } = wan.init(given.config, random.key(1));
   const vae = autoencoder.init(given.vae, random.key(2)).weights;
   const reward = createReward({
-    info: { id: 'brightness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 0,
-    encode: () => [],
+    info: { id: 'brightness', kind: 'frame', differentiable: true, inputSize: null },
+    encode: () => ({}),
     compute: (frames) => tf.mean(frames, [1, 2, 3]),
     dispose: () => undefined,
   });

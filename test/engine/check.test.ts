@@ -1,12 +1,13 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
+import { engines } from './engines.ts';
 
 afterAll(async () => {
   await engine.use('onnx');
 });
 
-describe.each(['onnx', 'cpu'] as const)('check finite on %s', (name) => {
+describe.each(engines)('check finite on %s', (name) => {
   test('the first operation that makes a NaN is named, with shapes and place', async () => {
     await engine.use(name, { check: 'finite' });
     const work = (): void => tf.tidy(() => void tf.tensor1d([1, -1, 4]).sqrt().add(1).sum().dataSync());

@@ -4,15 +4,14 @@ import { jupyterDisplay } from '../../src/display/index.ts';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor2D, tf } from '../../src/engine/tf.ts';
 import { profile as show } from '../../src/show/index.ts';
+import { engines } from './engines.ts';
 import { floats } from './inputs.ts';
-
-const available = engine.list().filter((entry) => entry.available);
 
 function callsOf({ operations }: engine.Profile): Map<string, number> {
   return new Map(operations.map(({ operation, calls }) => [operation, calls]));
 }
 
-describe.each(available.map(({ name }) => name))('%s', (name) => {
+describe.each(engines)('%s', (name) => {
   beforeEach(async () => {
     await engine.use(name);
   });

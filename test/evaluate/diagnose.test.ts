@@ -6,12 +6,12 @@ import {
   clipEvidence,
   type Diagnosis,
   diagnose,
-  evidenceOfLog,
   type HackingSignals,
   hackingAlarms,
   logEvidence,
   type RunEvidence,
 } from '../../src/evaluate/index.ts';
+import { evidenceOfLog } from '../../src/evaluate/internal.ts';
 import { type Clip, createClip } from '../../src/io/index.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';

@@ -1,24 +1,21 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
+import { type HackingSignals, hackingAlarms, hackingSignals, rewardCurve } from '../../src/evaluate/index.ts';
 import {
-  captionFidelity,
   colourDistance,
   colourMoments,
-  type HackingSignals,
-  hackingAlarms,
-  hackingSignals,
   highFrequencyShare,
   meanChroma,
   type Picture,
   promptMargin,
-  rewardCurve,
   saturatedShare,
-} from '../../src/evaluate/index.ts';
+} from '../../src/evaluate/internal.ts';
 import { type Clip, clipFrame } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 import { CLASSIFIER, classifier, classifierForward } from '../../src/world/digits/classifier/index.ts';
+import { captionFidelity } from '../../src/world/digits/measure/index.ts';
 import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
@@ -61,13 +58,12 @@ describe('pictures', () => {
 /** Likes frames by the brightness of the channel that the prompt names. */
 function channelReward(): Reward {
   return createReward({
-    info: { id: 'channel', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 1,
+    info: { id: 'channel', kind: 'frame', differentiable: true, inputSize: null },
     encode: (prompts) => {
       const rows = prompts.map((prompt) => ['red', 'green', 'blue'].map((name) => (prompt.includes(name) ? 1 : 0)));
-      return [tf.tensor2d(rows)];
+      return { named: tf.tensor2d(rows) };
     },
-    compute: (frames, text) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), text[0]!), 1),
+    compute: (frames, { named }) => tf.sum(tf.mul(tf.mean(frames, [1, 2]), named!), 1),
     dispose: () => {},
   });
 }

@@ -7,14 +7,13 @@ import {
   evaluateVideos,
   listVideos,
   type MeasureGroup,
-  type OpenMeasures,
-  promptOfName,
   readVBenchSuite,
   summariseVideos,
   underSuite,
   type VideoResult,
   weightFreeMeasures,
 } from '../../src/evaluate/index.ts';
+import { type OpenMeasures, promptOfName } from '../../src/evaluate/internal.ts';
 import { writeVideo } from '../../src/io/index.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';

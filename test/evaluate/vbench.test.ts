@@ -5,26 +5,28 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor2D, tf } from '../../src/engine/tf.ts';
 import {
-  appearanceStyle,
-  backgroundConsistency,
   DIMENSIONS,
   dimensionTable,
-  dynamicDegree,
   exportForVBench,
-  imagingQuality,
   importVBenchResults,
+  officialMeasures,
+  runVBench,
+  vbenchTotals,
+} from '../../src/evaluate/index.ts';
+import {
+  appearanceStyle,
+  backgroundConsistency,
+  dynamicDegree,
+  imagingQuality,
   isStill,
   middleFrames,
   motionSmoothness,
-  officialMeasures,
   raftDynamicDegree,
-  runVBench,
   subjectConsistency,
   topMagnitude,
   vbenchFileName,
-  vbenchTotals,
   videoTextConsistency,
-} from '../../src/evaluate/index.ts';
+} from '../../src/evaluate/internal.ts';
 import { findOfficialFiles } from '../../src/evaluate/vbench/status.ts';
 import { type Clip, clipFrame, createClip, writeSafetensors } from '../../src/io/index.ts';
 import { amtMidpoint, amtPresets, amtShapes } from '../../src/model/amt/index.ts';

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { NAMESPACES } from '../../kernel/built-in-names.ts';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
 import { ofType, result, startKernel, text } from './start.ts';
@@ -17,9 +18,7 @@ test('completion offers a namespace by its first letters, before the library is 
   expect(content['matches']).toContain('sampler');
 });
 
-const NAMESPACES = ['dataset', 'engine', 'evaluate', 'model', 'reward', 'sampler', 'show', 'study', 'tf', 'train'];
-
-test.each(NAMESPACES)('completion knows the members of %s', async (name) => {
+test.each([...NAMESPACES])('completion knows the members of %s', async (name) => {
   const code = `${name}.`;
   const { content } = await kernel.request('shell', 'complete_request', { code, cursor_pos: code.length });
   expect(content['matches']).not.toHaveLength(0);

@@ -41,7 +41,7 @@ test('a time limit that is no time is refused before any work', () => {
   for (const given of ['soon', '0', '-1', 'Infinity']) {
     const { status, stderr } = run(write('f.ipynb', '1'), '--timeout', given);
     expect(status).toBe(2);
-    expect(stderr).toContain('want seconds above 0');
+    expect(stderr).toContain('wanted seconds above 0');
   }
 });
 

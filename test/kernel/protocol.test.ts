@@ -73,14 +73,11 @@ describe('execute', () => {
 
   test('files that appear or change are seen by the next cell that imports them', async () => {
     const value = async (code: string): Promise<unknown> => result((await kernel.execute(code)).published);
-    const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 600));
     const cell = 'import { made } from "./made-later"; made';
     expect((await kernel.execute(cell)).reply).toMatchObject({ ename: 'TypeScriptError' });
     writeFileSync(join(folder, 'made-later.ts'), 'export const made: number = 2;\n');
-    await wait();
     expect(await value(cell)).toBe('2');
     writeFileSync(join(folder, 'made-later.ts'), 'export const made: string = "text";\n');
-    await wait();
     expect(await value(cell)).toBe("'text'");
     expect(await value('made.length')).toBe('4');
   });

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { readQuery } from '../../kernel/server/query.ts';
-import { completeness, declarationOf, readsAny, type TypeScript } from '../../kernel/server/syntax.ts';
+import { completeness, declarationOf, readQuery, readsAny, type TypeScript } from '../../kernel/server/syntax.ts';
 
 const require = createRequire(import.meta.url);
 const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));

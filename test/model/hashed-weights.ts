@@ -1,4 +1,4 @@
-import { type Shapes, Weights } from '../../src/nn/index.ts';
+import { type Architecture, type Net, type Shapes, Weights } from '../../src/nn/index.ts';
 import { hashed, hashedWeight } from './hashed.ts';
 
 /**
@@ -26,4 +26,9 @@ export function weightsByName(shapes: Iterable<readonly [string, readonly number
       return [name, { dtype: 'float32', shape: [...shape], data: hashedWeight(plain, shape) }];
     }),
   );
+}
+
+/** A net with weights by the rules of their names. */
+export function netByName<Config>(architecture: Architecture<Config>, config: Config): Net<Config> {
+  return architecture.net(config, weightsByName(architecture.shapes(config)));
 }

@@ -13,8 +13,8 @@ import {
   type HfClipConfig,
 } from '../../src/model/clip/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
-import type { Weights } from '../../src/nn/index.ts';
-import { aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
+import type { Net, Weights } from '../../src/nn/index.ts';
+import { type AestheticHeadConfig, aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('clip-vit');
@@ -37,7 +37,7 @@ test('names and sizes of transformers are translated to those of OpenAI', () => 
 
 describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
   let weights: Weights;
-  let head: Weights;
+  let head: Net<AestheticHeadConfig>;
 
   beforeAll(async () => {
     await use(engine);

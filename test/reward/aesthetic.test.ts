@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { clipPresets, clipShapes, clipTextFeatures, openClipTokenizer } from '../../src/model/clip/index.ts';
+import { clip, clipPresets, clipShapes, clipTextFeatures, openClipTokenizer } from '../../src/model/clip/index.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
 import { aestheticReward, aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
 import { testFolder } from '../folder.ts';
-import { weightsByName } from '../model/hashed-weights.ts';
+import { netByName } from '../model/hashed-weights.ts';
 import { clipSizes as config, tinyAestheticHead } from './tiny.ts';
 
 beforeAll(() => use('onnx'));
@@ -17,11 +17,12 @@ test('the image tower of ViT-L/14 has its published number of parameters', () =>
 });
 
 test('an MLP head without activation is one affine map; with ReLU it is not', async () => {
-  const head = tinyAestheticHead('mlp');
   const features = tf.tensor2d(random.key(1).normal([3, 6]).data as Float32Array, [3, 6]);
   const opposite = tf.neg(features);
-  const atZero = (activation: 'none' | 'relu') =>
-    tf.add(aestheticScore(head, features, activation), aestheticScore(head, opposite, activation)).data();
+  const atZero = (activation: 'none' | 'relu') => {
+    const head = tinyAestheticHead('mlp', activation);
+    return tf.add(aestheticScore(head, features), aestheticScore(head, opposite)).data();
+  };
   const sums = await atZero('none');
   expect(sums).toBeAllClose(new Array(3).fill(sums[0]), { atol: 1e-5 });
   const bent = await atZero('relu');
@@ -45,19 +46,17 @@ test('files that are no aesthetic head are refused, tensors and all', async () =
   ];
   await expect(loadAestheticHead(pair)).rejects.toThrow('weight [2,6]');
   expect(tf.memory().numTensors).toBe(before + 3);
-  const clip = weightsByName(clipShapes({ ...config, embed_dim: 4, towers: 'vision' }));
-  expect(() =>
-    aestheticReward({ clip, head: tinyAestheticHead('linear') }, { config: { ...config, embed_dim: 4 } }),
-  ).toThrow('the head reads 6 values; wanted 4');
+  const narrow = netByName(clip, { ...config, embed_dim: 4, towers: 'vision' });
+  const reward = () => aestheticReward({ clip: narrow, head: tinyAestheticHead('linear') });
+  expect(reward).toThrow('the head reads 6 values; wanted 4');
 });
 
 test('text features do not depend on what follows the end token', async () => {
-  const weights = weightsByName(clipShapes(config));
-  const features = (ids: number[]) =>
-    clipTextFeatures({ weights, config }, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
+  const net = netByName(clip, config);
+  const features = (ids: number[]) => clipTextFeatures(net, tf.tensor2d([ids], [1, ids.length], 'int32')).data();
   expect(await features([6, 1, 2, 7])).toBeAllClose(await features([6, 1, 2, 7, 0, 0]), { atol: 1e-6 });
-  expect(() => clipTextFeatures({ weights, config }, tf.zeros([1, 7], 'int32'))).toThrow('at most 6');
-  weights.dispose();
+  expect(() => clipTextFeatures(net, tf.zeros([1, 7], 'int32'))).toThrow('at most 6');
+  net.dispose();
 });
 
 test('a CLIP tokenizer brackets, cuts and pads', async () => {

@@ -1,47 +1,64 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { random, toTensor } from '../../src/nn/index.ts';
+import { random } from '../../src/nn/index.ts';
 import {
   batched,
   cachedText,
+  chooseFrames,
   createReward,
+  type FrameChoice,
   frameSelect,
   type ImageRewardOptions,
-  motionReward,
+  type Judge,
+  measureScale,
   type Reward,
+  standardised,
+  type VisionReward,
+  videoAlignScale,
+  visionReward,
+  visionRewardVideo,
+  weighted,
+} from '../../src/reward/index.ts';
+import {
+  motionReward,
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
   smallReward,
   smallRewardNet,
-  standardised,
-  videoAlignScale,
-  weighted,
-} from '../../src/reward/index.ts';
+} from '../../src/world/digits/judge/index.ts';
 import { digits } from '../../src/world/index.ts';
 import { expectAscent, expectCentralDifferences } from './slopes.ts';
 import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 
 /** Fresh weights have almost flat scores: `scale` raises them to where finite differences can be read. */
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
-const small = (config = TINY, seed = 1): Reward => {
-  const { weights } = smallRewardNet.init(config, random.key(seed));
-  return smallReward(weights, { config, scale: { mean: 0, std: 0.02 } });
-};
+const small = (config = TINY, seed = 1): Reward =>
+  smallReward(smallRewardNet.init(config, random.key(seed)), { scale: { mean: 0, std: 0.02 } });
 const imageReward = (options: ImageRewardOptions = {}): Promise<Reward> =>
   tinyImageReward({ onTruncated: () => {}, ...options });
 const brightness = (): Reward =>
   createReward({
-    info: { id: 'brightness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 0,
-    encode: () => [],
+    info: { id: 'brightness', kind: 'frame', differentiable: true, inputSize: null },
+    encode: () => ({}),
     compute: (frames) => tf.mean(frames, [1, 2, 3]),
     dispose: () => {},
   });
 
-/** One suite for every reward: a new one adds a row. */
-const rows: [string, () => Reward | Promise<Reward>][] = [
+/** VisionReward on a server that likes some questions more than others. */
+function served(): VisionReward {
+  const answer: typeof fetch = async (_, init) => {
+    const number = Number(/"(\d+): /.exec(String(init?.body))?.[1]);
+    return Response.json({ choices: [{ message: { content: number % 3 ? 'yes' : 'no' } }] });
+  };
+  const questions = visionRewardVideo.map(({ topic }, i) => `${i}: ${topic} [[prompt]]?`);
+  return visionReward({ endpoint: 'http://localhost/v1', model: 'judge', questions, fetch: answer });
+}
+
+/** One suite for every judge: a new one adds a row. */
+const rows: [string, () => Judge | Promise<Judge>][] = [
+  ['visionreward on a server', served],
   ['imagereward', () => imageReward()],
   ['clip score', tinyClipScore],
   ['aesthetic, linear', () => tinyAesthetic('linear')],
@@ -63,7 +80,7 @@ const rows: [string, () => Reward | Promise<Reward>][] = [
     async () => tinyVideoAlign(await tinyVideoAlignPrompts(), { dimension: 'textAlignment' }),
   ],
   ['imagereward, clamped straight through', () => imageReward({ clamp: 'straight-through' })],
-  ['clip score on a random frame', () => frameSelect(tinyClipScore(), 'random', { key: random.key(5) })],
+  ['clip score on a random frame', () => frameSelect(tinyClipScore(), 'random-per-clip')],
   ['cached text', () => cachedText(tinyClipScore())],
   ['in batches', async () => batched(await imageReward(), 1)],
   [
@@ -91,13 +108,14 @@ const rows: [string, () => Reward | Promise<Reward>][] = [
   ['motion', motionReward],
   ['last frame', () => frameSelect(small(), 'last')],
   ['frame 1', () => frameSelect(small(), 1)],
-  ['random frame', () => frameSelect(small(), 'random', { key: random.key(5) })],
+  ['a random frame of each clip', () => frameSelect(small(), 'random-per-clip')],
+  ['a random frame of the batch', () => frameSelect(small(), 'random-per-batch')],
   ['all frames', () => frameSelect(small(), 'all')],
   [
     'weighted clip rewards',
     () =>
       weighted([
-        { reward: frameSelect(small(), 'random', { key: random.key(5) }), weight: 1 },
+        { reward: frameSelect(small(), 'random-per-clip'), weight: 1 },
         { reward: frameSelect(small({ ...TINY, stem: 4 }), 'all'), weight: 1 },
       ]),
   ],
@@ -106,94 +124,113 @@ const rows: [string, () => Reward | Promise<Reward>][] = [
 const FRAMES = 4;
 const SIZE = digits.SIZE;
 
-beforeAll(async () => {
-  await engine.use('onnx');
-});
-
-/** Noisy frames of digits, kept off the bounds so that steps in both directions are legal. */
-function input(kind: 'frame' | 'clip', count: number): { frames: Tensor; prompts: string[] } {
+/** Noisy frames of digits, kept off the bounds so that steps in both directions are legal: [count, FRAMES, H, W, 3]. */
+function input(count: number): { video: Tensor; prompts: string[] } {
   const { data, captions } = digits.batch(0, count, { seed: 11 });
-  const kept = kind === 'clip' ? FRAMES : 1;
   const length = SIZE * SIZE * 3;
-  const noise = random.key(3).normal([count * kept * length]).data;
-  const values = Float32Array.from({ length: count * kept * length }, (_, i) => {
-    const item = Math.floor(i / (kept * length));
-    const pixel = data[item * digits.FRAMES * length + (i % (kept * length))]!;
+  const noise = random.key(3).normal([count * FRAMES * length]).data;
+  const values = Float32Array.from({ length: count * FRAMES * length }, (_, i) => {
+    const item = Math.floor(i / (FRAMES * length));
+    const pixel = data[item * digits.FRAMES * length + (i % (FRAMES * length))]!;
     return Math.min(0.95, Math.max(0.05, 0.1 + 0.75 * pixel + 0.05 * noise[i]!));
   });
-  const shape = kind === 'clip' ? [count, kept, SIZE, SIZE, 3] : [count, SIZE, SIZE, 3];
-  return { frames: tf.tensor(values, shape), prompts: captions };
+  return { video: tf.tensor(values, [count, FRAMES, SIZE, SIZE, 3]), prompts: captions };
 }
 
-describe.each(rows)('the contract, %s', (_, make) => {
-  test('scores are finite float32 [B], the same each time, the same alone as in a batch', async () => {
-    const reward = await make();
-    const { frames, prompts } = input(reward.info.kind, 3);
-    const scores = reward.score(frames, prompts);
-    expect(scores.shape).toEqual([3]);
-    expect(scores.dtype).toBe('float32');
-    const together = await scores.data();
-    expect(together.every(Number.isFinite)).toBe(true);
-    expect(await reward.score(frames, prompts).data()).toEqual(together);
-    const alone = prompts.map((prompt, i) => {
-      const one = tf.slice(frames, [i, ...frames.shape.slice(1).map(() => 0)], [1, ...frames.shape.slice(1)]);
-      return reward.score(one, [prompt]).dataSync()[0]!;
+/** What the gradient reaches: the first frames for a judge of pictures, else the clips. */
+function seen(judge: Judge, video: Tensor): Tensor {
+  return judge.info.kind === 'clip' ? video : tf.squeeze(tf.slice(video, [0, 0], [-1, 1]), [1]);
+}
+
+function isReward(judge: Judge): judge is Reward {
+  return 'compute' in judge;
+}
+
+describe.each(['onnx', 'cpu'] as const)('on %s', (name) => {
+  beforeAll(async () => {
+    await engine.use(name);
+  });
+
+  describe.each(rows)('the contract, %s', (_, make) => {
+    const key = random.key(5);
+
+    test('scores are finite numbers, the same each time, the same alone as in a batch', async () => {
+      const judge = await make();
+      const { video, prompts } = input(3);
+      const together = await judge.score(video, prompts, key);
+      expect(together).toHaveLength(3);
+      expect(together.every(Number.isFinite)).toBe(true);
+      expect(await judge.score(video, prompts, key)).toEqual(together);
+      if (judge.info.random) return;
+      for (const [i, prompt] of prompts.entries()) {
+        const alone = await judge.score(tf.slice(video, [i], [1]), [prompt]);
+        expect(alone).toBeAllClose([together[i]!], { atol: 1e-4, rtol: 1e-4 });
+      }
+      judge.dispose();
     });
-    if (!reward.info.drawsInEncode) expect(alone).toBeAllClose(together, { atol: 1e-4, rtol: 1e-4 });
-    reward.dispose();
-  });
 
-  test('values outside [0, 1], NaN, wrong shapes and counts are refused', async () => {
-    const reward = await make();
-    const { frames, prompts } = input(reward.info.kind, 2);
-    expect(() => reward.score(tf.add(frames, 1), prompts)).toThrow('[0, 1]');
-    expect(() => reward.score(tf.sub(frames, 1), prompts)).toThrow('[0, 1]');
-    const { shape } = frames;
-    const broken = frames.dataSync().slice();
-    broken[17] = Number.NaN;
-    expect(() => reward.score(tf.tensor(broken, shape), prompts)).toThrow('finite');
-    expect(() => reward.score(frames, prompts.slice(1))).toThrow('1 prompts for 2 inputs');
-    expect(() => reward.score(tf.reshape(frames, [2, -1]), prompts)).toThrow('frames have shape');
-    reward.dispose();
-  });
+    test('values outside [0, 1], NaN, wrong shapes and counts are refused', async () => {
+      const judge = await make();
+      const { video, prompts } = input(2);
+      const score = (given: Tensor, texts: string[] = prompts) => judge.score(given, texts, key);
+      await expect(score(tf.add(video, 1))).rejects.toThrow('[0, 1]');
+      await expect(score(tf.sub(video, 1))).rejects.toThrow('[0, 1]');
+      const broken = video.dataSync().slice();
+      broken[17] = Number.NaN;
+      await expect(score(tf.tensor(broken, video.shape))).rejects.toThrow('finite');
+      await expect(score(video, prompts.slice(1))).rejects.toThrow('1 prompts for 2 clips');
+      await expect(score(tf.reshape(video, [2, -1]))).rejects.toThrow('frames have shape');
+      judge.dispose();
+    });
 
-  test('the gradient agrees with central differences on eight pixels', async () => {
-    const reward = await make();
-    if (!reward.info.differentiable) return;
-    const { frames, prompts } = input(reward.info.kind, 2);
-    await expectCentralDifferences(reward, frames, prompts);
-    reward.dispose();
-  });
+    test('what is random needs a key, which decides it', async () => {
+      const judge = await make();
+      const { video, prompts } = input(3);
+      const scores = (seed: number) => judge.score(video, prompts, random.key(seed));
+      if (judge.info.random) await expect(judge.score(video, prompts)).rejects.toThrow('random.key(0)');
+      const all = await Promise.all([1, 2, 3, 4, 5, 6].map(scores));
+      expect(new Set(all.map(String)).size > 1).toBe(judge.info.random === true);
+      judge.dispose();
+    });
 
-  test('twenty ascent steps raise every score', async () => {
-    const reward = await make();
-    if (!reward.info.differentiable) return;
-    const { frames, prompts } = input(reward.info.kind, 2);
-    await expectAscent(reward, frames, prompts);
-    reward.dispose();
-  });
+    test('the gradient agrees with central differences', async () => {
+      const judge = await make();
+      if (!isReward(judge) || !judge.info.differentiable) return;
+      const { video, prompts } = input(name === 'cpu' ? 1 : 2);
+      await expectCentralDifferences(judge, seen(judge, video), prompts, name === 'cpu' ? 2 : 8); // it is slow
+      judge.dispose();
+    });
 
-  test('scoring leaves no tensor behind', async () => {
-    const reward = await make();
-    const { frames, prompts } = input(reward.info.kind, 2);
-    reward.score(frames, prompts).dispose();
-    const count = tf.memory().numTensors;
-    reward.score(frames, prompts).dispose();
-    expect(tf.memory().numTensors).toBe(count);
-    reward.dispose();
+    // the way up is the reward's, whichever engine runs; on the interpreter it would take minutes
+    test.skipIf(name === 'cpu')('twenty ascent steps raise every score', async () => {
+      const judge = await make();
+      if (!isReward(judge) || !judge.info.differentiable) return;
+      const { video, prompts } = input(2);
+      await expectAscent(judge, seen(judge, video), prompts);
+      judge.dispose();
+    });
+
+    test('scoring leaves no tensor behind', async () => {
+      const judge = await make();
+      const { video, prompts } = input(2);
+      await judge.score(video, prompts, key);
+      const count = tf.memory().numTensors;
+      await judge.score(video, prompts, key);
+      expect(tf.memory().numTensors).toBe(count);
+      judge.dispose();
+    });
   });
 });
 
 test('a reward without gradient is a constant of the graph', async () => {
   const blind = createReward({
-    info: { id: 'blind', kind: 'frame', differentiable: false, higherIsBetter: true, inputSize: null },
-    textInputs: 0,
-    encode: () => [],
+    info: { id: 'blind', kind: 'frame', differentiable: false, inputSize: null },
+    encode: () => ({}),
     compute: (frames) => tf.mean(frames, [1, 2, 3]),
     dispose: () => {},
   });
-  const { frames } = input('frame', 1);
-  const gradient = tf.grad((x: Tensor) => tf.add(tf.sum(blind.compute(x, [])), tf.sum(tf.mul(x, 2))))(frames);
+  const frames = tf.fill([1, 4, 4, 3], 0.5);
+  const gradient = tf.grad((x: Tensor) => tf.add(tf.sum(blind.compute(x, {})), tf.sum(tf.mul(x, 2))))(frames);
   expect([...(await gradient.data())].every((value) => value === 2)).toBe(true);
 });
 
@@ -205,37 +242,73 @@ test('the motion reward is 1 for the claimed motion, 0 for none, -3 for the oppo
     digits.clip(0, { label: { ...label, direction: 'right' } }),
   ];
   const frames = tf.stack(clips.map(({ clip }) => tf.tensor4d(clip.data, [clip.frames, SIZE, SIZE, 3])));
-  const scores = await motionReward()
-    .score(frames, new Array(3).fill(digits.caption(label)))
-    .data();
+  const scores = await motionReward().score(frames, new Array(3).fill(digits.caption(label)));
   expect(scores).toBeAllClose([1, 0, -3], { atol: 0.02 });
 });
 
 test('frame choices see the frames they name', async () => {
-  const steps = tf.tidy(() => tf.mul(tf.ones([2, 4, 8, 8, 3]), tf.tensor([0, 0.1, 0.2, 0.9], [1, 4, 1, 1, 1])));
-  const seen = async (...choice: [Parameters<typeof frameSelect>[1], Parameters<typeof frameSelect>[2]?]) => [
-    ...(await frameSelect(brightness(), ...choice)
-      .score(steps, ['', ''])
-      .data()),
+  const levels = [0, 0.1, 0.2, 0.9];
+  const steps = tf.tidy(() => tf.mul(tf.ones([3, 4, 8, 8, 3]), tf.tensor(levels, [1, 4, 1, 1, 1])));
+  const see = (choice: FrameChoice, seed?: number) =>
+    frameSelect(brightness(), choice).score(steps, ['', '', ''], seed === undefined ? undefined : random.key(seed));
+  const fixed: [FrameChoice, number][] = [
+    ['last', 0.9],
+    ['first', 0],
+    ['middle', 0.2],
+    [-3, 0.1],
+    ['all', 0.3],
   ];
-  expect(await seen('last')).toBeAllClose([0.9, 0.9], { atol: 1e-6 });
-  expect(await seen('first')).toBeAllClose([0, 0], { atol: 1e-6 });
-  expect(await seen('middle')).toBeAllClose([0.2, 0.2], { atol: 1e-6 });
-  expect(await seen(-3)).toBeAllClose([0.1, 0.1], { atol: 1e-6 });
-  expect(await seen('all')).toBeAllClose([0.3, 0.3], { atol: 1e-6 });
-  const drawn = new Set<number>();
-  for (let seed = 0; seed < 40; seed++) {
-    for (const value of await seen('random', { key: random.key(seed) })) drawn.add(Math.round(10 * value));
+  for (const [choice, level] of fixed) expect(await see(choice)).toBeAllClose([level, level, level], { atol: 1e-6 });
+  expect(await brightness().score(steps, ['', '', ''])).toEqual(await see('last'));
+  const draws = async (choice: FrameChoice) =>
+    Promise.all(
+      Array.from({ length: 40 }, async (_, seed) => (await see(choice, seed)).map((x) => Math.round(10 * x))),
+    );
+  const [perClip, perBatch] = [await draws('random-per-clip'), await draws('random-per-batch')];
+  for (const drawn of [perClip, perBatch]) expect(new Set(drawn.flat())).toEqual(new Set([0, 1, 2, 9]));
+  expect(perClip.some((row) => new Set(row).size > 1)).toBe(true);
+  expect(perBatch.every((row) => new Set(row).size === 1)).toBe(true);
+  await expect(see(4)).rejects.toThrow('frame 4 of a clip of 4');
+  await expect(see('random' as FrameChoice)).rejects.toThrow('random-per-clip');
+  expect(() => frameSelect(frameSelect(brightness(), 'last'), 'last')).toThrow('wanted a frame reward');
+});
+
+test('a choice means the same frame wherever it is made', async () => {
+  const key = random.key(8);
+  const frames = 21;
+  const clips = tf.tidy(() =>
+    tf.mul(tf.ones([4, frames, 2, 2, 3]), tf.reshape(tf.range(0, frames), [1, frames, 1, 1, 1])),
+  );
+  const video = tf.div(clips, frames);
+  for (const choice of ['random-per-batch', 'random-per-clip', 'middle', 2] as const) {
+    const chosen = chooseFrames(choice, { clips: 4, frames, key });
+    const scores = await frameSelect(brightness(), choice).score(video, ['', '', '', ''], key);
+    const wanted = typeof chosen === 'number' ? new Array(4).fill(chosen) : [...(chosen as Int32Array)];
+    expect(scores.map((score) => Math.round(score * frames))).toEqual(wanted);
   }
-  expect(drawn).toEqual(new Set([0, 1, 2, 9]));
-  await expect(seen(4)).rejects.toThrow('frame 4 of a clip of 4');
-  expect(() => frameSelect(brightness(), 'random')).toThrow('{ key }');
-  expect(() => frameSelect(frameSelect(brightness(), 'last'), 'last')).toThrow('want a frame reward');
+  expect(chooseFrames('random-per-batch', { clips: 4, frames, key })).toBe(key.stream('frame').integer(0, frames));
+});
+
+test('everything that changes the numbers is part of what a judge says of itself', async () => {
+  const prompts = await tinyVideoAlignPrompts();
+  const pairs: [Judge, Judge][] = [
+    [await imageReward(), await imageReward({ textLength: 6 })],
+    [await imageReward(), await imageReward({ clamp: 'none' })],
+    [tinyAesthetic('mlp'), tinyAesthetic('mlp', 'relu')],
+    [tinyVideoAlign(prompts), tinyVideoAlign(prompts, { fps: 16 })],
+    [tinyVideoAlign(prompts), tinyVideoAlign(prompts, { sampleFps: 4 })],
+    [tinyVideoAlign(prompts), tinyVideoAlign(prompts, { maxPixels: 128 })],
+    [tinyVideoAlign(prompts), tinyVideoAlign(prompts, { scale: videoAlignScale })],
+    [frameSelect(small(), 'all'), frameSelect(small(), 'last')],
+    [standardised(small(), { mean: 0, std: 2 }), standardised(small(), { mean: 1, std: 2 })],
+    [weighted([{ reward: small(), weight: 1 }]), weighted([{ reward: small(SMALL_REWARD, 2), weight: 1 }])],
+  ];
+  for (const [one, other] of pairs) expect(one.info).not.toEqual(other.info);
 });
 
 test('weights that do not fit are refused by name', () => {
   const { weights } = smallRewardNet.init(SECOND_JUDGE, random.key(1));
-  expect(() => smallReward(weights, { config: SMALL_REWARD })).toThrow('vision.stem.0.weight');
+  expect(() => smallRewardNet.net(SMALL_REWARD, weights)).toThrow('vision.stem.0.weight');
 });
 
 test('weights and scales that would make every score NaN are refused', () => {
@@ -246,14 +319,10 @@ test('weights and scales that would make every score NaN are refused', () => {
 });
 
 test('standardised brings a reference set to mean 0 and deviation 1', async () => {
-  const { measureScale } = await import('../../src/reward/index.ts');
   const levels = [0.1, 0.4, 0.7];
-  const reference = levels.map((level) => ({
-    frames: toTensor({ dtype: 'float32', shape: [1, 4, 4, 3], data: new Float32Array(48).fill(level) }),
-    prompts: [''],
-  }));
+  const reference = levels.map((level) => ({ video: tf.fill([1, 1, 4, 4, 3], level), prompts: [''] }));
   const scaled = standardised(brightness(), await measureScale(brightness(), reference));
-  const scores = reference.map(({ frames }) => scaled.score(frames, ['']).dataSync()[0]!);
-  expect(scores).toBeAllClose([-1.224745, 0, 1.224745], { atol: 1e-4 });
+  const scores = await Promise.all(reference.map(({ video }) => scaled.score(video, [''])));
+  expect(scores.flat()).toBeAllClose([-1.224745, 0, 1.224745], { atol: 1e-4 });
   expect(scaled.info.mean).toBeCloseTo(0.4, 5);
 });

@@ -4,29 +4,23 @@ import { beforeAll, expect, test, vi } from 'vitest';
 import { compile, use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
-import {
-  imageRewardPresets,
-  imageRewardShapes,
-  openWordPiece,
-  type WordPieceTokenizer,
-} from '../../src/model/blip/index.ts';
-import { checkShapes, parameterCount, Weights } from '../../src/nn/index.ts';
-import { clampFrames, imageReward, openImageReward, reflLoss, type TruncatedPrompt } from '../../src/reward/index.ts';
+import { imageReward, imageRewardPresets, imageRewardShapes, openWordPiece } from '../../src/model/blip/index.ts';
+import { parameterCount, Weights } from '../../src/nn/index.ts';
+import { clampFrames, openImageReward, reflLoss, type TruncatedPrompt } from '../../src/reward/index.ts';
 import { testFolder } from '../folder.ts';
 import { archive, dictionary, tensor } from '../io/pth-writer.ts';
 import { weightsByName } from '../model/hashed-weights.ts';
 import { imageRewardSizes as config, imageRewardVocabulary, noisy, tinyImageReward } from './tiny.ts';
 
 const folder = await testFolder('imagereward');
-let tokenizer: WordPieceTokenizer;
 
 beforeAll(async () => {
   await use('onnx');
   await writeFile(join(folder, 'vocab.txt'), imageRewardVocabulary);
-  tokenizer = await openWordPiece(join(folder, 'vocab.txt'));
 });
 
 const reward = tinyImageReward;
+const videos = (count: number): Tensor => noisy(count, 1, 24, 30, 3);
 const frames = (count: number, height = 24, width = 30): Tensor => noisy(count, height, width, 3);
 
 test('the published size has its published number of parameters', () => {
@@ -36,11 +30,11 @@ test('the published size has its published number of parameters', () => {
 
 test('scores depend on frame and prompt, not on the batch', async () => {
   const judge = await reward();
-  const pictures = frames(2);
-  const both = await judge.score(pictures, ['a red fox', 'a fox']).data();
-  const second = judge.score(tf.slice(pictures, [1, 0, 0, 0], [1, -1, -1, -1]), ['a fox']);
-  expect(await second.data()).toBeAllClose([both[1]!], { atol: 1e-5 });
-  const swapped = await judge.score(pictures, ['a fox', 'a red fox']).data();
+  const pictures = videos(2);
+  const both = await judge.score(pictures, ['a red fox', 'a fox']);
+  const second = await judge.score(tf.slice(pictures, [1], [1]), ['a fox']);
+  expect(second).toBeAllClose([both[1]!], { atol: 1e-5 });
+  const swapped = await judge.score(pictures, ['a fox', 'a red fox']);
   expect(Math.abs(swapped[0]! - both[0]!)).toBeGreaterThan(1e-3);
   judge.dispose();
 });
@@ -80,8 +74,8 @@ test('the published files: a .pt with what the score does not use, and a vocabul
   const options = { config, textLength: 8, allowTiny: true };
   const opened = await openImageReward({ checkpoint, tokenizer: join(folder, 'vocab.txt') }, options);
   const made = await reward();
-  const scores = [opened, made].map((judge) => judge.score(frames(1), ['a red fox']).dataSync()[0]!);
-  expect(scores[0]).toBe(scores[1]);
+  const scores = await Promise.all([opened, made].map((judge) => judge.score(videos(1), ['a red fox'])));
+  expect(scores[0]).toEqual(scores[1]);
   opened.dispose();
   made.dispose();
 });
@@ -93,7 +87,10 @@ test('a safetensors file opens as well; one that does not fit is named with what
   weights.dispose();
   const vocabulary = join(folder, 'vocab.txt');
   const opened = await openImageReward({ checkpoint, tokenizer: vocabulary }, { config, allowTiny: true });
-  expect(opened.info.settings).toEqual({ resize: 'bicubic, antialiased, as PIL', clamp: 'hard', allowTiny: true });
+  expect(opened.info).toMatchObject({
+    weights: { imagereward: 'ImageReward.safetensors' },
+    settings: { resize: 'bicubic, antialiased, as PIL', clamp: 'hard', allowTiny: true, textLength: 35, size: 16 },
+  });
   opened.dispose();
   const published = openImageReward({ checkpoint, tokenizer: vocabulary });
   await expect(published).rejects.toThrow(/ImageReward\.safetensors: .*524 missing: blip/);
@@ -102,11 +99,11 @@ test('a safetensors file opens as well; one that does not fit is named with what
 test('a compiled step gives the same score and gradient for other frames and prompts', async () => {
   const judge = await reward();
   const step = (x: Tensor, ids: Tensor, mask: Tensor) =>
-    tf.valueAndGrad((y: Tensor) => tf.sum(judge.compute(y, [ids, mask])))(x);
+    tf.valueAndGrad((y: Tensor) => tf.sum(judge.compute(y, { ids, mask })))(x);
   const compiled = compile(step);
   for (const [i, prompt] of ['a fox', 'a red fox', 'fox', 'red'].entries()) {
     const pictures = tf.mul(frames(1), 1 - 0.1 * i);
-    const [ids, mask] = judge.encode([prompt]) as [Tensor, Tensor];
+    const { ids, mask } = judge.encode([prompt]);
     const [fast, slow] = [compiled(pictures, ids, mask), step(pictures, ids, mask)];
     expect(await fast.value.data()).toBeAllClose(await slow.value.data(), { atol: 1e-5 });
     expect(await fast.grad.data()).toBeAllClose(await slow.grad.data(), { atol: 1e-6, rtol: 1e-4 });
@@ -118,7 +115,7 @@ test('a compiled step gives the same score and gradient for other frames and pro
 
 test('frames far below the training resolution are refused unless asked for', async () => {
   const judge = await reward({ allowTiny: false });
-  expect(() => judge.score(frames(1), ['a fox'])).toThrow('allowTiny');
+  await expect(judge.score(videos(1), ['a fox'])).rejects.toThrow('allowTiny');
   judge.dispose();
 });
 
@@ -126,9 +123,9 @@ test('prompts that do not fit are reported and cut before [SEP]', async () => {
   const cuts: TruncatedPrompt[] = [];
   const judge = await reward({ onTruncated: (cut) => cuts.push(cut) });
   const long = 'a red fox a red fox a red';
-  const [ids] = judge.encode(['a fox', long]);
+  const { ids } = judge.encode(['a fox', long]);
   expect(cuts).toEqual([{ prompt: long, kept: 6, total: 8 }]);
-  expect(ids!.arraySync()).toEqual([
+  expect(ids.arraySync()).toEqual([
     [2, 4, 6, 3, 0, 0, 0, 0],
     [2, 4, 5, 6, 4, 5, 6, 3],
   ]);
@@ -166,8 +163,7 @@ test("ReFL's loss stops at its target", async () => {
 
 test('weights of another configuration are refused by name', () => {
   const weights = Weights.from([['mlp.layers.0.weight', tf.zeros([1, 1])]]);
-  expect(() => imageReward(weights, tokenizer, { config })).toThrow('blip.visual_encoder.cls_token');
-  expect(() => checkShapes(weights.shapes(), imageRewardShapes(config))).toThrow('[1024,12]');
+  expect(() => imageReward.net(config, weights)).toThrow('blip.visual_encoder.cls_token');
 });
 
 test('a tokenizer of another kind is refused', async () => {

@@ -24,9 +24,8 @@ const clip: Clip = createClip(random.key(1).uniform([FRAMES, SIDE, SIDE, 3], 0.2
 /** Likes green in the upper left quarter: 3 points for each unit there, in mean. */
 function corner(kind: 'frame' | 'clip', differentiable = true): Reward {
   return createReward({
-    info: { id: 'corner', kind, differentiable, higherIsBetter: true, inputSize: null },
-    textInputs: 0,
-    encode: () => [],
+    info: { id: 'corner', kind, differentiable, inputSize: null },
+    encode: () => ({}),
     compute: (frames) => {
       const last = kind === 'clip' ? tf.squeeze(tf.slice(frames, [0, FRAMES - 1], [-1, 1]), [1]) : frames;
       return tf.mul(3, tf.mean(tf.slice(last, [0, 0, 0, 1], [-1, SIDE / 2, SIDE / 2, 1]), [1, 2, 3]));

@@ -9,16 +9,18 @@ import {
   bradleyTerryTies,
   calibration,
   kendall,
-  PAIR_SHARES,
-  type PairKind,
   pairwiseAccuracy,
-  preferenceBatch,
-  preferencePair,
   rankingLoss,
-  SMALL_REWARD,
-  smallRewardShapes,
   spearman,
 } from '../../src/reward/index.ts';
+import {
+  PAIR_SHARES,
+  type PairKind,
+  preferenceBatch,
+  preferencePair,
+  SMALL_REWARD,
+  smallRewardShapes,
+} from '../../src/world/digits/judge/index.ts';
 import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {

@@ -2,15 +2,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type ImageRewardConfig, imageRewardShapes, openWordPiece } from '../../src/model/blip/index.ts';
-import { type ClipConfig, type ClipTokenizer, clipShapes } from '../../src/model/clip/index.ts';
-import { type Qwen2VlConfig, qwen2VlRewardShapes } from '../../src/model/qwen2vl/index.ts';
-import { random, type Weights } from '../../src/nn/index.ts';
+import { type ImageRewardConfig, imageReward as imageRewardNet, openWordPiece } from '../../src/model/blip/index.ts';
+import { type ClipConfig, type ClipTokenizer, clip } from '../../src/model/clip/index.ts';
+import { type Qwen2VlConfig, qwen2vl } from '../../src/model/qwen2vl/index.ts';
+import { type Net, random } from '../../src/nn/index.ts';
 import {
+  type AestheticHeadConfig,
+  aestheticHead,
   aestheticReward,
   clipScore,
   type HeadActivation,
   type ImageRewardOptions,
+  type ImageRewardText,
   imageReward,
   openVideoAlignPrompts,
   type Reward,
@@ -20,7 +23,7 @@ import {
   videoAlign,
 } from '../../src/reward/index.ts';
 import { testFolder } from '../folder.ts';
-import { weightsByName } from '../model/hashed-weights.ts';
+import { netByName } from '../model/hashed-weights.ts';
 
 const folder = await testFolder('reward');
 
@@ -48,12 +51,15 @@ export const imageRewardSizes: ImageRewardConfig = {
 export const imageRewardVocabulary: string = '[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nred\nfox\n';
 
 /** ImageReward that reads 16 pixels, 8 tokens and the words "a red fox". */
-export async function tinyImageReward(options: ImageRewardOptions = {}): Promise<Reward> {
+export async function tinyImageReward(options: ImageRewardOptions = {}): Promise<Reward<ImageRewardText>> {
   const path = join(folder, 'vocab.txt');
   await writeFile(path, imageRewardVocabulary);
   const tokenizer = await openWordPiece(path);
-  const weights = weightsByName(imageRewardShapes(imageRewardSizes));
-  return imageReward(weights, tokenizer, { config: imageRewardSizes, textLength: 8, allowTiny: true, ...options });
+  return imageReward(netByName(imageRewardNet, imageRewardSizes), tokenizer, {
+    textLength: 8,
+    allowTiny: true,
+    ...options,
+  });
 }
 
 export const clipSizes: ClipConfig = {
@@ -85,28 +91,30 @@ const characters: ClipTokenizer = {
 
 /** CLIP's score at 16 pixels and 6 tokens. */
 export function tinyClipScore(): Reward {
-  return clipScore(weightsByName(clipShapes(clipSizes)), characters, { config: clipSizes });
+  return clipScore(netByName(clip, clipSizes), characters);
 }
 
-const aestheticHeads = {
-  linear: { '': [1, 6] },
-  mlp: { 'layers.0.': [16, 6], 'layers.2.': [8, 16], 'layers.10.': [1, 8] },
+const aestheticHeads: Record<'linear' | 'mlp', AestheticHeadConfig['layers']> = {
+  linear: [['weight', [1, 6]]],
+  mlp: [
+    ['layers.0.weight', [16, 6]],
+    ['layers.2.weight', [8, 16]],
+    ['layers.10.weight', [1, 8]],
+  ],
 };
 
 /** A head on features of width 6, in the names of the published files. */
-export function tinyAestheticHead(kind: 'linear' | 'mlp'): Weights {
-  return weightsByName(
-    Object.entries(aestheticHeads[kind]).flatMap(([name, shape]): [string, number[]][] => [
-      [`${name}weight`, shape],
-      [`${name}bias`, shape.slice(0, 1)],
-    ]),
-  );
+export function tinyAestheticHead(
+  kind: 'linear' | 'mlp',
+  activation: HeadActivation = 'none',
+): Net<AestheticHeadConfig> {
+  return netByName(aestheticHead, { layers: aestheticHeads[kind], activation });
 }
 
 /** An aesthetic predictor on the tiny CLIP. */
 export function tinyAesthetic(kind: 'linear' | 'mlp', activation: HeadActivation = 'none'): Reward {
-  const clip = weightsByName(clipShapes({ ...clipSizes, towers: 'vision' }));
-  return aestheticReward({ clip, head: tinyAestheticHead(kind) }, { config: clipSizes, activation });
+  const towers = { ...clipSizes, towers: 'vision' } as const;
+  return aestheticReward({ clip: netByName(clip, towers), head: tinyAestheticHead(kind, activation) });
 }
 
 const words = ['system', 'user', 'assistant', 'look', 'fox', 'snow', 'other'];
@@ -142,7 +150,7 @@ export const videoAlignSizes: Qwen2VlConfig = {
 };
 
 /** Dials of the tiny VideoAlign: at most 16 pixels a side. */
-export const videoAlignDials: VideoAlignOptions = { config: videoAlignSizes, minPixels: 64, maxPixels: 256, fps: 8 };
+export const videoAlignDials: VideoAlignOptions = { minPixels: 64, maxPixels: 256, fps: 8 };
 
 /** `tokenizer.json` of the tiny VideoAlign. */
 export const videoAlignTokenizer: object = {
@@ -167,9 +175,9 @@ export async function tinyVideoAlignPrompts(): Promise<VideoAlignPrompts> {
   return openVideoAlignPrompts(path, videoAlignTemplate);
 }
 
-/** Weights with a head of so many rows. */
-export function tinyVideoAlignWeights(outputs: number): Weights {
-  return weightsByName(qwen2VlRewardShapes({ ...videoAlignSizes, outputs }));
+/** The network with a head of so many rows. */
+export function tinyVideoAlignNet(outputs: number): Net<Qwen2VlConfig> {
+  return netByName(qwen2vl, { ...videoAlignSizes, outputs });
 }
 
 /** VideoAlign with raw scores. */
@@ -178,5 +186,5 @@ export function tinyVideoAlign(
   options: VideoAlignOptions = {},
   outputs = 1,
 ): VideoAlignReward {
-  return videoAlign(tinyVideoAlignWeights(outputs), prompts, { ...videoAlignDials, scale: null, ...options });
+  return videoAlign(tinyVideoAlignNet(outputs), prompts, { ...videoAlignDials, scale: null, ...options });
 }

@@ -16,7 +16,7 @@ import { testFolder } from '../folder.ts';
 import {
   noisy,
   tinyVideoAlign,
-  tinyVideoAlignWeights,
+  tinyVideoAlignNet,
   videoAlignDials,
   videoAlignSizes,
   videoAlignTemplate,
@@ -33,6 +33,8 @@ beforeAll(async () => {
   prompts = await openVideoAlignPrompts(join(folder, 'tokenizer.json'), videoAlignTemplate);
 });
 
+const sized = { ...videoAlignDials, config: videoAlignSizes };
+
 function judge(options: VideoAlignOptions = {}, outputs = 1): VideoAlignReward {
   return tinyVideoAlign(prompts, options, outputs);
 }
@@ -42,9 +44,9 @@ const clips = (count: number, frames = 5): Tensor => noisy(count, frames, 18, 22
 test('special tokens follow the last id of the tokenizer', () => {
   const first = videoAlignTokens;
   expect(prompts.specialTokens).toEqual([first, first + 1, first + 2]);
-  const [before, after, mask] = prompts.batch(['fox', 'fox snow']);
-  expect([before!.shape[0], after!.shape, mask!.shape[1]]).toEqual([2, [2, 11], 11]);
-  expect(mask!.arraySync()).toEqual([
+  const { before, after, mask } = prompts.batch(['fox', 'fox snow']);
+  expect([before.shape[0], after.shape, mask.shape[1]]).toEqual([2, [2, 11], 11]);
+  expect(mask.arraySync()).toEqual([
     [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0],
     [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
   ]);
@@ -67,10 +69,10 @@ test('overall is the sum of the standardised dimensions', async () => {
   const video = clips(1);
   const raw = judge();
   const [vq, mq, ta] = await raw.dimensions(video, raw.encode(['fox'])).data();
-  const overall = await judge({ scale }).score(video, ['fox']).data();
+  const overall = await judge({ scale }).score(video, ['fox']);
   expect(overall).toBeAllClose([(vq! - 1) / 2 + (mq! - 0.5) / 4 + (ta! + 1) / 0.5], { atol: 1e-4 });
   const motion = judge({ scale, dimension: 'motionQuality' });
-  expect(await motion.score(video, ['fox']).data()).toBeAllClose([(mq! - 0.5) / 4], { atol: 1e-4 });
+  expect(await motion.score(video, ['fox'])).toBeAllClose([(mq! - 0.5) / 4], { atol: 1e-4 });
   expect(motion.info).toMatchObject({ kind: 'clip', differentiable: true, mean: 0.5, std: 4 });
   raw.dispose();
   motion.dispose();
@@ -86,15 +88,17 @@ test('a head with three rows reads each dimension by its own row', async () => {
   three.dispose();
 });
 
+type Slope = { value: Tensor; grad: Tensor };
+
 test('a compiled step gives the same score and gradient for other clips and prompts', async () => {
   const reward = judge();
   const step = (x: Tensor, before: Tensor, after: Tensor, mask: Tensor) =>
-    tf.valueAndGrad((y: Tensor) => tf.sum(reward.compute(y, [before, after, mask])))(x);
+    tf.valueAndGrad((y: Tensor) => tf.sum(reward.compute(y, { before, after, mask })))(x);
   const compiled = compile(step);
   for (const [i, prompt] of ['fox', 'snow', 'look', 'other'].entries()) {
     const video = tf.mul(clips(1), 1 - 0.1 * i);
-    const text = reward.encode([prompt]) as [Tensor, Tensor, Tensor];
-    const [fast, slow] = [compiled(video, ...text), step(video, ...text)];
+    const { before, after, mask } = reward.encode([prompt]);
+    const [fast, slow] = [compiled, step].map((run) => run(video, before, after, mask)) as [Slope, Slope];
     expect(await fast.value.data()).toBeAllClose(await slow.value.data(), { atol: 1e-4 });
     expect(await fast.grad.data()).toBeAllClose(await slow.grad.data(), { atol: 1e-6, rtol: 1e-4 });
   }
@@ -106,21 +110,17 @@ test('a compiled step gives the same score and gradient for other clips and prom
 test('the published files: a checkpoint and its settings', async () => {
   const scale = { VQ_mean: 1, VQ_std: 2, MQ_mean: 0.5, MQ_std: 4, TA_mean: -1, TA_std: 0.5 };
   const checkpoint = join(folder, 'model.safetensors');
-  const weights = tinyVideoAlignWeights(3);
-  const stored = [...(await weights.toHost())].map(([name, host]) => [`base_model.model.${name}`, host] as const);
-  weights.dispose();
+  const net = tinyVideoAlignNet(3);
+  const stored = [...(await net.weights.toHost())].map(([name, host]) => [`base_model.model.${name}`, host] as const);
+  net.dispose();
   await writeSafetensors(checkpoint, new Map(stored));
   const modelConfig = join(folder, 'model_config.json');
   await writeFile(modelConfig, JSON.stringify({ model_config: { output_dim: 3 }, inference_config: scale }));
   const tokenizer = join(folder, 'tokenizer.json');
-  const opened = await openVideoAlign(
-    { checkpoint, modelConfig, tokenizer, template: videoAlignTemplate },
-    videoAlignDials,
-  );
+  const opened = await openVideoAlign({ checkpoint, modelConfig, tokenizer, template: videoAlignTemplate }, sized);
   const made = judge({ scale }, 3);
   const video = clips(1);
-  const [got, want] = [opened, made].map((reward) => reward.score(video, ['fox']));
-  expect(await got!.data()).toBeAllClose(await want!.data(), { atol: 1e-5 });
+  expect(await opened.score(video, ['fox'])).toBeAllClose(await made.score(video, ['fox']), { atol: 1e-5 });
   opened.dispose();
   made.dispose();
 });
@@ -129,7 +129,7 @@ test('files that do not fit are named', async () => {
   const [checkpoint, modelConfig] = [join(folder, 'small.safetensors'), join(folder, 'partial.json')];
   await writeSafetensors(checkpoint, new Map());
   const files = { checkpoint, modelConfig, tokenizer: join(folder, 'tokenizer.json'), template: videoAlignTemplate };
-  const open = (changed: Partial<typeof files> = {}) => openVideoAlign({ ...files, ...changed }, videoAlignDials);
+  const open = (changed: Partial<typeof files> = {}) => openVideoAlign({ ...files, ...changed }, sized);
   await writeFile(
     modelConfig,
     JSON.stringify({ inference_config: { VQ_mean: 1, VQ_std: 2, MQ_mean: 0, MQ_std: '1' } }),
@@ -144,8 +144,8 @@ test('files that do not fit are named', async () => {
 
 test('the published files in parts: base model, LoRA factors, and what trained fully', async () => {
   const path = (name: string) => join(folder, name);
-  const whole = tinyVideoAlignWeights(1);
-  const hosts = [...(await whole.toHost())];
+  const whole = tinyVideoAlignNet(1);
+  const hosts = [...(await whole.weights.toHost())];
   whole.dispose();
   const isRest = (name: string) => name.startsWith('visual.') || name.startsWith('rm_head');
   const rows = videoAlignSizes.vocab_size + 5;
@@ -191,15 +191,15 @@ test('the published files in parts: base model, LoRA factors, and what trained f
     adapter: path('adapter.safetensors'),
     rest: path('rest.safetensors'),
   };
-  const scores: Float32Array[] = [];
+  const scores: number[][] = [];
   for (const checkpoint of [parts, path('merged.safetensors')]) {
-    const reward = await openVideoAlign({ ...common, checkpoint }, videoAlignDials);
-    scores.push(await reward.score(clips(1), ['fox']).data<'float32'>());
+    const reward = await openVideoAlign({ ...common, checkpoint }, sized);
+    scores.push(await reward.score(clips(1), ['fox']));
     reward.dispose();
   }
   expect(scores[0]).toBeAllClose(scores[1]!, { atol: 1e-5 });
   const strange = { ...parts, base: path('rest.safetensors') };
-  const opened = openVideoAlign({ ...common, checkpoint: strange }, videoAlignDials);
+  const opened = openVideoAlign({ ...common, checkpoint: strange }, sized);
   await expect(opened).rejects.toThrow(`${module}.weight: the adapter changes it`);
 });
 

@@ -5,17 +5,16 @@ import { afterEach, beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { createClip } from '../../src/io/index.ts';
-import { random } from '../../src/nn/index.ts';
 import {
   checklistScore,
   imageChecklistScore,
   readVisionRewardQuestions,
   secondFrames,
+  type VisionRewardOptions,
   visionReward,
   visionRewardImage,
   visionRewardVideo,
 } from '../../src/reward/index.ts';
-import { externalScorer } from '../../src/train/index.ts';
 
 interface Asked {
   path: string;
@@ -81,9 +80,9 @@ test('image answers about a body that is not there count for nothing', () => {
 test('every question is asked once with the prompt and a frame for each second', async () => {
   const { asked, endpoint } = await serve((text) => says(text.startsWith('2:') ? ' Yes' : 'no'));
   const reward = visionReward({ endpoint, model: 'judge', questions, apiKey: 'secret', parallel: 3 });
-  const { score, answers } = await reward.rate(clip, 'a $& fox');
+  const answers = await reward.answers(clip, 'a $& fox');
   expect(answers).toEqual(questions.map((_, i) => (i === 2 ? 1 : -1)));
-  expect(score).toBeCloseTo((2 * 1.141819 - 6.277173) / 29, 6);
+  expect(checklistScore(answers)).toBeCloseTo((2 * 1.141819 - 6.277173) / 29, 6);
   expect(asked.map(({ text }) => text).sort()).toEqual(
     questions.map((question) => question.replace('[[prompt]]', () => 'a $& fox')).sort(),
   );
@@ -100,34 +99,28 @@ test('the reward says that it is external and has no gradient', () => {
   });
 });
 
-test('the contract of an external reward: the same score each time, who gave it, and no frames outside of [0, 1]', async () => {
-  const { endpoint } = await serve((text) =>
-    says(text.includes('fox') && Number.parseInt(text, 10) % 3 ? 'yes' : 'no'),
+test('clips of a batch are judged one after the other, at the frames a second that were told', async () => {
+  const { asked, endpoint } = await serve((text) => says(text.includes('fox') ? 'yes' : 'no'));
+  const judge = visionReward({ endpoint, model: 'judge', questions, fps: 4 });
+  const scores = await judge.score(tf.fill([2, 9, 4, 6, 3], 0.5), ['fox', 'snow']);
+  expect(scores).toBeAllClose([0.216454, -0.216454], { atol: 1e-5 });
+  expect(asked.map(({ images }) => images)).toEqual(new Array(2 * questions.length).fill(3));
+  const dark = createClip(
+    clip.data.map((x) => -x),
+    clip,
   );
-  const reward = visionReward({ endpoint, model: 'judge', questions });
-  const [first, again, other] = [
-    await reward.rate(clip, 'fox'),
-    await reward.rate(clip, 'fox'),
-    await reward.rate(clip, 'snow'),
-  ];
-  expect(first).toEqual(again);
-  expect(Number.isFinite(first.score) && first.score > other.score).toBe(true);
-  expect(first).toMatchObject({ differentiable: false, external: { endpoint, model: 'judge' } });
-  const changed = (value: number) =>
-    createClip(
-      clip.data.map((x, i) => (i === 7 ? value : x)),
-      clip,
-    );
-  await expect(reward.rate(changed(Number.NaN), 'fox')).rejects.toThrow('finite');
-  await expect(reward.rate(changed(-0.5), 'fox')).rejects.toThrow('[0, 1]');
+  await expect(judge.answers(dark, 'fox')).rejects.toThrow('[0, 1]');
 });
 
-test('an external reward scores the groups of a training step', async () => {
-  const { asked, endpoint } = await serve((text) => says(text.includes('fox') ? 'yes' : 'no'));
-  const scorer = externalScorer(visionReward({ endpoint, model: 'judge', questions }), 4);
-  const scores = await scorer.score(tf.fill([2, 9, 4, 6, 3], 0.5), ['fox', 'snow'], random.key(1));
-  expect(scores).toBeAllClose([0.216454, -0.216454], { atol: 1e-5 });
-  expect([scorer.id, asked.length]).toEqual(['visionreward-video', 2 * questions.length]);
+test("what the server is shown and asked is part of the judge's settings", () => {
+  const settings = (options: Partial<VisionRewardOptions>) =>
+    visionReward({ endpoint: 'http://localhost/v1', model: 'judge', questions, ...options }).info.settings;
+  const changed: Partial<VisionRewardOptions>[] = [
+    { fps: 8 },
+    { answers: 'soft' },
+    { questions: [...questions.slice(1), 'other?'] },
+  ];
+  for (const options of changed) expect(settings(options)).not.toEqual(settings({}));
 });
 
 test('frames are those nearest to full seconds, at most 24', () => {
@@ -141,13 +134,15 @@ test('frames are those nearest to full seconds, at most 24', () => {
 test('a failing server is an error, never a score', async () => {
   const broken = await serve(() => ({ status: 503, reply: 'model is loading' }));
   const options = { model: 'judge', questions, retries: 0 };
-  await expect(visionReward({ ...options, endpoint: broken.endpoint }).rate(clip, 'fox')).rejects.toThrow('503');
+  await expect(visionReward({ ...options, endpoint: broken.endpoint }).answers(clip, 'fox')).rejects.toThrow('503');
   server!.close();
-  await expect(visionReward({ ...options, endpoint: broken.endpoint }).rate(clip, 'fox')).rejects.toThrow(
+  await expect(visionReward({ ...options, endpoint: broken.endpoint }).answers(clip, 'fox')).rejects.toThrow(
     /chat\/completions cannot be reached: .*ECONNREFUSED/,
   );
   const strange = await serve(() => ({ reply: { choices: [] } }));
-  await expect(visionReward({ ...options, endpoint: strange.endpoint }).rate(clip, 'fox')).rejects.toThrow('choices');
+  await expect(visionReward({ ...options, endpoint: strange.endpoint }).answers(clip, 'fox')).rejects.toThrow(
+    'choices',
+  );
 });
 
 test('a busy server is asked again, a refusal is not repeated', async () => {
@@ -158,11 +153,11 @@ test('a busy server is asked again, a refusal is not repeated', async () => {
     return { status: 503, reply: 'busy' };
   });
   const options = { endpoint, model: 'judge', questions };
-  expect((await visionReward(options).rate(clip, 'fox')).score).toBeCloseTo(0.216454, 5);
+  expect(checklistScore(await visionReward(options).answers(clip, 'fox'))).toBeCloseTo(0.216454, 5);
   expect(asked).toHaveLength(questions.length + 2);
   server!.close();
   const strict = await serve(() => ({ status: 401, reply: 'no key' }));
-  const refused = visionReward({ ...options, endpoint: strict.endpoint, parallel: 1 }).rate(clip, 'fox');
+  const refused = visionReward({ ...options, endpoint: strict.endpoint, parallel: 1 }).answers(clip, 'fox');
   await expect(refused).rejects.toThrow(/401: "no key"$/);
   expect(strict.asked).toHaveLength(1);
 });
@@ -170,10 +165,10 @@ test('a busy server is asked again, a refusal is not repeated', async () => {
 test('a question that is not answered in time ends the rating, and so does the caller', async () => {
   const { asked, endpoint } = await serve((text) => (text.startsWith('1:') ? null : says('yes')));
   const options = { endpoint, model: 'judge', questions };
-  const slow = visionReward({ ...options, timeoutSeconds: 0.2 }).rate(clip, 'fox');
+  const slow = visionReward({ ...options, timeoutSeconds: 0.2 }).answers(clip, 'fox');
   await expect(slow).rejects.toThrow('no answer within 0.2 s');
   expect(asked).toHaveLength(4);
-  const stopped = visionReward(options).rate(clip, 'fox', AbortSignal.timeout(100));
+  const stopped = visionReward(options).answers(clip, 'fox', AbortSignal.timeout(100));
   await expect(stopped).rejects.toThrow(/timeout|aborted/);
 });
 
@@ -186,16 +181,16 @@ test('soft answers are read from the likelihood of yes and no', async () => {
   const { asked, endpoint } = await serve(() => likely(chances));
   const reward = visionReward({ endpoint, model: 'judge', questions, answers: 'soft' });
   expect(reward.info.id).toBe('soft-checklist');
-  expect((await reward.rate(clip, 'fox')).score).toBeCloseTo(0.129873, 5); // p = .8 for every question
+  expect(checklistScore(await reward.answers(clip, 'fox'))).toBeCloseTo(0.129873, 5); // p = .8 for every question
   expect(asked[0]!.body).toMatchObject({ logprobs: true, top_logprobs: 20, max_tokens: 1 });
   chances = { no: 0.9, perhaps: 0.1 };
-  const { answers } = await reward.rate(clip, 'fox');
+  const answers = await reward.answers(clip, 'fox');
   expect(answers[0]).toBeCloseTo(-0.8, 6); // yes is at most as likely as "perhaps"
   chances = { perhaps: 1 };
-  await expect(reward.rate(clip, 'fox')).rejects.toThrow("answers: 'hard'");
+  await expect(reward.answers(clip, 'fox')).rejects.toThrow("answers: 'hard'");
 });
 
 test('other questions are refused', async () => {
-  expect(() => visionReward({ endpoint: '', model: '', questions: ['one?'] })).toThrow('want 29');
+  expect(() => visionReward({ endpoint: '', model: '', questions: ['one?'] })).toThrow('wanted 29');
   await expect(readVisionRewardQuestions(fileURLToPath(import.meta.url))).rejects.toThrow('SHA-256');
 });

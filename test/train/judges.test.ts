@@ -1,9 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { random } from '../../src/nn/index.ts';
-import { SMALL_REWARD, type SmallRewardConfig, smallRewardNet, validatePreferences } from '../../src/reward/index.ts';
 import * as train from '../../src/train/index.ts';
 import { CLASSIFIER, classifier } from '../../src/world/digits/classifier/index.ts';
+import {
+  SMALL_REWARD,
+  type SmallRewardConfig,
+  smallRewardNet,
+  validatePreferences,
+} from '../../src/world/digits/judge/index.ts';
 
 const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
 

@@ -18,7 +18,7 @@ function red(...shares: number[]): Tensor {
 }
 
 function lossOf(latents: Tensor, loss?: RewardLossForm): Tensor {
-  const judged = { frame: 0, text: [tf.zeros([latents.shape[0]!])], gradientFrom: 0 };
+  const judged = { frame: 0, text: { seen: tf.zeros([latents.shape[0]!]) }, gradientFrom: 0 };
   return rewardLoss({ decoder, reward: redness, ...(loss && { loss }) }, latents, judged).loss;
 }
 

@@ -7,7 +7,7 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { vae as autoencoder, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
 import { type WanConfig, wan, wanCausalForward, wanConfig, wanForward } from '../../src/model/wan/index.ts';
 import { type HostFloats, type Key, random, type Weights } from '../../src/nn/index.ts';
-import { createReward, type Reward } from '../../src/reward/index.ts';
+import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
 import {
   bestOfN,
@@ -18,7 +18,6 @@ import {
   policy,
   type RunOptions,
   reward,
-  rewardScorer,
   selfForcing,
   type TrainStep,
   teacher,
@@ -72,9 +71,8 @@ export function latents(key: Key, count: number): { latents: HostFloats; prompts
 
 /** A frame reward that likes red. */
 export const redness: Reward = createReward({
-  info: { id: 'redness', kind: 'frame', differentiable: true, higherIsBetter: true, inputSize: null },
-  textInputs: 1,
-  encode: (texts) => [tf.zeros([texts.length])],
+  info: { id: 'redness', kind: 'frame', differentiable: true, inputSize: null },
+  encode: (texts) => ({ seen: tf.zeros([texts.length]) }),
   compute: (frames): Tensor => tf.mean(tf.sub(tf.slice(frames, [0, 0, 0, 0], [-1, -1, -1, 1]), frames), [1, 2, 3]),
   dispose: () => undefined,
 });
@@ -183,7 +181,7 @@ function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]
     ...{
       average,
       decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
-      scorer: rewardScorer(blindRedness, 'random'),
+      judge: frameSelect(blindRedness, 'random-per-clip'),
     },
     schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
   };

@@ -110,12 +110,20 @@ describe('frame selection', () => {
     expect(reaches).toEqual([reach]);
   });
 
-  test('random draws another frame each step, from the seed', async () => {
+  test('random per batch draws another frame each step, from the seed', async () => {
     const weights = wanWeights('teacher');
     const { decoder } = plainDecoder();
     const schedule = denoisingSteps([1000], { shift: 5 });
     const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
-    const ingredients = { student, decoder, reward: redness, frames: 'random' as const, prompts, encodeText, batch: 1 };
+    const ingredients = {
+      student,
+      decoder,
+      reward: redness,
+      frames: 'random-per-batch' as const,
+      prompts,
+      encodeText,
+      batch: 1,
+    };
     const run = () => collect(reward({ ...ingredients, lr: 0, latentShape, schedule, steps: 12, seed: 3 }));
     const frames = (await run()).map(({ values }) => values['frame']);
     expect(new Set(frames)).toEqual(new Set([0, 1, 2]));

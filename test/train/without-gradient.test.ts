@@ -2,19 +2,16 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/index.ts';
-import { type ExternalReward, motionReward } from '../../src/reward/index.ts';
+import { frameSelect, type Judge } from '../../src/reward/index.ts';
 import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
 import {
   type BestOfNOptions,
   bestOfN,
   type Decoder,
-  externalScorer,
   groupAdvantages,
   policy,
   policyLoss,
   reward,
-  rewardScorer,
-  type Scorer,
   stepDivergence,
   stepLogDensity,
 } from '../../src/train/index.ts';
@@ -33,11 +30,13 @@ const pixels: Decoder = {
   },
 };
 
-function settings(steps: number, scorer: Scorer = rewardScorer(blindRedness, 'all')) {
+const onAll: Judge = frameSelect(blindRedness, 'all');
+
+function settings(steps: number, judge: Judge = onAll) {
   const weights = wanWeights('learn');
   const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const schedule = denoisingSteps([1000, 750, 500], { shift: 5 });
-  return { student, decoder: pixels, scorer, prompts, encodeText, latentShape, schedule, steps, seed: 1, clip: 1 };
+  return { student, decoder: pixels, judge, prompts, encodeText, latentShape, schedule, steps, seed: 1, clip: 1 };
 }
 
 /** How much the reward of the same 48 clips rises by training; a run at rate 0 measures it. */
@@ -63,38 +62,37 @@ describe('rewards without gradient', () => {
     ['policy gradient', policy as typeof bestOfN],
   ])('are climbed by %s, and those of the opposite taste descended', async (_, stage) => {
     const fixed = { batch: 2, samples: 8, lr: 1e-2, betas: [0.9, 0.99] as const, weightDecay: 0 };
-    const liked = rewardScorer(blindRedness, 'all');
-    const disliked: Scorer = {
-      id: 'opposite',
-      score: async (...given) => (await liked.score(...given)).map((score) => -score),
+    const disliked: Judge = {
+      ...onAll,
+      info: { ...onAll.info, id: 'opposite' },
+      score: async (...given) => (await onAll.score(...given)).map((score) => -score),
     };
-    const up = await climbed(stage, { ...settings(24, liked), ...fixed });
+    const up = await climbed(stage, { ...settings(24), ...fixed });
     const down = await climbed(stage, { ...settings(24, disliked), ...fixed });
     expect(up).toBeGreaterThan(0.02);
     expect(down).toBeGreaterThan(0.02);
   });
 
   test('are refused where the gradient is needed', () => {
-    const { scorer: _, ...rest } = settings(1);
+    const { judge: _, ...rest } = settings(1);
     const run = reward({ ...rest, batch: 2, lr: 1e-3, reward: blindRedness });
     return expect(collect(run)).rejects.toThrow('has no gradient');
   });
 
   test('may come from elsewhere; clips arrive whole, with their prompts', async () => {
-    const seen: [string, number, number][] = [];
-    const external: ExternalReward<{ score: number }> = {
-      info: { ...blindRedness.info, differentiable: false, id: 'elsewhere', external: { endpoint: '', model: '' } },
-      rate: async (clip, prompt) => {
-        seen.push([prompt, clip.frames, clip.fps]);
-        return { score: clip.data[0]! };
+    const seen: [readonly string[], number[]][] = [];
+    const external: Judge = {
+      info: { ...onAll.info, id: 'elsewhere', external: { endpoint: '', model: '' } },
+      score: async (video, given) => {
+        seen.push([given, video.shape]);
+        return given.map((_, i) => video.dataSync()[(i * video.size) / given.length]!);
       },
+      dispose: () => undefined,
     };
-    const [step] = await collect(
-      bestOfN({ ...settings(1, externalScorer(external, 16)), batch: 2, samples: 3, lr: 1e-3 }),
-    );
-    expect(seen).toHaveLength(6);
-    expect(seen.every(([, frames, fps]) => frames === latentShape[0] && fps === 16)).toBe(true);
-    expect(new Set(seen.slice(0, 3).map(([prompt]) => prompt)).size).toBe(1);
+    const [step] = await collect(bestOfN({ ...settings(1, external), batch: 2, samples: 3, lr: 1e-3 }));
+    const [[given, shape]] = seen as [(typeof seen)[0]];
+    expect([given.length, shape.slice(0, 2)]).toEqual([6, [6, latentShape[0]]]);
+    expect(new Set(given.slice(0, 3)).size).toBe(1);
     expect(step!.values['rewardBest']!).toBeGreaterThanOrEqual(step!.values['reward']!);
   });
 
@@ -117,7 +115,11 @@ describe('rewards without gradient', () => {
   });
 
   test('stop the run when they are no numbers', async () => {
-    const broken: Scorer = { id: 'broken', score: async (_, all) => all.map(() => Number.NaN) };
+    const broken: Judge = {
+      ...onAll,
+      info: { ...onAll.info, id: 'broken' },
+      score: async (_, all) => all.map(() => Number.NaN),
+    };
     const before = tf.memory().numTensors;
     const options = settings(1, broken);
     await expect(collect(policy({ ...options, batch: 1, lr: 1e-3 }))).rejects.toThrow('broken gave the scores NaN');
@@ -132,11 +134,6 @@ describe('rewards without gradient', () => {
     const oneStep = denoisingSteps([1000], { shift: 5 });
     await expect(collect(policy({ ...options, schedule: oneStep }))).rejects.toThrow('received one denoising step');
   });
-});
-
-test('a clip reward needs no choice of frames; a frame reward names its choice', () => {
-  expect(rewardScorer(motionReward()).id).toBe('motion');
-  expect(rewardScorer(blindRedness).id).toBe('redness@last');
 });
 
 test('advantages have mean 0 and deviation 1 within a prompt, and are 0 without differences', () => {

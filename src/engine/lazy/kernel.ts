@@ -1,15 +1,15 @@
 /**
  * How a kernel of the engines that run graphs is written:
  *
- *     export const silu: KernelDefinition = defineKernel<{ x: Value }>('Rsqrt', ({ inputs: { x } }, g) =>
+ *     const rsqrt = defineKernel<{ x: Value }>('Rsqrt', ({ inputs: { x } }, g) =>
  *       g.map('Reciprocal', g.map('Sqrt', x)),
  *     );
  *
  * - `name` is the kernel's name in TensorFlow.js. Kernels of fused operations are written by `defineFused`
  *   below, which knows their types.
  * - The body gets the inputs as `Value`s with known `shape` and `dtype` (an array of them for kernels like Concat,
- *   which take a list), the attributes, and the `GraphBuilder` `g` (../graph/builder.ts) to write nodes with. It returns the
- *   value of the result, or an array of values; an input may be returned as it is.
+ *   which take a list), the attributes, and the `GraphBuilder` `g` (../graph/builder.ts) to write nodes with. It
+ *   returns the value of the result, or an array of values; an input may be returned as it is.
  * - The body runs at each call of the operation and must be quick; it must check shapes and throw at once when
  *   they are wrong. It must not read data. It must not keep values between calls.
  * - Emitting the same node twice is free: equal nodes are merged when a graph is compiled, so a gradient kernel
@@ -21,7 +21,7 @@
  * are listed in fused/index.ts, kernels of TensorFlow.js in kernels/index.ts.
  */
 import type { GraphBuilder, Value } from '../graph/index.ts';
-import { type FusedName, type FusedOperations, type FusedUpdates, kernelNames } from '../ops/index.ts';
+import { type FusedName, type FusedOperations, kernelNames } from '../ops/index.ts';
 
 /** A call of a kernel: its input values and its attributes. */
 export interface KernelCall<Inputs, Attributes> {
@@ -46,48 +46,31 @@ export function defineKernel<Inputs = Record<string, Value>, Attributes = object
   return { name, body: body as KernelBody<unknown, unknown>, dataDependent: options.dataDependent ?? false };
 }
 
-type Rows = FusedOperations<Value> & FusedUpdates<Value>;
+type Rows = FusedOperations<Value>;
 
-/** The operands of an operation in the recorded graph. */
-export type Operands<Name extends keyof Rows> = Rows[Name]['inputs'] & Rows[Name]['constants'];
+/** The operands of a fused operation in the recorded graph. */
+export type Operands<Name extends FusedName> = Rows[Name]['inputs'] & Rows[Name]['constants'];
 
 /** The gradient of the result. */
 export interface Upstream {
   dy: Value;
 }
 
-/** The kernels of an operation: its value, and one gradient for each of its inputs, in order. */
+/** The kernels of a fused operation: its result, and one gradient for each of its inputs, in order. */
 export interface FusedKernel<Name extends FusedName> {
-  forward(operands: Operands<Name>, attributes: Rows[Name]['attributes'], g: GraphBuilder): Value;
-  gradient(operands: Operands<Name> & Upstream, attributes: Rows[Name]['attributes'], g: GraphBuilder): Value[];
+  forward(operands: Operands<Name>, attributes: Rows[Name]['attributes'], g: GraphBuilder): Rows[Name]['result'];
+  /** Updates of weights have none. */
+  gradient?(operands: Operands<Name> & Upstream, attributes: Rows[Name]['attributes'], g: GraphBuilder): Value[];
 }
 
-/** The kernel of an update. */
-export type FusedUpdate<Name extends keyof FusedUpdates<Value>> = (
-  operands: Operands<Name>,
-  attributes: Rows[Name]['attributes'],
-  g: GraphBuilder,
-) => Value[];
-
-/** Definitions of the kernels of an operation. */
+/** Definitions of the kernels of a fused operation. */
 export function defineFused<Name extends FusedName>(name: Name, kernel: FusedKernel<Name>): KernelDefinition[] {
   const { forward, gradient } = kernelNames(name);
+  type Call<Extra> = KernelCall<Operands<Name> & Extra, Rows[Name]['attributes']>;
   return [
-    defineKernel<Operands<Name>, Rows[Name]['attributes']>(forward, ({ inputs, attrs }, g) =>
-      kernel.forward(inputs, attrs, g),
-    ),
-    defineKernel<Operands<Name> & Upstream, Rows[Name]['attributes']>(gradient, ({ inputs, attrs }, g) =>
-      kernel.gradient(inputs, attrs, g),
-    ),
+    defineKernel(forward, ({ inputs, attrs }: Call<object>, g) => kernel.forward(inputs, attrs, g)),
+    ...(kernel.gradient
+      ? [defineKernel(gradient, ({ inputs, attrs }: Call<Upstream>, g) => kernel.gradient!(inputs, attrs, g))]
+      : []),
   ];
-}
-
-/** Definition of the kernel of an update. */
-export function defineUpdate<Name extends keyof FusedUpdates<Value>>(
-  name: Name,
-  update: FusedUpdate<Name>,
-): KernelDefinition {
-  return defineKernel<Operands<Name>, Rows[Name]['attributes']>(kernelNames(name).forward, ({ inputs, attrs }, g) =>
-    update(inputs, attrs, g),
-  );
 }

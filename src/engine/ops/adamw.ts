@@ -1,5 +1,5 @@
 import { type Tensor, tf, type Variable } from '../tf.ts';
-import { defineUpdate } from './fused.ts';
+import { defineFused } from './fused.ts';
 
 /** One optimizer step over all weights. A number that changes between steps must be a tensor under `engine.compile`. */
 export interface AdamwStep {
@@ -50,11 +50,7 @@ export function adamwStep(options: AdamwStep): void {
       const grad = options.grads[i] as Tensor;
       const m = options.m[i] as Variable;
       const v = options.v[i] as Variable;
-      const [p, nextM, nextV] = update({ param, grad, m, v, ...shared }, { beta1, beta2, eps }) as [
-        Tensor,
-        Tensor,
-        Tensor,
-      ];
+      const [p, nextM, nextV] = update({ param, grad, m, v, ...shared }, { beta1, beta2, eps });
       m.assign(nextM);
       v.assign(nextV);
       param.assign(p);
@@ -62,7 +58,7 @@ export function adamwStep(options: AdamwStep): void {
   });
 }
 
-const update = defineUpdate('adamw', (inputs, { beta1, beta2, eps }) => {
+const update = defineFused('adamw', (inputs, { beta1, beta2, eps }) => {
   const { param, grad, m, v, decay, rate, rootCorrection, firstShare, secondShare } = inputs;
   const nextM = tf.add(tf.mul(m, beta1), tf.mul(grad, firstShare));
   const nextV = tf.add(tf.mul(v, beta2), tf.square(tf.mul(grad, secondShare)));

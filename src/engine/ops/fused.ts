@@ -24,95 +24,82 @@ type Pair = readonly [before: number, after: number];
 export const maskedLogit = -1e9;
 
 /** A row of the map; `T` is a tensor here and a value of the recorded graph in a kernel. */
-interface Row<Inputs, Attributes = object, Constants = object> {
+interface Row<T, Inputs, Attributes = object, Constants = object> {
   /** What has a gradient. */
   inputs: Inputs;
   attributes: Attributes;
   /** What has none, for example a mask. */
   constants: Constants;
+  result: T;
 }
 
-/** Operations with one result and a gradient. */
+/** The fused operations. */
 export interface FusedOperations<T> {
-  attention: Row<{ q: T; k: T; v: T; bias?: T }, { scale: number }, { mask?: T }>;
-  /** x `[B, F, H, W, C]`, weight `[Out, C/groups, kT, kH, kW]`. */
-  conv: Row<{ x: T; weight: T; bias?: T }, ConvWindow>;
-  gelu: Row<{ x: T }, { form: GeluForm }>;
-  layerNorm: Row<{ x: T; weight?: T; bias?: T }, { eps: number }>;
-  linear: Row<{ x: T; weight: T; bias?: T }>;
-  modulate: Row<{ x: T; shift: T; scale: T }>;
-  rmsNorm: Row<{ x: T; weight?: T }, { eps: number }>;
-  rotary: Row<{ x: T }, object, { cos: T; sin: T }>;
-  silu: Row<{ x: T }>;
-}
-
-/** Updates of a weight, with several results and no gradient. */
-export interface FusedUpdates<T> {
-  /** The next weight and moments. The scalars are the same for all weights of a step: see adamw.ts. */
+  /** A weight and its moments after a step; without gradient. The scalars are those of all weights: see adamw.ts. */
   adamw: Row<
+    [param: T, m: T, v: T],
     Record<'param' | 'grad' | 'm' | 'v' | 'decay' | 'rate' | 'rootCorrection' | 'firstShare' | 'secondShare', T>,
     { beta1: number; beta2: number; eps: number }
   >;
+  attention: Row<T, { q: T; k: T; v: T; bias?: T }, { scale: number }, { mask?: T }>;
+  /** x `[B, F, H, W, C]`, weight `[Out, C/groups, kT, kH, kW]`. */
+  conv: Row<T, { x: T; weight: T; bias?: T }, ConvWindow>;
+  gelu: Row<T, { x: T }, { form: GeluForm }>;
+  layerNorm: Row<T, { x: T; weight?: T; bias?: T }, { eps: number }>;
+  linear: Row<T, { x: T; weight: T; bias?: T }>;
+  modulate: Row<T, { x: T; shift: T; scale: T }>;
+  rmsNorm: Row<T, { x: T; weight?: T }, { eps: number }>;
+  rotary: Row<T, { x: T }, object, { cos: T; sin: T }>;
+  silu: Row<T, { x: T }>;
 }
 
 export type FusedName = keyof FusedOperations<Tensor>;
-type Rows = FusedOperations<Tensor> & FusedUpdates<Tensor>;
+type Rows = FusedOperations<Tensor>;
 
 /** Names in TensorFlow.js of the kernels of a fused operation. */
-export function kernelNames(name: keyof Rows): { forward: string; gradient: string } {
+export function kernelNames(name: FusedName): { forward: string; gradient: string } {
   return { forward: `fused.${name}`, gradient: `fused.${name}.grad` };
 }
 
-function isNative(kernel: string): boolean {
-  return tf.getKernel(kernel, tf.getBackend()) !== undefined;
-}
-
 /** Runs a kernel of the current backend that is no part of TensorFlow.js's own set. */
-function runKernel<R extends Tensor | Tensor[]>(kernel: string, tensors: object, attributes: object): R {
+function runKernel<R>(kernel: string, tensors: object, attributes: object): R {
   return tf.engine().runKernel(kernel, tensors as NamedTensorMap, attributes as never) as R;
 }
 
 /** The operation: the kernels of the backend where it has them, else the reference. */
 export function defineFused<Name extends FusedName>(
   name: Name,
-  reference: (operands: Rows[Name]['inputs'] & Rows[Name]['constants'], attributes: Rows[Name]['attributes']) => Tensor,
-): (inputs: Rows[Name]['inputs'], attributes: Rows[Name]['attributes'], constants?: Rows[Name]['constants']) => Tensor {
-  const { forward } = kernelNames(name);
+  reference: (
+    operands: Rows[Name]['inputs'] & Rows[Name]['constants'],
+    attributes: Rows[Name]['attributes'],
+  ) => Rows[Name]['result'],
+): (
+  inputs: Rows[Name]['inputs'],
+  attributes: Rows[Name]['attributes'],
+  constants?: Rows[Name]['constants'],
+) => Rows[Name]['result'] {
+  const { forward, gradient } = kernelNames(name);
   return (inputs, attributes, constants = {}) => {
-    if (!isNative(forward)) return reference({ ...inputs, ...constants }, attributes);
-    if (isTapeOn()) return differentiable(name, inputs as NamedTensorMap, attributes, constants as NamedTensorMap);
+    const has = (kernel: string): boolean => tf.getKernel(kernel, tf.getBackend()) !== undefined;
+    if (!has(forward)) return reference({ ...inputs, ...constants }, attributes);
+    if (isTapeOn() && has(gradient)) return differentiable(name, inputs, attributes, constants);
     return runKernel(forward, { ...inputs, ...constants }, attributes);
   };
 }
 
-function differentiable(
-  name: FusedName,
-  inputs: NamedTensorMap,
-  attributes: object,
-  constants: NamedTensorMap,
-): Tensor {
+function differentiable(name: FusedName, inputs: object, attributes: object, constants: object): Tensor {
   const { forward, gradient } = kernelNames(name);
   const keys = [...Object.keys(inputs), ...Object.keys(constants)];
   const named = (tensors: Tensor[]): NamedTensorMap =>
     Object.fromEntries(keys.map((key, i) => [key, tensors[i] as Tensor]));
   const run = tf.customGrad((...args) => {
     const save = args.pop() as unknown as (tensors: Tensor[]) => void;
-    const all = [...(args as Tensor[]), ...Object.values(constants)];
+    const all = [...(args as Tensor[]), ...(Object.values(constants) as Tensor[])];
     const value = runKernel<Tensor>(forward, named(all), attributes);
     save(all);
     const gradFunc = (dy: Tensor, saved: Tensor[]): Tensor[] =>
       runKernel<Tensor[]>(gradient, { ...named(saved), dy }, attributes);
     return { value, gradFunc };
   });
-  return run(...Object.values(inputs));
-}
-
-/** The update: the kernel of the backend where it has one, else the reference. */
-export function defineUpdate<Name extends keyof FusedUpdates<Tensor>>(
-  name: Name,
-  reference: (inputs: Rows[Name]['inputs'], attributes: Rows[Name]['attributes']) => Tensor[],
-): (inputs: Rows[Name]['inputs'], attributes: Rows[Name]['attributes']) => Tensor[] {
-  const { forward } = kernelNames(name);
-  return (inputs, attributes) =>
-    isNative(forward) ? runKernel<Tensor[]>(forward, inputs, attributes) : reference(inputs, attributes);
+  return run(...(Object.values(inputs) as Tensor[]));
 }

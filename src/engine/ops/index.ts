@@ -5,7 +5,6 @@ export {
   type ConvWindow,
   type FusedName,
   type FusedOperations,
-  type FusedUpdates,
   type GeluForm,
   kernelNames,
   maskedLogit,

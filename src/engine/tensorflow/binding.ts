@@ -2,7 +2,8 @@
  * The native half of @tensorflow/tfjs-node, which its JavaScript calls (`TFJSBinding` in its tfjs_binding.d.ts): tensors
  * by number, operations by name. Here it runs on the C interface of any libtensorflow, without a compiler.
  */
-import type { Pointer, TensorflowApi } from './c-api.ts';
+import type { Pointer } from '../native.ts';
+import type { TensorflowApi } from './c-api.ts';
 
 /** Codes of data types (tf_datatype.h). */
 const type = { float: 1, int32: 3, uint8: 4, string: 7, complex64: 8, int64: 9, bool: 10, resource: 20 } as const;

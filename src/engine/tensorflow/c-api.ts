@@ -1,20 +1,11 @@
 /**
  * The functions of TensorFlow's C interface (c_api.h, eager/c_api.h) that the engine calls, bound through koffi.
- * Pointers travel as plain numbers: user-space addresses fit in 53 bits.
  */
-import type koffi from 'koffi';
-import { configureNative, openLibrary } from '../native.ts';
+import type { LibraryHandle } from 'koffi';
+import { type Bound, type Copies, configureNative, copiesOf, cType, openLibrary, type Pointer } from '../native.ts';
 import { installCommand, type TensorflowLibrary } from './library.ts';
 
-export type Pointer = number;
-type Bytes = Uint8Array | BigInt64Array | BigUint64Array | Int32Array | Float32Array | null;
-
-/** An address held by us, and memory of JavaScript lent for a call. */
-const p = 'uint64_t';
-const bytes = 'void *';
-const ctype = (name: string): string => (name === 'pointer' ? p : name === 'buffer' ? bytes : name);
-
-/** Result and argument types in C, by function; `pointer` and `buffer` stand for the types above. */
+/** Result and argument types in C, by function. */
 const signatures = {
   TF_Version: ['str'],
   TF_NewStatus: ['pointer'],
@@ -60,25 +51,8 @@ const signatures = {
   TFE_Execute: ['void', 'pointer', 'buffer', 'buffer', 'pointer'],
 } as const;
 
-/** How a C type looks in JavaScript. */
-interface JsTypes {
-  readonly str: string;
-  readonly void: undefined;
-  readonly buffer: Bytes;
-}
-type Js<C> = C extends keyof JsTypes ? JsTypes[C] : number;
-type Parameters<S> = S extends readonly [unknown, ...infer Rest] ? { -readonly [I in keyof Rest]: Js<Rest[I]> } : never;
-
-type Bound = {
-  readonly [Name in keyof typeof signatures]: (
-    ...args: Parameters<(typeof signatures)[Name]>
-  ) => Js<(typeof signatures)[Name][0]>;
-};
-
 /** The bound functions, and the few of the C library that go with them. */
-export interface TensorflowApi extends Bound {
-  copyIn(target: Pointer, source: Bytes, size: number): void;
-  copyOut(target: Bytes, source: Pointer, size: number): void;
+export interface TensorflowApi extends Bound<typeof signatures>, Copies {
   /** A C string that lives as long as the process: the library keeps attribute names by pointer. */
   internName(name: string): Pointer;
 }
@@ -99,7 +73,7 @@ export function bindTensorflow({ framework, api }: TensorflowLibrary): Tensorflo
   configureNative();
   const { c: cName, flags } = platforms[process.platform]!;
   const c = openLibrary('tensorflow', cName, 'The C library of the system is needed');
-  const keep = c.func('dlopen', p, ['str', 'int']);
+  const keep = c.func('dlopen', 'uint64_t', ['str', 'int']);
   const fix = `Another version may work: ${installCommand}`;
   for (const path of [framework, api]) keep(path, flags);
   const libraries = [api, framework].map((path) => openLibrary('tensorflow', path, fix));
@@ -107,25 +81,26 @@ export function bindTensorflow({ framework, api }: TensorflowLibrary): Tensorflo
   for (const [name, [result, ...parameters]] of Object.entries(signatures)) {
     bound[name] = bindIn(libraries, name, result, parameters);
   }
-  const duplicate = c.func('strdup', p, ['str']) as unknown as (name: string) => Pointer;
+  const duplicate = c.func('strdup', 'uint64_t', ['str']) as unknown as (name: string) => Pointer;
   const names = new Map<string, Pointer>();
   const internName = (name: string): Pointer => {
     const known = names.get(name) ?? duplicate(name);
     names.set(name, known);
     return known;
   };
-  const copyIn = c.func('memcpy', 'void', [p, bytes, 'size_t']);
-  const copyOut = c.func('memmove', 'void', [bytes, p, 'size_t']);
-  return { ...bound, internName, copyIn, copyOut } as unknown as TensorflowApi;
+  return { ...bound, ...copiesOf(c), internName } as unknown as TensorflowApi;
 }
 
-type Library = ReturnType<typeof koffi.load>;
-
 /** A function of the first library that has it. */
-function bindIn(libraries: readonly Library[], name: string, result: string, parameters: readonly string[]): unknown {
+function bindIn(
+  libraries: readonly LibraryHandle[],
+  name: string,
+  result: string,
+  parameters: readonly string[],
+): unknown {
   for (const library of libraries) {
     try {
-      return library.func(name, ctype(result), parameters.map(ctype));
+      return library.func(name, cType(result), parameters.map(cType));
     } catch {
       // the other library may have it
     }

@@ -18,6 +18,7 @@ const mayRefuse = [
   ...['AvgPool', 'AvgPoolGrad', 'MaxPool', 'MaxPoolGrad', 'AvgPool3D', 'AvgPool3DGrad', 'MaxPool3D', 'MaxPool3DGrad'],
   ...['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'FusedConv2D'],
   ...['Greater', 'GreaterEqual', 'Less', 'LessEqual', 'Step', 'LeakyRelu', 'Diag', 'ArgMax', 'Unique'],
+  ...['Atan2', 'Ceil', 'Floor', 'Sqrt', 'Exp', 'Max', 'Min', 'UnsortedSegmentSum'],
 ];
 
 /** Kernels whose results differ from TensorFlow.js. */

@@ -7,9 +7,9 @@ import { environmentFolder, libraryOfPython, type TensorflowLibrary } from './li
 export interface InstallOptions {
   /** The wheel for NVIDIA GPUs, with its CUDA libraries (several GB), instead of the one for processors. */
   gpu?: boolean;
-  /** Where the virtual environment goes. Default: `.venv-tensorflow` in the working folder, where `use` looks. */
+  /** Where the virtual environment goes. @defaultValue `.venv-tensorflow` in the working folder, where `use` looks */
   folder?: string;
-  /** The Python that makes the environment. Default: python3. */
+  /** The Python that makes the environment. @defaultValue 'python3' */
   python?: string;
   /** Hears each command before it runs. */
   onCommand?: (command: string) => void;

@@ -1,8 +1,8 @@
-import { mean } from '../statistics/mean.ts';
+import { mean } from '../statistics/index.ts';
+import { checked, type Diagnosis, percent, rewardChecks } from './checks.ts';
 import type { RunEvidence } from './evidence.ts';
-import { type Diagnosis, judged, percent } from './judged.ts';
-import { rewardChecks } from './reward-checks.ts';
-import type { Style } from './style.ts';
+import type { Style } from './pictures.ts';
+import type { HackingSignals } from './reward-signals.ts';
 
 /**
  * Looks for the known failures of reward-driven autoregressive training: a static video, flicker and broken motion, seams
@@ -36,7 +36,7 @@ const bothClips = 'clips of this run and of the baseline';
 function staticVideo(run: RunEvidence, baseline: RunEvidence): Diagnosis {
   const moving = ({ clips, hacking }: RunEvidence) => clips?.movingShare ?? hacking?.dynamicDegree;
   const [now, before] = [moving(run), moving(baseline)];
-  return judged({
+  return checked({
     symptom: 'static video',
     measure: 'fall of the share of moving clips',
     value: now === undefined || before === undefined ? null : before - now,
@@ -48,7 +48,7 @@ function staticVideo(run: RunEvidence, baseline: RunEvidence): Diagnosis {
 }
 
 function brokenMotion({ clips }: RunEvidence, { clips: before }: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'flicker or broken motion',
     measure: 'fall of 1 - mean change between frames',
     value: clips && before && before.flicker - clips.flicker,
@@ -60,7 +60,7 @@ function brokenMotion({ clips }: RunEvidence, { clips: before }: RunEvidence): D
 }
 
 function seams({ clips }: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'seams between blocks',
     measure: 'change at block borders over change inside blocks',
     value: clips?.seamRatio,
@@ -73,7 +73,7 @@ function seams({ clips }: RunEvidence): Diagnosis {
 const DEVIATIONS = 2;
 
 function styleDrift({ clips }: RunEvidence, { clips: before }: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'style drift',
     measure: `largest change of brightness, contrast, saturation or sharpness, in deviations of the baseline`,
     value: clips && before && styleDistance(clips.style, before.style),
@@ -91,7 +91,7 @@ function styleDistance(now: Style, before: Style): number {
 
 function diversityCollapse({ clips }: RunEvidence, { clips: before }: RunEvidence): Diagnosis {
   const [now, then] = [clips?.diversity ?? null, before?.diversity ?? null];
-  return judged({
+  return checked({
     symptom: 'collapse of diversity',
     measure: 'distance between clips of one prompt over that of the baseline',
     value: now === null || then === null || then === 0 ? null : now / then,
@@ -103,7 +103,7 @@ function diversityCollapse({ clips }: RunEvidence, { clips: before }: RunEvidenc
 }
 
 function clippedUpdates({ log }: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'unstable updates',
     measure: 'share of late updates whose gradients were clipped',
     value: log?.clippedShare,
@@ -115,7 +115,7 @@ function clippedUpdates({ log }: RunEvidence): Diagnosis {
 }
 
 function notFinite({ log }: RunEvidence): Diagnosis {
-  return judged({
+  return checked({
     symptom: 'numbers that are not finite',
     measure: 'steps with a loss or gradient that is no number',
     value: log?.notFinite,
@@ -128,7 +128,7 @@ function notFinite({ log }: RunEvidence): Diagnosis {
 
 function averageGap({ averageGap: gaps }: RunEvidence): Diagnosis {
   const growth = gaps && gaps.length > 1 ? gaps.at(-1)! / Math.max(gaps[0]!, 1e-12) : null;
-  return judged({
+  return checked({
     symptom: 'weights run away from their average',
     measure: 'distance to the averaged weights over what it was at first',
     value: growth,
@@ -143,7 +143,7 @@ const ENDS = 5;
 function blockDrift({ quality }: RunEvidence): Diagnosis {
   const enough = quality !== undefined && quality.length >= 2 * ENDS;
   const [first, last] = enough ? [mean(quality.slice(0, ENDS)), mean(quality.slice(-ENDS))] : [0, 0];
-  return judged({
+  return checked({
     symptom: 'drift over blocks',
     measure: `quality of the last ${ENDS} frames relative to the first ${ENDS}`,
     value: enough && first !== 0 ? last / first - 1 : null,
@@ -157,7 +157,7 @@ function blockDrift({ quality }: RunEvidence): Diagnosis {
 
 function saturatedDecoder(run: RunEvidence, baseline: RunEvidence): Diagnosis {
   const [now, before] = run.clips ? [run.clips, baseline.clips] : [run.hacking, baseline.hacking];
-  return judged({
+  return checked({
     symptom: 'saturated decoder',
     measure: 'share of values at the bounds of 8 bits beyond that of the baseline',
     value: now && now.saturated - (before?.saturated ?? 0),
@@ -166,4 +166,13 @@ function saturatedDecoder(run: RunEvidence, baseline: RunEvidence): Diagnosis {
     unit: percent,
     advice: 'the gradient dies where the decoder is clamped: lower the weight of the reward',
   });
+}
+
+/**
+ * What went wrong since the baseline (the checkpoint before reward training), as sentences: the alarms of `diagnose` on
+ * these signals alone; empty when nothing did. Rewards are expected at unit scale, as every reward of this library is.
+ */
+export function hackingAlarms(now: HackingSignals, baseline: HackingSignals): string[] {
+  const alarms = diagnose({ hacking: now }, { hacking: baseline }).filter(({ state }) => state === 'alarm');
+  return alarms.map(({ symptom, reason }) => `${symptom} (${reason})`);
 }

@@ -2,16 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clip, clipFrame } from '../../io/index.ts';
-import { clipFlow, type FlowEstimator } from '../flow/clip-flow.ts';
-import { lucasKanade } from '../flow/lucas-kanade.ts';
-import { diversity, seamRatio } from '../motion/differences.ts';
-import { warpingErrorAlong } from '../motion/warping.ts';
-import { mean } from '../statistics/mean.ts';
-import { flicker } from '../vbench/consistency.ts';
-import { clipDynamicDegree, flowDynamicDegree, sampledFrames } from '../vbench/dynamic-degree.ts';
-import { saturatedShare } from './picture.ts';
-import type { RewardCurve } from './reward.ts';
-import { type Style, styleOf } from './style.ts';
+import { clipFlow, type FlowEstimator, lucasKanade } from '../flow/index.ts';
+import { diversity, seamRatio, warpingErrorAlong } from '../motion/index.ts';
+import { mean } from '../statistics/index.ts';
+import { clipDynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/index.ts';
+import { type Style, saturatedShare, styleOf } from './pictures.ts';
+import type { HackingSignals, RewardCurve } from './reward-signals.ts';
 
 /** Numbers of clips of one checkpoint. */
 export interface ClipEvidence {
@@ -47,24 +43,6 @@ export interface RewardHistory {
   readonly trained: readonly number[];
   /** Rewards that nothing is trained on, by name. */
   readonly independent: Readonly<Record<string, readonly number[]>>;
-}
-
-/** Signals of reward hacking of one checkpoint on a fixed prompt list. */
-export interface HackingSignals {
-  /** Mean training reward of last frames. */
-  reward: number;
-  /** Mean of a reward that nothing was trained on; null without one. */
-  heldOut: number | null;
-  highFrequency: number;
-  saturated: number;
-  chroma: number;
-  robustnessGap: number;
-  promptMargin: number;
-  lastMinusOthers: number;
-  /** Null of a reward without gradient. */
-  gradientNorm: number | null;
-  /** Share of moving clips by VBench's rule. */
-  dynamicDegree: number;
 }
 
 /** All that `diagnose` looks at; what is absent is reported as not measured. */

@@ -1,18 +1,16 @@
-export { diagnose } from './diagnose.ts';
+export type { Diagnosis } from './checks.ts';
+export { diagnose, hackingAlarms } from './diagnose.ts';
 export {
   type ClipEvidence,
   type ClipEvidenceOptions,
   clipEvidence,
   evidenceOfLog,
-  type HackingSignals,
   type LogEvidence,
   type LogLine,
   logEvidence,
   type RewardHistory,
   type RunEvidence,
 } from './evidence.ts';
-export { hackingAlarms, hackingSignals } from './hacking.ts';
-export type { Diagnosis } from './judged.ts';
 export {
   type ColourMoments,
   colourDistance,
@@ -20,7 +18,18 @@ export {
   highFrequencyShare,
   meanChroma,
   type Picture,
+  type Spread,
+  type Style,
   saturatedShare,
-} from './picture.ts';
-export { gradientNorm, promptMargin, type RewardCurve, rewardCurve, robustnessGap, scoreFrames } from './reward.ts';
-export { type Spread, type Style, styleOf } from './style.ts';
+  styleOf,
+} from './pictures.ts';
+export {
+  frameScores,
+  gradientNorm,
+  type HackingSignals,
+  hackingSignals,
+  promptMargin,
+  type RewardCurve,
+  rewardCurve,
+  robustnessGap,
+} from './reward-signals.ts';

@@ -1,7 +1,6 @@
 import type { Clip } from '../../io/index.ts';
 import { random } from '../../nn/random.ts';
-import { symmetricEigen } from './eigen.ts';
-import { frechetDistance, kernelDistance, moments } from './frechet.ts';
+import { frechetDistance, kernelDistance, moments, symmetricEigen } from './frechet.ts';
 
 /** What sets of clips are compared by; the name stands with every distance. */
 export interface FeatureExtractor {

@@ -1,4 +1,3 @@
-export { clipFlow, type FlowEstimator } from './clip-flow.ts';
 export { compareFlows, type FlowComparison } from './compare.ts';
-export { type Flow, type LucasKanadeOptions, lucasKanade, warp } from './lucas-kanade.ts';
-export { luma, type Plane } from './plane.ts';
+export { clipFlow, type Flow, type FlowEstimator, type LucasKanadeOptions, lucasKanade, warp } from './lucas-kanade.ts';
+export { blur, channel, gaussianTaps, luma, lumaAt, type Plane, sample } from './plane.ts';

@@ -1,4 +1,5 @@
-import { blur, gaussianTaps, gradients, halve, median5, type Plane, sample } from './plane.ts';
+import type { Clip } from '../../io/index.ts';
+import { blur, gaussianTaps, gradients, halve, luma, median5, type Plane, sample } from './plane.ts';
 
 /** Displacements from one frame to the next: pixel (x, y) moves to (x + u, y + v), v pointing down. */
 export interface Flow {
@@ -157,4 +158,19 @@ function mask({ u, v }: Field, first: Plane, taps: Float64Array, minEigenvalue: 
     v.data[i] = 0;
   }
   return { u: u.data, v: v.data, valid, height: first.height, width: first.width };
+}
+
+/** Any way to get the flow from one frame to another. */
+export type FlowEstimator = (first: Plane, second: Plane) => Flow;
+
+/** Flow between neighbouring frames, one entry per pair (frames - 1 of them), from the earlier to the later or back. */
+export function clipFlow(
+  clip: Clip,
+  estimate: FlowEstimator = lucasKanade,
+  direction: 'forward' | 'backward' = 'forward',
+): Flow[] {
+  const planes = Array.from({ length: clip.frames }, (_, frame) => luma(clip, frame));
+  return planes.slice(1).map((later, i) => {
+    return direction === 'forward' ? estimate(planes[i]!, later) : estimate(later, planes[i]!);
+  });
 }

@@ -11,7 +11,6 @@ export {
   weightFreeMeasures,
 } from './measures.ts';
 export { type OfficialOptions, officialMeasures } from './official.ts';
-export { readVBenchSuite, type SuitePrompt, type SuiteVideos, underSuite } from './suite.ts';
 export {
   type EvaluationSummary,
   type MeasureSummary,
@@ -20,4 +19,12 @@ export {
   type VBenchTable,
   vbenchTable,
 } from './summary.ts';
-export { listVideos, promptOfName, type VideoEntry } from './videos.ts';
+export {
+  listVideos,
+  promptOfName,
+  readVBenchSuite,
+  type SuitePrompt,
+  type SuiteVideos,
+  underSuite,
+  type VideoEntry,
+} from './videos.ts';

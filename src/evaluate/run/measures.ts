@@ -1,10 +1,8 @@
 /** What is measured on one video: columns of a table, each saying how it came about. */
 import { type Clip, clipFrame, createClip } from '../../io/index.ts';
-import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from '../diagnostics/picture.ts';
-import { motionReport } from '../motion/report.ts';
-import { interpolationSmoothness } from '../motion/smoothness.ts';
-import { flicker } from '../vbench/consistency.ts';
-import { sampledFrames } from '../vbench/dynamic-degree.ts';
+import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from '../diagnostics/index.ts';
+import { interpolationSmoothness, motionReport } from '../motion/index.ts';
+import { flicker, sampledFrames } from '../vbench/index.ts';
 import type { VideoEntry } from './videos.ts';
 
 /** A number that videos get, and how. */

@@ -10,27 +10,27 @@ import { type DinoConfig, dino } from '../../model/dino/index.ts';
 import { type MusiqConfig, musiq } from '../../model/musiq/index.ts';
 import { type RaftConfig, raft } from '../../model/raft/index.ts';
 import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
-import { type CheckpointEntries, fromFile, type Net, type Weights } from '../../nn/index.ts';
-import { loadAestheticHead } from '../../reward/index.ts';
-import type { Dimension } from '../vbench/dimensions.ts';
+import { type CheckpointEntries, fromFile, type Net } from '../../nn/index.ts';
+import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';
 import {
   aestheticQuality,
   appearanceStyle,
   backgroundConsistency,
-  imagingQuality,
-  subjectConsistency,
-} from '../vbench/looks.ts';
-import { motionSmoothness, raftDynamicDegree, temporalFlickering } from '../vbench/motion-official.ts';
-import {
+  type Dimension,
   type DimensionStatus,
   dimensionTable,
   findOfficialFiles,
+  imagingQuality,
+  motionSmoothness,
   type OfficialConfigs,
   type OfficialFile,
   officialConfigs,
   RECIPES,
-} from '../vbench/status.ts';
-import { videoTextConsistency } from '../vbench/video-text.ts';
+  raftDynamicDegree,
+  subjectConsistency,
+  temporalFlickering,
+  videoTextConsistency,
+} from '../vbench/index.ts';
 import type { MeasureColumn, Measured, MeasuredVideo, MeasureGroup, OpenMeasures } from './measures.ts';
 
 /** Which dimensions are opened, and with which sizes. */
@@ -46,7 +46,7 @@ interface OfficialNets {
   readonly dino: Net<DinoConfig>;
   readonly clipBase: Net<ClipConfig>;
   readonly clipLarge: Net<ClipConfig>;
-  readonly aesthetic: Weights;
+  readonly aesthetic: Net<AestheticHeadConfig>;
   readonly musiq: Net<MusiqConfig>;
   readonly amt: Net<AmtConfig>;
   readonly raft: Net<RaftConfig>;

@@ -1,9 +1,21 @@
 /** From the results of single videos to one row per measure, and to VBench's table. */
-import { type BootstrapOptions, bootstrap, type Interval, promptMean, type Scores } from '../statistics/bootstrap.ts';
-import { wilson } from '../statistics/compare.ts';
-import { DIMENSIONS, type Dimension } from '../vbench/dimensions.ts';
-import { type DimensionStatus, dimensionTable } from '../vbench/status.ts';
-import { type DimensionScores, type VBenchTotals, vbenchTotals } from '../vbench/totals.ts';
+import {
+  type BootstrapOptions,
+  bootstrap,
+  type Interval,
+  promptMean,
+  type Scores,
+  wilson,
+} from '../statistics/index.ts';
+import {
+  DIMENSIONS,
+  type Dimension,
+  type DimensionScores,
+  type DimensionStatus,
+  dimensionTable,
+  type VBenchTotals,
+  vbenchTotals,
+} from '../vbench/index.ts';
 import type { VideoResult } from './journal.ts';
 import type { MeasureColumn, Measured } from './measures.ts';
 

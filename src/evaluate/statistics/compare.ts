@@ -1,7 +1,14 @@
 import { random } from '../../nn/random.ts';
-import { type BootstrapOptions, bootstrap, type Interval, promptMean, resamples, type Scores } from './bootstrap.ts';
-import { mean } from './mean.ts';
-import { normalQuantile } from './normal.ts';
+import {
+  type BootstrapOptions,
+  bootstrap,
+  type Interval,
+  mean,
+  normalQuantile,
+  promptMean,
+  resamples,
+  type Scores,
+} from './bootstrap.ts';
 
 /** Wilson score interval of `successes` out of `trials`, for shares such as dynamic degree. */
 export function wilson(successes: number, trials: number, level: number = 0.95): Interval {

@@ -1,8 +1,14 @@
-export { consistency, flicker } from './consistency.ts';
-export { DIMENSION_NAMES, DIMENSIONS, type Dimension, type DimensionGroup, type DimensionRule } from './dimensions.ts';
-export { clipDynamicDegree, type DynamicDegree, dynamicDegree, sampledFrames, topMagnitude } from './dynamic-degree.ts';
-export { type ExportedVideo, type ExportOptions, exportForVBench, vbenchFileName } from './export.ts';
-export { middleFrames } from './frames.ts';
+export {
+  DIMENSION_NAMES,
+  DIMENSIONS,
+  type Dimension,
+  type DimensionGroup,
+  type DimensionRule,
+  type DimensionScores,
+  type VBenchTotals,
+  vbenchTotals,
+} from './dimensions.ts';
+export { middleFrames, type Padding, paddingTo, padPlane } from './frames.ts';
 export {
   aestheticQuality,
   appearanceStyle,
@@ -11,6 +17,7 @@ export {
   type ImagingMode,
   imagingQuality,
   subjectConsistency,
+  videoTextConsistency,
 } from './looks.ts';
 export {
   isStill,
@@ -18,17 +25,33 @@ export {
   passesStaticFilter,
   raftDynamicDegree,
   temporalFlickering,
-} from './motion-official.ts';
-export { type Padding, paddingTo, padPlane } from './padding.ts';
+} from './motion.ts';
+export {
+  type ExportedVideo,
+  type ExportOptions,
+  exportForVBench,
+  runVBench,
+  type VBenchRun,
+  vbenchFileName,
+} from './program.ts';
 export { importVBenchResults, type VBenchResults } from './results.ts';
-export { runVBench, type VBenchRun } from './run-vbench.ts';
+export {
+  clipDynamicDegree,
+  consistency,
+  type DynamicDegree,
+  dynamicDegree,
+  flicker,
+  flowDynamicDegree,
+  sampledFrames,
+  topMagnitude,
+} from './rules.ts';
 export {
   type DimensionStatus,
   dimensionTable,
+  findOfficialFiles,
   OFFICIAL_FILES,
   type OfficialConfigs,
   type OfficialFile,
   officialConfigs,
+  RECIPES,
 } from './status.ts';
-export { type DimensionScores, type VBenchTotals, vbenchTotals } from './totals.ts';
-export { videoTextConsistency } from './video-text.ts';

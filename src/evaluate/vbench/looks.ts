@@ -1,5 +1,5 @@
-/** VBench's dimensions that look at frames: consistency, aesthetics, imaging quality and style. */
-import { type Tensor, tf } from '../../engine/tf.ts';
+/** VBench's dimensions that look at frames: consistency, aesthetics, imaging quality, style and agreement with the prompt. */
+import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import type { Clip } from '../../io/index.ts';
 import {
   type ClipConfig,
@@ -7,15 +7,17 @@ import {
   clipImageFeatures,
   clipLogits,
   clipTextFeatures,
+  normalised,
 } from '../../model/clip/index.ts';
 import { type DinoConfig, dinoFeatures } from '../../model/dino/index.ts';
 import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
 import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
-import type { Part, Weights } from '../../nn/index.ts';
-import { aestheticScore } from '../../reward/index.ts';
-import { mean } from '../statistics/mean.ts';
-import { consistency } from './consistency.ts';
-import { eachFrame } from './frames.ts';
+import { type ViclipConfig, viclipTextFeatures, viclipVideoFeatures } from '../../model/viclip/index.ts';
+import type { Part } from '../../nn/index.ts';
+import { type AestheticHeadConfig, aestheticScore } from '../../reward/index.ts';
+import { mean } from '../statistics/index.ts';
+import { byteFrames, eachFrame, middleFrames } from './frames.ts';
+import { consistency } from './rules.ts';
 
 /** A clip's score and how much it counts in the score of a set of clips (VBench averages some dimensions by frames). */
 export interface DimensionValue {
@@ -48,7 +50,11 @@ function ofPairs(features: readonly Float32Array[]): DimensionValue {
 }
 
 /** Aesthetic quality: a tenth of LAION's score, mean over frames. Source: VBench vbench/aesthetic_quality.py. */
-export async function aestheticQuality(clip: Clip, net: Part<ClipConfig>, head: Weights): Promise<DimensionValue> {
+export async function aestheticQuality(
+  clip: Clip,
+  net: Part<ClipConfig>,
+  head: Part<AestheticHeadConfig>,
+): Promise<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchClip, net.config.image_resolution);
   const scores = await eachFrame(clip, (frames) => {
     return aestheticScore(head, clipImageFeatures(net, preprocess(frames, transform)));
@@ -101,4 +107,27 @@ export async function appearanceStyle(
   });
   text.dispose();
   return { score: mean(logits.map(([logit]) => logit! / 100)), weight: clip.frames };
+}
+
+/**
+ * Temporal style and overall consistency, which differ only in their prompts: the cosine of ViCLIP's features of eight
+ * frames and of the whole prompt. Source: VBench vbench/temporal_style.py, vbench/overall_consistency.py.
+ */
+export async function videoTextConsistency(
+  clip: Clip,
+  prompt: string,
+  net: Part<ViclipConfig>,
+  tokenizer: ClipTokenizer,
+): Promise<DimensionValue> {
+  const transform = { ...imageTransforms.vbenchClip, size: net.config.inputs_image_res };
+  const frames = middleFrames(clip.frames, net.config.video_input_num_frames);
+  const cosine = tf.tidy(() => {
+    const images = preprocess(tf.div(byteFrames(clip, frames), 255), transform);
+    const video = viclipVideoFeatures(net, tf.expandDims(images, 0));
+    const text = viclipTextFeatures(net, tokenizer.batch([prompt], net.config.max_txt_l));
+    return tf.matMul(normalised(video) as Tensor2D, normalised(text) as Tensor2D, false, true);
+  });
+  const [score] = await cosine.data<'float32'>();
+  cosine.dispose();
+  return { score: score!, weight: 1 };
 }

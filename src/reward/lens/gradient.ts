@@ -1,12 +1,13 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { frameOf, picture, seenBy, slopeOf, type View, withFrame } from './looks.ts';
+import { frameOf, picture, seenBy, textOf, type View, withFrame } from './view.ts';
 
 /** Slope of the score with respect to each value of the frame, [H, W, 3]. */
 export async function frameGradient(view: View): Promise<Float32Array> {
   checkSlope(view);
   const { height, width } = view.clip;
   const slope = tf.tidy(() => {
-    const whole = slopeOf(view, seenBy(view), view.reward.encode([view.prompt]));
+    const text = textOf(view);
+    const whole = tf.grad((x: Tensor) => tf.sum(view.reward.compute(x, text)))(seenBy(view));
     if (view.reward.info.kind === 'frame') return whole;
     return tf.slice(whole, [0, frameOf(view.clip, view.frame), 0, 0, 0], [1, 1, height, width, 3]);
   });
@@ -37,8 +38,8 @@ export interface Climb {
  */
 export async function climb(view: View, { steps = 20, rate = 0.01 }: ClimbOptions = {}): Promise<Climb> {
   checkSlope(view);
-  const { reward, clip, prompt, frame } = view;
-  const text = reward.encode([prompt]);
+  const { reward, clip, frame } = view;
+  const text = textOf(view);
   const scored = tf.valueAndGrad((x: Tensor) => tf.sum(reward.compute(withFrame(view, x), text)));
   const scores: number[] = [];
   let x: Tensor = tf.tensor(picture(clip, frame), [1, clip.height, clip.width, 3]);
@@ -50,7 +51,7 @@ export async function climb(view: View, { steps = 20, rate = 0.01 }: ClimbOption
     x = next;
   }
   const reached = await x.data<'float32'>();
-  tf.dispose([x, ...text]);
+  tf.dispose([x, ...Object.values(text)]);
   return { picture: reached, scores };
 }
 

@@ -1,5 +1,5 @@
 import { tf } from '../../engine/tf.ts';
-import { picture, scoresOf, type View, withFrame } from './looks.ts';
+import { picture, scoresOf, type View, withFrame } from './view.ts';
 
 /** How a frame is covered piece by piece. */
 export interface OcclusionOptions {

@@ -10,7 +10,7 @@ export interface JudgedPair {
 export function pairwiseAccuracy(pairs: readonly JudgedPair[]): number {
   checkScores(pairs);
   const strict = pairs.filter(({ preferred }) => preferred !== 0);
-  if (strict.length === 0) throw new RangeError('pairwiseAccuracy got no pair without a tie; want at least one');
+  if (strict.length === 0) throw new RangeError('pairwiseAccuracy received no pair without a tie; wanted at least one');
   return (
     strict.filter(({ first, second, preferred }) => Math.sign(first - second) === preferred).length / strict.length
   );
@@ -21,7 +21,7 @@ export function pairwiseAccuracy(pairs: readonly JudgedPair[]): number {
  * right. O(N log N). Source: arXiv 2305.14324.
  */
 export function accuracyWithTies(pairs: readonly JudgedPair[]): { accuracy: number; threshold: number } {
-  if (pairs.length === 0) throw new RangeError('accuracyWithTies got no pair; want at least one');
+  if (pairs.length === 0) throw new RangeError('accuracyWithTies received no pair; wanted at least one');
   checkScores(pairs);
   const sorted = pairs
     .map(({ first, second, preferred }) => ({
@@ -114,7 +114,7 @@ export function calibration(pairs: readonly JudgedPair[], bins: number = 10): Ca
 function checkScores(pairs: readonly JudgedPair[]): void {
   const wrong = pairs.findIndex(({ first, second }) => Number.isNaN(first - second));
   if (wrong < 0) return;
-  throw new RangeError(`pair ${wrong} has scores ${pairs[wrong]!.first} and ${pairs[wrong]!.second}; want numbers`);
+  throw new RangeError(`pair ${wrong} has scores ${pairs[wrong]!.first} and ${pairs[wrong]!.second}; wanted numbers`);
 }
 
 function meanRanks(values: readonly number[]): number[] {
@@ -143,5 +143,5 @@ function pearson(a: readonly number[], b: readonly number[]): number {
 
 function checkLengths(a: readonly number[], b: readonly number[]): void {
   if (a.length === b.length && a.length >= 2) return;
-  throw new RangeError(`got ${a.length} and ${b.length} values; want two lists of the same length, two or more`);
+  throw new RangeError(`received ${a.length} and ${b.length} values; wanted two lists of the same length, two or more`);
 }

@@ -1,8 +1,4 @@
-import { softmaxCrossEntropy } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor1D, tf } from '../../engine/tf.ts';
-import type { Weights } from '../../nn/index.ts';
-import type { SmallRewardConfig } from '../../world/digits/judge/config.ts';
-import { attributeLogits, encodeFrames, scoreCaptions } from '../../world/digits/judge/model.ts';
 
 /**
  * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed without overflow.
@@ -18,10 +14,13 @@ export function bradleyTerry(better: Tensor, worse: Tensor): Tensor {
  */
 export function rankingLoss(scores: Tensor, ranks: readonly number[]): Tensor {
   if (scores.shape[0] !== ranks.length) {
-    throw new Error(`rankingLoss got scores [${scores.shape}] and ${ranks.length} ranks; want one rank for each score`);
+    throw new Error(
+      `rankingLoss received scores [${scores.shape}] and ${ranks.length} ranks; wanted one rank for each score`,
+    );
   }
   const pairs = ranks.flatMap((rank, i) => ranks.flatMap((other, j) => (rank < other ? [[i, j] as const] : [])));
-  if (pairs.length === 0) throw new Error('rankingLoss got equal ranks only; want at least one pair to tell apart');
+  if (pairs.length === 0)
+    throw new Error('rankingLoss received equal ranks only; wanted at least one pair to tell apart');
   const pick = (side: 0 | 1): Tensor =>
     tf.gather(
       scores as Tensor1D,
@@ -42,7 +41,7 @@ export function rankingLoss(scores: Tensor, ranks: readonly number[]): Tensor {
  * Source: Liu et al. 2025, arXiv 2501.13918 (VideoAlign's `btt`); Rao and Kupper 1967.
  */
 export function bradleyTerryTies(first: Tensor, second: Tensor, preferred: Tensor, k: number = 5): Tensor {
-  if (!(k > 1)) throw new RangeError(`k is ${k}; want a number above 1`);
+  if (!(k > 1)) throw new RangeError(`k is ${k}; wanted a number above 1`);
   return tf.tidy(() => {
     const difference = tf.sub(first, second);
     const lost = (d: Tensor): Tensor => softplus(tf.sub(Math.log(k), d));
@@ -55,57 +54,4 @@ export function bradleyTerryTies(first: Tensor, second: Tensor, preferred: Tenso
 /** log(1 + exp(x)) as max(0, x) + log1p(exp(-|x|)). */
 function softplus(x: Tensor): Tensor {
   return tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
-}
-
-/** Pictures with what they show. */
-export interface ShownPictures {
-  /** [B, H, W, 3] in [0, 1] */
-  pictures: Tensor;
-  /** int32 [B] */
-  digit: Tensor;
-  /** int32 [B] */
-  colour: Tensor;
-}
-
-/** Loss of one preference batch and its parts, all scalars. */
-export interface PreferenceLoss {
-  loss: Tensor;
-  preference: Tensor;
-  attributes: Tensor;
-  /** Share of pairs ordered rightly. */
-  accuracy: Tensor;
-}
-
-/**
- * Cross-entropies of telling digit and colour from the patch tokens, added and averaged over pictures: the pre-training
- * of the image tower.
- */
-export function attributeLoss(weights: Weights, config: SmallRewardConfig, batch: ShownPictures): Tensor {
-  return entropies(weights, encodeFrames({ weights, config }, batch.pictures), batch);
-}
-
-function entropies(weights: Weights, image: Tensor, shown: Omit<ShownPictures, 'pictures'>): Tensor {
-  const { digit, colour } = attributeLogits(weights, image);
-  return tf.mean(tf.add(softmaxCrossEntropy(digit, shown.digit), softmaxCrossEntropy(colour, shown.colour)));
-}
-
-/**
- * Loss of the small reward: Bradley-Terry plus `attributeWeight` times the attribute loss. Without the second part only
- * picture quality is learnt; it stands in for the pre-training that a large reward starts from.
- *
- * @param batch - 2B pictures, better sides first, with their captions as int32 tokens [2B, L]
- */
-export function preferenceLoss(
-  weights: Weights,
-  config: SmallRewardConfig,
-  batch: ShownPictures & { tokens: Tensor },
-  attributeWeight: number = 0.5,
-): PreferenceLoss {
-  const image = encodeFrames({ weights, config }, batch.pictures);
-  const scores = scoreCaptions({ weights, config }, batch.tokens, image);
-  const [better, worse] = tf.split(scores, 2) as [Tensor, Tensor];
-  const preference = bradleyTerry(better, worse);
-  const attributes = entropies(weights, image, batch);
-  const accuracy = tf.mean(tf.cast(tf.greater(better, worse), 'float32'));
-  return { loss: tf.add(preference, tf.mul(attributes, attributeWeight)), preference, attributes, accuracy };
 }

@@ -9,7 +9,7 @@ import { clipLatentShape, type SamplingParts, studentSchedule } from '../network
 import type { StageRecipe } from '../networks/recipe.ts';
 
 /** Frames that phase 2 shows to the reward. */
-export type SupervisedFrames = 'last' | 'first' | 'middle' | 'random' | 'all';
+export type SupervisedFrames = 'last' | 'first' | 'middle' | 'random-per-batch' | 'all';
 
 /** How a phase is run: length, optimizer, seed, where. */
 export type PhaseRun = StageRecipe & Pick<train.RunOptions, 'seed' | 'folder' | 'saveEvery' | 'signal'>;

@@ -3,15 +3,15 @@
 import { type WanConfig, wan, wanForward } from '../../model/index.ts';
 import { vae as autoencoder } from '../../model/vae/index.ts';
 import { type Net, random } from '../../nn/index.ts';
+import * as train from '../../train/index.ts';
+import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
 import {
   SECOND_JUDGE,
   SMALL_REWARD,
   type SmallRewardConfig,
   smallRewardNet,
   validatePreferences,
-} from '../../reward/index.ts';
-import * as train from '../../train/index.ts';
-import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
+} from '../../world/digits/judge/index.ts';
 import {
   clipBatch,
   encodeClips,

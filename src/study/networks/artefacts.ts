@@ -20,7 +20,7 @@ export const NETWORKS = [
 export type NetworkName = (typeof NETWORKS)[number];
 
 /** Students of phase 2 under other frame supervision: trained for the comparison, kept in the run folder, not shipped. */
-export const VARIANTS = { 'reward-random': 'random', 'reward-all': 'all' } as const;
+export const VARIANTS = { 'reward-random': 'random-per-batch', 'reward-all': 'all' } as const;
 export type VariantName = keyof typeof VARIANTS;
 
 /** Anything that `saveArtefact` writes. */

@@ -56,8 +56,8 @@ export async function loadNetworks(folder: string, recipe: Recipe): Promise<Netw
       distilled: distilled!.about.sha256!,
       ode: ode!.about.sha256!,
       'reward-forcing': forced!.about.sha256!,
-      reward: reward.info.weightsSha256!,
-      judge: judge.info.weightsSha256!,
+      reward: reward.info.weights!['reward']!,
+      judge: judge.info.weights!['reward']!,
       classifier: classifier.about.sha256!,
     },
     dispose: () => {

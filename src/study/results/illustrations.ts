@@ -1,7 +1,8 @@
 /** Things to look at: the way of a sample from noise to clip, real clips of given prompts, optical flow. */
 
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { lucasKanade, luma } from '../../evaluate/index.ts';
+import { lucasKanade } from '../../evaluate/index.ts';
+import { luma } from '../../evaluate/internal.ts';
 import type { Clip } from '../../io/index.ts';
 import type { WanConfig } from '../../model/index.ts';
 import type { Part } from '../../nn/index.ts';

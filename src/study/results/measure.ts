@@ -1,12 +1,14 @@
 /** What generated clips are worth: caption fidelity, motion, rewards; a row per prompt, an entry per seed. */
 import { setImmediate } from 'node:timers/promises';
-import type { Classifier, Interval, Scores } from '../../evaluate/index.ts';
+import type { Interval, Scores } from '../../evaluate/index.ts';
 import * as evaluate from '../../evaluate/index.ts';
+import { frameScores } from '../../evaluate/internal.ts';
 import type { Clip } from '../../io/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { parseCaption } from '../../world/digits/index.ts';
+import { type Classifier, captionFidelity } from '../../world/digits/measure/index.ts';
 
-/** Who judges. */
+/** The judges of generated clips. */
 export interface Judges {
   reward: Reward;
   /** Never trained on. */
@@ -50,7 +52,7 @@ async function measureOnce(
   { reward, judge, classifier }: Judges,
   onClip: () => void,
 ): Promise<Record<MeasureName, number[]>> {
-  const fidelity = await evaluate.captionFidelity(clips, prompts.map(parseCaption), classifier);
+  const fidelity = await captionFidelity(clips, prompts.map(parseCaption), classifier);
   const right = (name: 'digit' | 'colour' | 'direction' | 'speed'): number[] =>
     fidelity.clips.map((clip) => Number(clip.right[name]));
   return {
@@ -92,7 +94,7 @@ export async function scoreFrames(
   if (clips.length === 0) throw new RangeError('no clips to score: give one for each prompt');
   const totals = new Array<number>(clips.length).fill(0);
   for (const frame of frames) {
-    const scores = await evaluate.scoreFrames(clips, prompts, reward, frame);
+    const scores = await frameScores(clips, prompts, reward, frame);
     for (const [i, value] of scores.entries()) totals[i]! += value / frames.length;
   }
   return totals;

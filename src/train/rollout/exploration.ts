@@ -1,16 +1,17 @@
 /** Groups of clips of one prompt with their scores: what training learns from where a reward has no gradient. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, toTensor } from '../../nn/index.ts';
+import type { Judge } from '../../reward/index.ts';
 import { type BlockNoise, type BlockRange, blockRanges, rollout, seededNoise } from '../../sampler/index.ts';
 import type { Json } from '../run/run-folder.ts';
 import type { Decoder } from './reward-loss.ts';
-import type { Scorer } from './scorer.ts';
 import type { BoundStudent, RolloutIngredients } from './supervised-rollout.ts';
 
 /** What groups of scored clips are made from. */
 export interface ExplorationOptions<Cache> extends Omit<RolloutIngredients<Cache>, 'batch' | 'exitSteps'> {
   decoder: Decoder;
-  scorer: Scorer;
+  /** Scores the clips; a frame reward sees their last frames, unless `frameSelect` shows it others. */
+  judge: Judge;
   /** Prompts per step. */
   batch: number;
   /** Clips per prompt. @defaultValue 4 */
@@ -115,7 +116,7 @@ async function roll<Cache>(
 }
 
 async function scoresOf<Cache>(
-  { decoder, scorer, rewardPrompts = (prompts) => prompts }: ExplorationOptions<Cache>,
+  { decoder, judge, rewardPrompts = (prompts) => prompts }: ExplorationOptions<Cache>,
   latents: readonly Tensor[],
   prompts: readonly string[],
   key: Key,
@@ -125,9 +126,9 @@ async function scoresOf<Cache>(
     return tf.clipByValue(tf.add(tf.mul(decoded, 0.5), 0.5), 0, 1);
   });
   try {
-    const scores = await scorer.score(video, rewardPrompts(prompts), key);
+    const scores = await judge.score(video, rewardPrompts(prompts), key);
     if (scores.length === prompts.length && scores.every(Number.isFinite)) return scores;
-    throw new Error(`${scorer.id} gave the scores ${scores.join(', ')}; want ${prompts.length} finite numbers`);
+    throw new Error(`${judge.info.id} gave the scores ${scores.join(', ')}; wanted ${prompts.length} finite numbers`);
   } finally {
     video.dispose();
   }
@@ -157,7 +158,7 @@ export function deviation(values: readonly number[]): number {
 
 /** The settings that decide what is explored, for a run's configuration. */
 export function explorationConfig<Cache>(options: ExplorationOptions<Cache>): { [key: string]: Json } {
-  const { batch, samples = 4, sharedStart = true, latentShape, schedule, scorer } = options;
+  const { batch, samples = 4, sharedStart = true, latentShape, schedule, judge } = options;
   if (!Number.isInteger(samples) || samples < 2) {
     throw new RangeError(`samples: wanted 2 clips of each prompt or more, to compare them; received ${samples}`);
   }
@@ -172,6 +173,6 @@ export function explorationConfig<Cache>(options: ExplorationOptions<Cache>): { 
     sharedStart,
     latentShape: [...latentShape],
     sigmas: [...schedule.sigmas],
-    reward: scorer.id,
+    reward: judge.info.id,
   };
 }

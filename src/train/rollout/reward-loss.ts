@@ -1,7 +1,14 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
 import type { Key, Part } from '../../nn/index.ts';
-import { type FrameChoice, frameIndex, frameSelect, type Reward, reflLoss } from '../../reward/index.ts';
+import {
+  chooseFrames,
+  type FrameChoice,
+  frameSelect,
+  type Reward,
+  type RewardText,
+  reflLoss,
+} from '../../reward/index.ts';
 import type { Objective } from '../optimiser/gradients.ts';
 
 /** Turns latents into the pixels that a reward sees. */
@@ -40,7 +47,7 @@ export type RewardLossForm =
 export interface JudgeOptions {
   decoder: Decoder;
   reward: Reward;
-  /** Frames that a frame reward sees; `random` draws one for each step. @defaultValue 'last' */
+  /** Frames that a frame reward sees; `random-per-batch` draws one for each step. @defaultValue 'last' */
   frames?: FrameChoice;
   /** @defaultValue `{ form: 'negative', weight: 1 }` */
   loss?: RewardLossForm;
@@ -54,24 +61,32 @@ export function checkReward({ info }: Reward): void {
   throw new TypeError(`the reward ${info.id} has no gradient: phase 2 needs a differentiable one, such as ImageReward`);
 }
 
-/** Run `work` on the prompts as the reward encodes them. */
+/** Run `work` on the prompts as the reward encodes them for clips of `count` pixel frames. */
 export async function withText<R>(
-  { reward: judge, rewardPrompts = (prompts) => prompts }: JudgeOptions,
+  options: JudgeOptions,
   prompts: readonly string[],
-  work: (text: readonly Tensor[]) => Promise<R>,
+  { count, key }: { count: number; key: Key },
+  work: (text: RewardText) => Promise<R>,
 ): Promise<R> {
-  const text = judge.encode(rewardPrompts(prompts));
+  const { rewardPrompts = (given) => given } = options;
+  const text = judgeOf(options).encode(rewardPrompts(prompts), { frames: count, key });
   try {
     return await work(text);
   } finally {
-    tf.dispose(text);
+    tf.dispose({ ...text });
   }
 }
 
-/** The pixel frame that is judged, null for the whole clip. */
-export function judgedFrame({ reward: judge, frames = 'last' }: JudgeOptions, count: number, key: Key): number | null {
-  if (judge.info.kind === 'clip' || frames === 'all') return null;
-  return frames === 'random' ? key.integer(0, count) : frameIndex(frames, count);
+/** The pixel frame that is judged, null for the whole clip; `key` is that of the step. */
+export function judgedFrame(options: JudgeOptions, count: number, key: Key): number | null {
+  if (judgeOf(options).info.kind === 'clip') return null;
+  return chooseFrames(options.frames ?? 'last', { clips: 1, frames: count, key }) as number;
+}
+
+/** The reward; one that no single frame of the batch is shown to judges clips. */
+function judgeOf({ reward, frames = 'last' }: JudgeOptions): Reward {
+  const isOne = frames !== 'all' && frames !== 'random-per-clip';
+  return reward.info.kind === 'clip' || isOne ? reward : frameSelect(reward, frames);
 }
 
 /** What a reward sees of a clip. */
@@ -79,7 +94,7 @@ export interface Judged {
   /** Pixel frame, null for all. */
   frame: number | null;
   /** Prompts as the reward encodes them. */
-  text: readonly Tensor[];
+  text: RewardText;
 }
 
 /**
@@ -87,13 +102,14 @@ export interface Judged {
  * `gradientFrom` on. Reports `reward`, `rewardStd` and `saturated`.
  */
 export function rewardLoss(
-  { decoder, reward: judge, loss }: JudgeOptions,
+  options: JudgeOptions,
   latents: Tensor,
   { frame, text, gradientFrom }: Judged & { gradientFrom: number },
 ): Objective {
+  const { decoder, loss } = options;
   const video = decoder.decode(latents, (latents.shape[1] as number) - gradientFrom);
   const seen = frame === null ? video : tf.squeeze(tf.slice(video, [0, frame], [-1, 1]), [1]); // [B, H, W, 3]
-  const scores = scoresOf(judge, tf.clipByValue(tf.add(tf.mul(seen, 0.5), 0.5), 0, 1), text);
+  const scores = judgeOf(options).compute(tf.clipByValue(tf.add(tf.mul(seen, 0.5), 0.5), 0, 1), text); // [B]
   const mean = tf.mean(scores);
   const rewardStd = tf.sqrt(tf.mean(tf.square(tf.sub(scores, mean))));
   const saturated = tf.mean(tf.cast(tf.greaterEqual(tf.abs(seen), 1), 'float32'));
@@ -104,10 +120,4 @@ function lossOf(scores: Tensor, mean: Tensor, given: RewardLossForm = { form: 'n
   if (given.form === 'refl') return reflLoss(scores, given.target, given.scale);
   const { weight = 1 } = given;
   return tf.neg(weight === 1 ? mean : tf.mul(mean, weight));
-}
-
-/** Scores `[B]` of pictures or clips; a frame reward judges a clip by the mean over its frames. */
-function scoresOf(judge: Reward, frames: Tensor, text: readonly Tensor[]): Tensor {
-  if (frames.rank === 4 || judge.info.kind === 'clip') return judge.compute(frames, text);
-  return frameSelect(judge, 'all').compute(frames, text);
 }

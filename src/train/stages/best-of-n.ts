@@ -35,7 +35,7 @@ export interface BestOfNOptions<Cache> extends RunOptions, LearnerOptions, Explo
  * the student's weights in place. Source: after Dong et al. 2023, arXiv 2304.06767 (RAFT, reward ranked finetuning).
  *
  * @throws RangeError when the student takes a single step, which draws nothing.
- * @example for await (const step of bestOfN({ ...run, student, scorer: externalScorer(visionReward(server), 16) })) {}
+ * @example for await (const step of bestOfN({ ...run, student, judge: visionReward(server) })) {}
  */
 export function bestOfN<Cache>(options: BestOfNOptions<Cache>): AsyncGenerator<TrainStep, void, void> {
   return runStage(() => prepare(options), options);

@@ -51,11 +51,11 @@ function prepare<Cache>(options: RewardTrainOptions<Cache>): Stage {
   const update = makeUpdate(learner, objective, { compiled: false });
   const step: Stage['step'] = async (_, key) => {
     const count = pixelFrames(latentShape[0], options.decoder.stride);
-    const frame = judgedFrame(options, count, key.stream('frame'));
+    const frame = judgedFrame(options, count, key);
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
       frame === null ? ranges : [blockOfFrame(ranges, frame, options.decoder.stride)];
     const work = async (rolled: Rolled<Cache>): Promise<UpdateResult> => {
-      const result = await withText(options, rolled.prompts, (text) => update(rolled, { frame, text }));
+      const result = await withText(options, rolled.prompts, { count, key }, (text) => update(rolled, { frame, text }));
       return { ...result, values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
     };
     return [await withRollouts(options, key, supervised, work)];

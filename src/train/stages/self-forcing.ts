@@ -116,12 +116,9 @@ async function studentStep<Cache>(
   return withRollouts(options, key, everyBlock, (rolled) =>
     withTensors<ScoreView, UpdateResult>(viewOf(options, rolled, key), (view) => {
       if (!feedback) return update(rolled, view, null);
-      const frame = judgedFrame(
-        feedback,
-        pixelFrames(options.latentShape[0], feedback.decoder.stride),
-        key.stream('frame'),
-      );
-      return withText(feedback, rolled.prompts, (text) => update(rolled, view, { frame, text }));
+      const count = pixelFrames(options.latentShape[0], feedback.decoder.stride);
+      const frame = judgedFrame(feedback, count, key);
+      return withText(feedback, rolled.prompts, { count, key }, (text) => update(rolled, view, { frame, text }));
     }),
   );
 }

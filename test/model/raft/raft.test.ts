@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import { clipDynamicDegree, clipFlow, luma } from '../../../src/evaluate/index.ts';
+import { clipDynamicDegree, clipFlow } from '../../../src/evaluate/index.ts';
+import { luma } from '../../../src/evaluate/internal.ts';
 import { createClip } from '../../../src/io/index.ts';
 import { correlationPyramid, lookUp } from '../../../src/model/raft/correlation.ts';
 import {

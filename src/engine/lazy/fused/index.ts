@@ -1,19 +1,16 @@
+import type { FusedName } from '../../ops/index.ts';
 import { fusedConv } from '../convolution/index.ts';
-import { defineFused, defineUpdate, type KernelDefinition } from '../kernel.ts';
-import { adamw } from './adamw.ts';
+import { defineFused, type FusedKernel, type KernelDefinition } from '../kernel.ts';
 import { attention, rotary } from './attention.ts';
-import { gelu, layerNorm, linear, modulate, rmsNorm, silu } from './layers.ts';
+import { adamw, gelu, layerNorm, linear, modulate, rmsNorm, silu } from './layers.ts';
+
+const operations: { readonly [Name in FusedName]: FusedKernel<Name> } = {
+  ...{ adamw, attention, conv: fusedConv, gelu, layerNorm, linear, modulate, rmsNorm, rotary, silu },
+};
+
+function kernelsOf<Name extends FusedName>(name: Name): KernelDefinition[] {
+  return defineFused(name, operations[name]);
+}
 
 /** Kernels behind the fused operations of ../../ops. */
-export const fusedKernels: readonly KernelDefinition[] = [
-  ...defineFused('attention', attention),
-  ...defineFused('conv', fusedConv),
-  ...defineFused('gelu', gelu),
-  ...defineFused('layerNorm', layerNorm),
-  ...defineFused('linear', linear),
-  ...defineFused('modulate', modulate),
-  ...defineFused('rmsNorm', rmsNorm),
-  ...defineFused('rotary', rotary),
-  ...defineFused('silu', silu),
-  defineUpdate('adamw', adamw),
-];
+export const fusedKernels: readonly KernelDefinition[] = (Object.keys(operations) as FusedName[]).flatMap(kernelsOf);

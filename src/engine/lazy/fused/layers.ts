@@ -1,5 +1,5 @@
 /**
- * Layers that work on each row or element. Linear layers are Gemm: transposes ride in the operator, so weights stay in
+ * Layers that work on each row or element, and the update of their weights. Linear layers are Gemm: transposes ride in the operator, so weights stay in
  * PyTorch's layout. Gradients are written with as few passes over the data as possible: row means are products with a
  * [D, 1] column, column sums products with a row; they reuse the forward's nodes and their further outputs where the
  * graph still has them.
@@ -146,4 +146,17 @@ export const rmsNorm: FusedKernel<'rmsNorm'> = {
 export const modulate: FusedKernel<'modulate'> = {
   forward: ({ x, shift, scale }, _, g) => g.add(g.mul(x, g.add(scale, 1)), shift),
   gradient: (operands, _, g) => modulateGradient(operands, g),
+};
+
+/** The update of one weight by AdamW; all weights of a step are recorded into one run. */
+export const adamw: FusedKernel<'adamw'> = {
+  forward: (operands, { beta1, beta2, eps }, g) => {
+    const { param, grad, m, v, decay, rate, rootCorrection, firstShare, secondShare } = operands;
+    const first = g.mul(grad, firstShare);
+    const root = g.mul(grad, secondShare);
+    const nextM = beta1 === 0 ? first : g.add(g.mul(m, beta1), first);
+    const nextV = g.add(g.mul(v, beta2), g.mul(root, root));
+    const denominator = g.add(g.mul(g.map('Sqrt', nextV), rootCorrection), eps);
+    return [g.sub(g.mul(param, decay), g.div(g.mul(nextM, rate), denominator)), nextM, nextV];
+  },
 };

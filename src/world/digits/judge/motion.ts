@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../../engine/tf.ts';
-import { createReward, type Reward } from '../../../reward/contract.ts';
+import { createReward, type Reward } from '../../../reward/index.ts';
 import { digits } from '../../index.ts';
 
 /**
@@ -8,17 +8,17 @@ import { digits } from '../../index.ts';
  * that the caption claims in pixels per frame: 1 for the right motion, 0 for a still clip, -3 for the opposite one.
  * It is blind to digit and colour, as a frame reward is to motion.
  */
-export function motionReward(): Reward {
+export function motionReward(): Reward<{ readonly velocity: Tensor }> {
   return createReward({
-    info: { id: 'motion', kind: 'clip', differentiable: true, higherIsBetter: true, inputSize: null },
-    textInputs: 1,
-    encode: (prompts) => [tf.tensor2d(prompts.map((prompt) => digits.velocity(digits.parseCaption(prompt))))],
-    compute: (clips, text) => {
+    info: { id: 'motion', kind: 'clip', differentiable: true, inputSize: null },
+    encode: (prompts) => ({
+      velocity: tf.tensor2d(prompts.map((prompt) => digits.velocity(digits.parseCaption(prompt)))),
+    }),
+    compute: (clips, { velocity: claimed }) => {
       const centres = lightCentres(clips);
       const [batch, frames] = centres.shape as [number, number, number];
       const later = tf.slice(centres, [0, 1, 0], [batch, frames - 1, 2]);
       const displacement = tf.sub(later, tf.slice(centres, [0, 0, 0], [batch, frames - 1, 2])); // [B, T - 1, 2]
-      const claimed = text[0]!; // [B, 2]
       const error = tf.sum(tf.square(tf.sub(displacement, tf.reshape(claimed, [batch, 1, 2]))), 2);
       return tf.sub(1, tf.div(tf.mean(error, 1), tf.sum(tf.square(claimed), 1)));
     },

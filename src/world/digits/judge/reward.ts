@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../../../engine/tf.ts';
-import { type Architecture, architecture, checkShapes, type Weights } from '../../../nn/index.ts';
-import type { Scale } from '../../../reward/combine.ts';
-import { createReward, type Reward } from '../../../reward/contract.ts';
+import { type Architecture, architecture, type Net } from '../../../nn/index.ts';
+import { createReward, type Reward, type Scale } from '../../../reward/index.ts';
+import { sourceOf } from '../../../reward/internal.ts';
 import { digits } from '../../index.ts';
 import { SECOND_JUDGE, SMALL_REWARD, type SmallRewardConfig, smallRewardInitial, smallRewardShapes } from './config.ts';
 import { smallRewardForward } from './model.ts';
@@ -18,38 +18,33 @@ export const smallRewardNet: Architecture<SmallRewardConfig, typeof smallRewardF
 
 /** How `smallReward` is set up. */
 export interface SmallRewardOptions {
-  config?: SmallRewardConfig;
-  /** Scale of the raw score on a reference set; raw scores go out when left out. */
-  scale?: Scale;
-  id?: string;
-  weightsSha256?: string;
+  /** Scale of the raw score on a reference set. @defaultValue `{ mean: 0, std: 1 }`: raw scores */
+  readonly scale?: Scale;
+  /** @defaultValue 'small' */
+  readonly id?: string;
 }
 
 /**
- * The small frame reward: how well a 32x32 frame shows a caption of the digit world, and how cleanly.
- * It owns `weights` from here on.
- * @throws when the weights do not fit the configuration.
+ * The small frame reward: how well a 32x32 frame shows a caption of the digit world, and how cleanly. It owns `net` from
+ * here on.
  */
-export function smallReward(weights: Weights, options: SmallRewardOptions = {}): Reward {
-  const { config = SMALL_REWARD, scale = { mean: 0, std: 1 }, id = 'small', weightsSha256 } = options;
-  checkShapes(weights.shapes(), smallRewardShapes(config), `the weights of ${id}`);
+export function smallReward(
+  net: Net<SmallRewardConfig>,
+  { scale = { mean: 0, std: 1 }, id = 'small' }: SmallRewardOptions = {},
+): Reward<{ readonly tokens: Tensor }> {
+  const { size, textLength } = net.config;
   return createReward({
     info: {
       id,
       kind: 'frame',
       differentiable: true,
-      higherIsBetter: true,
-      inputSize: [config.size, config.size],
+      inputSize: [size, size],
       ...scale,
-      ...(weightsSha256 && { weightsSha256 }),
+      weights: { reward: sourceOf(net) },
     },
-    textInputs: 1,
-    encode: (prompts) => [captionTokens(prompts, config.textLength)],
-    compute: (frames, text) => {
-      const raw = smallRewardForward({ weights, config }, frames, text[0]!);
-      return tf.div(tf.sub(raw, scale.mean), scale.std);
-    },
-    dispose: () => weights.dispose(),
+    encode: (prompts) => ({ tokens: captionTokens(prompts, textLength) }),
+    compute: (frames, { tokens }) => tf.div(tf.sub(smallRewardForward(net, frames, tokens), scale.mean), scale.std),
+    dispose: () => net.dispose(),
   });
 }
 

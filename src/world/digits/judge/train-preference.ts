@@ -1,18 +1,13 @@
 import { type Tensor, tf } from '../../../engine/tf.ts';
 import type { Key, Weights } from '../../../nn/index.ts';
-import {
-  attributeLoss,
-  preferenceBatch,
-  preferenceLoss,
-  type ShownPictures,
-  SMALL_REWARD,
-  type SmallRewardConfig,
-} from '../../../reward/index.ts';
 import { learnerConfig, withTensors } from '../../../train/ingredients.ts';
 import { Learner, type LearnerOptions } from '../../../train/optimiser/learner.ts';
 import { makeUpdate } from '../../../train/optimiser/update.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../../../train/run/stage.ts';
 import { digits } from '../../index.ts';
+import { SMALL_REWARD, type SmallRewardConfig } from './config.ts';
+import { attributeLoss, preferenceLoss, type ShownPictures } from './losses.ts';
+import { preferenceBatch } from './pairs.ts';
 
 /** What training the small reward takes. */
 export interface PreferenceTrainOptions extends RunOptions, Partial<LearnerOptions> {

@@ -1,6 +1,7 @@
 import { tf } from '../../../engine/tf.ts';
 import { random, type Weights } from '../../../nn/index.ts';
-import { meanAndStd, type Scale } from '../../../reward/combine.ts';
+import type { Scale } from '../../../reward/index.ts';
+import { meanAndStd } from '../../../reward/internal.ts';
 import type { digits } from '../../index.ts';
 import type { SmallRewardConfig } from './config.ts';
 import { smallRewardForward } from './model.ts';

@@ -1,6 +1,0 @@
-/** Mean of numbers; NaN of none. */
-export function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
-}

@@ -1,0 +1,3 @@
+/** What other layers need of rewards besides the public surface. */
+export { meanAndStd } from './combine.ts';
+export { sourceOf } from './contract.ts';
