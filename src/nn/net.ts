@@ -73,6 +73,8 @@ export interface ArchitectureParts<Config, Forward, Preset extends string> {
   official?(entries: CheckpointEntries, config: Config): CheckpointEntries;
   /** First weights for training from nothing. */
   initial?(config: Config, key: Key): Iterable<readonly [string, HostTensor]>;
+  /** Whether a weight lies between hidden states (no embedding, no head): what optimisers for hidden matrices ask. */
+  isHidden?(name: string): boolean;
   /** The shapes that a file is compared with, and its own as they are under official names, without reading a tensor. */
   compare?(received: Shapes, config: Config): Comparison;
   /** The network's pass. */

@@ -14,6 +14,7 @@ export {
 } from './causal/rollout.ts';
 export {
   type BoundStudent,
+  type BoundStudent as WanStudent,
   type CausalStudent,
   causalStudent,
   causalStudent as wanStudent,

@@ -16,4 +16,4 @@ export {
 } from './causal/student.ts';
 export { FlowMatchScheduler, warpTimesteps } from './ode/flow-match-scheduler.ts';
 export { guided, noiseToX0, perFrame, velocityToNoise, x0ToVelocity } from './ode/parameterisation.ts';
-export { shiftSigma, unshiftSigma } from './ode/schedule.ts';
+export { checkSchedule, shiftSigma, unshiftSigma } from './ode/schedule.ts';

@@ -1,8 +1,9 @@
 /** The small networks as models that `sampler.generate` takes: how each of them is sampled. */
 
+import type { Tensor } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/index.ts';
 import { latentShape, type VaeConfig } from '../../model/vae/index.ts';
-import type { Part } from '../../nn/index.ts';
+import type { Net, Part } from '../../nn/index.ts';
 import {
   denoisingSteps,
   euler,
@@ -11,15 +12,14 @@ import {
   type Schedule,
   type VideoModel,
 } from '../../sampler/index.ts';
-import type { EncodeText } from '../../train/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import type { Recipe } from './recipe.ts';
 
 /** What sampling needs beside the network itself. */
 export interface SamplingParts {
   recipe: Recipe;
-  vae: Part<VaeConfig>;
-  encodeText: EncodeText;
+  vae: Net<VaeConfig>;
+  encodeText(prompts: readonly string[]): Tensor;
 }
 
 /** How a network makes clips: in many guided steps, in a few, or in a few block by block. */
