@@ -50,7 +50,7 @@ describe.each(engines)('distribution matching follows Self-Forcing on %s', (name
   });
 
   test('timesteps, noised latents', async () => {
-    const shifted = stored.list('raw_timestep').map((raw) => dmdTimestep(raw, { shift: config.timestep_shift }));
+    const shifted = stored.list('raw_timestep').map((raw) => dmdTimestep(raw, config.timestep_shift));
     await matches('shifted_timestep', shifted);
     const noisy = addNoise(stored.tensor('x0'), stored.tensor('noise'), sigmas());
     await matches('noisy_latent', noisy);
