@@ -1,4 +1,6 @@
 /** Runs cells in this thread, and tells the server thread what comes of them. */
+
+import { setImmediate } from 'node:timers';
 import {
   type Cell,
   CellState,
@@ -16,7 +18,7 @@ import { endChildrenWithKernel } from './children.ts';
 import { Comms } from './comms.ts';
 import { type Context, Contexts, later } from './contexts.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
-import { endProcess, type Handlers, installHandlers, keepHandlers, keepProcess } from './exit.ts';
+import { endProcess, type Handlers, keepHandlers, keepProcess } from './exit.ts';
 import { follow, installGuards } from './guard.ts';
 import { toJson } from './json.ts';
 import { toMimeBundle } from './mime.ts';
@@ -37,6 +39,7 @@ const REPORT_TENSORS_WITHIN_MS = 1500;
 /** The same for a cell whose `finally` blocks wait for something: a second interrupt ends them. */
 const REPORT_FINALLY_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 20;
+const SAME_WITHIN_MS = 1000;
 
 /** The cell that runs now. */
 interface Running {
@@ -71,11 +74,11 @@ export class UserSession implements Session {
   readonly #modules: LocalModules;
   readonly #contexts: Contexts;
   readonly #handlers: Handlers = {
-    SIGINT: () => this.#interruptRunning(),
     uncaughtException: (error: unknown) => this.#reportLate('Uncaught exception outside any cell', error),
     unhandledRejection: (error: unknown) => this.#reportLate('Unhandled promise rejection', error),
   };
   #running: Running | null = null;
+  #stoppedAt = 0;
 
   constructor({ post, builtIns, cellState, ownPackage }: SessionParts) {
     this.#post = post;
@@ -87,7 +90,7 @@ export class UserSession implements Session {
       (messageType, content, metadata, buffers) => this.#publish(messageType, content, metadata, buffers),
       (open) => post({ type: 'comms', open }),
     );
-    this.#cells = new Cells(cellState, builtIns);
+    this.#cells = new Cells(cellState, builtIns, () => setImmediate(() => this.#interruptRunning(true)));
     this.#modules = new LocalModules(process.cwd(), ownPackage, (path, map) => this.#errors.addFile(path, map));
   }
 
@@ -140,9 +143,10 @@ export class UserSession implements Session {
   #handle(message: Exclude<ToUser, { type: 'execute' }>): void {
     switch (message.type) {
       case 'interrupt':
-        Atomics.store(message.acknowledged, 0, 1);
         this.#set(CellState.isInterrupted, false);
-        this.#interruptRunning();
+        if (this.#running) this.#interruptRunning(message.isRepeat);
+        else this.#post({ type: 'gone', parent: message.parent });
+        Atomics.store(message.acknowledged, 0, 1);
         break;
       case 'comm':
         this.#receiveComm(message);
@@ -170,7 +174,7 @@ export class UserSession implements Session {
       result = value === undefined ? { ok: true } : await this.#shown(value, interrupted);
     } catch (error) {
       // What was displayed before the error is shown before it.
-      if (context.stops === 0) await this.#settleDeferred(running).catch(() => {});
+      if (context.stops === 0) await this.#settleQuietly(running);
       result = { ok: false, error: this.#errors.report(error) };
     }
     pristine(() => this.#finish(context, result));
@@ -178,7 +182,6 @@ export class UserSession implements Session {
 
   #begin({ parent, name, converted, maps, files }: Cell): Running {
     const context = this.#contexts.begin(parent);
-    installHandlers(this.#handlers);
     if (maps.length > 0) this.#errors.addCell(name, this.#cells.prefixOf(converted), maps);
     this.#modules.begin(files);
     let reject: Running['reject'] = () => {};
@@ -229,6 +232,14 @@ export class UserSession implements Session {
     }
   }
 
+  async #settleQuietly(running: Running): Promise<void> {
+    try {
+      await this.#settleDeferred(running);
+    } catch {
+      // The cell has an error already.
+    }
+  }
+
   /** What a comm message causes belongs to it; a cell that runs meanwhile keeps its own output. */
   #receiveComm({ parent, messageType, content, metadata, buffers }: ToUser & { type: 'comm' }): void {
     const context = this.#contexts;
@@ -261,7 +272,7 @@ export class UserSession implements Session {
    * The cell's own code ends by its waits and reports itself. The timer reports it where that takes too long, and
    * where V8's termination, which may come as late as a native call returns, ended the code of this class as well.
    */
-  #interruptRunning(): void {
+  #interruptRunning(mayBeSame: boolean): void {
     const running = this.#running;
     if (!running) return;
     const { context, reject } = running;
@@ -279,6 +290,9 @@ export class UserSession implements Session {
       this.#finish(context, { ok: false, error: this.#errors.report(reason) });
     };
     later(report, usesTensors ? REPORT_TENSORS_WITHIN_MS : REPORT_WITHIN_MS);
+    // The server sends SIGINT, and asks again, where it has not heard of an answer: one interrupt counts once.
+    if (mayBeSame && context.stops > 0 && from - this.#stoppedAt < SAME_WITHIN_MS) return;
+    this.#stoppedAt = from;
     context.stop(reason);
   }
 

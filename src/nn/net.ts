@@ -39,7 +39,7 @@ export interface Comparison {
 }
 
 /** What one folder of models knows of its architecture; see {@link architecture}. */
-export interface ArchitectureParts<Config, Preset extends string> {
+export interface ArchitectureParts<Config, Forward, Preset extends string> {
   /** What people call it: `Wan transformer`. */
   readonly name: string;
   /** Configurations by their published names. */
@@ -52,12 +52,17 @@ export interface ArchitectureParts<Config, Preset extends string> {
   official?(entries: CheckpointEntries, config: Config): CheckpointEntries;
   /** First weights for training from nothing. */
   initial?(config: Config, key: Key): Iterable<readonly [string, HostTensor]>;
+  /** Whether a weight lies between hidden states (no embedding, no head): what optimisers for hidden matrices ask. */
+  isHidden?(name: string): boolean;
   /** The shapes that a file is compared with, and its own as they are under official names, without reading a tensor. */
   compare?(received: Shapes, config: Config): Comparison;
+  /** The network's pass. */
+  readonly forward: Forward;
 }
 
-/** One kind of network: its presets, shapes and names, and how a {@link Net} of it is made. */
-export interface Architecture<Config, Preset extends string = string> extends ArchitectureParts<Config, Preset> {
+/** One kind of network: its presets, shapes and names, and how a {@link Net} of it is made and run. */
+export interface Architecture<Config, Forward = unknown, Preset extends string = string>
+  extends ArchitectureParts<Config, Forward, Preset> {
   officialName(config: Config): (name: string) => string | null;
   compare(received: Shapes, config: Config): Comparison;
   /**
@@ -87,12 +92,12 @@ export interface Architecture<Config, Preset extends string = string> extends Ar
  * export const dino = architecture({ name: 'DINO', presets: dinoPresets, shapes: dinoShapes });
  * const net = await dino.load(dino.presets.dino_vitb16, file.entries());
  */
-export function architecture<Config, Preset extends string>(
-  parts: ArchitectureParts<Config, Preset>,
-): Architecture<Config, Preset> {
+export function architecture<Config, Forward, Preset extends string>(
+  parts: ArchitectureParts<Config, Forward, Preset>,
+): Architecture<Config, Forward, Preset> {
   const { name, shapes, initial } = parts;
   const officialName = parts.officialName ?? (() => (given: string) => given);
-  const made: Architecture<Config, Preset> = {
+  const made: Architecture<Config, Forward, Preset> = {
     ...parts,
     officialName,
     compare:

@@ -78,28 +78,30 @@ export interface AestheticHeadConfig {
 }
 
 /** Aesthetic heads as they are published: LAION's first predictor, which VBench uses, and the improved one. */
-export const aestheticHead: Architecture<AestheticHeadConfig, 'laion' | 'improved'> = architecture({
-  name: 'aesthetic head',
-  presets: {
-    laion: { layers: [['weight', [1, 768]]] },
-    improved: {
-      layers: [
-        ['layers.0.weight', [1024, 768]],
-        ['layers.2.weight', [128, 1024]],
-        ['layers.4.weight', [64, 128]],
-        ['layers.6.weight', [16, 64]],
-        ['layers.7.weight', [1, 16]],
-      ],
+export const aestheticHead: Architecture<AestheticHeadConfig, typeof aestheticScore, 'laion' | 'improved'> =
+  architecture({
+    name: 'aesthetic head',
+    presets: {
+      laion: { layers: [['weight', [1, 768]]] },
+      improved: {
+        layers: [
+          ['layers.0.weight', [1024, 768]],
+          ['layers.2.weight', [128, 1024]],
+          ['layers.4.weight', [64, 128]],
+          ['layers.6.weight', [16, 64]],
+          ['layers.7.weight', [1, 16]],
+        ],
+      },
     },
-  },
-  shapes: ({ layers }) =>
-    new Map(
-      layers.flatMap(([name, shape]): [string, readonly number[]][] => [
-        [name, shape],
-        [biasOf(name), [shape[0]]],
-      ]),
-    ),
-});
+    shapes: ({ layers }) =>
+      new Map(
+        layers.flatMap(([name, shape]): [string, readonly number[]][] => [
+          [name, shape],
+          [biasOf(name), [shape[0]]],
+        ]),
+      ),
+    forward: aestheticScore,
+  });
 
 function biasOf(weight: string): string {
   return weight.replace(/weight$/, 'bias');

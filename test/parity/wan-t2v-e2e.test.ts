@@ -15,7 +15,8 @@ import {
   wanForward,
 } from '../../src/model/internal.ts';
 import type { Weights } from '../../src/nn/index.ts';
-import { dpmSchedule, dpmSolver, guided, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
+import { dpmSchedule, dpmSolver, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
+import { guided } from '../../src/sampler/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('wan-t2v-e2e');

@@ -118,9 +118,10 @@ function checkPictures({ corr_lvls }: AmtConfig, first: Tensor, second: Tensor):
  *
  * @example await amt.load(amt.presets.amt_s, (await openCheckpoint('amt-s.pth')).entries())
  */
-export const amt: Architecture<AmtConfig, 'amt_s'> = architecture({
+export const amt: Architecture<AmtConfig, typeof amtMidpoint, 'amt_s'> = architecture({
   name: 'AMT',
   presets: amtPresets,
   shapes: amtShapes,
   officialName: () => (name) => name.replace(/^module\./, ''),
+  forward: amtMidpoint,
 });

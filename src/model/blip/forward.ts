@@ -150,9 +150,12 @@ function addAndNorm(net: Part<MedConfig>, change: Tensor, x: Tensor): Tensor {
  *
  * @example await imageReward.load(imageReward.presets['imagereward-v1.0'], (await openPth('ImageReward.pt')).entries())
  */
-export const imageReward: Architecture<ImageRewardConfig, 'imagereward-v1.0'> = architecture({
-  name: 'ImageReward',
-  presets: imageRewardPresets,
-  shapes: imageRewardShapes,
-  officialName: () => imageRewardName,
-});
+export const imageReward: Architecture<ImageRewardConfig, typeof imageRewardForward, 'imagereward-v1.0'> = architecture(
+  {
+    name: 'ImageReward',
+    presets: imageRewardPresets,
+    shapes: imageRewardShapes,
+    officialName: () => imageRewardName,
+    forward: imageRewardForward,
+  },
+);

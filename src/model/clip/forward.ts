@@ -110,11 +110,12 @@ export function clipLogits(weights: WeightView, imageFeatures: Tensor, textFeatu
  *
  * @example await clip.load(clip.presets['vit-l-14'], (await openSafetensors('model.safetensors')).entries())
  */
-export const clip: Architecture<ClipConfig, ClipPreset> = architecture({
+export const clip: Architecture<ClipConfig, typeof clipImageFeatures, ClipPreset> = architecture({
   name: 'CLIP',
   presets: clipPresets,
   shapes: clipShapes,
   officialName: clipReadName,
   official: openaiEntries,
   compare: (received, config) => ({ wanted: clipShapes(config), official: clipOfficialShapes(received, config) }),
+  forward: clipImageFeatures,
 });

@@ -82,8 +82,9 @@ export function dinoPositions(table: Tensor, config: DinoConfig, height: number,
  *
  * @example await dino.load(dino.presets.dino_vitb16, (await openPth('dino_vitbase16_pretrain.pth')).entries())
  */
-export const dino: Architecture<DinoConfig, DinoPreset> = architecture({
+export const dino: Architecture<DinoConfig, typeof dinoFeatures, DinoPreset> = architecture({
   name: 'DINO',
   presets: dinoPresets,
   shapes: dinoShapes,
+  forward: dinoFeatures,
 });

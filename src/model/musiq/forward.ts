@@ -182,9 +182,10 @@ export function hashedPlaces(grid: number, rows: number, columns: number): numbe
  *
  * @example await musiq.load(musiq.presets.spaq, (await openCheckpoint('musiq_spaq_ckpt-358bb6af.pth')).entries())
  */
-export const musiq: Architecture<MusiqConfig, MusiqPreset> = architecture({
+export const musiq: Architecture<MusiqConfig, typeof musiqScore, MusiqPreset> = architecture({
   name: 'MUSIQ',
   presets: musiqPresets,
   shapes: musiqShapes,
   officialName: () => (name) => name.replace(/^(params|module)\./, ''),
+  forward: musiqScore,
 });

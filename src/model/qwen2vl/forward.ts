@@ -73,11 +73,12 @@ function specialPlaces(ids: Tensor, specialTokens: readonly number[]): Tensor {
  *
  * @example await qwen2vl.load(qwen2vl.presets['qwen2-vl-2b'], (await openPth('model.pth')).entries())
  */
-export const qwen2vl: Architecture<Qwen2VlConfig, Qwen2VlPreset> = architecture({
+export const qwen2vl: Architecture<Qwen2VlConfig, typeof qwen2VlRewards, Qwen2VlPreset> = architecture({
   name: 'Qwen2-VL',
   presets: qwen2VlPresets,
   shapes: qwen2VlRewardShapes,
   officialName: () => qwen2VlName,
   official: refusedLora,
   compare: qwen2VlComparison,
+  forward: qwen2VlRewards,
 });

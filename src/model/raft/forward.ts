@@ -145,9 +145,10 @@ function checkImages({ corr_block_num_levels }: RaftConfig, first: Tensor, secon
  *
  * @example await raft.load(raft.presets.raft_large, (await openPth('raft-things.pth')).entries())
  */
-export const raft: Architecture<RaftConfig, 'raft_large' | 'raft_small'> = architecture({
+export const raft: Architecture<RaftConfig, typeof raftForward, 'raft_large' | 'raft_small'> = architecture({
   name: 'RAFT',
   presets: raftPresets,
   shapes: raftShapes,
   officialName: raftNames,
+  forward: raftForward,
 });

@@ -128,9 +128,10 @@ function checkTokens({ ids, mask }: TokenBatch): void {
  *
  * @example await umt5.load(umt5.presets['umt5-xxl'], (await openPth('models_t5_umt5-xxl-enc-bf16.pth')).entries())
  */
-export const umt5: Architecture<Umt5Config, 'umt5-xxl'> = architecture({
+export const umt5: Architecture<Umt5Config, typeof umt5Encode, 'umt5-xxl'> = architecture({
   name: 'umT5 encoder',
   presets: umt5Presets,
   shapes: umt5Shapes,
   officialName: () => umt5Name,
+  forward: umt5Encode,
 });

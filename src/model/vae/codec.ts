@@ -148,10 +148,12 @@ export function checkLatents(config: VaeConfig, z: Tensor): void {
  *
  * @example await vae.load(vae.presets['wan2.1'], (await openPth('Wan2.1_VAE.pth')).entries())
  */
-export const vae: Architecture<VaeConfig, VaePreset> = architecture({
+export const vae: Architecture<VaeConfig, typeof decode, VaePreset> = architecture({
   name: 'Wan VAE',
   presets: vaePresets,
   shapes: vaeShapes,
   officialName: vaeOfficialNames,
   initial: vaeInitial,
+  isHidden: (name) => /^(encoder|decoder)\./.test(name),
+  forward: decode,
 });

@@ -87,10 +87,11 @@ export function viclipShapes(config: ViclipConfig): Shapes {
  *
  * @example await viclip.load(viclip.presets.l14, (await openCheckpoint('ViClip-InternVid-10M-FLT.pth')).entries())
  */
-export const viclip: Architecture<ViclipConfig, 'l14'> = architecture({
+export const viclip: Architecture<ViclipConfig, typeof viclipVideoFeatures, 'l14'> = architecture({
   name: 'ViCLIP',
   presets: viclipPresets,
   shapes: viclipShapes,
+  forward: viclipVideoFeatures,
 });
 
 const epsilon = 1e-5;

@@ -168,10 +168,12 @@ function padRope({ cos, sin }: Rope, padding: number): Rope {
  *
  * @example await wan.load(config, (await openSafetensors('diffusion_pytorch_model.safetensors')).entries())
  */
-export const wan: Architecture<WanConfig, WanPreset> = architecture({
+export const wan: Architecture<WanConfig, typeof wanForward, WanPreset> = architecture({
   name: 'Wan transformer',
   presets: wanPresets,
   shapes: wanShapes,
   officialName: officialNames,
   initial: wanInitial,
+  isHidden: (name) => name.startsWith('blocks.'),
+  forward: wanForward,
 });

@@ -1,5 +1,6 @@
 import type { HostTensor } from '../../../io/index.ts';
 import { type Architecture, architecture, constant, fans, type Key, type Shapes } from '../../../nn/index.ts';
+import { classifierForward } from './forward.ts';
 
 /** Sizes of the digit classifier. */
 export interface ClassifierConfig {
@@ -35,9 +36,10 @@ function initial(config: ClassifierConfig, key: Key): [string, HostTensor][] {
 }
 
 /** The digit classifier. */
-export const classifier: Architecture<ClassifierConfig, 'digits'> = architecture({
+export const classifier: Architecture<ClassifierConfig, typeof classifierForward, 'digits'> = architecture({
   name: 'digit classifier',
   presets: { digits: CLASSIFIER },
   shapes: classifierShapes,
   initial,
+  forward: classifierForward,
 });

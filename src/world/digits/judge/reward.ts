@@ -7,12 +7,14 @@ import { SECOND_JUDGE, SMALL_REWARD, type SmallRewardConfig, smallRewardInitial,
 import { smallRewardForward } from './model.ts';
 
 /** The small frame reward's network. */
-export const smallRewardNet: Architecture<SmallRewardConfig, 'reward' | 'judge'> = architecture({
-  name: 'small reward',
-  presets: { reward: SMALL_REWARD, judge: SECOND_JUDGE },
-  shapes: smallRewardShapes,
-  initial: smallRewardInitial,
-});
+export const smallRewardNet: Architecture<SmallRewardConfig, typeof smallRewardForward, 'reward' | 'judge'> =
+  architecture({
+    name: 'small reward',
+    presets: { reward: SMALL_REWARD, judge: SECOND_JUDGE },
+    shapes: smallRewardShapes,
+    initial: smallRewardInitial,
+    forward: smallRewardForward,
+  });
 
 /** How `smallReward` is set up. */
 export interface SmallRewardOptions {
