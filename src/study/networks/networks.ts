@@ -197,8 +197,8 @@ export class Networks implements MethodNetworks {
 
 /** How {@link open} opens a folder of weights. */
 export interface OpenOptions {
-  /** Engine to start. @defaultValue the one in use, or `auto` */
-  readonly engine?: engine.EngineName | 'auto';
+  /** Engine to start; a parameter of a notebook is any text, and one that names no engine is refused. @defaultValue the one in use, or `auto` */
+  readonly engine?: engine.EngineName | 'auto' | (string & {});
   /** Threads of an engine that is started here. @defaultValue as many as there are cores */
   readonly threads?: number;
   /** The world that the weights were trained on, where it does not come with the package. */
@@ -223,7 +223,7 @@ export async function open(folder: string = shippedFolder(), options: OpenOption
   const world = options.world ?? worldOf(manifest.recipe.world);
   verifyWeights(folder, manifest, world);
   if (name !== undefined || threads !== undefined || engine.current() === null) {
-    await engine.use(name ?? 'auto', threads === undefined ? {} : { threads });
+    await engine.use((name ?? 'auto') as engine.EngineName, threads === undefined ? {} : { threads });
   }
   return Object.assign(await Networks.load(folder, manifest.recipe, world), { manifest });
 }
