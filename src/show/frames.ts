@@ -1,8 +1,7 @@
 import type { Clip, Provenance, RgbImage } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import { type Figure, figure } from './figure.ts';
-import { drawSheet, fitImage, noteStyle, type Sheet, titleStyle } from './panels.ts';
-import { fitText, pixelRatio } from './theme.ts';
+import { drawSheet, fitImage, fitText, noteStyle, pixelRatio, type Sheet, titleStyle } from './theme.ts';
 
 /** Clips to show: one, a list, or by title. */
 export type Clips = Clip | readonly Clip[] | Readonly<Record<string, Clip>>;
