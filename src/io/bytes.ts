@@ -1,36 +1,63 @@
 /** Ranges of files: read into memory, or as memory: the system reads a page when it is first touched, and may drop it. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import koffi from 'koffi';
+
+/** A file that ends before the bytes wanted of it. */
+export class FileEndError extends Error {
+  override name = 'FileEndError';
+}
+
+/**
+ * Opens a file for reading, but nothing that merely looks like one: a named pipe would block until someone writes.
+ *
+ * @throws Error with the path for a folder, pipe, socket or device.
+ */
+export async function openFile(path: string): Promise<FileHandle> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  const found = await file.stat();
+  if (found.isFile()) return file;
+  await file.close();
+  throw new Error(`${path} is a ${found.isDirectory() ? 'folder' : 'pipe, socket or device'}; wanted a file`);
+}
 
 /** One system call moves at most 2 GiB, so long ranges come in parts. */
 const part = 1 << 30;
 
-/** Reads a file from `begin` on into `bytes`; returns how many came, fewer than wanted where the file ends. */
-export async function fillBytes(file: FileHandle, bytes: Uint8Array, begin: number): Promise<number> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesRead } = await file.read(bytes, done, Math.min(part, bytes.length - done), begin + done);
-    if (bytesRead === 0) break;
+/**
+ * The bytes [begin, begin + length) of a file, at the start of `shared` if they fit, or in a buffer of their own.
+ *
+ * @throws FileEndError if the file ends before.
+ */
+export async function readRange(
+  file: FileHandle,
+  begin: number,
+  length: number,
+  shared?: Uint8Array,
+): Promise<Uint8Array> {
+  const isEnough = shared !== undefined && shared.length >= length;
+  const bytes = isEnough ? shared.subarray(0, length) : new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(part, length - done), begin + done);
+    if (bytesRead === 0) throw endError(begin + done, length - done);
     done += bytesRead;
   }
-  return done;
+  return bytes;
 }
 
-/** As {@link fillBytes}, of an open file descriptor, at once. */
-export function fillBytesSync(file: number, bytes: Uint8Array, begin: number): number {
-  let done = 0;
-  while (done < bytes.length) {
-    const count = readSync(file, bytes, done, Math.min(part, bytes.length - done), begin + done);
-    if (count === 0) break;
+/** As {@link readRange}, of an open file descriptor, at once: for the few bytes of a header, or to stand in for mapping. */
+export function readRangeSync(file: number, begin: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const count = readSync(file, bytes, done, Math.min(part, length - done), begin + done);
+    if (count === 0) throw endError(begin + done, length - done);
     done += count;
   }
-  return done;
+  return bytes;
 }
 
-/** The first `length` bytes of `shared`, or new ones where it is not given or too short. */
-export function bytesFor(length: number, shared?: Uint8Array): Uint8Array {
-  return shared !== undefined && shared.length >= length ? shared.subarray(0, length) : new Uint8Array(length);
+function endError(at: number, missing: number): FileEndError {
+  return new FileEndError(`the file ends at byte ${at}, ${missing} bytes early; has it been cut?`);
 }
 
 type Address = number;
@@ -57,17 +84,27 @@ const unmapper = new FinalizationRegistry<{ address: Address; bytes: number }>((
 });
 
 /**
- * Bytes `begin` to `begin + length` of a file, mapped; null where the system cannot or the file ends early. The memory is the process's own:
- * writing to it leaves the file alone. Do not transfer its buffer to a worker, and do not shorten the file while the
- * bytes are in use: touching what is no longer there ends the process.
+ * Bytes `begin` to `begin + length` of an open file, mapped where the system can and `begin` is a multiple of
+ * `alignment`, else read. The memory is the process's own: writing to it leaves the file alone. Do not transfer its
+ * buffer to a worker, and do not shorten the file while the bytes are in use: touching what is no longer there ends
+ * the process.
+ *
+ * @throws FileEndError if the file ends before.
  */
-export function mapBytes(path: string, begin: number, length: number): Uint8Array | null {
+export function mapRange(file: number, begin: number, length: number, alignment: number): Uint8Array {
+  const isAligned = begin % alignment === 0;
+  return (isAligned ? mapBytes(file, begin, length) : null) ?? readRangeSync(file, begin, length);
+}
+
+function mapBytes(file: number, begin: number, length: number): Uint8Array | null {
   mapper ??= findMapper();
   if (mapper === null || length === 0) return null;
   const lead = begin % pageBytes;
   const bytes = lead + length;
-  const address = mapFile(mapper, path, begin - lead, bytes);
-  if (address === null) return null;
+  if (fstatSync(file).size < begin + length) return null;
+  const address = mapper.mmap(0, bytes, readAndWrite, isPrivate, file, begin - lead);
+  if (address === -1) return null;
+  mapper.madvise(address, bytes, willNeed);
   try {
     const buffer = koffi.view(BigInt(address), bytes);
     unmapper.register(buffer, { address, bytes });
@@ -75,19 +112,6 @@ export function mapBytes(path: string, begin: number, length: number): Uint8Arra
   } catch {
     mapper.munmap(address, bytes); // some hosts allow no arrays over memory that is not theirs
     return null;
-  }
-}
-
-function mapFile({ mmap, madvise }: Mapper, path: string, offset: number, bytes: number): Address | null {
-  const file = openSync(path, 'r');
-  try {
-    if (fstatSync(file).size < offset + bytes) return null;
-    const address = mmap(0, bytes, readAndWrite, isPrivate, file, offset);
-    if (address === -1) return null;
-    madvise(address, bytes, willNeed);
-    return address;
-  } finally {
-    closeSync(file);
   }
 }
 
@@ -103,5 +127,15 @@ function findMapper(): Mapper | null {
     } as unknown as Mapper;
   } catch {
     return null;
+  }
+}
+
+/** Runs `use` on a file that is open while it runs, under its descriptor. */
+export function withOpenFile<T>(path: string, use: (file: number) => T): T {
+  const file = openSync(path, 'r');
+  try {
+    return use(file);
+  } finally {
+    closeSync(file);
   }
 }

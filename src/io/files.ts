@@ -1,9 +1,10 @@
 /** Files of this library: written whole or not at all, read with errors that name the path, and the package's own. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openFile } from './bytes.ts';
 
 /** The folder of this package's package.json, from the built files as from the sources. */
 export function packageRoot(): string {
@@ -25,9 +26,15 @@ export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIter
  * Writes a file so that readers see the old content or the new, never a part: into a temporary file beside it,
  * synced, then renamed over it. A failure leaves the old file and no temporary one.
  *
+ * @throws Error with the path that says in words why it cannot be written: a full disk, a folder or device in its place.
  * @example await writeAtomic('run/config.json', JSON.stringify(config, null, 2))
  */
 export async function writeAtomic(path: string, content: FileContent): Promise<void> {
+  const there = await stat(path).catch(() => null);
+  if (there !== null && !there.isFile()) {
+    const kind = there.isDirectory() ? 'folder' : 'pipe, socket or device';
+    throw new Error(`cannot write ${path}: a ${kind} is in its place; choose another path`);
+  }
   const aside = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const file = await open(aside, 'wx');
@@ -39,10 +46,18 @@ export async function writeAtomic(path: string, content: FileContent): Promise<v
     }
     await rename(aside, path);
   } catch (error) {
-    await rm(aside, { force: true });
-    throw error;
+    await rm(aside, { force: true }).catch(() => undefined); // what went wrong before is what matters
+    throw inWords(path, error);
   }
   await syncFolder(dirname(path));
+}
+
+/** An error of the file system with the path that was to be written; others, such as those of a source, as they are. */
+function inWords(path: string, error: unknown): unknown {
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return error;
+  const why = refusalOf(error) ?? (code === 'ENOENT' ? 'its folder is not there' : message);
+  return Object.assign(new Error(`cannot write ${path}: ${why}`, { cause: error }), { code });
 }
 
 function chunksOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
@@ -69,7 +84,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Makes a folder if need be and proves that it can be written to, so that hours of work do not end in a refusal.
+ * Makes a folder if need be and proves that it can be written to, so that hours of work do not end in a refusal. The
+ * file that proves it loses its name before it is written: whatever happens then, none stays.
  *
  * @throws Error that says in words why it cannot.
  */
@@ -77,8 +93,13 @@ export async function prepareFolder(path: string): Promise<void> {
   const probe = join(path, `.probe-${randomBytes(6).toString('hex')}.tmp`);
   try {
     await mkdir(path, { recursive: true });
-    await writeFile(probe, 'probe');
-    await rm(probe);
+    const file = openSync(probe, 'wx');
+    try {
+      unlinkSync(probe);
+      writeSync(file, 'probe');
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
     const missing = code === 'ENOENT' ? 'its file system does not allow new folders there' : message;
@@ -93,6 +114,7 @@ const refusals: Readonly<Record<string, string>> = {
   EPERM: 'there is no permission to write to it',
   EROFS: 'its file system is read-only',
   ENOSPC: 'its file system is full',
+  EDQUOT: 'its file system is full',
   ENOTDIR: 'a part of the path is a file',
   EEXIST: 'a part of the path is a file',
 };
@@ -103,14 +125,23 @@ export function refusalOf(error: unknown): string | undefined {
 }
 
 /**
- * The object in a JSON file.
+ * The object in a JSON file; a byte order mark is skipped.
  *
  * @throws Error with the path if the file is no JSON (cut short, say) or holds something else than an object.
  */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
-  const value = parsed(path, await readFile(path, 'utf8'));
+  const value = parsed(path, (await readText(path)).replace(/^\ufeff/, ''));
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new TypeError(`${path}: wanted a JSON object`);
+}
+
+async function readText(path: string): Promise<string> {
+  const file = await openFile(path);
+  try {
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
 }
 
 function parsed(path: string, text: string): unknown {

@@ -2,7 +2,8 @@
  * Tensors on the host: a dtype, a shape and a typed array in row-major order. This is what files hold and what
  * crosses the border between files and engines; no engine is needed to make or read one.
  *
- * Half precisions are kept as raw 16-bit patterns (`Uint16Array`), 8-bit floats and booleans as bytes.
+ * Half precisions are kept as raw 16-bit patterns (`Uint16Array`), 8-bit floats and booleans as bytes, complex numbers
+ * as their real and imaginary parts in turn.
  */
 
 /** Element type of a {@link HostTensor}. */
@@ -21,7 +22,10 @@ export type HostDType =
   | 'uint8'
   | 'bool'
   | 'float8_e4m3'
-  | 'float8_e5m2';
+  | 'float8_e5m2'
+  | 'float8_e8m0'
+  | 'complex64'
+  | 'complex128';
 
 interface HostArray {
   readonly name: string;
@@ -45,7 +49,15 @@ const arrays: Readonly<Record<HostDType, HostArray>> = {
   bool: Uint8Array,
   float8_e4m3: Uint8Array,
   float8_e5m2: Uint8Array,
+  float8_e8m0: Uint8Array,
+  complex64: Float32Array,
+  complex128: Float64Array,
 };
+
+/** Values that an element takes in its array. */
+export function valuesPerElement(dtype: HostDType): 1 | 2 {
+  return dtype === 'complex64' || dtype === 'complex128' ? 2 : 1;
+}
 
 /** The typed arrays that hold the elements of a {@link HostTensor}. */
 export type HostData =
@@ -67,12 +79,9 @@ export interface HostTensor {
   data: HostData;
 }
 
-/** All element types, in no particular order. */
-export const hostDTypes: readonly HostDType[] = Object.keys(arrays) as HostDType[];
-
 /** Bytes of one element of `dtype`. */
 export function bytesPerElement(dtype: HostDType): number {
-  return arrays[dtype].BYTES_PER_ELEMENT;
+  return arrays[dtype].BYTES_PER_ELEMENT * valuesPerElement(dtype);
 }
 
 /**
@@ -102,11 +111,16 @@ export function hostTensor(dtype: HostDType, shape: readonly number[], data: Hos
   if (!(data instanceof wanted)) {
     throw new TypeError(`data: ${dtype} is held in a ${wanted.name}, received a ${data.constructor.name}`);
   }
-  const count = elementCount(shape);
+  const count = elementCount(shape) * valuesPerElement(dtype);
   if (data.length !== count) {
     throw new RangeError(`data: shape [${shape.join(', ')}] needs ${count} elements, received ${data.length}`);
   }
   return { dtype, shape: [...shape], data };
+}
+
+/** The largest of any number of sizes, 0 of none. */
+export function largest(sizes: readonly number[]): number {
+  return sizes.reduce((most, size) => Math.max(most, size), 0);
 }
 
 /** @throws RangeError unless `count` rows from `start` on lie within `rows`. */
@@ -117,7 +131,8 @@ export function checkRows(rows: number, start: number, count: number): void {
 
 /** A typed array over `bytes` (not copied; `bytes` must start at an aligned offset of its buffer). */
 export function viewBytes(dtype: HostDType, bytes: Uint8Array): HostData {
-  return new arrays[dtype](bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / bytesPerElement(dtype));
+  const { BYTES_PER_ELEMENT: size } = arrays[dtype];
+  return new arrays[dtype](bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / size);
 }
 
 /** The bytes of a host tensor's data (not copied; little-endian on every platform Node runs on). */

@@ -1,6 +1,7 @@
 /** 8-bit pictures: frames of clips, PNG files with texts in them, and reading whatever sharp reads. */
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
+import { openFile } from './bytes.ts';
 import { type Clip, clipFrame, toByte } from './clip.ts';
 
 /** An 8-bit RGB image, row-major [H, W, 3]. */
@@ -41,10 +42,16 @@ export async function encodePng({ data, height, width }: RgbImage, provenance: P
   return addPngText(png, provenance);
 }
 
-/** Reads an image file (PNG, JPEG, WebP, ...) or its bytes; transparency is laid on white. */
+/**
+ * Reads an image file (PNG, JPEG, WebP, ...) or its bytes. Transparency is dropped and the colours under it are taken,
+ * as PIL's `convert("RGB")` does.
+ *
+ * @throws Error with the path if there is no image in it.
+ * @example const { data, height, width } = await readImage('cat.png')
+ */
 export async function readImage(source: string | Uint8Array): Promise<RgbImage> {
+  if (typeof source === 'string') await (await openFile(source)).close();
   const { data, info } = await sharp(source)
-    .flatten({ background: '#ffffff' })
     .toColourspace('srgb')
     .removeAlpha()
     .raw()

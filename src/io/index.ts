@@ -13,6 +13,12 @@ export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensor
 export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';
 export { openShards } from './safetensors-shards.ts';
 export { FfmpegError } from './video-ffmpeg.ts';
-export { type ReadVideoOptions, readVideo } from './video-read.ts';
+export {
+  type OpenVideoOptions,
+  openVideo,
+  type ReadVideoOptions,
+  readVideo,
+  type VideoReader,
+} from './video-read.ts';
 export { type EncodedVideo, type VideoCodec, type VideoOptions, writeVideo } from './video-write.ts';
 export { toFloat32 } from './widen.ts';

@@ -1,4 +1,5 @@
 /** What a pickle may hold, the two questions that it asks its reader, and the reading of its parts. */
+import { quoted } from './json.ts';
 
 /** A pickle that is broken or asks for more than data. */
 export class PickleError extends Error {
@@ -55,7 +56,13 @@ export function kindOf(value: PickleValue): string {
   if (Array.isArray(value)) return 'list';
   if (value instanceof Map) return 'dict';
   if (value instanceof Uint8Array) return 'bytes';
-  return isGlobal(value) ? value.global : value.opaque;
+  return isGlobal(value) ? quoted(value.global) : value.opaque;
+}
+
+/** @throws PickleError for a key that is there: which of two values was meant, the file cannot say. */
+export function setNew(map: Map<PickleKey, PickleValue>, key: PickleKey, value: PickleValue): void {
+  if (map.has(key)) throw new PickleError(`the key ${quoted(String(key))} stands twice`);
+  map.set(key, value);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -1,9 +1,10 @@
 /**
  * A pickle machine that builds data and never runs code: opcodes come from a fixed table, and every class or function
- * that a pickle names must be one that the caller knows. Anything else is refused. Each opcode takes at least one
- * byte and allocates no more than its bytes announce, so time and memory are bounded by the input.
+ * that a pickle names must be one that the caller knows. Anything else is refused. Opcodes that allocate pay from a
+ * budget, a small multiple of the input, so time and memory are bounded by it; a key that a dictionary has is refused.
  * Format: CPython's Lib/pickletools.py.
  */
+import { quoted } from './json.ts';
 import {
   isGlobal,
   kindOf,
@@ -13,6 +14,7 @@ import {
   PickleReader,
   PickleRecord,
   type PickleValue,
+  setNew,
 } from './pickle-value.ts';
 
 /** What one pickle held, and where the bytes after it begin. */
@@ -28,21 +30,38 @@ export interface Unpickled {
  * @throws PickleError if the bytes are not a pickle, end too early, or name something that the host refuses.
  */
 export function unpickle(bytes: Uint8Array, host: PickleHost, begin: number = 0): Unpickled {
-  const machine = new PickleMachine(new PickleReader(bytes, begin), host);
+  const machine = new PickleMachine(new PickleReader(bytes, begin), host, 3 * bytes.length + budgetBase);
   return { value: machine.run(), end: machine.reader.position };
 }
+
+/** Bytes that any pickle may allocate: enough for the 200,000 tensors that no checkpoint has. */
+const budgetBase = 160 * 2 ** 20;
+/** Bytes of the values that opcodes make, as V8 holds them, rounded up. */
+const cost = { value: 16, list: 48, map: 256, entry: 64 } as const;
+/** Most values on the stack, and most containers under way: far more than torch.save ever leaves there. */
+const maxStack = 2 ** 22;
+const maxMarks = 2 ** 16;
 
 /** Stack, marks and memo of one run. */
 export class PickleMachine {
   readonly reader: PickleReader;
   readonly host: PickleHost;
   readonly memo: Map<number, PickleValue> = new Map();
+  #budget: number;
   #stack: PickleValue[] = [];
+  #below: number = 0;
   readonly #outer: PickleValue[][] = [];
 
-  constructor(reader: PickleReader, host: PickleHost) {
+  constructor(reader: PickleReader, host: PickleHost, budget: number) {
     this.reader = reader;
     this.host = host;
+    this.#budget = budget;
+  }
+
+  /** Pays for `bytes` of memory. */
+  spend(bytes: number): void {
+    this.#budget -= bytes;
+    if (this.#budget < 0) throw new PickleError(`the values before byte ${this.reader.position} take too much memory`);
   }
 
   run(): PickleValue {
@@ -61,7 +80,7 @@ export class PickleMachine {
   }
 
   push(value: PickleValue): void {
-    this.#stack.push(value);
+    if (this.#below + this.#stack.push(value) > maxStack) throw new PickleError(`more than ${maxStack} values at once`);
   }
 
   pop(): PickleValue {
@@ -77,7 +96,8 @@ export class PickleMachine {
   }
 
   mark(): void {
-    this.#outer.push(this.#stack);
+    if (this.#outer.push(this.#stack) > maxMarks) throw new PickleError(`nested deeper than ${maxMarks}`);
+    this.#below += this.#stack.length;
     this.#stack = [];
   }
 
@@ -87,6 +107,8 @@ export class PickleMachine {
     const below = this.#outer.pop();
     if (below === undefined) throw new PickleError(`no mark is set before byte ${this.reader.position}`);
     this.#stack = below;
+    this.#below -= below.length;
+    this.spend(cost.list + cost.value * above.length);
     return above;
   }
 }
@@ -113,22 +135,22 @@ export const opcodes: Readonly<Record<number, Operation>> = {
   138: (m) => m.push(m.reader.integer(m.reader.byte())),
   139: (m) => m.push(m.reader.integer(m.reader.uint32())),
   [code('G')]: (m) => m.push(m.reader.float64()),
-  [code('X')]: (m) => m.push(m.reader.text(m.reader.uint32())),
-  140: (m) => m.push(m.reader.text(m.reader.byte())),
-  141: (m) => m.push(m.reader.text(m.reader.uint64())),
-  [code('B')]: (m) => m.push(m.reader.bytes(m.reader.uint32())),
-  [code('C')]: (m) => m.push(m.reader.bytes(m.reader.byte())),
-  142: (m) => m.push(m.reader.bytes(m.reader.uint64())),
+  [code('X')]: (m) => text(m, m.reader.uint32()),
+  140: (m) => text(m, m.reader.byte()),
+  141: (m) => text(m, m.reader.uint64()),
+  [code('B')]: (m) => bytes(m, m.reader.uint32()),
+  [code('C')]: (m) => bytes(m, m.reader.byte()),
+  142: (m) => bytes(m, m.reader.uint64()),
 
-  [code(']')]: (m) => m.push([]),
+  [code(']')]: (m) => tuple(m, 0),
   [code('a')]: (m) => append(m, [m.pop()]),
   [code('e')]: (m) => append(m, m.popMark()),
-  [code(')')]: (m) => m.push([]),
+  [code(')')]: (m) => tuple(m, 0),
   [code('t')]: (m) => m.push(m.popMark()),
   133: (m) => tuple(m, 1),
   134: (m) => tuple(m, 2),
   135: (m) => tuple(m, 3),
-  [code('}')]: (m) => m.push(new Map()),
+  [code('}')]: dictionary,
   [code('s')]: (m) => setItems(m, [m.pop(), m.pop()].reverse()),
   [code('u')]: (m) => setItems(m, m.popMark()),
 
@@ -138,12 +160,12 @@ export const opcodes: Readonly<Record<number, Operation>> = {
   [code('h')]: (m) => recall(m, m.reader.byte()),
   [code('j')]: (m) => recall(m, m.reader.uint32()),
 
-  [code('c')]: (m) => m.push(m.host.global(m.reader.line(), m.reader.line())),
+  [code('c')]: (m) => named(m, m.reader.line(), m.reader.line()),
   147: stackGlobal,
   [code('R')]: call,
   129: call,
   [code('b')]: build,
-  [code('Q')]: (m) => m.push(m.host.persistent(m.pop())),
+  [code('Q')]: persistent,
 };
 
 function code(character: string): number {
@@ -155,13 +177,33 @@ function protocol(machine: PickleMachine): void {
   if (version > 5) throw new PickleError(`pickle protocol ${version} is newer than the 5 that are known`);
 }
 
+/** Text in two bytes a character, as V8 holds what is not Latin. */
+function text(machine: PickleMachine, length: number): void {
+  const value = machine.reader.text(length); // no longer than the bytes at hand
+  machine.spend(cost.list + 2 * length);
+  machine.push(value);
+}
+
+/** A view of the pickle's own bytes. */
+function bytes(machine: PickleMachine, length: number): void {
+  machine.spend(cost.map);
+  machine.push(machine.reader.bytes(length));
+}
+
+function dictionary(machine: PickleMachine): void {
+  machine.spend(cost.map);
+  machine.push(new Map());
+}
+
 function append(machine: PickleMachine, items: readonly PickleValue[]): void {
   const list = machine.top();
   if (!Array.isArray(list)) throw new PickleError(`items are appended to a ${kindOf(list)}`);
+  machine.spend(cost.value * items.length);
   for (const item of items) list.push(item);
 }
 
 function tuple(machine: PickleMachine, length: number): void {
+  machine.spend(cost.list + cost.value * length);
   machine.push(Array.from({ length }, () => machine.pop()).reverse());
 }
 
@@ -170,7 +212,8 @@ function setItems(machine: PickleMachine, items: readonly PickleValue[]): void {
   const map = machine.top();
   if (!(map instanceof Map)) throw new PickleError(`items are set in a ${kindOf(map)}`);
   if (items.length % 2 !== 0) throw new PickleError('a key has no value');
-  for (let i = 0; i < items.length; i += 2) map.set(asKey(items[i]!), items[i + 1]!);
+  machine.spend((cost.entry * items.length) / 2);
+  for (let i = 0; i < items.length; i += 2) setNew(map, asKey(items[i]!), items[i + 1]!);
 }
 
 function asKey(value: PickleValue): PickleKey {
@@ -179,6 +222,7 @@ function asKey(value: PickleValue): PickleKey {
 }
 
 function remember(machine: PickleMachine, index: number): void {
+  if (!machine.memo.has(index)) machine.spend(cost.entry);
   machine.memo.set(index, machine.top());
 }
 
@@ -193,7 +237,17 @@ function stackGlobal(machine: PickleMachine): void {
   const module = machine.pop();
   if (typeof name !== 'string' || typeof module !== 'string')
     throw new PickleError('the name of a class is not a text');
+  named(machine, module, name);
+}
+
+function named(machine: PickleMachine, module: string, name: string): void {
+  machine.spend(cost.map);
   machine.push(machine.host.global(module, name));
+}
+
+function persistent(machine: PickleMachine): void {
+  machine.spend(cost.map);
+  machine.push(machine.host.persistent(machine.pop()));
 }
 
 /** Calls a known class or function; the host decides what that makes. */
@@ -201,7 +255,8 @@ function call(machine: PickleMachine): void {
   const args = machine.pop();
   const callee = machine.pop();
   if (!isGlobal(callee) || !callee.call) throw new PickleError(`a ${kindOf(callee)} is called`);
-  if (!Array.isArray(args)) throw new PickleError(`${callee.global} is called with a ${kindOf(args)}`);
+  if (!Array.isArray(args)) throw new PickleError(`${quoted(callee.global)} is called with a ${kindOf(args)}`);
+  for (const each of args) machine.spend(Array.isArray(each) ? cost.entry * each.length : cost.entry);
   machine.push(callee.call(args));
 }
 
@@ -214,5 +269,6 @@ function build(machine: PickleMachine): void {
   }
   if (!(target instanceof PickleRecord)) return;
   if (!(state instanceof Map)) throw new PickleError(`a record is given a ${kindOf(state)} as its state`);
+  machine.spend(cost.entry * state.size);
   for (const [key, value] of state) target.set(key, value);
 }

@@ -1,16 +1,25 @@
 /** The two containers of PyTorch files: the ZIP archive of today, and the plain sequence of pickles before 1.6. */
 import type { FileHandle } from 'node:fs/promises';
+import { readRange } from './bytes.ts';
 import { bytesPerElement } from './host-tensor.ts';
+import { quoted } from './json.ts';
 import { unpickle } from './pickle.ts';
 import { PickleEndError, type PickleValue } from './pickle-value.ts';
 import { PthHost, type PthStorage } from './pth-tensor.ts';
-import { PthError, readRange, readZipDirectory, type ZipRecord, zipRecordStart } from './pth-zip.ts';
+import { checkRecord, PthError, readZipDirectory, type ZipRecord, zipRecordStart } from './pth-zip.ts';
 
-/** The saved object, and where the elements of its storages begin. */
+/** The saved object, and where the bytes of its storages are. */
 export interface PthArchive {
   readonly value: PickleValue;
-  /** Position of a storage's first byte in the file, which is open under a descriptor. */
-  locate(file: number, storage: PthStorage): number;
+  readonly fileSize: number;
+  /** Where a storage lies in the file, which is open under a descriptor. */
+  locate(file: number, storage: PthStorage): StoragePlace;
+}
+
+/** A storage's first byte, and the record with its checksum, where the file has one. */
+export interface StoragePlace {
+  readonly begin: number;
+  readonly record: ZipRecord | null;
 }
 
 /** Largest pickle that is read; it holds names and shapes, not elements. */
@@ -24,34 +33,42 @@ export async function openArchive(file: FileHandle): Promise<PthArchive> {
 }
 
 async function openZip(file: FileHandle, fileSize: number): Promise<PthArchive> {
-  const records = await readZipDirectory(file, fileSize);
-  const main = [...records.keys()].find((name) => /^[^/]+\/data\.pkl$/.test(name));
-  if (main === undefined) throw new PthError('the ZIP file holds no data.pkl, so it is not from torch.save');
-  const folder = main.slice(0, main.indexOf('/') + 1);
+  const { records, hasChecksums } = await readZipDirectory(file, fileSize);
+  const main = [...records.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
+  if (main.length !== 1) {
+    throw new PthError(`the ZIP file holds ${main.length || 'no'} data.pkl, wanted one: it is not from torch.save`);
+  }
+  const folder = main[0]!.slice(0, main[0]!.indexOf('/') + 1);
   const content = async (name: string, limit: number): Promise<Uint8Array> => {
     const record = records.get(name)!;
-    if (record.size > limit) throw new PthError(`record "${name}" has ${record.size} bytes, more than ${limit}`);
-    return readRange(file, zipRecordStart(file.fd, record, fileSize), record.size);
+    if (record.size > limit) throw new PthError(`record ${quoted(name)} has ${record.size} bytes, more than ${limit}`);
+    const start = zipRecordStart(file.fd, record, fileSize);
+    if (hasChecksums) await checkRecord(file, record, start);
+    return readRange(file, start, record.size);
   };
   const order = `${folder}byteorder`;
   if (records.has(order) && Buffer.from(await content(order, 16)).toString() !== 'little') {
     throw new PthError('the file is big-endian; save it again on a little-endian machine');
   }
   const host = new PthHost();
-  const { value } = unpickle(await content(main, maxPickle), host);
+  const { value, end } = unpickle(await content(main[0]!, maxPickle), host);
+  if (end !== records.get(main[0]!)!.size) throw new PthError('bytes follow the end of the pickle');
   const record = (storage: PthStorage): ZipRecord => checkedRecord(records, `${folder}data/${storage.key}`, storage);
-  for (const storage of host.storages.values()) record(storage);
-  return { value, locate: (open, storage) => zipRecordStart(open, record(storage), fileSize) };
+  for (const storage of host.storages.values()) zipRecordStart(file.fd, record(storage), fileSize);
+  const locate = (open: number, storage: PthStorage): StoragePlace => {
+    const found = record(storage);
+    return { begin: zipRecordStart(open, found, fileSize), record: hasChecksums ? found : null };
+  };
+  return { value, fileSize, locate };
 }
 
 function checkedRecord(records: ReadonlyMap<string, ZipRecord>, name: string, storage: PthStorage): ZipRecord {
   const record = records.get(name);
-  const bytes = storage.elements * bytesPerElement(storage.dtype);
-  if (record === undefined) throw new PthError(`storage record "${name}" is missing`);
-  if (!record.isStored) throw new PthError(`storage record "${name}" is compressed or encrypted`);
-  if (record.size !== bytes) {
+  if (record === undefined) throw new PthError(`storage record ${quoted(name)} is missing`);
+  if (!record.isStored) throw new PthError(`storage record ${quoted(name)} is compressed or encrypted`);
+  if (record.size !== storage.bytes) {
     throw new PthError(
-      `storage record "${name}" has ${record.size} bytes; ${storage.elements} ${storage.dtype} need ${bytes}`,
+      `storage record ${quoted(name)} has ${record.size} bytes; its ${storage.dtype ?? 'untyped'} elements need ${storage.bytes}`,
     );
   }
   return record;
@@ -95,7 +112,7 @@ async function parseLegacy(file: FileHandle, fileSize: number, bytes: Uint8Array
   }
   const value = next();
   const starts = await legacyStarts(file, fileSize, host, next(), () => position);
-  return { value, locate: (_, storage) => starts.get(storage.key)! };
+  return { value, fileSize, locate: (_, { key }) => ({ begin: starts.get(key)!, record: null }) };
 }
 
 async function legacyStarts(
@@ -109,20 +126,22 @@ async function legacyStarts(
   let position = begin();
   for (const key of Array.isArray(keys) ? keys : []) {
     const storage = storages.get(String(key));
-    if (storage === undefined) throw new PthError(`storage "${String(key)}" belongs to no tensor`);
+    if (storage === undefined) throw new PthError(`storage ${quoted(String(key))} belongs to no tensor`);
+    if (starts.has(storage.key)) throw new PthError(`storage ${quoted(storage.key)} is there twice`);
     const announced = Buffer.from((await readRange(file, position, 8)).buffer).readBigInt64LE(0);
-    const end = position + 8 + storage.elements * bytesPerElement(storage.dtype);
-    if (announced !== BigInt(storage.elements)) {
-      throw new PthError(`storage "${storage.key}" of ${storage.elements} elements announces ${announced}`);
+    const width = storage.dtype === null ? 1 : bytesPerElement(storage.dtype);
+    const end = position + 8 + storage.bytes;
+    if (announced !== BigInt(storage.bytes / width)) {
+      throw new PthError(`storage ${quoted(storage.key)} of ${storage.bytes / width} elements announces ${announced}`);
     }
     if (end > fileSize) {
       throw new PthError(
-        `storage "${storage.key}" ends at byte ${end}, the file at ${fileSize}: has it been cut short?`,
+        `storage ${quoted(storage.key)} ends at byte ${end}, the file at ${fileSize}: has it been cut short?`,
       );
     }
     starts.set(storage.key, position + 8);
     position = end;
   }
-  for (const key of storages.keys()) if (!starts.has(key)) throw new PthError(`storage "${key}" is missing`);
+  for (const key of storages.keys()) if (!starts.has(key)) throw new PthError(`storage ${quoted(key)} is missing`);
   return starts;
 }

@@ -8,8 +8,10 @@ import {
   type HostData,
   type HostDType,
   type HostTensor,
+  valuesPerElement,
   viewBytes,
 } from './host-tensor.ts';
+import { quoted } from './json.ts';
 import {
   isGlobal,
   kindOf,
@@ -19,7 +21,43 @@ import {
   type PickleKey,
   PickleRecord,
   type PickleValue,
+  setNew,
 } from './pickle-value.ts';
+
+/** A block of bytes in the file; several tensors may look at one. */
+export interface PthStorage {
+  readonly key: string;
+  readonly bytes: number;
+  /** Type of its elements; null where only its tensors say. */
+  readonly dtype: HostDType | null;
+}
+
+/** Storage classes and the elements they hold. */
+const storageTypes: Readonly<Record<string, HostDType | null>> = {
+  FloatStorage: 'float32',
+  DoubleStorage: 'float64',
+  HalfStorage: 'float16',
+  BFloat16Storage: 'bfloat16',
+  LongStorage: 'int64',
+  IntStorage: 'int32',
+  ShortStorage: 'int16',
+  CharStorage: 'int8',
+  ByteStorage: 'uint8',
+  BoolStorage: 'bool',
+  ComplexFloatStorage: 'complex64',
+  ComplexDoubleStorage: 'complex128',
+  UntypedStorage: null,
+};
+
+/** Element types without a storage class of their own, which their tensors name. */
+const untypedElements: Readonly<Record<string, HostDType>> = {
+  float8_e4m3fn: 'float8_e4m3',
+  float8_e5m2: 'float8_e5m2',
+  float8_e8m0fnu: 'float8_e8m0',
+  uint16: 'uint16',
+  uint32: 'uint32',
+  uint64: 'uint64',
+};
 
 /** A storage among the values of a pickle. */
 class StorageReference {
@@ -37,13 +75,20 @@ const calls: Readonly<Record<string, Call>> = {
   'collections.OrderedDict': orderedDict,
   'torch._utils._rebuild_tensor': rebuildTensor,
   'torch._utils._rebuild_tensor_v2': rebuildTensor,
+  'torch._utils._rebuild_tensor_v3': rebuildTensor,
   'torch._utils._rebuild_parameter': rebuildParameter,
   'torch.Size': ([sizes = []]) => sizes,
   'torch.device': ([name = null, index]) => (index === undefined ? name : `${String(name)}:${String(index)}`),
 };
 
+/** Named in configurations and by tensors; as values they are names, nothing more. */
 const dtypes = new Set(
-  'float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool half float double long int short'.split(' '),
+  (
+    'float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool half float double long int short ' +
+    'complex32 complex64 complex128 float8_e4m3fnuz float8_e5m2fnuz float4_e2m1fn_x2'
+  )
+    .split(' ')
+    .concat(Object.keys(untypedElements)),
 );
 
 /** Resolves the names of one file's pickle and collects the storages that it refers to. */
@@ -56,31 +101,30 @@ export class PthHost implements PickleHost {
     const call = Object.hasOwn(calls, global) ? calls[global] : undefined;
     if (call) return { global, call };
     if (module === 'torch' && (Object.hasOwn(storageTypes, name) || dtypes.has(name))) return { global };
+    if (global === 'torch.storage.UntypedStorage') return { global: 'torch.UntypedStorage' };
     if (/^__torch__(\.|$)/.test(module)) return { global, call: () => new PickleRecord() };
     throw new PickleError(
-      `the file asks for ${global}, which is not needed for tensors and may run code; ` +
+      `the file asks for ${global.slice(0, 200)}, which is not needed for tensors and may run code; ` +
         'save only tensors, dictionaries, lists and numbers, for example torch.save(model.state_dict(), path)',
     );
   }
 
   /** ("storage", class, key, device, elements), in old files with a sixth entry for views of storages. */
   persistent(id: PickleValue): PickleValue {
-    const [tag, type, key, , elements, view = null] = Array.isArray(id) ? id : [];
+    const [tag, type, key, , elements = null, view = null] = Array.isArray(id) ? id : [];
     const name = type !== undefined && isGlobal(type) ? type.global.replace(/^torch\./, '') : '';
-    const dtype = storageTypes[name];
+    const dtype = Object.hasOwn(storageTypes, name) ? storageTypes[name] : undefined;
     if (tag !== 'storage' || dtype === undefined || typeof key !== 'string' || view !== null) {
-      throw new PickleError(`a persistent id does not describe a storage of a known class (${name || 'none'})`);
+      throw new PickleError(`a persistent id does not describe a storage of a known class (${quoted(name || 'none')})`);
     }
-    if (typeof elements !== 'number' || !Number.isSafeInteger(elements) || elements < 0) {
-      throw new PickleError(`storage "${key}" announces ${String(elements)} elements`);
+    if (!isCount(elements)) throw new PickleError(`storage ${quoted(key)} announces ${kindOf(elements)} elements`);
+    const bytes = elements * (dtype === null ? 1 : bytesPerElement(dtype));
+    const storage: PthStorage = this.storages.get(key) ?? { key, dtype, bytes };
+    if (storage.dtype !== dtype || storage.bytes !== bytes) {
+      throw new PickleError(`storage ${quoted(key)} is described in two ways`);
     }
-    const storage: PthStorage = { key, dtype, elements };
-    const known = this.storages.get(key) ?? storage;
-    if (known.dtype !== dtype || known.elements !== elements) {
-      throw new PickleError(`storage "${key}" is described in two ways`);
-    }
-    this.storages.set(key, known);
-    return new StorageReference(known);
+    this.storages.set(key, storage);
+    return new StorageReference(storage);
   }
 }
 
@@ -90,18 +134,25 @@ function orderedDict([pairs = []]: readonly PickleValue[]): PickleValue {
   for (const pair of pairs) {
     const [key = null, value = null] = Array.isArray(pair) ? pair : [];
     if (typeof key === 'object' && key !== null) throw new PickleError(`a ${kindOf(key)} is used as a key`);
-    map.set(key, value);
+    setNew(map, key, value);
   }
   return map;
 }
 
-function rebuildTensor(args: readonly PickleValue[]): PickleValue {
-  const [reference, offset, shape, stride] = args;
+/** (storage, offset, shape, strides, requires_grad, hooks) and, of an untyped storage, the element type. */
+function rebuildTensor([reference, offset = null, shape, stride, , , type]: readonly PickleValue[]): PickleValue {
   if (!(reference instanceof StorageReference)) throw new PickleError('a tensor has no storage');
-  if (!isNumbers([offset]) || !isNumbers(shape) || !isNumbers(stride)) {
-    throw new PickleError('offset, shape and strides of a tensor are not whole numbers');
+  if (!isCount(offset) || !isCounts(shape) || !isCounts(stride)) {
+    throw new PickleError(`a tensor makes no sense: its offset, shape and strides are up to ${maxRank} whole numbers`);
   }
-  return new PthTensor(reference.storage, offset as number, shape, stride);
+  const { storage } = reference;
+  const name = type !== undefined && isGlobal(type) ? type.global.replace(/^torch\./, '') : '';
+  const dtype = storage.dtype ?? (Object.hasOwn(untypedElements, name) ? untypedElements[name]! : null);
+  if (dtype === null) {
+    const known = Object.keys(untypedElements).join(', ');
+    throw new PickleError(`a tensor of ${quoted(name || 'no element type')} cannot be read; wanted one of ${known}`);
+  }
+  return new PthTensor(storage, dtype, offset, shape, stride);
 }
 
 function rebuildParameter([tensor]: readonly PickleValue[]): PickleValue {
@@ -109,36 +160,23 @@ function rebuildParameter([tensor]: readonly PickleValue[]): PickleValue {
   return tensor;
 }
 
-function isNumbers(value: PickleValue | undefined | (PickleValue | undefined)[]): value is number[] {
-  return Array.isArray(value) && value.every((entry) => typeof entry === 'number');
+function isCount(value: PickleValue): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** A block of elements in the file; several tensors may look at one. */
-export interface PthStorage {
-  readonly key: string;
-  readonly dtype: HostDType;
-  readonly elements: number;
-}
+/** As many axes as PyTorch's own operations take. */
+const maxRank = 64;
 
-/** Storage classes and the elements they hold. */
-export const storageTypes: Readonly<Record<string, HostDType>> = {
-  FloatStorage: 'float32',
-  DoubleStorage: 'float64',
-  HalfStorage: 'float16',
-  BFloat16Storage: 'bfloat16',
-  LongStorage: 'int64',
-  IntStorage: 'int32',
-  ShortStorage: 'int16',
-  CharStorage: 'int8',
-  ByteStorage: 'uint8',
-  BoolStorage: 'bool',
-};
+function isCounts(value: PickleValue | undefined): value is number[] {
+  return Array.isArray(value) && value.length <= maxRank && value.every(isCount);
+}
 
 /** A tensor as the file describes it; `PthFile.read` fetches its elements. */
 export class PthTensor {
   /** Names the kind among the values of a pickle. */
   readonly opaque: string = 'tensor';
   readonly storage: PthStorage;
+  readonly dtype: HostDType;
   readonly shape: readonly number[];
   /** Step along each axis in elements; 0 repeats. */
   readonly stride: readonly number[];
@@ -146,16 +184,24 @@ export class PthTensor {
   readonly offset: number;
 
   /** @throws PickleError if the view leaves its storage or would be expanded beyond reason. */
-  constructor(storage: PthStorage, offset: number, shape: readonly number[], stride: readonly number[]) {
+  constructor(
+    storage: PthStorage,
+    dtype: HostDType,
+    offset: number,
+    shape: readonly number[],
+    stride: readonly number[],
+  ) {
     this.storage = storage;
+    this.dtype = dtype;
     this.shape = [...shape];
     this.stride = [...stride];
     this.offset = offset;
     checkView(this);
   }
 
-  get dtype(): HostDType {
-    return this.storage.dtype;
+  /** Bytes of the tensor itself, without gaps. */
+  get byteLength(): number {
+    return elementCount(this.shape) * bytesPerElement(this.dtype);
   }
 }
 
@@ -163,19 +209,16 @@ export class PthTensor {
 const maxExpandedBytes = 2 ** 26;
 
 function checkView(tensor: PthTensor): void {
-  const { storage, shape, stride, offset } = tensor;
+  const { storage, dtype, shape, stride, offset } = tensor;
   const what = `a tensor of shape [${shape}], strides [${stride}] and offset ${offset}`;
-  const numbers = [offset, ...shape, ...stride];
-  if (shape.length !== stride.length || !numbers.every((n) => Number.isSafeInteger(n) && n >= 0)) {
-    throw new PickleError(`${what} makes no sense`);
-  }
-  const span = elementSpan(tensor);
-  if (offset + span > storage.elements) {
-    throw new PickleError(`${what} does not fit its storage of ${storage.elements} elements`);
+  if (shape.length !== stride.length) throw new PickleError(`${what} makes no sense`);
+  const stored = storage.bytes / bytesPerElement(dtype);
+  if (offset + elementSpan(tensor) > stored) {
+    throw new PickleError(`${what} does not fit its storage of ${stored} elements`);
   }
   const elements = shape.reduce((product, extent) => product * extent, 1);
-  if (elements > storage.elements && elements * bytesPerElement(storage.dtype) > maxExpandedBytes) {
-    throw new PickleError(`${what} repeats ${storage.elements} stored elements ${elements} times`);
+  if (elements > stored && elements * bytesPerElement(dtype) > maxExpandedBytes) {
+    throw new PickleError(`${what} repeats ${stored} stored elements ${elements} times`);
   }
 }
 
@@ -203,13 +246,14 @@ function isRowMajor({ shape, stride }: PthTensor): boolean {
 }
 
 /** Copies a strided view, counting through its indices as an odometer does. */
-function gather({ shape, stride }: PthTensor, stored: HostData): HostData {
+function gather({ dtype, shape, stride }: PthTensor, stored: HostData): HostData {
   const count = elementCount(shape);
-  const out = new (stored.constructor as new (length: number) => HostData)(count);
+  const width = valuesPerElement(dtype);
+  const out = new (stored.constructor as new (length: number) => HostData)(count * width);
   const index = shape.map(() => 0);
   let from = 0;
   for (let i = 0; i < count; i++) {
-    out[i] = stored[from]!;
+    for (let part = 0; part < width; part++) out[i * width + part] = stored[from * width + part]!;
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       from += stride[axis]!;
       if (++index[axis]! < shape[axis]!) break;

@@ -2,14 +2,15 @@
  * Reading PyTorch files (.pth, .pt, .bin, .ckpt) without PyTorch and without running what is in them: only tensors,
  * containers and plain values are understood, everything else is refused.
  */
-import { closeSync, openSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { mapBytes } from './bytes.ts';
-import { bytesPerElement, checkRows, type HostTensor } from './host-tensor.ts';
+import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import { FileEndError, mapRange, openFile, readRange, withOpenFile } from './bytes.ts';
+import { bytesPerElement, checkRows, type HostTensor, largest } from './host-tensor.ts';
+import { quoted } from './json.ts';
 import { PickleError, type PickleValue } from './pickle-value.ts';
-import { openArchive, type PthArchive } from './pth-archive.ts';
+import { openArchive, type PthArchive, type StoragePlace } from './pth-archive.ts';
 import { elementSpan, materialise, PthTensor } from './pth-tensor.ts';
-import { PthError, readRange, readRangeSync } from './pth-zip.ts';
+import { checkRecord, checkRecordSync, compareChecksum, PthError } from './pth-zip.ts';
 import type { EntriesOptions } from './safetensors.ts';
 
 /** An open description of a PyTorch file: names and shapes are in memory, each tensor is read when asked for. */
@@ -42,23 +43,29 @@ export interface PthFile {
 }
 
 /**
- * Opens a PyTorch file: reads and checks its pickle, no elements. No file handle stays open.
+ * Opens a PyTorch file: reads and checks its pickle, no elements. No file handle stays open. The checksum of a storage
+ * is compared when the first of its elements is asked for.
  *
- * @throws PthError if the file is broken or asks for anything but data.
+ * @throws PthError if the file is broken, holds a name twice, or asks for anything but data.
  * @example
  * const vae = await openPth('Wan2.1_VAE.pth');
  * const weights = await Weights.stream(vae.entries());
  */
 export async function openPth(path: string): Promise<PthFile> {
   const archive = await withFile(path, openArchive);
-  return explained(path, () => describe(path, archive, archive.value));
+  return explained(path, () => describe(path, { ...archive, checked: new Set() }, archive.value));
 }
 
-function describe(path: string, archive: PthArchive, value: PickleValue): PthFile {
-  const tensors = findTensors(value);
+/** An archive with the records whose checksums were found right. */
+interface OpenArchive extends PthArchive {
+  readonly checked: Set<string>;
+}
+
+function describe(path: string, archive: OpenArchive, value: PickleValue): PthFile {
+  const tensors = findTensors(value, archive.fileSize);
   const info = (name: string): PthTensor => {
     const found = tensors.get(name);
-    if (found === undefined) throw new PthError(`${path}: no tensor "${name}" among ${tensors.size}`);
+    if (found === undefined) throw new PthError(`${path}: no tensor ${quoted(name)} among ${tensors.size}`);
     return found;
   };
   const read = (tensor: PthTensor, into?: Uint8Array) =>
@@ -73,9 +80,8 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
     readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
     map: (name) => explained(path, () => mapTensor(path, archive, info(name))),
     async *entries({ reuse = false } = {}) {
-      const largest = Math.max(0, ...[...tensors.values()].map(spanBytes));
-      const shared = reuse ? new Uint8Array(largest) : undefined;
-      const file = await open(path, 'r');
+      const shared = reuse ? new Uint8Array(largest([...tensors.values()].map(spanBytes))) : undefined;
+      const file = await openFile(path);
       try {
         for (const [name, tensor] of tensors) yield [name, await readTensor(file, archive, tensor, shared)];
       } catch (error) {
@@ -93,36 +99,48 @@ function describe(path: string, archive: PthArchive, value: PickleValue): PthFil
 }
 
 /** Some rows of a tensor as a view of its storage. */
-function rowsOf({ storage, offset, shape, stride }: PthTensor, start: number, count: number): PthTensor {
+function rowsOf({ storage, dtype, offset, shape, stride }: PthTensor, start: number, count: number): PthTensor {
   const [rows = 0, ...rest] = shape;
   checkRows(rows, start, count);
-  return new PthTensor(storage, offset + start * (stride[0] ?? 0), [count, ...rest], stride);
+  return new PthTensor(storage, dtype, offset + start * (stride[0] ?? 0), [count, ...rest], stride);
 }
 
 async function readTensor(
   file: FileHandle,
-  archive: PthArchive,
+  archive: OpenArchive,
   tensor: PthTensor,
   shared?: Uint8Array,
 ): Promise<HostTensor> {
-  return materialise(tensor, await readRange(file, firstByte(file.fd, archive, tensor), spanBytes(tensor), shared));
+  const place = archive.locate(file.fd, tensor.storage);
+  const span = spanBytes(tensor);
+  const isWhole = span === tensor.storage.bytes;
+  const record = uncheckedRecord(archive, place);
+  if (record !== null && !isWhole) await checkRecord(file, record, place.begin);
+  const bytes = await readRange(file, place.begin + offsetBytes(tensor), span, shared);
+  if (record !== null && isWhole) compareChecksum(record, crc32(bytes));
+  if (record !== null) archive.checked.add(record.name);
+  return materialise(tensor, bytes);
 }
 
-/** Typed arrays start at multiples of their element, which older files do not promise. */
-function mapTensor(path: string, archive: PthArchive, tensor: PthTensor): HostTensor {
-  const file = openSync(path, 'r');
-  try {
-    const [begin, length] = [firstByte(file, archive, tensor), spanBytes(tensor)];
-    const isAligned = begin % bytesPerElement(tensor.dtype) === 0;
-    const mapped = isAligned ? mapBytes(path, begin, length) : null;
-    return materialise(tensor, mapped ?? readRangeSync(file, begin, length));
-  } finally {
-    closeSync(file);
-  }
+function mapTensor(path: string, archive: OpenArchive, tensor: PthTensor): HostTensor {
+  return withOpenFile(path, (file) => {
+    const place = archive.locate(file, tensor.storage);
+    const record = uncheckedRecord(archive, place);
+    if (record !== null) {
+      checkRecordSync(file, record, place.begin);
+      archive.checked.add(record.name);
+    }
+    const begin = place.begin + offsetBytes(tensor);
+    return materialise(tensor, mapRange(file, begin, spanBytes(tensor), bytesPerElement(tensor.dtype)));
+  });
 }
 
-function firstByte(file: number, archive: PthArchive, { storage, offset, dtype }: PthTensor): number {
-  return archive.locate(file, storage) + offset * bytesPerElement(dtype);
+function uncheckedRecord({ checked }: OpenArchive, { record }: StoragePlace): StoragePlace['record'] {
+  return record === null || checked.has(record.name) ? null : record;
+}
+
+function offsetBytes({ offset, dtype }: PthTensor): number {
+  return offset * bytesPerElement(dtype);
 }
 
 /** Stored bytes from the first element of a tensor to its last. */
@@ -132,25 +150,40 @@ function spanBytes(tensor: PthTensor): number {
 
 const maxDepth = 64;
 const maxEntries = 1_000_000;
+/** Characters of one name, and of all together. */
+const [maxName, maxNames] = [2 ** 14, 2 ** 26];
 
-/** All tensors of a value by their paths; the walk is bounded, as references may form circles or explode. */
-function findTensors(value: PickleValue): Map<string, PthTensor> {
+/**
+ * All tensors of a value by their paths. The walk is bounded, as references may form circles or explode, and so is what
+ * the tensors would take, as many may look at one storage.
+ */
+function findTensors(value: PickleValue, fileSize: number): Map<string, PthTensor> {
   const found = new Map<string, PthTensor>();
-  let visited = 0;
-  const visit = (part: PickleValue, path: readonly string[]): void => {
-    if (++visited > maxEntries) throw new PthError(`more than ${maxEntries} entries`);
-    if (path.length > maxDepth) throw new PthError(`nested deeper than ${maxDepth}; a container may hold itself`);
-    if (part instanceof PthTensor) found.set(path.join('.'), part);
-    else if (part instanceof Map) for (const [key, entry] of part) visit(entry, [...path, String(key)]);
-    else if (Array.isArray(part)) for (const [i, entry] of part.entries()) visit(entry, [...path, String(i)]);
+  let [visited, characters, bytes] = [0, 0, 0];
+  const add = (name: string, tensor: PthTensor): void => {
+    characters += name.length;
+    bytes += tensor.byteLength;
+    if (characters > maxNames) throw new PthError(`the names of tensors are longer than ${maxNames} characters`);
+    if (bytes > 4 * fileSize + 2 ** 26) throw new PthError(`its tensors would take ${bytes} bytes and more`);
+    if (found.has(name)) throw new PthError(`the name ${quoted(name)} stands for two tensors`);
+    found.set(name, tensor);
   };
-  visit(value, []);
+  const visit = (part: PickleValue, path: string, depth: number): void => {
+    if (++visited > maxEntries) throw new PthError(`more than ${maxEntries} entries`);
+    if (depth > maxDepth) throw new PthError(`nested deeper than ${maxDepth}; a container may hold itself`);
+    if (path.length > maxName) throw new PthError(`a name has more than ${maxName} characters: ${quoted(path)}`);
+    const below = (key: unknown): string => (depth === 0 ? String(key) : `${path}.${String(key)}`);
+    if (part instanceof PthTensor) add(path, part);
+    else if (part instanceof Map) for (const [key, entry] of part) visit(entry, below(key), depth + 1);
+    else if (Array.isArray(part)) for (const [i, entry] of part.entries()) visit(entry, below(i), depth + 1);
+  };
+  visit(value, '', 0);
   return found;
 }
 
 /** Runs `use` on an open file and puts the path in front of what is wrong with it. */
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, 'r');
+  const file = await openFile(path);
   try {
     return await use(file);
   } catch (error) {
@@ -169,6 +202,6 @@ function explained<T>(path: string, use: () => T): T {
 }
 
 function named(path: string, error: unknown): unknown {
-  const known = error instanceof PickleError || error instanceof PthError;
-  return known ? new PthError(`${path}: ${error.message}`, { cause: error }) : error;
+  const known = [PickleError, PthError, FileEndError].some((kind) => error instanceof kind);
+  return known ? new PthError(`${path}: ${(error as Error).message}`, { cause: error }) : error;
 }

@@ -1,9 +1,9 @@
 /** Reading and writing of safetensors files: https://github.com/huggingface/safetensors (format description). */
-import { closeSync, openSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { bytesFor, fillBytes, fillBytesSync, mapBytes } from './bytes.ts';
+import type { FileHandle } from 'node:fs/promises';
+import { FileEndError, mapRange, openFile, readRange, withOpenFile } from './bytes.ts';
 import { writeAtomic } from './files.ts';
-import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
+import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, largest, viewBytes } from './host-tensor.ts';
+import { quoted } from './json.ts';
 import {
   maxHeaderBytes,
   parseHeader,
@@ -67,7 +67,7 @@ export async function readSafetensors(path: string): Promise<Map<string, HostTen
 function describe(path: string, { tensors, metadata }: SafetensorsHeader): SafetensorsFile {
   const info = (name: string): TensorInfo => {
     const found = tensors.get(name);
-    if (found === undefined) throw new SafetensorsError(`${path}: no tensor "${name}" among ${tensors.size}`);
+    if (found === undefined) throw new SafetensorsError(`${path}: no tensor ${quoted(name)} among ${tensors.size}`);
     return found;
   };
   const byPosition = () => [...tensors].sort(([, a], [, b]) => a.begin - b.begin);
@@ -81,11 +81,14 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
     readRows: (name, start, count) => withFile(path, (file) => readTensor(file, rowsOf(info(name), start, count))),
     map: (name) => mapTensor(path, info(name)),
     async *entries({ reuse = false } = {}) {
-      const largest = Math.max(0, ...[...tensors.values()].map(({ byteLength }) => byteLength));
-      const shared = reuse ? new Uint8Array(largest) : undefined;
-      const file = await open(path, 'r');
+      const shared = reuse
+        ? new Uint8Array(largest([...tensors.values()].map(({ byteLength }) => byteLength)))
+        : undefined;
+      const file = await openFile(path);
       try {
         for (const [name, place] of byPosition()) yield [name, await readTensor(file, place, shared)];
+      } catch (error) {
+        throw named(path, error);
       } finally {
         await file.close();
       }
@@ -95,35 +98,38 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
 
 /** Runs `use` on an open file and puts the path in front of a format error. */
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await open(path, 'r');
+  const file = await openFile(path);
   try {
     return await use(file);
   } catch (error) {
-    if (error instanceof SafetensorsError) error.message = `${path}: ${error.message}`;
-    throw error;
+    throw named(path, error);
   } finally {
     await file.close();
   }
 }
 
+function named(path: string, error: unknown): unknown {
+  const known = error instanceof SafetensorsError || error instanceof FileEndError;
+  return known ? new SafetensorsError(`${path}: ${error.message}`, { cause: error }) : error;
+}
+
 async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
   const { size } = await file.stat();
   if (size < 8) throw new SafetensorsError(`${size} bytes are too few for a safetensors file (at least 8)`);
-  const first = await readBytes(file, 0, new Uint8Array(8));
-  const length = new DataView(first.buffer as ArrayBuffer, first.byteOffset).getBigUint64(0, true);
+  const first = await readRange(file, 0, 8);
+  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
   if (length > BigInt(maxHeaderBytes)) {
     throw new SafetensorsError(`a header of ${length} bytes is announced, more than the ${maxHeaderBytes} accepted`);
   }
   const dataStart = 8 + Number(length);
   if (dataStart > size)
     throw new SafetensorsError(`a header of ${length} bytes is announced, but the file has only ${size}`);
-  const text = new TextDecoder().decode(await readBytes(file, 8, new Uint8Array(Number(length))));
-  return parseHeader(text, dataStart, size);
+  return parseHeader(await readRange(file, 8, Number(length)), dataStart, size);
 }
 
 /** Reads a tensor into the start of `shared`, if that is large enough. */
 async function readTensor(file: FileHandle, place: TensorInfo, shared?: Uint8Array): Promise<HostTensor> {
-  const bytes = await readBytes(file, place.begin, bytesFor(place.byteLength, shared));
+  const bytes = await readRange(file, place.begin, place.byteLength, shared);
   return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
 }
 
@@ -138,32 +144,12 @@ function rowsOf(place: TensorInfo, start: number, count: number): TensorInfo {
 
 /** Typed arrays start at multiples of their element, which files do not promise. */
 function mapTensor(path: string, { dtype, shape, begin, byteLength }: TensorInfo): HostTensor {
-  const isAligned = begin % bytesPerElement(dtype) === 0;
-  const bytes = (isAligned ? mapBytes(path, begin, byteLength) : null) ?? readBytesSync(path, begin, byteLength);
-  return hostTensor(dtype, shape, viewBytes(dtype, bytes));
-}
-
-function readBytesSync(path: string, begin: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  const file = openSync(path, 'r');
   try {
-    const done = fillBytesSync(file, bytes, begin);
-    if (done < length) throw cutShort(begin + done, `${path}: `);
-  } finally {
-    closeSync(file);
+    const bytes = withOpenFile(path, (file) => mapRange(file, begin, byteLength, bytesPerElement(dtype)));
+    return hostTensor(dtype, shape, viewBytes(dtype, bytes));
+  } catch (error) {
+    throw named(path, error);
   }
-  return bytes;
-}
-
-function cutShort(at: number, where: string = ''): SafetensorsError {
-  return new SafetensorsError(`${where}the file ends at byte ${at}; has it been cut since it was opened?`);
-}
-
-/** Fills `bytes` from `begin` on. */
-async function readBytes(file: FileHandle, begin: number, bytes: Uint8Array): Promise<Uint8Array> {
-  const done = await fillBytes(file, bytes, begin);
-  if (done < bytes.length) throw cutShort(begin + done);
-  return bytes;
 }
 
 /**
@@ -198,7 +184,7 @@ function headerBytes(
   const seen = new Set<string>(['__metadata__']);
   let position = 0;
   for (const [name, tensor] of entries) {
-    if (seen.has(name)) throw new SafetensorsError(`tensor name "${name}" is given twice or reserved`);
+    if (seen.has(name)) throw new SafetensorsError(`tensor name ${quoted(name)} is given twice or reserved`);
     seen.add(name);
     const { dtype, shape, data } = hostTensor(tensor.dtype, tensor.shape, tensor.data);
     const end = position + data.byteLength;

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+/** Finding ffmpeg, and running it. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, delimiter, dirname, join } from 'node:path';
@@ -64,27 +65,81 @@ async function isProgram(path: string): Promise<boolean> {
   );
 }
 
+/** What is told of a machine without ffmpeg. */
+export const howToGetFfmpeg: string =
+  'none was found in FFMPEG_BIN, ffmpeg-static, PATH or @ffmpeg-installer/ffmpeg: install one (`apt install ffmpeg`, ' +
+  '`brew install ffmpeg`, `npm install @ffmpeg-installer/ffmpeg`)';
+
+/** Characters kept of the beginning and of the end of what ffmpeg says; a broken file makes it say megabytes. */
+const [keptHead, keptTail] = [2 ** 16, 2 ** 13];
+
+/** A run of ffmpeg under way. */
+export interface FfmpegRun {
+  readonly child: ChildProcess;
+  /** What it said so far: the beginning. */
+  said(): string;
+  /** Resolves when `text` was said or the run has ended. */
+  says(text: string): Promise<void>;
+  /** Resolves when it has ended well, else rejects with an {@link FfmpegError}. */
+  readonly ended: Promise<void>;
+}
+
+/** Starts ffmpeg; its standard input is a pipe if `hasInput`. */
+export function startFfmpeg(program: string, args: readonly string[], hasInput: boolean): FfmpegRun {
+  const all = ['-hide_banner', '-nostdin', ...args];
+  const child = spawn(program, all, { stdio: [hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'] });
+  let [head, tail] = ['', ''];
+  child.stderr?.on('data', (chunk: Buffer) => {
+    const text = chunk.toString();
+    head += text.slice(0, keptHead - head.length);
+    tail = (tail + text).slice(-keptTail);
+  });
+  const status = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? signal));
+  });
+  const ended = status.then((code) => {
+    if (code !== 0) throw new FfmpegError(`${basename(program)} ended with ${code}: ${lastWords(tail)}`);
+  });
+  ended.catch(() => undefined); // whoever waits for it is told
+  const says = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => (head.includes(text) ? resolve() : undefined);
+      child.stderr?.on('data', look);
+      status
+        .then(
+          () => resolve(),
+          () => resolve(),
+        )
+        .catch(() => undefined);
+      look();
+    });
+  return { child, said: () => head, says, ended };
+}
+
+/** The last lines of a message, without addresses, which differ from run to run, and without advice to ffmpeg's own users. */
+function lastWords(text: string): string {
+  const lines = text
+    .replaceAll(/ @ 0x[0-9a-f]+/g, '')
+    .trim()
+    .split(/[\n\r]+/);
+  return lines
+    .filter((line) => !/deprecated/i.test(line))
+    .slice(-4)
+    .join('; ');
+}
+
 /** Runs ffmpeg with the chunks on its standard input; resolves to its standard output and messages. */
 export async function runFfmpeg(
   program: string,
   args: readonly string[],
   input: Iterable<Uint8Array> = [],
 ): Promise<{ output: Buffer; messages: string }> {
-  const child = spawn(program, ['-hide_banner', '-nostdin', ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const [output, messages]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => messages.push(chunk));
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  });
+  const { child, said, ended } = startFfmpeg(program, args, true);
+  const output: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => output.push(chunk));
   // A pipe that ffmpeg closes early shows in its exit status, with a better reason.
-  const fed = pipeline(Readable.from(input), child.stdin).catch(() => undefined);
-  const [status] = await Promise.all([ended, fed]);
-  const text = Buffer.concat(messages).toString();
-  if (status !== 0) {
-    const said = text.replaceAll(/ @ 0x[0-9a-f]+/g, '').trim(); // addresses differ from run to run
-    throw new FfmpegError(`${basename(program)} ended with ${status}: ${said.split('\n').slice(-4).join('; ')}`);
-  }
-  return { output: Buffer.concat(output), messages: text };
+  const fed = pipeline(Readable.from(input), child.stdin!).catch(() => undefined);
+  await Promise.all([ended, fed]);
+  return { output: Buffer.concat(output), messages: said() };
 }

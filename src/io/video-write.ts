@@ -4,22 +4,32 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { type Clip, createClip } from './clip.ts';
-import { writeAtomic } from './files.ts';
+import { refusalOf, writeAtomic } from './files.ts';
 import { enlargement, frameImage, type Provenance, type RgbImage } from './image.ts';
-import { type Ffmpeg, FfmpegError, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
-import { frameDelay, timingNote } from './video-read.ts';
+import { frameDelay, timingNote } from './video-animation.ts';
+import { type Ffmpeg, FfmpegError, findFfmpeg, howToGetFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
 
 /** Codecs that clips are written with. */
 export type VideoCodec = 'h264' | 'webp';
 
 /** How a clip is encoded. */
 export interface VideoOptions {
-  /** `auto` (default): H.264 where an ffmpeg with x264 is found, else animated WebP. */
+  /**
+   * `auto`: H.264 where an ffmpeg with x264 is found, else animated WebP.
+   * @defaultValue 'auto'
+   */
   codec?: VideoCodec | 'auto';
-  /** Whole factor by which pixels are repeated; default: small frames up to about 256 pixels. */
+  /**
+   * Whole factor by which pixels are repeated, so that a small video can be looked at.
+   * @defaultValue 1
+   */
   enlarge?: number;
-  /** 0 (smallest) to 100 (best), default 85. */
+  /**
+   * 0 (smallest) to 100 (best).
+   * @defaultValue 85
+   */
   quality?: number;
+  /** Texts stored in the file. */
   provenance?: Provenance;
 }
 
@@ -45,28 +55,36 @@ export async function resolveEncoder(): Promise<({ kind: 'ffmpeg' } & Ffmpeg) | 
 /**
  * Encodes a clip: H.264 in MP4 (yuv420p, BT.709, plays in every browser), or animated WebP, which needs no ffmpeg.
  *
- * @throws FfmpegError if H.264 is asked for and no ffmpeg can do it.
+ * @throws FfmpegError if H.264 is asked for and no ffmpeg can do it; RangeError for a clip with values that are not
+ * finite, which would be black.
  */
 export async function encodeVideo(clip: Clip, options: VideoOptions = {}): Promise<EncodedVideo> {
-  const { codec = 'auto', enlarge = enlargement(clip), quality = 85, provenance = {} } = options;
+  const { codec = 'auto', enlarge = 1, quality = 85, provenance = {} } = options;
   if (!Number.isInteger(enlarge) || enlarge < 1) {
     throw new RangeError(`enlarge: wanted a whole factor >= 1, received ${enlarge}`);
   }
+  checkFinite(clip);
   const job: Job = { clip, enlarge, quality, provenance };
   if (codec === 'webp') return encodeWebp(job);
   const ffmpeg = await findFfmpeg();
   if (codec === 'h264') {
     if (ffmpeg) return encodeH264(job, ffmpeg);
-    throw new FfmpegError(
-      'H.264 needs ffmpeg, and none was found in FFMPEG_BIN, ffmpeg-static, PATH or @ffmpeg-installer/ffmpeg: install one ' +
-        '(`apt install ffmpeg`, `brew install ffmpeg`, `npm install @ffmpeg-installer/ffmpeg`), or use codec "webp"',
-    );
+    throw new FfmpegError(`H.264 needs ffmpeg, and ${howToGetFfmpeg}, or use codec "webp"`);
   }
   if (!ffmpeg) return encodeWebp(job);
   return encodeH264(job, ffmpeg).catch((error: unknown) => {
     if (error instanceof FfmpegError) return encodeWebp(job);
     throw error;
   });
+}
+
+function checkFinite({ data, frames, height, width }: Clip): void {
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const frame = Math.floor(at / (height * width * 3));
+  throw new RangeError(
+    `clip: wanted finite values, received ${data[at]} in frame ${frame} of ${frames}: are there broken weights?`,
+  );
 }
 
 interface Job {
@@ -79,7 +97,7 @@ interface Job {
 async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: Ffmpeg): Promise<EncodedVideo> {
   const { frames, fps } = clip;
   const { height, width } = even(frameImage(clip, 0, enlarge));
-  const folder = await mkdtemp(join(tmpdir(), 'clip-'));
+  const folder = await temporaryFolder();
   const path = join(folder, 'clip.mp4');
   try {
     const input = [
@@ -103,6 +121,17 @@ async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: F
     return { bytes: await readFile(path), codec: 'h264', encoder, mime: 'video/mp4', height, width, frames, fps };
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function temporaryFolder(): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), 'clip-'));
+  } catch (error) {
+    const why = refusalOf(error) ?? (error as Error).message;
+    throw new Error(`cannot make a folder in ${tmpdir()} (${why}); set TMPDIR to one that can be written to`, {
+      cause: error,
+    });
   }
 }
 
@@ -144,7 +173,11 @@ function plainJson(value: object): string {
   );
 }
 
-/** Writes a clip as its extension says, .mp4 (H.264) or .webp; returns what was written. */
+/**
+ * Writes a clip as its extension says, .mp4 (H.264) or .webp; returns what was written.
+ *
+ * @example await writeVideo('out/cat.mp4', clip, { quality: 95 })
+ */
 export async function writeVideo(
   path: string,
   clip: Clip,
@@ -185,7 +218,8 @@ export async function writeClips(folder: string, { clips, prompts, codec, signal
   const other = codec === 'h264' ? EXTENSIONS.webp : EXTENSIONS.h264;
   for (const [title, some] of Object.entries(clips)) {
     for (const [i, clip] of some.entries()) {
-      const { bytes } = await encodeVideo(clip, { codec, provenance: { title, prompt: prompts[i]! } });
+      const provenance = { title, prompt: prompts[i]! };
+      const { bytes } = await encodeVideo(clip, { codec, enlarge: enlargement(clip), provenance });
       signal?.throwIfAborted();
       const name = `${title} ${prompts[i]}`.replaceAll(' ', '-');
       await writeAtomic(join(folder, `${name}.${EXTENSIONS[codec]}`), bytes);

@@ -7,6 +7,7 @@ import type { HostTensor } from './host-tensor.ts';
  * nearest. float32 data is returned as it is, not copied. Half precisions are widened into the start of `into`, if
  * it is given and large enough.
  *
+ * @throws TypeError for complex numbers, which have no such form.
  * @example toFloat32(await file.read('head.head.weight'))
  */
 export function toFloat32(host: HostTensor, into?: Float32Array): Float32Array {
@@ -22,6 +23,11 @@ export function toFloat32(host: HostTensor, into?: Float32Array): Float32Array {
       return widenByTable(data as Uint8Array, float8Table(4, 3), target(data.length));
     case 'float8_e5m2':
       return widenByTable(data as Uint8Array, float8Table(5, 2), target(data.length));
+    case 'float8_e8m0':
+      return widenByTable(data as Uint8Array, scaleTable(), target(data.length));
+    case 'complex64':
+    case 'complex128':
+      throw new TypeError(`dtype: ${dtype} has no float32 form; its data holds real and imaginary parts in turn`);
     case 'int64':
     case 'uint64':
       return Float32Array.from(data as BigInt64Array, Number);
@@ -58,6 +64,11 @@ function float8Table(exponentBits: number, mantissaBits: number): Float32Array {
   return Float32Array.from({ length: 256 }, (_, bits) =>
     smallFloat(bits, exponentBits, mantissaBits, exponentBits === 5),
   );
+}
+
+/** Values of the 256 powers of two that scales of the OCP MX formats take, 2^-127 to 2^127; the last is NaN. */
+function scaleTable(): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, bits) => (bits === 255 ? Number.NaN : 2 ** (bits - 127)));
 }
 
 /** Value of a sign | exponent | mantissa pattern with IEEE bias; without infinities only the last pattern is NaN. */

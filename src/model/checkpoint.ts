@@ -1,7 +1,7 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { type HostDType, type HostTensor, openPth, openSafetensors, openShards, type PthFile } from '../io/index.ts';
-import type { EntriesOptions } from '../io/internal.ts';
+import { type EntriesOptions, openFile } from '../io/internal.ts';
 
 /** An open checkpoint: names, dtypes and shapes are in memory, each tensor is read when asked for. */
 export interface Checkpoint {
@@ -71,7 +71,7 @@ async function refuseOtherThings(path: string): Promise<void> {
 }
 
 async function firstBytes(path: string): Promise<string> {
-  const file = await open(path);
+  const file = await openFile(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
     return buffer.toString('latin1', 0, bytesRead);

@@ -53,9 +53,9 @@ function grid(title: string | undefined, players: readonly string[]): string {
 async function player(
   name: string,
   source: Clip,
-  { codec = 'auto', autoplay = true, enlarge, provenance = {} }: ClipOptions,
+  { codec = 'auto', autoplay = true, enlarge = enlargement(source), provenance = {} }: ClipOptions,
 ): Promise<string> {
-  const video = await encodeVideo(source, { codec, provenance, ...(enlarge !== undefined && { enlarge }) });
+  const video = await encodeVideo(source, { codec, provenance, enlarge });
   const uri = dataUri(video.bytes, video.mime);
   const style = 'display:block;max-width:100%;height:auto;border-radius:4px';
   const size = `width="${video.width}" height="${video.height}" style="${style}"`;
@@ -69,7 +69,7 @@ async function player(
 }
 
 /** The first frame, for the time before the video plays and for where it cannot. */
-async function poster(clip: Clip, enlarge: number = enlargement(clip)): Promise<string> {
+async function poster(clip: Clip, enlarge: number): Promise<string> {
   const { data, height, width } = frameImage(clip, 0, enlarge);
   const picture = sharp(data, { raw: { width, height, channels: 3 } });
   return dataUri(await picture.webp({ quality: 85 }).toBuffer(), 'image/webp');

@@ -99,18 +99,24 @@ export function legacy(data: Buffer, storages: Record<string, Float32Array>): Bu
  * An archive of stored records; with `wide`, sizes and positions are written as in files beyond 4 GiB. The directory says
  * that records are compressed by `method`; code of TorchScript always is.
  */
-export function archive(records: Record<string, Uint8Array>, { wide = false, method = 0 } = {}): Buffer {
+export function archive(
+  records: Record<string, Uint8Array>,
+  { wide = false, method = 0, checksums = true } = {},
+): Buffer {
+  const sum = (content: Uint8Array): number => (checksums ? crc32(content) : 0);
   const parts: Buffer[] = [];
   const central: Buffer[] = [];
   let position = 0;
   for (const [name, content] of Object.entries(records)) {
     const local = Buffer.alloc(30);
     local.writeUInt32LE(0x04034b50, 0);
-    local.writeUInt32LE(crc32(content), 14);
+    local.writeUInt32LE(sum(content), 14);
     local.writeUInt32LE(content.length, 18);
     local.writeUInt32LE(content.length, 22);
     local.writeUInt16LE(Buffer.byteLength(name), 26);
-    central.push(centralEntry(name, content, position, { wide, method: name.includes('/code/') ? 8 : method }));
+    central.push(
+      centralEntry(name, content, position, { wide, crc: sum(content), method: name.includes('/code/') ? 8 : method }),
+    );
     parts.push(local, Buffer.from(name), Buffer.from(content));
     position += 30 + Buffer.byteLength(name) + content.length;
   }
@@ -123,13 +129,13 @@ function centralEntry(
   name: string,
   content: Uint8Array,
   header: number,
-  { wide, method }: { wide: boolean; method: number },
+  { wide, crc, method }: { wide: boolean; crc: number; method: number },
 ): Buffer {
   const entry = Buffer.alloc(46);
   const size = content.length;
   entry.writeUInt32LE(0x02014b50, 0);
   entry.writeUInt16LE(method, 10);
-  entry.writeUInt32LE(crc32(content), 16);
+  entry.writeUInt32LE(crc, 16);
   const extra = wide ? Buffer.alloc(28) : Buffer.alloc(0);
   [size, size, header].forEach((value, i) => {
     entry.writeUInt32LE(wide ? 0xffffffff : value, [20, 24, 42][i]!);
@@ -151,6 +157,7 @@ function endRecords(offset: number, size: number, count: number, wide: boolean):
   if (!wide) return [end];
   const end64 = Buffer.alloc(56);
   end64.writeUInt32LE(0x06064b50, 0);
+  end64.writeBigUInt64LE(BigInt(count), 32);
   end64.writeBigUInt64LE(BigInt(size), 40);
   end64.writeBigUInt64LE(BigInt(offset), 48);
   const locator = Buffer.alloc(20);

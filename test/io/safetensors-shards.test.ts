@@ -37,7 +37,9 @@ test('several files read as one', async () => {
 });
 
 test.each([
-  ['{', 'not a JSON object'],
+  ['{', 'not valid JSON'],
+  ['[]', 'not a JSON object'],
+  ['{"weight_map":{"a":"m-1.safetensors","a":"m-2.safetensors"}}', 'the name "a" stands twice'],
   [{}, 'no "weight_map"'],
   [{ weight_map: { a: '../m-1.safetensors' } }, 'beside the index'],
   [{ weight_map: { a: 7 } }, 'beside the index'],
@@ -46,4 +48,8 @@ test.each([
   const opening = openShards(await index(content));
   await expect(opening).rejects.toThrow(SafetensorsError);
   await expect(opening).rejects.toThrow(message);
+});
+
+test.each(['weight_map', 'x'])('an index nested without end under %s is refused', async (field) => {
+  await expect(openShards(await index(`{"${field}":${'['.repeat(1e6)}`))).rejects.toThrow('nesting deeper than 64');
 });
