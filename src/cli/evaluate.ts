@@ -250,7 +250,9 @@ async function clipFigures(
 ): Promise<show.CaptionedFigure[]> {
   const clips: Record<string, io.Clip> = {};
   let isCut = false;
-  for (const { file, prompt, seed, frames, fps } of results.filter(({ broken }) => broken === undefined).slice(0, most)) {
+  for (const { file, prompt, seed, frames, fps } of results
+    .filter(({ broken }) => broken === undefined)
+    .slice(0, most)) {
     const shown = Math.min(maxFrames ?? Number.POSITIVE_INFINITY, Math.ceil(SHOWN_SECONDS * fps!));
     const video = await io.openVideo(resolve(folder, file), { maxFrames: shown });
     const { see, result } = shrinking(video, 128);

@@ -172,7 +172,11 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
 }
 
 /** All dimensions of a video; two that are one number on one prompt are computed once. */
-function startsOf(dimensions: readonly Dimension[], video: MeasuredVideo, opened: Opened): Parameters<typeof together>[0] {
+function startsOf(
+  dimensions: readonly Dimension[],
+  video: MeasuredVideo,
+  opened: Opened,
+): Parameters<typeof together>[0] {
   const columns = new Map<Start, Dimension[]>();
   for (const dimension of dimensions) {
     const start = counts(video, dimension) ? STARTS[dimension]! : nothing;

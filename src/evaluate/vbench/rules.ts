@@ -102,7 +102,8 @@ export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>, share: 
  * frames before any padding. Source: VBench vbench/dynamic_degree.py.
  */
 export function dynamicDegree(scores: readonly number[], height: number, width: number): DynamicDegree {
-  if (scores.length === 0) throw new RangeError('dynamicDegree received no frame pair; wanted two frames or more at about 8 a second');
+  if (scores.length === 0)
+    throw new RangeError('dynamicDegree received no frame pair; wanted two frames or more at about 8 a second');
   const side = Math.min(height, width);
   const threshold = (6 * side) / REFERENCE_SIDE;
   const needed = roundHalfEven((4 * (scores.length + 1)) / REFERENCE_FRAMES);
