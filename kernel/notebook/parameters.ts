@@ -1,5 +1,7 @@
 /** Parameters of a run, as papermill defines them: a cell tagged `parameters` holds defaults, ours is put after it. */
-import { type Cell, codeCell, hasTag, type Notebook } from './document.ts';
+import { createRequire } from 'node:module';
+import { declaredNames, type TypeScript } from '../server/syntax.ts';
+import { type Cell, cellText, codeCell, hasTag, type Notebook } from './document.ts';
 
 export type ParameterValue = string | number | boolean | null;
 
@@ -21,13 +23,33 @@ export function parseParameter(text: string): [string, ParameterValue] {
   return [name, value];
 }
 
-/** The notebook with a cell that assigns the parameters behind the one tagged `parameters`, or first if there is none. */
+/**
+ * The notebook with a cell that assigns the parameters behind the one tagged `parameters`. Throws where no cell has the
+ * tag, or where a name is not one that it declares: a parameter without effect is a run that nobody asked for.
+ */
 export function injectParameters(notebook: Notebook, parameters: Record<string, ParameterValue>): Notebook {
   const names = Object.keys(parameters);
   if (names.length === 0) return notebook;
+  refuseUnknown(notebook, names);
   const lines = names.map((name) => `var ${name} = ${JSON.stringify(parameters[name])};`);
   const injected = codeCell(lines.join('\n'), { tags: ['injected-parameters'] });
   const cells: Cell[] = notebook.cells.filter((cell) => !hasTag(cell, 'injected-parameters'));
   cells.splice(cells.findIndex((cell) => hasTag(cell, 'parameters')) + 1, 0, injected);
   return { ...notebook, cells };
+}
+
+function refuseUnknown(notebook: Notebook, names: readonly string[]): void {
+  const cell = notebook.cells.find((one) => hasTag(one, 'parameters'));
+  if (!cell) {
+    const fix = 'tag the cell that declares it, or leave --param out';
+    throw new Error(`--param ${names[0]}: wanted a cell tagged "parameters", and the notebook has none: ${fix}`);
+  }
+  const require = createRequire(import.meta.url);
+  const ts = createRequire(require.resolve('tslab/dist/converter.js'))('@tslab/typescript-for-tslab') as TypeScript;
+  const declared = declaredNames(ts, cellText(cell));
+  const unknown = names.find((name) => !declared.includes(name));
+  if (unknown === undefined) return;
+  throw new Error(
+    `--param ${unknown}: wanted a name of the cell tagged "parameters": ${declared.join(', ') || 'it has none'}`,
+  );
 }

@@ -5,7 +5,7 @@
 import { Script } from 'node:vm';
 import { CellState, type ConvertedCode } from '../bridge.ts';
 import { KeyboardInterrupt } from './errors.ts';
-import { bare } from './own.ts';
+import { bare, pristine, restoreForNode } from './own.ts';
 
 const { defineProperty } = Reflect;
 const { load: loadCell } = Atomics;
@@ -30,9 +30,16 @@ export class Cells {
   readonly declarations: Record<string, unknown>;
   readonly #state: Int32Array;
 
-  /** `state` is shared with the server thread; names that no cell declares are looked up in `builtIns`. */
-  constructor(state: Int32Array, builtIns: object) {
+  readonly #onSigint: () => void;
+
+  /**
+   * `state` is shared with the server thread; names that no cell declares are looked up in `builtIns`. `onSigint` hears
+   * of an interrupt while a cell waits.
+   */
+  constructor(state: Int32Array, builtIns: object, onSigint: () => void) {
     this.#state = state;
+    this.#onSigint = onSigint;
+    process.on('SIGINT', onSigint);
     this.declarations = rewritable(builtIns);
   }
 
@@ -50,11 +57,22 @@ export class Cells {
       const script = new Script(code, bare({ filename: name }));
       const scope = bare({ exports: this.declarations, require, load });
       defineProperty(globalThis, SCOPE, bare({ value: scope, configurable: true }));
-      const ended: unknown = script.runInThisContext(bare({ breakOnSigint: true }));
+      const ended = this.#untilFirstWait(script);
       if (hasToplevelAwait) await ended;
       return bare({ ok: true, value: this.#take(lastExpressionVar) });
     } catch (error) {
       return bare({ ok: false, error: this.#asInterrupt(error) });
+    }
+  }
+
+  /** SIGINT ends the script itself; other handlers of it would be taken away and put back around each cell. */
+  #untilFirstWait(script: Script): unknown {
+    pristine(() => process.off('SIGINT', this.#onSigint));
+    try {
+      return script.runInThisContext(bare({ breakOnSigint: true }));
+    } finally {
+      restoreForNode();
+      pristine(() => process.on('SIGINT', this.#onSigint));
     }
   }
 

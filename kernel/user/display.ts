@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { MimeData } from '../bridge.ts';
 import { current } from './bound.ts';
 import { DISPLAY, type MimeBundle, toMimeBundle } from './mime.ts';
-import { pristine } from './own.ts';
+import { bare, pristine } from './own.ts';
 
 /** What decides itself how it is shown. */
 export interface Shown {
@@ -20,7 +20,7 @@ export interface DisplayHandle extends Shown {
 export function display(value: unknown, options: { id?: string } = {}): DisplayHandle {
   const id = options.id ?? randomUUID();
   show('display_data', value, id);
-  return { id, update: (next) => show('update_display_data', next, id), [DISPLAY]: () => ({}) };
+  return bare({ id, update: (next: unknown) => show('update_display_data', next, id), [DISPLAY]: () => ({}) });
 }
 
 /** Where something is shown: a display's id, or the end of the cell's output. */

@@ -37,20 +37,17 @@ export function keepProcess(): void {
 /** Handlers of the process by event. */
 export type Handlers = Readonly<Record<string, (...args: never[]) => void>>;
 
-/** Installs the handlers that are not there. */
-export function installHandlers(handlers: Handlers): void {
-  for (const [event, handler] of Object.entries(handlers)) {
-    if (!process.listeners(event as 'exit').includes(handler as never)) process.on(event, handler as () => void);
-  }
-}
-
 /** From now on no cell takes these handlers away: an error that nobody catches would end the process. */
 export function keepHandlers(handlers: Handlers): void {
-  installHandlers(handlers);
+  const install = (): void => {
+    for (const [event, handler] of Object.entries(handlers)) {
+      if (!process.listeners(event as 'exit').includes(handler as never)) process.on(event, handler as () => void);
+    }
+  };
+  install();
   process.removeAllListeners = (event) => {
     apply(removeAllListeners, process, event === undefined ? [] : [event]);
-    // Node itself takes the handlers of SIGINT away while a cell runs that SIGINT ends, and puts them back.
-    if (event !== 'SIGINT') installHandlers(handlers);
+    install();
     return process;
   };
 }

@@ -46,6 +46,16 @@ export function pristine<T>(work: () => T): T {
   }
 }
 
+/** Gives back what Node's own events cannot do without, for good. Called when a cell's code has returned. */
+export function restoreForNode(): void {
+  for (let i = 0; i < places.length; i++) {
+    const { object, key, descriptor } = places[i] as Place;
+    const isNeeded = object === Function.prototype && (key === 'call' || key === 'apply' || key === 'bind');
+    if (isNeeded && !isUnchanged(object, key, descriptor))
+      restore({ object, key, original: descriptor, changed: undefined });
+  }
+}
+
 /** The object without a prototype: nothing that a cell adds to `Object.prototype` shows in it. */
 export function bare<T extends object>(value: T): T {
   return setPrototypeOf(value, null) as T;

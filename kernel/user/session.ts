@@ -16,7 +16,7 @@ import { endChildrenWithKernel } from './children.ts';
 import { Comms } from './comms.ts';
 import { type Context, Contexts, later } from './contexts.ts';
 import { ErrorReporter, KeyboardInterrupt } from './errors.ts';
-import { endProcess, type Handlers, installHandlers, keepHandlers, keepProcess } from './exit.ts';
+import { endProcess, type Handlers, keepHandlers, keepProcess } from './exit.ts';
 import { follow, installGuards } from './guard.ts';
 import { toJson } from './json.ts';
 import { toMimeBundle } from './mime.ts';
@@ -71,7 +71,6 @@ export class UserSession implements Session {
   readonly #modules: LocalModules;
   readonly #contexts: Contexts;
   readonly #handlers: Handlers = {
-    SIGINT: () => this.#interruptRunning(),
     uncaughtException: (error: unknown) => this.#reportLate('Uncaught exception outside any cell', error),
     unhandledRejection: (error: unknown) => this.#reportLate('Unhandled promise rejection', error),
   };
@@ -87,7 +86,7 @@ export class UserSession implements Session {
       (messageType, content, metadata, buffers) => this.#publish(messageType, content, metadata, buffers),
       (open) => post({ type: 'comms', open }),
     );
-    this.#cells = new Cells(cellState, builtIns);
+    this.#cells = new Cells(cellState, builtIns, () => this.#interruptRunning());
     this.#modules = new LocalModules(process.cwd(), ownPackage, (path, map) => this.#errors.addFile(path, map));
   }
 
@@ -170,7 +169,7 @@ export class UserSession implements Session {
       result = value === undefined ? { ok: true } : await this.#shown(value, interrupted);
     } catch (error) {
       // What was displayed before the error is shown before it.
-      if (context.stops === 0) await this.#settleDeferred(running).catch(() => {});
+      if (context.stops === 0) await this.#settleQuietly(running);
       result = { ok: false, error: this.#errors.report(error) };
     }
     pristine(() => this.#finish(context, result));
@@ -178,7 +177,6 @@ export class UserSession implements Session {
 
   #begin({ parent, name, converted, maps, files }: Cell): Running {
     const context = this.#contexts.begin(parent);
-    installHandlers(this.#handlers);
     if (maps.length > 0) this.#errors.addCell(name, this.#cells.prefixOf(converted), maps);
     this.#modules.begin(files);
     let reject: Running['reject'] = () => {};
@@ -226,6 +224,14 @@ export class UserSession implements Session {
   async #settleDeferred({ deferred, interrupted }: Running): Promise<void> {
     for (let batch = deferred.splice(0); batch.length > 0; batch = deferred.splice(0)) {
       for (const work of batch) await orInterrupted(work, interrupted);
+    }
+  }
+
+  async #settleQuietly(running: Running): Promise<void> {
+    try {
+      await this.#settleDeferred(running);
+    } catch {
+      // The cell has an error already.
     }
   }
 

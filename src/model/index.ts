@@ -4,7 +4,13 @@ export * as blip from './blip/index.ts';
 export { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 export * as clip from './clip/index.ts';
 export * as dino from './dino/index.ts';
-export { inspectWeights, type MisshapenWeight, type WeightsFit, type WeightsInspection } from './inspect.ts';
+export {
+  architectures,
+  type InspectOptions,
+  inspectWeights,
+  type WeightsFit,
+  type WeightsInspection,
+} from './inspect.ts';
 export * as musiq from './musiq/index.ts';
 export * as images from './preprocess/index.ts';
 export * as qwen2vl from './qwen2vl/index.ts';

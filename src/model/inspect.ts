@@ -1,25 +1,49 @@
 /** What a file of weights holds, and which of the known architectures it fits. */
-import { parameterCount, type Shapes, sameShape } from '../nn/index.ts';
-import { architectures } from './architectures.ts';
+import {
+  type Architecture,
+  type Comparison,
+  parameterCount,
+  type ShapeDifferences,
+  type Shapes,
+  shapeDifferences,
+} from '../nn/index.ts';
+import { amt } from './amt/index.ts';
+import { imageReward } from './blip/index.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { clip } from './clip/index.ts';
+import { dino } from './dino/index.ts';
+import { musiq } from './musiq/index.ts';
+import { qwen2vl } from './qwen2vl/index.ts';
+import { raft } from './raft/index.ts';
+import { umt5 } from './text/index.ts';
+import { vae } from './vae/index.ts';
+import { viclip } from './viclip/index.ts';
+import { wan } from './wan/index.ts';
 
-/** A weight whose shape is not the preset's. */
-export interface MisshapenWeight {
-  readonly name: string;
-  readonly received: readonly number[];
-  readonly wanted: readonly number[];
-}
+/** The records of this layer: every kind of network that files of weights are compared with. */
+export const architectures: readonly Architecture<unknown>[] = [
+  wan,
+  vae,
+  umt5,
+  imageReward,
+  clip,
+  viclip,
+  dino,
+  raft,
+  amt,
+  musiq,
+  qwen2vl,
+];
 
 /** How a file compares with the preset that is nearest to it; all names are official ones. */
-export interface WeightsFit {
+export interface WeightsFit extends ShapeDifferences {
   readonly architecture: string;
   readonly preset: string;
   /** Whether the file's own names are the official ones or had to be translated. */
   readonly naming: 'official' | 'translated';
-  readonly missing: readonly string[];
-  readonly surplus: readonly string[];
-  readonly misshapen: readonly MisshapenWeight[];
-  /** Whether all weights of the preset are there in their shapes. */
+  /** What loading takes beside the preset. */
+  readonly note: string | null;
+  /** Whether the architecture's `load` takes the file: nothing missing, surplus or misshapen. */
   readonly fits: boolean;
 }
 
@@ -38,15 +62,23 @@ export interface WeightsInspection {
   toString(): string;
 }
 
+/** Options of {@link inspectWeights}. */
+export interface InspectOptions {
+  /** Key of a saved dictionary, as for `openCheckpoint`. */
+  readonly part?: string;
+  /** Architectures beside those of this layer. */
+  readonly also?: readonly Architecture<unknown>[];
+}
+
 /**
  * Says what a file of weights holds and which preset it fits: format, dtypes, naming, and what is missing, surplus
- * or misshapen. Names and shapes only: no tensor is read. Options and errors as for `openCheckpoint`.
+ * or misshapen. Names and shapes only: no tensor is read. Errors as for `openCheckpoint`.
  *
  * @example console.log(String(await inspectWeights('diffusion_pytorch_model.safetensors')))
  */
 export async function inspectWeights(
   path: string,
-  options: { readonly part?: string } = {},
+  { also = [], ...options }: InspectOptions = {},
 ): Promise<WeightsInspection> {
   const file = await openCheckpoint(path, options);
   const infos = file.names().map((name) => [name, file.info(name)] as const);
@@ -58,14 +90,14 @@ export async function inspectWeights(
     tensors: shapes.size,
     parameters: parameterCount(shapes),
     dtypes: [...new Set(infos.map(([, { dtype }]) => dtype))],
-    fit: nearestFit(shapes),
+    fit: nearestFit([...architectures, ...also], shapes),
   };
   return { ...found, toString: () => inspectionText(found) };
 }
 
 /** The preset with the fewest differences, among those of which the file has at least half the names. */
-function nearestFit(received: Shapes): WeightsFit | null {
-  const fits = architectures
+function nearestFit(known: readonly Architecture<unknown>[], received: Shapes): WeightsFit | null {
+  const fits = known
     .flatMap((architecture) =>
       Object.entries(architecture.presets).map(([preset, config]) => {
         const shapes = architecture.compare(received, config);
@@ -77,29 +109,18 @@ function nearestFit(received: Shapes): WeightsFit | null {
   return fits.sort((a, b) => differences(a) - differences(b))[0] ?? null;
 }
 
-function differences({ missing, surplus, misshapen }: WeightsFit): number {
+function differences({ missing, surplus, misshapen }: ShapeDifferences): number {
   return missing.length + surplus.length + misshapen.length;
 }
 
 function fitOf(
   [architecture, preset]: readonly [string, string],
-  { wanted, official }: { readonly wanted: Shapes; readonly official: Shapes },
+  { wanted, official, note }: Comparison,
   received: Shapes,
 ): WeightsFit {
-  const missing = [...wanted.keys()].filter((name) => !official.has(name));
-  const misshapen = [...wanted].flatMap(([name, shape]) => {
-    const found = official.get(name);
-    return found === undefined || sameShape(found, shape) ? [] : [{ name, received: found, wanted: shape }];
-  });
-  return {
-    architecture,
-    preset,
-    naming: [...official.keys()].some((name) => !received.has(name)) ? 'translated' : 'official',
-    missing,
-    surplus: [...official.keys()].filter((name) => !wanted.has(name)),
-    misshapen,
-    fits: missing.length === 0 && misshapen.length === 0,
-  };
+  const found = shapeDifferences(official, wanted);
+  const naming = [...official.keys()].some((name) => !received.has(name)) ? 'translated' : 'official';
+  return { architecture, preset, naming, note: note ?? null, ...found, fits: differences(found) === 0 };
 }
 
 function inspectionText({
@@ -119,6 +140,7 @@ function inspectionText({
   return [
     head,
     `architecture: ${fit.architecture}; ${verdict} preset ${fit.preset}; ${fit.naming} names`,
+    ...(fit.note === null ? [] : [`to load: ${fit.note}`]),
     ...listed('missing', fit.missing),
     ...listed('surplus', fit.surplus),
     ...listed('misshapen', misshapen),

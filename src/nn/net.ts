@@ -50,6 +50,15 @@ export interface LoadOptions extends WeightsOptions {
   readonly about?: NetAbout;
 }
 
+/** A file's shapes beside those that a configuration asks for. */
+export interface Comparison {
+  readonly wanted: Shapes;
+  /** The file's own under official names. */
+  readonly official: Shapes;
+  /** What loading it takes beside its entries. */
+  readonly note?: string;
+}
+
 /** What one folder of models knows of its architecture; see {@link architecture}. */
 export interface ArchitectureParts<Config, Forward, Preset extends string> {
   /** What people call it: `Wan transformer`. */
@@ -64,8 +73,10 @@ export interface ArchitectureParts<Config, Forward, Preset extends string> {
   official?(entries: CheckpointEntries, config: Config): CheckpointEntries;
   /** First weights for training from nothing. */
   initial?(config: Config, key: Key): Iterable<readonly [string, HostTensor]>;
+  /** Whether a weight lies between hidden states (no embedding, no head): what optimisers for hidden matrices ask. */
+  isHidden?(name: string): boolean;
   /** The shapes that a file is compared with, and its own as they are under official names, without reading a tensor. */
-  compare?(received: Shapes, config: Config): { readonly wanted: Shapes; readonly official: Shapes };
+  compare?(received: Shapes, config: Config): Comparison;
   /** The network's pass. */
   readonly forward: Forward;
 }
@@ -74,7 +85,7 @@ export interface ArchitectureParts<Config, Forward, Preset extends string> {
 export interface Architecture<Config, Forward = unknown, Preset extends string = string>
   extends ArchitectureParts<Config, Forward, Preset> {
   officialName(config: Config): (name: string) => string | null;
-  compare(received: Shapes, config: Config): { readonly wanted: Shapes; readonly official: Shapes };
+  compare(received: Shapes, config: Config): Comparison;
   /**
    * A net from the tensors of a checkpoint in any published naming, one after the other.
    *
@@ -132,9 +143,14 @@ export function architecture<Config, Forward, Preset extends string>(
   return made;
 }
 
+/** Shapes under official names; null drops one, and what would stand twice keeps its own name. */
 function renamedShapes(received: Shapes, rename: (name: string) => string | null): Shapes {
-  const named = [...received].map(([name, shape]) => [rename(name), shape] as const);
-  return new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
+  const named = new Map<string, readonly number[]>();
+  for (const [name, shape] of received) {
+    const official = rename(name);
+    if (official !== null) named.set(named.has(official) ? name : official, shape);
+  }
+  return named;
 }
 
 /** Where a net comes from. */

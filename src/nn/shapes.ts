@@ -10,6 +10,33 @@ export function parameterCount(shapes: Shapes): number {
   return count;
 }
 
+/** A weight whose shape is not the model's. */
+export interface MisshapenWeight {
+  readonly name: string;
+  readonly received: readonly number[];
+  readonly wanted: readonly number[];
+}
+
+/** How two sets of weights differ; none where all three are empty. */
+export interface ShapeDifferences {
+  readonly missing: readonly string[];
+  readonly surplus: readonly string[];
+  readonly misshapen: readonly MisshapenWeight[];
+}
+
+/** How what a file or a caller brings differs from what the model needs. */
+export function shapeDifferences(received: Shapes, wanted: Shapes): ShapeDifferences {
+  const misshapen = [...wanted].flatMap(([name, shape]) => {
+    const found = received.get(name);
+    return found === undefined || sameShape(found, shape) ? [] : [{ name, received: found, wanted: shape }];
+  });
+  return {
+    missing: [...wanted.keys()].filter((name) => !received.has(name)),
+    surplus: [...received.keys()].filter((name) => !wanted.has(name)),
+    misshapen,
+  };
+}
+
 /**
  * Checks that two sets of weights have the same names and shapes.
  *
@@ -19,18 +46,11 @@ export function parameterCount(shapes: Shapes): number {
  * @throws Error listing the missing, surplus and misshapen weights by their full names.
  */
 export function checkShapes(received: Shapes, wanted: Shapes, where: string = 'weights'): void {
-  const missing = [...wanted.keys()].filter((name) => !received.has(name));
-  const surplus = [...received.keys()].filter((name) => !wanted.has(name));
-  const misshapen = [...wanted].filter(([name, shape]) => !sameShape(shape, received.get(name) ?? shape));
-  const parts = [
-    listed('missing', missing),
-    listed('surplus', surplus),
-    listed(
-      'misshapen',
-      misshapen.map(([name, shape]) => `${name} (received [${received.get(name)}], wanted [${shape}])`),
-    ),
-  ].filter((part) => part !== '');
-  if (parts.length > 0) throw new Error(`${where} do not fit the model: ${parts.join('; ')}`);
+  const { missing, surplus, misshapen } = shapeDifferences(received, wanted);
+  const shapes = misshapen.map((weight) => `${weight.name} (received [${weight.received}], wanted [${weight.wanted}])`);
+  const parts = [listed('missing', missing), listed('surplus', surplus), listed('misshapen', shapes)];
+  const found = parts.filter((part) => part !== '');
+  if (found.length > 0) throw new Error(`${where} do not fit the model: ${found.join('; ')}`);
 }
 
 /** Whether two shapes have the same extents. */

@@ -1,27 +1,19 @@
+/** What stages are given: nets, batches, text. */
 import { type Tensor, tf } from '../engine/tf.ts';
-import { type HostFloats, type Key, toTensor, type Weights } from '../nn/index.ts';
-import type { Average, LearnerOptions } from './optimiser/learner.ts';
-import type { Json } from './run/run-folder.ts';
-
-/**
- * Velocity `[B, F, H, W, C]` of noised latents `x` at timesteps `t` `[B]` or `[B, F]` (0..1000) under text states
- * `context` `[B, L, D]`. All three are tensors, so that a recorded step can be replayed with other ones.
- *
- * @example const forward: Forward = (weights, input) => wanForward(weights, config, input);
- */
-export type Forward = (weights: Weights, input: { x: Tensor; t: Tensor; context: Tensor }) => Tensor;
-
-/** A network and its weights, which stay the caller's. */
-export interface Network {
-  weights: Weights;
-  forward: Forward;
-}
+import type { WanConfig, WanInput, wan } from '../model/wan/index.ts';
+import { type HostFloats, type Key, type Net, toTensor } from '../nn/index.ts';
+import { checkFunction, checkMethods } from './checks.ts';
 
 /** A batch of `count` items, drawn with the key of the step: the same key gives the same batch. */
 export type Source<T> = (key: Key, count: number) => T | Promise<T>;
 
-/** Text states `[B, L, D]` of prompts; the receiver disposes of them. */
-export type EncodeText = (prompts: readonly string[]) => Tensor;
+/** Turns prompts into what networks attend to. */
+export interface TextEncoder {
+  /** Text states `[B, L, D]` of prompts; the receiver disposes of them. */
+  encode(prompts: readonly string[]): Tensor | Promise<Tensor>;
+  /** Tells encoders apart in the records of runs. */
+  readonly id?: string;
+}
 
 /** Clean latents `[B, F, H, W, C]` with their prompts. */
 export interface LatentBatch {
@@ -29,12 +21,9 @@ export interface LatentBatch {
   prompts: readonly string[];
 }
 
-/** Settings of a learner in the form that a run's configuration records. */
-export function learnerConfig(options: LearnerOptions, average: Average | null = null): { [key: string]: Json } {
-  const { lr, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0.01, clip = 10 } = options;
-  const ema = average ? { decay: average.decay, start: average.start ?? 1 } : null;
-  const muon = options.muon ? { muon: { ...options.muon } } : {};
-  return { lr: lr as Json, betas, eps, weightDecay, clip, ema, ...muon };
+/** Velocity `[B, F, H, W, C]` by the network's own pass over a whole clip; `t` in 0..1000, `[B]` or `[B, F]`. */
+export function velocityOf(net: Net<WanConfig>, input: WanInput): Tensor {
+  return (net.architecture as typeof wan).forward(net, input);
 }
 
 /** Run `work` on tensors made of host data and of tensors handed over; all of them are released afterwards. */
@@ -43,7 +32,10 @@ export async function withTensors<T, R>(
   work: (tensors: { [K in keyof T]: Tensor }) => Promise<R>,
 ): Promise<R> {
   const tensors = Object.fromEntries(
-    Object.entries<Tensor | HostFloats>(sources).map(([name, source]) => [name, asTensor(source)]),
+    Object.entries<Tensor | HostFloats>(sources).map(([name, source]) => [
+      name,
+      source instanceof tf.Tensor ? source : toTensor(source),
+    ]),
   ) as { [K in keyof T]: Tensor };
   try {
     return await work(tensors);
@@ -52,6 +44,12 @@ export async function withTensors<T, R>(
   }
 }
 
-function asTensor(source: Tensor | HostFloats): Tensor {
-  return source instanceof tf.Tensor ? source : toTensor(source);
+/** @throws TypeError unless it draws batches. */
+export function checkSource<T>(name: string, source: Source<T>): Source<T> {
+  return checkFunction(name, source, '(key, count) => a batch of count items');
+}
+
+/** @throws TypeError unless it encodes. */
+export function checkEncoder(text: TextEncoder): TextEncoder {
+  return checkMethods('text', text, ['encode'], 'a text encoder { encode(prompts) }');
 }

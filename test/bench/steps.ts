@@ -2,8 +2,8 @@
 import { compile, current, flush } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { vae as autoencoder, decode } from '../../src/model/vae/index.ts';
-import { wan, wanCausalForward, wanForward } from '../../src/model/wan/index.ts';
-import { type HostFloats, random, type Weights } from '../../src/nn/index.ts';
+import { type WanConfig, wan } from '../../src/model/wan/index.ts';
+import { type HostFloats, type Net, random, type Weights } from '../../src/nn/index.ts';
 import { createReward } from '../../src/reward/index.ts';
 import { denoisingSteps, rolloutLatents, seededNoise, wanStudent } from '../../src/sampler/index.ts';
 import * as train from '../../src/train/index.ts';
@@ -47,23 +47,20 @@ function countOfDecoder(vae: Weights): number {
 /** What the stages read: the same noise as data each time, prompts that all mean the same text. */
 function ingredients({ batch, latents, config }: Step) {
   const shape = [batch, ...latents];
-  const text = [batch, config.text_len, config.text_dim];
-  const states = random.key(2).normal(text).data;
+  const textShape = [batch, config.text_len, config.text_dim];
+  const states = random.key(2).normal(textShape).data;
   return {
     batch,
     latentShape: latents,
     prompts: (): string[] => Array<string>(batch).fill('a prompt'),
-    encodeText: (): Tensor => tf.tensor(states, text),
+    text: { encode: (): Tensor => tf.tensor(states, textShape) },
     latents: random.key(3).normal(shape),
     schedule: denoisingSteps([1000, 750, 500, 250], { shift: 3 }),
   };
 }
 
-function network({ config }: Step, seed: number): train.Network {
-  return {
-    weights: wan.init(config, random.key(seed)).weights,
-    forward: (own, input) => wanForward({ weights: own, config }, input),
-  };
+function network({ config }: Step, seed: number): Net<WanConfig> {
+  return wan.init(config, random.key(seed));
 }
 
 const teacher: Start = (given) => {
@@ -88,27 +85,22 @@ const dmd: Start = (given) => {
 };
 
 const phase1: Start = (given) => {
-  const { config } = given;
   const { prompts, schedule, ...rest } = ingredients(given);
-  const { weights } = wan.init(config, random.key(1));
-  const student: train.Network = {
-    weights,
-    forward: (own, input) => wanCausalForward({ weights: own, config }, input),
-  };
+  const student = network(given, 1);
   const states: HostFloats = random.key(4).normal([given.batch, 5, ...given.latents]);
   const data = (): train.TrajectoryBatch => ({
     states,
     sigmas: [...schedule.sigmas.slice(0, 4), 0],
     prompts: prompts(),
   });
-  const stage = train.ode({ ...rest, ...forever, ...learner, student, data, framesPerBlock: 1 });
-  return stageSteps(stage, [weights], countOf(weights));
+  const stage = train.ode({ ...rest, ...forever, ...learner, student, data });
+  return stageSteps(stage, [student.weights], countOf(student.weights));
 };
 
 /** The reward is the brightness of the last frame: what a reward network itself costs is not part of this. */
 const phase2: Start = (given) => {
-  const { weights } = wan.init(given.config, random.key(1));
-  const vae = autoencoder.init(given.vae, random.key(2)).weights;
+  const student = network(given, 1);
+  const decoder = autoencoder.init(given.vae, random.key(2));
   const reward = createReward({
     info: { id: 'brightness', kind: 'frame', differentiable: true, inputSize: null },
     encode: () => ({}),
@@ -119,30 +111,31 @@ const phase2: Start = (given) => {
     ...ingredients(given),
     ...forever,
     ...learner,
-    student: { weights, bind: (context) => wanStudent({ weights, config: given.config }, context) },
-    decoder: train.vaeDecoder({ weights: vae, config: given.vae }),
+    student,
+    decoder,
     reward,
     exitSteps: 'last',
   });
-  return stageSteps(stage, [weights, vae], countOf(weights) + countOfDecoder(vae));
+  const parameters = countOf(student.weights) + countOfDecoder(decoder.weights);
+  return stageSteps(stage, [student.weights, decoder.weights], parameters);
 };
 
 const rollout: Start = (given) => {
-  const { config, batch, latents } = given;
-  const { encodeText, schedule } = ingredients(given);
-  const { weights } = wan.init(config, random.key(1));
+  const { batch, latents } = given;
+  const { text, schedule } = ingredients(given);
+  const net = network(given, 1);
   let round = 0;
   const step = async (): Promise<void> => {
     const key = random.key(round++);
-    const context = encodeText();
-    const student = wanStudent({ weights, config }, context);
+    const context = text.encode();
+    const student = wanStudent(net, context);
     const noise = tf.tensor(key.normal([batch, ...latents]).data, [batch, ...latents]);
     const made = await rolloutLatents(student, noise, { schedule, renoise: seededNoise(key) });
     await made.data();
     student.dispose();
     tf.dispose([context, noise, made]);
   };
-  return { step, parameters: countOf(weights), dispose: () => weights.dispose() };
+  return { step, parameters: countOf(net.weights), dispose: () => net.dispose() };
 };
 
 const decoding: Start = (given) => {

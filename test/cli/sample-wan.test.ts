@@ -97,7 +97,7 @@ describe('MP4', () => {
     const bytes = await readFile(out);
     expect(bytes.toString('latin1', 4, 8)).toBe('ftyp');
     expect(bytes.toString('utf8')).toContain('{"prompt":"猫 \\"runs\\".","seed":"3","size":"16x8","frames":"5"');
-    expect(await readVideo(out)).toMatchObject({ frames: 5, width: 256, height: 128, fps: 16 }); // enlarged
+    expect(await readVideo(out)).toMatchObject({ frames: 5, width: 16, height: 8, fps: 16 }); // at its own size
   });
 
   /** An ffmpeg that is a shell script; $out is the file that it should write. */

@@ -1,12 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Dealer, Request } from 'zeromq';
 import type { ClientChannel, KernelClient } from '../../kernel/client/client.ts';
-import { createHeader, type Json, Signer, serialize } from '../../kernel/protocol/wire.ts';
+import { createHeader, type Json, parse, Signer, serialize } from '../../kernel/protocol/wire.ts';
 import { result, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
@@ -24,6 +27,16 @@ function message(type: string, content: Json): Uint8Array[] {
 
 function signer(): Signer {
   return new Signer(kernel.connection.key);
+}
+
+/** Ports that nobody uses, by the names of a connection file. */
+async function freePorts(): Promise<Record<string, number>> {
+  const names = ['shell_port', 'iopub_port', 'control_port', 'stdin_port', 'hb_port'];
+  const servers = names.map(() => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return Object.fromEntries(names.map((name, i) => [name, ports[i]!]));
 }
 
 /** Running, and no zombie that waits for its parent. */
@@ -133,6 +146,88 @@ test('a message with a wrong signature is never executed', async () => {
   good[1] = Buffer.from(String(good[1]).toUpperCase());
   await kernel.sendFrames('shell', good);
   expect(result((await kernel.execute('"intruded" in globalThis')).published)).toBe('false');
+});
+
+test('a signed message that comes a second time is not executed again', async () => {
+  await kernel.execute('globalThis.times = 0;'.replace('globalThis', '(globalThis as any)'));
+  const frames = message('execute_request', { code: '(globalThis as any).times++', silent: false });
+  for (let i = 0; i < 3; i++) await kernel.sendFrames('shell', frames);
+  expect(result((await kernel.execute('(globalThis as any).times')).published)).toBe('1');
+});
+
+test('bytes of any kind on any port are dropped, and the heart beats on', async () => {
+  const { connection } = kernel;
+  const ports = [connection.shell_port, connection.iopub_port, connection.control_port, connection.stdin_port];
+  for (const port of [...ports, connection.hb_port]) {
+    for (const bytes of [[1, 0, 2, 0, 0x41], [1, 0, 1, 0], [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f], [0xff], []]) {
+      const socket = connect(port, connection.ip);
+      await once(socket, 'connect');
+      socket.end(Buffer.from(bytes));
+      await once(socket.resume(), 'close');
+    }
+  }
+  const heart = new Request({ linger: 0 });
+  heart.connect(`tcp://${connection.ip}:${connection.hb_port}`);
+  await heart.send('beat');
+  expect(String((await heart.receive())[0])).toBe('beat');
+  heart.close();
+});
+
+test('a client that comes back under its identity is answered, also while the kernel compiles', async () => {
+  const { ip, shell_port } = kernel.connection;
+  const busy = kernel.execute(
+    `type Long = [${'number, '.repeat(3000)}]; ${'const a = [1, 2].map((n) => n); '.slice(0, -1)}`,
+  );
+  for (let i = 0; i < 3; i++) {
+    const dealer = new Dealer({ routingId: 'the-same', linger: 0 });
+    dealer.connect(`tcp://${ip}:${shell_port}`);
+    await dealer.send(message('kernel_info_request', {}) as Buffer[]);
+    if (i === 2) {
+      const { header } = parse(await dealer.receive(), signer());
+      expect(header.msg_type).toBe('kernel_info_reply');
+    }
+    // The first two are dropped without a word, as a network drops them.
+    dealer.close();
+  }
+  await busy;
+});
+
+test('a history pattern of many stars is answered', async () => {
+  await kernel.execute(`"${'a'.repeat(2000)}"`);
+  const search = { hist_access_type: 'search', pattern: `${'*a'.repeat(400)}*b`, output: false, raw: true };
+  expect((await kernel.request('shell', 'history_request', search)).content['history']).toEqual([]);
+  const found = { ...search, pattern: `*${'a*'.repeat(400)}` };
+  expect((await kernel.request('shell', 'history_request', found)).content['history']).not.toEqual([]);
+});
+
+test('a kernel whose starter died while it booted ends', async () => {
+  const gone = spawnSync(process.execPath, ['-e', '']).pid;
+  const main = fileURLToPath(new URL('../../dist/kernel/main.js', import.meta.url));
+  const file = join(mkdtempSync(join(tmpdir(), 'orphan-')), 'connection.json');
+  writeFileSync(file, JSON.stringify({ ...kernel.connection, ...(await freePorts()) }));
+  const env = { ...process.env, JPY_PARENT_PID: String(gone) };
+  const orphan = spawn(process.execPath, [main, file], { env, stdio: 'ignore', detached: true });
+  const [, signal] = await once(orphan, 'exit');
+  expect(signal).toBe('SIGKILL');
+});
+
+test.each(['shutdown', 'SIGKILL'] as const)('what cells have started ends with the kernel: %s', async (how) => {
+  const one = await startKernel(tmpdir());
+  const cell = `import { spawn } from 'node:child_process';
+const kept = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+[spawn('sleep', ['60']).pid, spawn('sh', ['-c', 'sleep 60; true']).pid, kept.pid].join()`;
+  const [first, second, detached] = String(result((await one.execute(cell)).published))
+    .replaceAll("'", '')
+    .split(',')
+    .map(Number);
+  const exited = once(one.process, 'exit');
+  if (how === 'shutdown') await one.stop();
+  else one.process.kill('SIGKILL');
+  await exited;
+  for (const pid of [first, second]) await expect.poll(() => isRunning(pid), { timeout: 30_000 }).toBe(false);
+  expect(isRunning(detached)).toBe(true);
+  process.kill(detached!, 'SIGKILL');
+  await one.stop();
 });
 
 test('a kernel that is killed leaves no process, and its ports and folder can be used again', async () => {

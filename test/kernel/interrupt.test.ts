@@ -181,3 +181,77 @@ test('a generator that never finishes does not keep the cell from ending', async
   expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
   expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
 });
+
+test('a loop that swallows interrupts around its awaits ends after a few', async () => {
+  const { ended } = await begin(
+    'while (true) { try { await new Promise((r) => setImmediate(r)); } catch { console.log("swallowed"); } }',
+  );
+  await kernel.request('control', 'interrupt_request', {});
+  const { reply, published } = await ended;
+  expect(reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(text(published).match(/swallowed/g)!.length).toBeLessThan(10);
+  expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
+});
+
+test('what a finally block waits for may finish, in functions that it calls as well', async () => {
+  await kernel.execute(
+    'const tidy = async () => { await new Promise((r) => setTimeout(r, 400)); await 1; console.log("tidied"); };',
+  );
+  const { ended } = await begin('try { await new Promise(() => {}); } finally { await tidy(); console.log("done"); }');
+  await kernel.request('control', 'interrupt_request', {});
+  const { reply, published } = await ended;
+  expect(reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(text(published)).toBe('tidied\ndone\n');
+});
+
+test('a second interrupt ends a finally block that never finishes', async () => {
+  const { ended } = await begin(
+    'try { await new Promise(() => {}); } finally { console.log("waits"); await new Promise(() => {}); }',
+  );
+  const waits = new Promise<void>((resolve) => {
+    const stop = kernel.listen(({ content }) => {
+      if (content['text'] !== 'waits\n') return;
+      stop();
+      resolve();
+    });
+  });
+  await kernel.request('control', 'interrupt_request', {});
+  await waits;
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+});
+
+test('thrown null is no interrupt, and a promise that never leaves the microtasks is ended', async () => {
+  expect((await kernel.execute('throw null')).reply).toMatchObject({ ename: 'Thrown', evalue: 'null' });
+  const { ended } = await begin('const again: any = { then(r: any) { r(again); } }; await again;');
+  await kernel.request('control', 'interrupt_request', {});
+  expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
+  expect(result((await kernel.execute('kept + 1')).published)).toBe('42');
+});
+
+test('late output belongs to the cell that set the timer', async () => {
+  const late: [string, string][] = [];
+  const done = new Promise<void>((resolve) => {
+    const stop = kernel.listen(({ header, parent, content }, from) => {
+      if (from !== 'iopub' || header.msg_type !== 'stream') return;
+      late.push([String(parent['msg_id']), String(content['text'])]);
+      if (!String(content['text']).includes('loose')) return;
+      stop();
+      resolve();
+    });
+  });
+  const first = await kernel.execute(`let isTold = () => {}; const told = new Promise<void>((r) => { isTold = r; });
+setTimeout(() => console.log('timer'), 20);
+setTimeout(() => { throw new Error('failed'); }, 30);
+void (async () => { await told; await new Promise((r) => setTimeout(r, 40)); console.log('loose'); })();`);
+  const second = await kernel.execute('console.log("second"); isTold(); await new Promise((r) => setTimeout(r, 100));');
+  await done;
+  const [one, two] = [first, second].map(({ published }) => published[0]!.parent['msg_id']);
+  const of = (id: unknown): string =>
+    late
+      .filter(([parent]) => parent === id)
+      .map(([, told]) => told)
+      .join('');
+  expect(of(one)).toMatch(/timer[\s\S]*failed[\s\S]*loose/);
+  expect(of(two)).toBe('second\n');
+});

@@ -37,6 +37,21 @@ test('one output for several notebooks is refused before any work', () => {
   expect(stderr).toContain('--out and --html name one file, and 2 notebooks were given');
 });
 
+test('a parameter that would have no effect is refused by name before any work', () => {
+  const cells = [codeCell('const steps = 1;\nlet seed = 2, [a] = [1];', { tags: ['parameters'] }), codeCell('steps')];
+  const tagged = join(folder, 'tagged.ipynb');
+  writeFileSync(tagged, JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells }));
+  const unknown = run(tagged, '--param', 'step=3');
+  expect(unknown.status).toBe(1);
+  expect(unknown.stderr).toContain('--param step: wanted a name of the cell tagged "parameters": steps, seed, a');
+  const none = run(write('untagged.ipynb', 'const steps = 1;'), '--param', 'steps=3');
+  expect(none.status).toBe(1);
+  expect(none.stderr).toContain('--param steps: wanted a cell tagged "parameters", and the notebook has none');
+  const out = join(folder, 'tagged-out.ipynb');
+  expect(run(tagged, '--param', 'steps=21', '--out', out, '--quiet').status).toBe(0);
+  expect(readNotebook(out).cells.at(-1)!.outputs![0]!['data']).toEqual({ 'text/plain': '21' });
+}, 120_000);
+
 test('a time limit that is no time is refused before any work', () => {
   for (const given of ['soon', '0', '-1', 'Infinity']) {
     const { status, stderr } = run(write('f.ipynb', '1'), '--timeout', given);

@@ -4,6 +4,8 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { hostTensor, PthError, SafetensorsError, writeSafetensors } from '../../src/io/index.ts';
 import {
+  amt,
+  architectures,
   blip,
   clip,
   diffusersName,
@@ -19,7 +21,9 @@ import {
   wanPresets,
   wanShapes,
 } from '../../src/model/index.ts';
-import type { Shapes } from '../../src/nn/index.ts';
+import type { Architecture, Shapes } from '../../src/nn/index.ts';
+import { classifier } from '../../src/world/digits/classifier/index.ts';
+import { smallRewardNet } from '../../src/world/digits/judge/index.ts';
 import { testFolder } from '../folder.ts';
 import { archive, dictionary, op, tensor } from '../io/pth-writer.ts';
 import { writeSparse } from './sparse-file.ts';
@@ -156,6 +160,55 @@ test.each<[string, string, number, Shapes]>([
   const found = await inspectWeights(await writeSparse(join(folder, 'full.safetensors'), shapes));
   if (parameters > 0) expect(found.parameters).toBe(parameters);
   expect(found.fit).toMatchObject({ architecture, preset, fits: true, missing: [], surplus: [], misshapen: [] });
+});
+
+const smallPresets: [string, Architecture<unknown>, unknown][] = [
+  ['Wan transformer', wan, wan.presets.tiny],
+  ['Wan VAE', vae.vae, vae.vae.presets.tiny],
+  ['RAFT', raft.raft, raft.raft.presets.raft_small],
+  ['AMT', amt.amt, amt.amt.presets.amt_s],
+  ['digit classifier', classifier, classifier.presets.digits],
+  ['small reward', smallRewardNet, smallRewardNet.presets.reward],
+];
+
+const records: readonly Architecture<unknown>[] = [...architectures, classifier, smallRewardNet];
+const known = records.flatMap((architecture) =>
+  Object.keys(architecture.presets).map((preset) => [architecture.name, preset, architecture] as const),
+);
+
+test.each(known)('%s: %s fits its own shapes and nothing else before it', async (name, preset, architecture) => {
+  const config = architecture.presets[preset]!;
+  const path = await writeSparse(join(folder, 'own.safetensors'), architecture.shapes(config));
+  const { fit } = await inspectWeights(path, { also: [classifier, smallRewardNet] });
+  expect(fit).toMatchObject({ architecture: name, fits: true });
+  expect(architecture.shapes(architecture.presets[fit!.preset]!)).toEqual(architecture.shapes(config));
+});
+
+test.each(smallPresets)('%s: doctor and loader give one verdict', async (_, architecture, config) => {
+  const shapes = architecture.shapes(config);
+  const [first = '', second = ''] = shapes.keys();
+  const changes: ((own: Map<string, readonly number[]>) => unknown)[] = [
+    (own) => own,
+    (own) => own.delete(first),
+    (own) => own.set('extra.weight', [2]),
+    (own) => own.set(first, [...own.get(first)!, 1]),
+    (own) => own.delete(first) && own.set(`module.${first}`, shapes.get(first)!),
+    (own) => own.set(`module.${second}`, shapes.get(second)!),
+  ];
+  for (const change of changes) {
+    const own = new Map(shapes);
+    change(own);
+    const path = await safetensors(own);
+    const { fit } = await inspectWeights(path, { also: [classifier, smallRewardNet] });
+    const loads = await architecture.load(config, (await openCheckpoint(path)).entries()).then(
+      (net) => {
+        net.dispose();
+        return true;
+      },
+      () => false,
+    );
+    expect(fit?.fits ?? false, String(change)).toBe(loads);
+  }
 });
 
 test.each([

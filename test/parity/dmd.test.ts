@@ -2,9 +2,15 @@ import { beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
-import { dmdGradient, dmdLoss, dmdTimestep, guidedScore } from '../../src/train/losses/dmd.ts';
-import { cleanLoss, flowMatchingLoss } from '../../src/train/losses/flow-matching.ts';
-import { odeLoss, odeLossPerSample, pickStates } from '../../src/train/losses/ode-loss.ts';
+import {
+  dmdGradient,
+  dmdLoss,
+  dmdTimestep,
+  flowMatchingLoss,
+  odeLoss,
+  pickStates,
+} from '../../src/train/losses/losses.ts';
+import { guidedScore } from '../../src/train/stages/distribution-matching.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 interface Config {
@@ -26,8 +32,8 @@ describe.each(engines)('distribution matching follows Self-Forcing on %s', (name
   beforeAll(() => choose(name));
 
   test('guided score, normaliser and gradient', async () => {
-    const real = guidedScore(stored.tensor('real_cond'), stored.tensor('real_uncond'), config.real_guidance_scale);
-    const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale);
+    const real = guidedScore(stored.tensor('real_cond'), stored.tensor('real_uncond'), config.real_guidance_scale + 1);
+    const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale + 1);
     const { gradient, normaliser } = dmdGradient(stored.tensor('x0'), fake, real);
     await matches('real_cfg', real);
     await matches('kl_grad_unnormalised', fake.sub(real));
@@ -38,7 +44,7 @@ describe.each(engines)('distribution matching follows Self-Forcing on %s', (name
 
   test('a zero normaliser gives the largest floats and no NaN', async () => {
     const zeros = tf.zerosLike(stored.tensor('x0'));
-    const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale);
+    const fake = guidedScore(stored.tensor('fake_cond'), stored.tensor('fake_uncond'), config.fake_guidance_scale + 1);
     await matches('nan_zero_normaliser_grad', dmdGradient(zeros, fake, zeros).gradient);
   });
 
@@ -68,13 +74,11 @@ describe.each(engines)('distribution matching follows Self-Forcing on %s', (name
     await matches('critic_flow_loss', loss(stored.tensor('fake_cond')));
     const gradient = tf.grad(loss)(stored.tensor('fake_cond'));
     await matches('critic_flow_loss.grad_x0_pred', gradient);
-    const clean = cleanLoss(stored.tensor('fake_cond'), stored.tensor('x0'));
-    await matches('critic_x0_loss', clean);
   });
 
   test('guidance as used in sampling', async () => {
     const [cond, uncond] = [stored.tensor('real_cond'), stored.tensor('real_uncond')];
-    const guided = guidedScore(cond, uncond, config.sampling_guidance - 1);
+    const guided = guidedScore(cond, uncond, config.sampling_guidance);
     await matches('cfg_sampling_form', guided);
   });
 });
@@ -96,8 +100,6 @@ describe.each(engines)('ODE regression follows CausVid on %s', (name) => {
     const loss = (estimate: Tensor): Tensor => odeLoss(estimate, target(), stored.tensor('ode.timestep'));
     await matches('ode.loss', loss(stored.tensor('ode.pred')));
     await matches('ode.loss.grad_pred', tf.grad(loss)(stored.tensor('ode.pred')));
-    const perSample = odeLossPerSample(stored.tensor('ode.pred'), target());
-    await matches('ode.unnormalized_loss', perSample);
   });
 });
 

@@ -37,7 +37,7 @@ describe('checkpoints', () => {
   test('come back as they were written, with what made them', async () => {
     const folder = await withCheckpoints(1, 12);
     const found = await newestCheckpoint(folder, silent);
-    expect(found?.manifest).toMatchObject({ format: 1, step: 12, ...about });
+    expect(found?.manifest).toMatchObject({ format: 2, step: 12, ...about });
     expect(found?.manifest.files[0]).toMatchObject({
       name: 'model.safetensors',
       sha256: expect.stringMatching(/^[0-9a-f]{64}$/),

@@ -1,42 +1,29 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { vae as autoencoder, encode } from '../../src/model/vae/index.ts';
-import { wanCausalForward } from '../../src/model/wan/index.ts';
-import { type Key, random, Weights } from '../../src/nn/index.ts';
-import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
+import { tf } from '../../src/engine/tf.ts';
+import { encode } from '../../src/model/vae/index.ts';
+import { type Key, random, toTensor } from '../../src/nn/index.ts';
+import { denoisingSteps, rolloutLatents, seededNoise, wanStudent } from '../../src/sampler/index.ts';
 import {
-  type BoundStudent,
-  type Decoder,
   distil,
-  type Forward,
   heldOutOdeLoss,
   latentStatistics,
   ode,
   reward,
   selfForcing,
+  type TrainStep,
   teacher,
   vae,
 } from '../../src/train/index.ts';
-import {
-  collect,
-  config,
-  encodeText,
-  forward,
-  latentShape,
-  latents,
-  prompts,
-  redness,
-  vaeSizes,
-  wanWeights,
-} from './small.ts';
+import { collect, latentShape, latents, prompts, redness, schedule, text, vaeNet, wanNet } from './small.ts';
+import { pixelDecoder, pointNet } from './toys.ts';
 
 beforeAll(async () => {
   await use('cpu');
 });
 
 /** Mean loss over the first and the last tenth of a run. */
-async function ends(steps: Parameters<typeof collect>[0]): Promise<{ first: number; last: number }> {
+async function ends(steps: AsyncGenerator<TrainStep, void, void>): Promise<{ first: number; last: number }> {
   const all = (await collect(steps)).map(({ loss }) => loss);
   const tenth = Math.ceil(all.length / 10);
   const mean = (part: number[]): number => part.reduce((sum, x) => sum + x, 0) / part.length;
@@ -45,15 +32,13 @@ async function ends(steps: Parameters<typeof collect>[0]): Promise<{ first: numb
 
 describe('stages learn', () => {
   test('a teacher of one picture', async () => {
-    const weights = wanWeights('learn');
-    const data = { teacher: { weights, forward }, data: latents, encodeText, batch: 4 };
+    const data = { teacher: wanNet('learn'), data: latents, text, batch: 4 };
     const { first, last } = await ends(teacher({ ...data, lr: 1e-2, clip: 1, steps: 60, seed: 1 }));
     expect(last).toBeLessThan(0.7 * first);
   });
 
   test('a causal student of straight trajectories, on held-out ones too', async () => {
-    const student = { weights: wanWeights('learn'), forward: causalForward };
-    const options = { student, data: straight, encodeText, batch: 4, framesPerBlock: 1 };
+    const options = { student: wanNet('learn'), data: straight, text, batch: 4 };
     const heldOut = () => heldOutOdeLoss({ ...options, seed: 'held out', batches: 2 });
     const before = await heldOut();
     expect(await heldOut()).toBe(before);
@@ -62,85 +47,67 @@ describe('stages learn', () => {
   });
 
   test('an autoencoder of one clip', async () => {
-    const { weights } = autoencoder.init(vaeSizes, random.key('learn'));
     const clip = random.key('clip').uniform([1, 3, 4, 4, 3], -0.8, 0.8);
-    const options = {
-      vae: { weights, config: vaeSizes },
-      data: () => clip,
-      batch: 1,
-      loss: 'l2' as const,
-      klWeight: 0,
-    };
+    const options = { vae: vaeNet('learn'), data: () => clip, batch: 1, loss: 'l2' as const, klWeight: 0 };
     const { first, last } = await ends(vae({ ...options, lr: 2e-2, clip: 1, steps: 24, seed: 1 }));
     expect(last).toBeLessThan(0.7 * first);
   });
 
   test('a student climbs its reward', async () => {
-    const weights = wanWeights('learn');
-    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
-    const schedule = denoisingSteps([1000, 500], { shift: 5 });
-    const fixed = { student, decoder: pixels, reward: redness, prompts, encodeText, latentShape, schedule, batch: 4 };
+    const judged = { decoder: pixelDecoder(0.3), reward: redness };
+    const fixed = { student: wanNet('learn'), ...judged, prompts, text, latentShape, schedule, batch: 4 };
     const { first, last } = await ends(reward({ ...fixed, lr: 1e-2, clip: 1, steps: 20, seed: 1 }));
     expect(last).toBeLessThan(first - 0.1);
   });
 
   test('distillation brings the generator to the distribution of the teacher', async () => {
-    const make = (value: number): { weights: Weights; forward: Forward } => ({
-      weights: pointWeights(value),
-      forward: toPoint,
-    });
-    const [generator, critic, real] = [make(0), make(0), make(1.5)];
-    const networks = { generator, critic, teacher: real, prompts, encodeText, batch: 4, latentShape: [1, 1, 1, 1] };
+    const [generator, critic, real] = [pointNet(0), pointNet(0), pointNet(1.5)];
+    const nets = { generator, critic, teacher: real, prompts, text, batch: 4, latentShape: [1, 1, 1, 1] };
     const learners = {
       generatorLearner: { lr: 0.05, betas: [0, 0.999] as const, weightDecay: 0 },
       criticLearner: { lr: 0.1, betas: [0, 0.9] as const, weightDecay: 0 },
     };
-    const schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 });
-    await collect(distil({ ...networks, ...learners, schedule, steps: 150, seed: 1, generatorEvery: 2 }));
+    const four = denoisingSteps([1000, 750, 500, 250], { shift: 5 });
+    await collect(distil({ ...nets, ...learners, schedule: four, steps: 150, seed: 1, generatorEvery: 2 }));
     expect(generator.weights.get('point').dataSync()[0]).toBeCloseTo(1.5, 0);
     expect(real.weights.get('point').dataSync()[0]).toBe(1.5);
   });
 
   test('self forcing brings every block of a causal student there', async () => {
-    const [critic, real] = [
-      { weights: pointWeights(0), forward: toPoint },
-      { weights: pointWeights(1.5), forward: toPoint },
-    ];
-    const weights = pointWeights(0);
-    const options = {
-      ...{
-        student: { weights, bind: () => pointStudent(weights) },
-        critic,
-        teacher: real,
-        prompts,
-        encodeText,
-        batch: 2,
-      },
-      studentLearner: { lr: 0.05, betas: [0, 0.999] as const, weightDecay: 0 },
+    const student = wanNet('learn');
+    const nets = { student, critic: pointNet(0), teacher: pointNet(1.5), prompts, text, batch: 2 };
+    const learners = {
+      studentLearner: { lr: 2e-2, betas: [0, 0.99] as const, weightDecay: 0 },
       criticLearner: { lr: 0.1, betas: [0, 0.9] as const, weightDecay: 0 },
-      ...{ latentShape: [2, 1, 1, 1] as const, schedule: denoisingSteps([1000, 500], { shift: 5 }), generatorEvery: 2 },
     };
-    const steps = await collect(selfForcing({ ...options, steps: 120, seed: 1 }));
-    expect(weights.get('point').dataSync()[0]).toBeCloseTo(1.5, 0);
-    expect(steps[0]?.values).toHaveProperty('generatorLoss');
-    expect(steps[1]?.values).not.toHaveProperty('generatorLoss');
+    const run = { latentShape: [2, 2, 2, 2] as const, schedule, generatorEvery: 2, steps: 120, seed: 1 };
+    const steps = await collect(selfForcing({ ...nets, ...learners, ...run }));
+    for (const mean of await blockMeans(student)) expect(mean).toBeCloseTo(1.5, 0);
+    expect(steps[0]).toHaveProperty('generatorLoss');
+    expect(steps[1]).not.toHaveProperty('generatorLoss');
   });
 });
 
+/** Mean of each of the two blocks that a student generates. */
+async function blockMeans(net: ReturnType<typeof wanNet>): Promise<number[]> {
+  const key = random.key('look');
+  const context = await text.encode(prompts(key, 8));
+  const student = wanStudent(net, context);
+  const noise = toTensor(key.normal([8, 2, 2, 2, 2]));
+  const made = await rolloutLatents(student, noise, { schedule, renoise: seededNoise(key) });
+  return [...(await tf.mean(made, [0, 2, 3, 4]).data())];
+}
+
 test('statistics of latents normalise them', async () => {
-  const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
+  const net = vaeNet();
   const clips = [1, 2, 3].map((seed) => random.key(seed).uniform([2, 3, 4, 4, 3], -1, 1));
-  const { mean, std } = await latentStatistics({ weights, config: vaeSizes }, clips);
-  const normalised = { ...vaeSizes, latents_mean: mean, latents_std: std };
-  const all = tf.concat(
-    clips.map(({ data, shape }) => encode({ weights, config: normalised }, tf.tensor(data, shape))),
-  );
+  const { mean, std } = await latentStatistics(net, clips);
+  const normalised = net.with({ latents_mean: mean, latents_std: std });
+  const all = tf.concat(clips.map(({ data, shape }) => encode(normalised, tf.tensor(data, shape))));
   const { mean: centre, variance } = tf.moments(all, [0, 1, 2, 3]);
   expect(centre.dataSync()).toBeAllClose([0, 0], { atol: 1e-4 });
   expect(variance.dataSync()).toBeAllClose([1, 1], { atol: 1e-3 });
 });
-
-const causalForward: Forward = (weights, input) => wanCausalForward({ weights, config }, input);
 
 /** Straight lines from noise to the pictures that `latents` draws. */
 function straight(key: Key, count: number) {
@@ -155,35 +122,4 @@ function straight(key: Key, count: number) {
   );
   const states = { dtype: 'float32' as const, shape: [count, 3, ...latentShape], data: Float32Array.from(data.flat()) };
   return { states, sigmas, prompts: clean.prompts };
-}
-
-/** Latents shown as dim pixels, their first channel again as the third. */
-const pixels: Decoder = {
-  stride: 1,
-  decode: (latents) => {
-    const first = tf.slice(latents, [0, 0, 0, 0, 0], [-1, -1, -1, -1, 1]);
-    return tf.clipByValue(tf.mul(tf.concat([latents, first], 4), 0.3), -1, 1);
-  },
-};
-
-/** A network whose clean estimate is one number: the exact score of a distribution that is a single point. */
-const toPoint: Forward = (weights, { x, t }) => {
-  const sigma = tf.reshape(tf.div(t, 1000), [-1, 1, 1, 1, 1]);
-  return tf.div(tf.sub(x, weights.get('point') as Tensor), sigma);
-};
-
-/** The causal student of the same point; it needs no memory of earlier blocks. */
-function pointStudent(weights: Weights): BoundStudent<null> {
-  return {
-    blocks: { framesPerBlock: 1 },
-    emptyCache: () => null,
-    velocity: (x, t) => tf.tidy(() => toPoint(weights, { x, t: tf.fill([x.shape[0]!], t), context: x })),
-    remember: () => null,
-    release: () => undefined,
-    dispose: () => undefined,
-  };
-}
-
-function pointWeights(value: number): Weights {
-  return Weights.from([['point', { dtype: 'float32', shape: [1], data: Float32Array.of(value) }]]);
 }

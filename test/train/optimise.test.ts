@@ -1,31 +1,41 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { random, Weights } from '../../src/nn/index.ts';
+import { architecture, random, Weights } from '../../src/nn/index.ts';
 import {
   adamw,
-  clipByGlobalNorm,
+  chosenBy,
   dmdGradient,
   dmdLoss,
-  dmdTimestep,
-  drawBlockIndices,
-  drawSigmas,
   ema,
   flowMatchingLoss,
   gradientsOf,
   Learner,
+  type LearnerOptions,
   makeUpdate,
+  muon,
+  type Optimiser,
   odeLoss,
+  parametersOf,
   rateAt,
+  releaseState,
+  settleLearner,
 } from '../../src/train/index.ts';
+import { dmdTimestep, drawBlockIndices, drawSigmas } from '../../src/train/losses/losses.ts';
+import { measureClip } from '../../src/train/optimiser/gradients.ts';
+import { orthogonalise } from '../../src/train/optimiser/muon.ts';
+import { weightsOf } from './toys.ts';
+
+const engines = ['cpu', 'onnx'] as const;
+
+/** A learner's settings for weights of no architecture. */
+function settled(weights: Weights, options: LearnerOptions) {
+  return settleLearner({ weights }, options);
+}
 
 beforeAll(async () => {
   await use('cpu');
 });
-
-function weightsOf(values: number[]): Weights {
-  return Weights.from([['w', { dtype: 'float32', shape: [values.length], data: Float32Array.from(values) }]]);
-}
 
 describe('learning rate', () => {
   test('constant, warm-up, linear and cosine decay', () => {
@@ -41,58 +51,149 @@ describe('learning rate', () => {
   });
 
   test('a decay without length is refused', () => {
-    expect(() => rateAt({ lr: 1, decay: { kind: 'linear', from: 5, to: 5 } }, 1)).toThrow(
-      /from step 5 to step 5 has no length/,
-    );
+    const lr = { lr: 1, decay: { kind: 'linear', from: 5, to: 5 } } as const;
+    expect(() => settled(weightsOf('w', [1]), { lr })).toThrow(/lr: a decay from step 5 to step 5 has no length/);
   });
 });
 
-describe('optimizer', () => {
+/** Every optimiser is held to the same demands. */
+const optimisers: [string, Optimiser][] = [
+  ['AdamW', adamw({ weightDecay: 0 })],
+  ['Muon', muon()],
+  [
+    'both',
+    chosenBy((name) => (name === 'hidden' ? 'muon' : 'adamw'), { adamw: adamw({ weightDecay: 0 }), muon: muon() }),
+  ],
+];
+
+describe.each(engines)('on %s', (engine) => {
+  beforeAll(async () => {
+    await use(engine);
+  });
+
+  describe.each(optimisers)('%s', (_, optimiser) => {
+    /** Two matrices, so that each optimiser may take either. */
+    const start = () =>
+      Weights.from([
+        ['hidden', random.key('hidden').normal([4, 6])],
+        ['head', random.key('head').normal([6, 3])],
+      ]);
+
+    /** Mean square of `hidden · head` and of the weights: zero is best. */
+    const loss = (weights: Weights) => () => {
+      const product = tf.matMul(weights.get('hidden') as never, weights.get('head') as never);
+      return { loss: tf.mean(tf.square(product)) };
+    };
+
+    test('lowers a loss, and leaves no tensor behind', async () => {
+      const weights = start();
+      const parameters = parametersOf(weights);
+      const before = tf.memory().numTensors;
+      const state = optimiser.init(parameters);
+      const losses: number[] = [];
+      for (let step = 1; step <= 100; step++) {
+        const value = tf.tidy(() => {
+          const made = gradientsOf(parameters, loss(weights));
+          optimiser.update(made.gradients, state, parameters, { lr: 0.03, step });
+          return made.loss;
+        });
+        losses.push((await value.data())[0]!);
+        value.dispose();
+      }
+      expect(losses.at(-1)).toBeLessThan(0.1 * losses[0]!);
+      releaseState(state);
+      expect(tf.memory().numTensors).toBe(before);
+    });
+
+    test('does not move what has no gradient, nor its state', async () => {
+      const weights = start();
+      const parameters = parametersOf(weights);
+      const state = optimiser.init(parameters);
+      const before = [...(await weights.get('head').data())];
+      const gradients = new Map([['hidden', tf.onesLike(weights.get('hidden'))]]);
+      tf.tidy(() => optimiser.update(gradients, state, parameters, { lr: 0.1, step: 1 }));
+      expect([...(await weights.get('head').data())]).toEqual(before);
+      for (const moments of Object.values(state)) {
+        for (const [name, { data }] of await moments.toHost()) {
+          expect(Array.from(data as Float32Array).some((x) => x !== 0)).toBe(name === 'hidden');
+        }
+      }
+    });
+
+    test('keeps no state but of its own parameters, zero at first', async () => {
+      const parameters = parametersOf(start(), (name) => name === 'hidden');
+      const state = optimiser.init(parameters);
+      for (const moments of Object.values(state)) {
+        for (const [name, { data }] of await moments.toHost()) {
+          expect(name).toBe('hidden');
+          expect(Array.from(data as Float32Array).every((x) => x === 0)).toBe(true);
+        }
+      }
+      releaseState(state);
+    });
+  });
+
   test('the first update of AdamW has the size of the rate, whatever the gradient', () => {
-    const weights = weightsOf([1, 1, 1]);
-    const state = adamw.init(weights);
+    const parameters = parametersOf(weightsOf('w', [1, 1, 1]));
+    const optimiser = adamw({ weightDecay: 0 });
     const gradients = new Map([['w', tf.tensor1d([1e-3, -5, 0])]]);
-    adamw.update(state, weights, gradients, { lr: 0.1, weightDecay: 0 });
-    expect(weights.get('w').dataSync()).toBeAllClose([0.9, 1.1, 1], { atol: 1e-5 });
-    adamw.dispose(state);
+    optimiser.update(gradients, optimiser.init(parameters), parameters, { lr: 0.1, step: 1 });
+    expect(parameters.get('w')!.dataSync()).toBeAllClose([0.9, 1.1, 1], { atol: 1e-5 });
   });
 
   test('weight decay pulls without a gradient of the loss', () => {
-    const weights = weightsOf([2]);
-    adamw.update(adamw.init(weights), weights, new Map([['w', tf.zeros([1])]]), { lr: 0.1, weightDecay: 0.5 });
-    expect(weights.get('w').dataSync()).toBeAllClose([1.9], { atol: 1e-6 });
+    const parameters = parametersOf(weightsOf('w', [2]));
+    const optimiser = adamw({ weightDecay: 0.5 });
+    const gradients = new Map([['w', tf.zeros([1])]]);
+    optimiser.update(gradients, optimiser.init(parameters), parameters, { lr: 0.1, step: 1 });
+    expect(parameters.get('w')!.dataSync()).toBeAllClose([1.9], { atol: 1e-6 });
   });
 
-  test('clipping bounds the total norm and leaves small gradients alone', () => {
+  test.each([
+    [6, 6],
+    [4, 16],
+    [16, 4],
+  ])("Muon's direction of a [%i, %i] matrix is nearly orthogonal", async (rows, columns) => {
+    const x = tf.tensor(random.key('muon').normal([rows, columns]).data, [rows, columns]);
+    const y = orthogonalise(x);
+    const square = rows <= columns ? tf.matMul(y, y, false, true) : tf.matMul(y, y, true, false);
+    const side = Math.min(rows, columns);
+    const values = await square.data<'float32'>();
+    for (let i = 0; i < side; i++) {
+      expect(values[i * side + i]).toBeGreaterThan(0.4);
+      expect(values[i * side + i]).toBeLessThan(1.5);
+      for (let j = 0; j < i; j++) expect(Math.abs(values[i * side + j] ?? 1)).toBeLessThan(0.35);
+    }
+  });
+
+  test('a factor of all gradients bounds their total norm and leaves small ones alone', () => {
     const gradients = new Map<string, Tensor>([
       ['a', tf.tensor1d([3, 0])],
       ['b', tf.scalar(4)],
     ]);
-    const { gradients: scaled, norm, clipped } = clipByGlobalNorm(gradients, 1);
+    const { scale, norm, clipped } = measureClip(gradients, 1);
     expect(norm.dataSync()[0]).toBeCloseTo(5, 6);
+    expect(scale.dataSync()[0]).toBeCloseTo(0.2, 6);
     expect(clipped.dataSync()[0]).toBe(1);
-    expect([...scaled.get('a')!.dataSync(), ...scaled.get('b')!.dataSync()]).toBeAllClose([0.6, 0, 0.8], {
-      atol: 1e-6,
-    });
-    expect(clipByGlobalNorm(gradients, 10).clipped.dataSync()[0]).toBe(0);
+    expect(measureClip(gradients, 10).clipped.dataSync()[0]).toBe(0);
+    expect(measureClip(gradients, null).scale.dataSync()[0]).toBe(1);
   });
 
   test('an average is a copy up to its start and then follows', () => {
-    const weights = weightsOf([1]);
-    const average = ema.init(weights);
+    const weights = weightsOf('w', [1]);
+    const average = weights.clone({ trainable: false });
     const seen = [1, 2, 3, 4].map((step) => {
       tf.tidy(() => weights.get('w').assign(tf.tensor1d([step])));
-      ema.update(average, weights, step, { decay: 0.5, start: 2 });
+      ema.update(average, weights, ema.coefficients(step, { decay: 0.5, start: 2 }));
       return average.get('w').dataSync()[0];
     });
     expect(seen).toEqual([1, 2, 2.5, 3.25]);
     expect(ema.gap(average, weights).dataSync()[0]).toBeCloseTo(0.75 / 4, 6);
-    expect(() => ema.coefficients(1, { decay: 1 })).toThrow(/ema decay is 1: give a number in \[0, 1\)/);
   });
 
   test('an update lowers a simple loss and reports further values', async () => {
-    const weights = weightsOf([4, -3]);
-    const learner = new Learner('toy', weights, { lr: 0.1, weightDecay: 0, clip: null });
+    const weights = weightsOf('w', [4, -3]);
+    const learner = new Learner('toy', { weights }, settled(weights, { lr: 0.1, weightDecay: 0, clip: null }));
     const update = makeUpdate(learner, (target: Tensor) => {
       const error = tf.sub(weights.get('w'), target);
       return { loss: tf.mean(tf.square(error)), values: { largest: tf.max(tf.abs(error)) } };
@@ -103,20 +204,85 @@ describe('optimizer', () => {
     const last = await update(target);
     expect(first).toEqual({ loss: 12.5, gradNorm: 5, clipped: 0, values: { largest: 4 } });
     expect(last.loss).toBeLessThan(1e-2);
-    expect(last.values['largest']).toBeLessThan(0.2);
+    expect(last.values.largest).toBeLessThan(0.2);
+    learner.dispose();
+  });
+
+  test('a part of the weights is trained alone: gradients, moments, average and checkpoint know no other', async () => {
+    const weights = Weights.from([
+      ['lora.a', random.key(1).normal([3])],
+      ['base', random.key(2).normal([3])],
+    ]);
+    const [net, average] = [{ weights }, { weights: weights.clone({ trainable: false }) }];
+    const settings = settled(weights, { lr: 0.1, trainable: (name) => name.startsWith('lora') });
+    expect(settings.trainable).toEqual(['lora.a']);
+    const learner = new Learner('toy', net, settings, { net: average, decay: 0.5, start: 1 });
+    const base = [...(await weights.get('base').data())];
+    const update = makeUpdate(learner, () => ({
+      loss: tf.add(tf.sum(tf.square(weights.get('lora.a'))), tf.sum(tf.square(weights.get('base')))),
+    }));
+    const { gradNorm } = await update();
+    const norm = Math.hypot(...random.key(1).normal([3]).data);
+    expect(gradNorm).toBeCloseTo(2 * norm, 4);
+    expect([...(await weights.get('base').data())]).toEqual(base);
+    expect(await average.weights.get('lora.a').data()).toEqual(await weights.get('lora.a').data());
+    const files = await learner.tensors();
+    expect(Object.fromEntries([...files].map(([file, tensors]) => [file, [...tensors.keys()]]))).toEqual({
+      toy: ['lora.a'],
+      'toy-average': ['lora.a'],
+      'toy-optimiser': ['step', 'first:lora.a', 'second:lora.a'],
+    });
     learner.dispose();
   });
 
   test('a loss that is not finite stops the run with advice', async () => {
-    const weights = weightsOf([1]);
-    const learner = new Learner('toy', weights, { lr: 0.1 });
+    const weights = weightsOf('w', [1]);
+    const learner = new Learner('toy', { weights }, settled(weights, { lr: 0.1 }));
     const update = makeUpdate(learner, () => ({ loss: tf.sum(tf.log(tf.sub(weights.get('w'), 1))) }));
     await expect(update()).rejects.toThrow(/toy: loss .* at update 1: training has diverged; .* lower learning rate/);
   });
+});
 
-  test('a loss that does not depend on the weights is refused', () => {
-    expect(() => gradientsOf(weightsOf([1]), () => ({ loss: tf.scalar(1) }))).toThrow();
+describe('what Muon trains', () => {
+  const net = architecture({
+    name: 'toy',
+    presets: {},
+    shapes: () => new Map(),
+    isHidden: (name) => name.startsWith('blocks.'),
+    forward: null,
   });
+  const shapes = {
+    'blocks.0.weight': [8, 4],
+    'blocks.0.conv': [8, 4, 3, 3, 3],
+    'blocks.0.bias': [8],
+    'blocks.0.row': [1, 6],
+  };
+  const weights = () =>
+    Weights.from(
+      Object.entries({ ...shapes, head: [8, 4] }).map(([name, shape]) => [name, random.key(name).normal(shape)]),
+    );
+
+  test('are the matrices between hidden states, by what the architecture says; they have no second moment', async () => {
+    const toy = { architecture: net, weights: weights() };
+    const learner = new Learner('toy', toy, settleLearner(toy, { lr: 0.1, muon: {} }));
+    const names = [...(await learner.tensors()).get('toy-optimiser')!.keys()];
+    const rest = ['blocks.0.bias', 'blocks.0.row', 'head'];
+    expect(names).toEqual([
+      'step',
+      ...rest.map((name) => `adamw.first:${name}`),
+      ...rest.map((name) => `adamw.second:${name}`),
+      ...['blocks.0.weight', 'blocks.0.conv'].map((name) => `muon.momentum:${name}`),
+    ]);
+    learner.dispose();
+  });
+
+  test('nothing, where the architecture does not say', () => {
+    expect(() => settled(weights(), { lr: 0.1, muon: {} })).toThrow(/muon: this network does not say/);
+  });
+});
+
+test('a loss that does not depend on the weights is refused', () => {
+  expect(() => gradientsOf(parametersOf(weightsOf('w', [1])), () => ({ loss: tf.scalar(1) }))).toThrow();
 });
 
 describe('losses', () => {

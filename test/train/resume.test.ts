@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { collect, logOf, stages, temporaryFolder, valuesOf } from './small.ts';
+import { collect, logOf, type StageName, stages, temporaryFolder, valuesOf } from './small.ts';
 
-const cases = (['cpu', 'onnx'] as const).flatMap((engine) => Object.keys(stages).map((name) => ({ engine, name })));
+const cases = (['cpu', 'onnx'] as const).flatMap((engine) =>
+  (Object.keys(stages) as StageName[]).map((name) => ({ engine, name })),
+);
 
 describe.each(cases)('stage $name on $engine', ({ engine, name }) => {
-  const make = stages[name]!;
+  const make = stages[name];
 
   beforeAll(async () => {
     await use(engine);

@@ -1,15 +1,14 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type Decoder, type RewardLossForm, rewardLoss } from '../../src/train/index.ts';
+import { type RewardLossForm, rewardLoss } from '../../src/train/index.ts';
+import { settleForm } from '../../src/train/rollout/reward-loss.ts';
 import { redness } from './small.ts';
+import { pixelDecoder } from './toys.ts';
 
 beforeAll(async () => {
   await use('cpu');
 });
-
-/** Latents are the pixels. */
-const decoder: Decoder = { stride: 1, decode: (latents) => latents };
 
 /** Frames whose redness is the shares given, as latents in [-1, 1]. */
 function red(...shares: number[]): Tensor {
@@ -19,7 +18,11 @@ function red(...shares: number[]): Tensor {
 
 function lossOf(latents: Tensor, loss?: RewardLossForm): Tensor {
   const judged = { frame: 0, text: { seen: tf.zeros([latents.shape[0]!]) }, gradientFrom: 0 };
-  return rewardLoss({ decoder, reward: redness, ...(loss && { loss }) }, latents, judged).loss;
+  return rewardLoss(
+    { decoder: pixelDecoder(1), reward: redness, frames: 'first', loss: settleForm(loss) },
+    latents,
+    judged,
+  ).loss;
 }
 
 test('the loss is the negative mean, with a weight if one is given', async () => {

@@ -3,13 +3,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { vae as autoencoder } from '../../src/model/vae/index.ts';
-import { type Key, random } from '../../src/nn/index.ts';
-import type { Stage } from '../../src/train/index.ts';
+import type { Key } from '../../src/nn/index.ts';
+import type { RewardStep, Stage } from '../../src/train/index.ts';
 import { runStage, vae } from '../../src/train/index.ts';
-import { collect, logOf, stages, temporaryFolder, vaeSizes, valuesOf } from './small.ts';
+import { collect, logOf, stages, temporaryFolder, vaeNet, valuesOf } from './small.ts';
 
-const teacher = stages['teacher']!;
+const teacher = stages.teacher;
 
 beforeAll(async () => {
   await use('cpu');
@@ -53,11 +52,11 @@ describe('a run', () => {
 
   test('logs reproducible numbers and the time apart from them', async () => {
     const folder = await temporaryFolder();
-    const steps = await collect(stages['reward']!().run({ steps: 2, seed: 1, folder }));
-    const { stepMs, ...first } = steps[0]!;
-    expect((await logOf(folder))[0]).toEqual(first);
+    const steps = await collect(stages.reward().run({ steps: 2, seed: 1, folder }));
+    const { stepMs, step, loss, gradNorm, clippedShare, ...values } = steps[0] as RewardStep;
+    expect((await logOf(folder))[0]).toEqual({ step, loss, gradNorm, clippedShare, values });
     expect((await logOf(folder, 'timings'))[0]).toEqual({ step: 1, stepMs });
-    expect(first.values['reward']).toBeCloseTo(-first.loss, 6);
+    expect(values.reward).toBeCloseTo(-loss, 6);
   });
 
   test('other seeds give other weights, the same seed the same', async () => {
@@ -74,16 +73,14 @@ describe('a run', () => {
     await expect(collect(teacher().run({ steps: 2, seed: 2, folder }))).rejects.toThrow(
       /other settings \(seed: 1 there, 2 here\): use them, or another folder/,
     );
-    await expect(collect(stages['ode']!().run({ steps: 2, seed: 1, folder }))).rejects.toThrow(
-      /stage: "teacher" there/,
-    );
+    await expect(collect(stages.ode().run({ steps: 2, seed: 1, folder }))).rejects.toThrow(/stage: "teacher" there/);
   });
 
   test('refuses to go on with the whole where the decoder alone was trained', async () => {
     const folder = await temporaryFolder();
-    const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
+    const net = vaeNet();
     const data = (key: Key, count: number) => key.uniform([count, 3, 4, 4, 3], -1, 1);
-    const fixed = { vae: { weights, config: vaeSizes }, data, batch: 1, lr: 1e-3, steps: 1, seed: 1, folder };
+    const fixed = { vae: net, data, batch: 1, lr: 1e-3, steps: 1, seed: 1, folder };
     await collect(vae({ ...fixed, parts: 'decoder' }));
     await expect(collect(vae(fixed))).rejects.toThrow(/other settings \(parts: "decoder" there/);
   });
@@ -132,11 +129,11 @@ describe('a run', () => {
     let released = false;
     const failing = (): Stage => ({
       name: 'failing',
-      config: {},
+      settings: {},
       learners: [],
       step: async (step) => {
         if (step === 3) throw new Error('broken');
-        return [{ loss: 1, gradNorm: 1, clipped: 0, values: {} }];
+        return { updates: [{ loss: 1, gradNorm: 1, clipped: 0, values: {} }], values: {} };
       },
       dispose: () => {
         released = true;

@@ -5,24 +5,30 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { vae as autoencoder, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
-import { type WanConfig, wan, wanCausalForward, wanConfig, wanForward } from '../../src/model/wan/index.ts';
-import { type HostFloats, type Key, random, type Weights } from '../../src/nn/index.ts';
+import { type WanConfig, wan, wanConfig } from '../../src/model/wan/index.ts';
+import { type HostFloats, type Key, Net, random, type Weights } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
-import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
+import { denoisingSteps, type Schedule } from '../../src/sampler/index.ts';
 import {
+  type BestOfNOptions,
   bestOfN,
+  type DistilOptions,
   distil,
-  type EncodeText,
-  ema,
+  type OdeOptions,
   ode,
+  type PolicyOptions,
   policy,
+  type RewardTrainOptions,
   type RunOptions,
   reward,
+  type SelfForcingOptions,
   selfForcing,
+  type TeacherOptions,
+  type TextEncoder,
   type TrainStep,
   teacher,
+  type VaeTrainOptions,
   vae,
-  vaeDecoder,
 } from '../../src/train/index.ts';
 
 export const config: WanConfig = wanConfig({
@@ -37,27 +43,30 @@ export const vaeSizes: VaeConfig = vaeConfig({
 /** `[F, H, W, C]` of a clip's latents: three blocks of one frame. */
 export const latentShape: readonly [number, number, number, number] = [3, 2, 2, 2];
 
-/** Weights of a transformer whose output layer is not zero, so that every weight matters. */
-export function wanWeights(seed: string): Weights {
+/** A transformer whose output layer is not zero, so that every weight matters. */
+export function wanNet(seed: string = 'teacher'): Net<WanConfig> {
   const key = random.key(seed);
-  const { weights } = wan.init(config, key);
-  const head = weights.get('head.head.weight');
+  const net = wan.init(config, key);
+  const head = net.weights.get('head.head.weight');
   const drawn = key.stream('head').normal(head.shape, 0, 0.3);
   tf.tidy(() => head.assign(tf.tensor(drawn.data, drawn.shape)));
-  return weights;
+  return net;
 }
 
-export const forward = (weights: Weights, input: { x: Tensor; t: Tensor; context: Tensor }): Tensor =>
-  wanForward({ weights, config }, input);
+export function vaeNet(seed: string = 'vae'): Net<VaeConfig> {
+  return autoencoder.init(vaeSizes, random.key(seed));
+}
 
 /** Rows of numbers for each prompt, zeros for the empty one. */
-export const encodeText: EncodeText = (texts) => {
-  const { text_len, text_dim } = config;
-  const rows = texts.map((text) => {
-    const { data } = random.key(text).normal([text_len * text_dim]);
-    return text === '' ? data.fill(0) : data;
-  });
-  return tf.tensor3d(Float32Array.from(rows.flatMap((row) => [...row])), [texts.length, text_len, text_dim]);
+export const text: TextEncoder = {
+  encode: (texts) => {
+    const { text_len, text_dim } = config;
+    const rows = texts.map((prompt) => {
+      const { data } = random.key(prompt).normal([text_len * text_dim]);
+      return prompt === '' ? data.fill(0) : data;
+    });
+    return tf.tensor3d(Float32Array.from(rows.flatMap((row) => [...row])), [texts.length, text_len, text_dim]);
+  },
 };
 
 export function prompts(key: Key, count: number): string[] {
@@ -80,6 +89,78 @@ export const redness: Reward = createReward({
 /** The same, without gradient. */
 export const blindRedness: Reward = createReward({ ...redness, info: { ...redness.info, differentiable: false } });
 
+export const schedule: Schedule = denoisingSteps([1000, 500], { shift: 5 });
+
+const learner = { lr: 1e-2, betas: [0, 0.999] as const, clip: 1 };
+
+/** What a stage is given, apart from its run. */
+export type Given<Options> = Omit<Options, keyof RunOptions>;
+
+/** Options of every stage at its smallest, from the same weights each time. */
+export const given = {
+  vae: (): Given<VaeTrainOptions> => {
+    const data = (key: Key, count: number): HostFloats => key.uniform([count, 3, 4, 4, 3], -1, 1);
+    return { ...learner, vae: vaeNet(), data, batch: 2, klWeight: 1e-3 };
+  },
+  teacher: (): Given<TeacherOptions> => {
+    const net = wanNet();
+    const average = averageOf(net, 0.9);
+    const sampling = { kind: 'logit-normal', shift: 3 } as const;
+    return { ...learner, teacher: net, data: latents, text, average, sampling, batch: 2 };
+  },
+  distil: (): Given<DistilOptions> => {
+    const [generator, critic, real] = [wanNet(), wanNet(), wanNet()];
+    const average = { ...averageOf(generator, 0.9), start: 2 };
+    const learners = { generatorLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
+    const nets = { generator, critic, teacher: real, average, ...learners };
+    return { ...nets, prompts, text, batch: 2, latentShape, schedule, generatorEvery: 2 };
+  },
+  ode: (): Given<OdeOptions> => {
+    const data = (key: Key, count: number) => {
+      const states = key.normal([count, 3, ...latentShape]);
+      return { states, sigmas: [1, 0.5, 0], prompts: prompts(key, count) };
+    };
+    return { ...learner, student: wanNet(), data, text, batch: 2 };
+  },
+  'self-forcing': (): Given<SelfForcingOptions> => {
+    const nets = { student: wanNet(), critic: wanNet(), teacher: wanNet() };
+    const learners = { studentLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
+    const feedback = { decoder: vaeNet(), reward: redness, weight: 0.5 };
+    return { ...nets, ...learners, prompts, text, batch: 2, latentShape, schedule, feedback, generatorEvery: 2 };
+  },
+  'best-of-n': (): Given<BestOfNOptions> => ({ ...exploring(), keep: 2 }),
+  policy: (): Given<PolicyOptions> => ({
+    ...exploring(),
+    updates: 2,
+    referenceModel: { net: wanNet(), weight: 0.1 },
+  }),
+  reward: (): Given<RewardTrainOptions> => {
+    const student = wanNet();
+    const judged = { decoder: vaeNet(), reward: redness };
+    const average = averageOf(student, 0.99);
+    return { ...learner, student, average, ...judged, prompts, text, batch: 2, latentShape, schedule };
+  },
+};
+
+function averageOf(net: Net<WanConfig>, decay: number): { net: Net<WanConfig>; decay: number } {
+  return { net: net.clone({ trainable: false }), decay };
+}
+
+/** What both stages for rewards without gradient take. */
+function exploring(): Given<BestOfNOptions> {
+  const student = wanNet();
+  return {
+    ...{ ...learner, prompts, text, batch: 1, samples: 3, latentShape },
+    ...{
+      student,
+      average: averageOf(student, 0.99),
+      decoder: vaeNet(),
+      judge: frameSelect(blindRedness, 'random-per-clip'),
+    },
+    schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
+  };
+}
+
 /** A stage with what it trains. */
 export interface Prepared {
   run(options: RunOptions): AsyncGenerator<TrainStep, void, void>;
@@ -87,133 +168,56 @@ export interface Prepared {
   dispose(): void;
 }
 
-const learner = { lr: 1e-2, betas: [0, 0.999] as const, clip: 1 };
+/** Names of the trained nets among the options of a stage. */
+const trainedBy = { vae: ['vae'], teacher: ['teacher'], distil: ['generator', 'critic'], ode: ['student'] };
+
+function prepare<Options extends RunOptions>(
+  name: string,
+  stage: (options: Options) => AsyncGenerator<TrainStep, void, void>,
+  options: Given<Options>,
+): Prepared {
+  const nets = netsOf(options);
+  const names = (trainedBy as Record<string, string[]>)[name] ?? [
+    'student',
+    ...('critic' in options ? ['critic'] : []),
+  ];
+  const trained = [...names, 'average.net'].flatMap((path) => nets.get(path)?.weights ?? []);
+  return {
+    run: (run) => stage({ ...options, ...run } as unknown as Options),
+    trained,
+    dispose: () => {
+      for (const net of nets.values()) net.dispose();
+    },
+  };
+}
+
+/** The nets among options, by path. */
+export function netsOf(value: object, path: string = ''): Map<string, Net<unknown>> {
+  const inner = Object.entries(value).flatMap(([key, item]): [string, Net<unknown>][] => {
+    const at = path ? `${path}.${key}` : key;
+    if (item instanceof Net) return [[at, item]];
+    return typeof item === 'object' && item !== null && !Array.isArray(item) ? [...netsOf(item, at)] : [];
+  });
+  return new Map(inner);
+}
 
 /** Every stage at its smallest, from the same weights each time. */
-export const stages: Readonly<Record<string, () => Prepared>> = {
-  vae: () => {
-    const { weights } = autoencoder.init(vaeSizes, random.key('vae'));
-    const data = (key: Key, count: number): HostFloats => key.uniform([count, 3, 4, 4, 3], -1, 1);
-    return prepared([weights], (options) =>
-      vae({ ...options, ...learner, vae: { weights, config: vaeSizes }, data, batch: 2, klWeight: 1e-3 }),
-    );
-  },
-  teacher: () => {
-    const weights = wanWeights('teacher');
-    const average = { weights: ema.init(weights), decay: 0.9 };
-    const sampling = { kind: 'logit-normal', shift: 3 } as const;
-    const fixed = { ...learner, teacher: { weights, forward }, data: latents, encodeText, average, sampling, batch: 2 };
-    return prepared([weights, average.weights], (options) => teacher({ ...options, ...fixed }));
-  },
-  distil: () => {
-    const [generator, critic, real] = [wanWeights('teacher'), wanWeights('teacher'), wanWeights('teacher')];
-    const average = { weights: ema.init(generator), decay: 0.9, start: 2 };
-    const networks = {
-      generator: { weights: generator, forward },
-      critic: { weights: critic, forward },
-      teacher: { weights: real, forward },
-    };
-    const fixed = { ...networks, average, generatorLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
-    const schedule = denoisingSteps([1000, 500], { shift: 5 });
-    return prepared(
-      [generator, critic, average.weights],
-      (options) =>
-        distil({ ...options, ...fixed, prompts, encodeText, batch: 2, latentShape, schedule, generatorEvery: 2 }),
-      [real],
-    );
-  },
-  ode: () => {
-    const weights = wanWeights('teacher');
-    const data = (key: Key, count: number) => {
-      const states = key.normal([count, 3, ...latentShape]);
-      return { states, sigmas: [1, 0.5, 0], prompts: prompts(key, count) };
-    };
-    const student = {
-      weights,
-      forward: (own: Weights, input: { x: Tensor; t: Tensor; context: Tensor }) =>
-        wanCausalForward({ weights: own, config }, input),
-    };
-    return prepared([weights], (options) =>
-      ode({ ...options, ...learner, student, data, encodeText, batch: 2, framesPerBlock: 1 }),
-    );
-  },
-  'self-forcing': () => selfForced(0.5),
-  'best-of-n': () => {
-    const { fixed, trained, others } = exploring();
-    return prepared(trained, (options) => bestOfN({ ...fixed, ...options, keep: 2 }), others);
-  },
-  policy: () => {
-    const { fixed, trained, others } = exploring();
-    const anchor = wanWeights('teacher');
-    const bind = (context: Tensor) => wanStudent({ weights: anchor, config }, context);
-    const settings = { updates: 2, anchor: { student: { weights: anchor, bind }, weight: 0.1 } };
-    return prepared(trained, (options) => policy({ ...fixed, ...options, ...settings }), [...others, anchor]);
-  },
-  reward: () => {
-    const weights = wanWeights('teacher');
-    const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
-    const average = { weights: ema.init(weights), decay: 0.99 };
-    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
-    const fixed = {
-      ...learner,
-      student,
-      average,
-      decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
-      reward: redness,
-    };
-    const schedule = denoisingSteps([1000, 500], { shift: 5 });
-    return prepared(
-      [weights, average.weights],
-      (options) => reward({ ...options, ...fixed, prompts, encodeText, batch: 2, latentShape, schedule }),
-      [decoderWeights],
-    );
-  },
+export const stages: Readonly<Record<keyof typeof given, (change?: object) => Prepared>> = {
+  vae: (change) => prepare('vae', vae, { ...given.vae(), ...change }),
+  teacher: (change) => prepare('teacher', teacher, { ...given.teacher(), ...change }),
+  distil: (change) => prepare('distil', distil, { ...given.distil(), ...change }),
+  ode: (change) => prepare('ode', ode, { ...given.ode(), ...change }),
+  'self-forcing': (change) => prepare('self-forcing', selfForcing, { ...given['self-forcing'](), ...change }),
+  'best-of-n': (change) => prepare('best-of-n', bestOfN, { ...given['best-of-n'](), ...change }),
+  policy: (change) => prepare('policy', policy, { ...given.policy(), ...change }),
+  reward: (change) => prepare('reward', reward, { ...given.reward(), ...change }),
 };
 
-/** What both stages for rewards without gradient take. */
-function exploring(): { fixed: Parameters<typeof bestOfN>[0]; trained: Weights[]; others: Weights[] } {
-  const weights = wanWeights('teacher');
-  const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
-  const average = { weights: ema.init(weights), decay: 0.99 };
-  const fixed = {
-    ...{ ...learner, steps: 0, seed: 0, prompts, encodeText, batch: 1, samples: 3, latentShape },
-    student: { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) },
-    ...{
-      average,
-      decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }),
-      judge: frameSelect(blindRedness, 'random-per-clip'),
-    },
-    schedule: denoisingSteps([1000, 500, 250], { shift: 5 }),
-  };
-  return { fixed, trained: [weights, average.weights], others: [decoderWeights] };
-}
-
-/** Distribution matching on self-rollouts, together with a reward. */
-function selfForced(weight: number): Prepared {
-  const [weights, critic, real] = [wanWeights('teacher'), wanWeights('teacher'), wanWeights('teacher')];
-  const decoderWeights = autoencoder.init(vaeSizes, random.key('vae')).weights;
-  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
-  const networks = { student, critic: { weights: critic, forward }, teacher: { weights: real, forward } };
-  const learners = { studentLearner: learner, criticLearner: { ...learner, lr: 3e-3 } };
-  const data = { prompts, encodeText, batch: 2, latentShape, schedule: denoisingSteps([1000, 500], { shift: 5 }) };
-  const feedback = { decoder: vaeDecoder({ weights: decoderWeights, config: vaeSizes }), reward: redness, weight };
-  return prepared(
-    [weights, critic],
-    (options) => selfForcing({ ...options, ...networks, ...learners, ...data, feedback, generatorEvery: 2 }),
-    [real, decoderWeights],
-  );
-}
-
-function prepared(trained: Weights[], run: Prepared['run'], others: Weights[] = []): Prepared {
-  const dispose = (): void => {
-    for (const weights of [...trained, ...others]) weights.dispose();
-  };
-  return { run, trained, dispose };
-}
+export type StageName = keyof typeof given;
 
 /** Runs a stage to its end and returns its steps. */
-export async function collect(steps: AsyncGenerator<TrainStep, void, void>): Promise<TrainStep[]> {
-  const all: TrainStep[] = [];
+export async function collect<Step>(steps: AsyncGenerator<Step, void, void>): Promise<Step[]> {
+  const all: Step[] = [];
   for await (const step of steps) all.push(step);
   return all;
 }

@@ -2,21 +2,20 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type WanConfig, wanConfig, wanShapes } from '../../src/model/wan/index.ts';
-import { Weights } from '../../src/nn/index.ts';
+import { random, toTensor, Weights } from '../../src/nn/index.ts';
 import type { FrameChoice } from '../../src/reward/index.ts';
-import { blockRanges, type CausalStudent, denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
+import { blockRanges, denoisingSteps, seededNoise, type WanStudent, wanStudent } from '../../src/sampler/index.ts';
+import { globalNorm, gradientsOf, parametersOf, reward } from '../../src/train/index.ts';
 import {
   blockOfFrame,
-  globalNorm,
-  gradientsOf,
   pixelFrames,
   releaseRollouts,
-  reward,
   supervisedLatents,
   supervisedRollouts,
-} from '../../src/train/index.ts';
+} from '../../src/train/rollout/supervised-rollout.ts';
 import { hashed, hashedWeight } from '../model/hashed.ts';
-import { collect, config, encodeText, latentShape, prompts, redness, wanWeights } from './small.ts';
+import { collect, latentShape, prompts, redness, schedule, text, wanNet } from './small.ts';
+import { pixelDecoder } from './toys.ts';
 
 beforeAll(async () => {
   await use('cpu');
@@ -54,7 +53,7 @@ test('gradient is truncated to the last block: loss and norm of the worked examp
   const schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 });
   const options = { schedule, renoise: (_: number, __: number, shape: number[]) => tf.zeros(shape), exitStep: 0 };
   const rollouts = await supervisedRollouts(student, tf.concat(frames, 1), blocks, options);
-  const { loss, gradients } = gradientsOf(weights, () => {
+  const { loss, gradients } = gradientsOf(parametersOf(weights), () => {
     const latents = supervisedLatents({ student, rollouts, blocks });
     return { loss: tf.mean(tf.square(tf.slice(latents, [0, 2], [-1, 1]))) };
   });
@@ -63,94 +62,76 @@ test('gradient is truncated to the last block: loss and norm of the worked examp
   releaseRollouts(rollouts);
 });
 
-/** A decoder that shows latents as pixels, and remembers how far back the gradient may reach. */
-function plainDecoder() {
-  const reaches: number[] = [];
-  const decode = (latents: Tensor, gradientLatents: number): Tensor => {
-    reaches.push(gradientLatents);
-    return tf.clipByValue(tf.concat([latents, tf.slice(latents, [0, 0, 0, 0, 0], [-1, -1, -1, -1, 1])], 4), -1, 1);
+/** A student that notes its passes: how many frames were in its memory, and whether the pass carries gradient. */
+function watched(student: WanStudent, calls: { block: number; gradient: boolean }[]): WanStudent {
+  const velocity: WanStudent['velocity'] = (x, t, cache, options) => {
+    calls.push({ block: cache.globalEnd, gradient: options?.gradient === true });
+    return student.velocity(x, t, cache, options);
   };
-  return { reaches, decoder: { stride: 1, decode } };
+  return { ...student, velocity };
 }
 
-/** Passes of a student: frame, and whether it carries gradient. */
-function watched(calls: { block: number; gradient: boolean }[]) {
-  return (weights: Weights) => (context: Tensor) => {
-    const student = wanStudent({ weights, config }, context);
-    const velocity: CausalStudent<never>['velocity'] = (x, t, cache, options) => {
-      const { globalEnd } = cache as { globalEnd: number };
-      calls.push({ block: globalEnd, gradient: options?.gradient === true });
-      return student.velocity(x, t, cache, options);
-    };
-    return { ...student, velocity } as typeof student;
-  };
-}
+describe('gradient', () => {
+  test.each([[[2]], [[0]], [[1]], [[0, 1, 2]]])('flows through the exit pass of blocks %j alone', async (wanted) => {
+    const calls: { block: number; gradient: boolean }[] = [];
+    const net = wanNet();
+    const context = await text.encode(['digit 1']);
+    const student = watched(wanStudent(net, context), calls);
+    const key = random.key('rollout');
+    const blocks = blockRanges(3, student.blocks).filter(({ index }) => wanted.includes(index));
+    const noise = toTensor(key.normal([1, ...latentShape]));
+    const options = { schedule, renoise: seededNoise(key), exitStep: 1 };
+    const rollouts = await supervisedRollouts(student, noise, blocks, options);
+    const { gradients } = gradientsOf(parametersOf(net.weights), () => ({
+      loss: tf.mean(tf.square(supervisedLatents({ student, rollouts, blocks }))),
+    }));
+    expect(gradients.size).toBeGreaterThan(20);
+    expect(calls.filter(({ gradient }) => gradient).map(({ block }) => block)).toEqual(wanted);
+    expect(Math.max(...calls.map(({ block }) => block))).toBe(Math.max(...wanted));
+    releaseRollouts(rollouts);
+  });
+});
 
 describe('frame selection', () => {
-  const cases: [FrameChoice, number[], number][] = [
-    ['last', [2], 1],
-    ['first', [0], 1],
-    ['middle', [1], 1],
-    [-2, [1], 1],
-    ['all', [0, 1, 2], 3],
+  const cases: [FrameChoice, number, number][] = [
+    ['last', 2, 1],
+    ['first', 0, 1],
+    ['middle', 1, 1],
+    [-2, 1, 1],
+    ['all', -1, 3],
   ];
 
-  test.each(cases)('%s: gradient through the exit pass of blocks %j alone', async (frames, blocks, reach) => {
-    const calls: { block: number; gradient: boolean }[] = [];
-    const weights = wanWeights('teacher');
-    const { reaches, decoder } = plainDecoder();
-    const schedule = denoisingSteps([1000, 500], { shift: 5 });
-    const student = { weights, bind: watched(calls)(weights) };
-    const ingredients = { student, decoder, reward: redness, frames, prompts, encodeText, batch: 1 };
-    const fixed = { lr: 1e-3, latentShape: [3, 2, 2, 2] as const, schedule, exitSteps: 'last' as const };
-    await collect(reward({ ...ingredients, ...fixed, steps: 1, seed: 1 }));
+  const judged = (frames: FrameChoice, onDecode?: (gradientLatents: number) => void) => ({
+    ...{ student: wanNet(), decoder: pixelDecoder(1, onDecode), reward: redness, frames },
+    ...{ prompts, text, latentShape, batch: 1, lr: 1e-3, seed: 3 },
+  });
 
-    expect(calls.filter(({ gradient }) => gradient).map(({ block }) => block)).toEqual(blocks);
-    expect(Math.max(...calls.map(({ block }) => block))).toBe(Math.max(...blocks));
+  test.each(cases)('%s: frame %i is judged, and the gradient reaches %i latents', async (frames, wanted, reach) => {
+    const reaches: number[] = [];
+    const options = { ...judged(frames, (latents) => reaches.push(latents)), schedule, exitSteps: 'last' as const };
+    const [step] = await collect(reward({ ...options, steps: 1 }));
+    expect(step!.frame).toBe(wanted);
     expect(reaches).toEqual([reach]);
   });
 
   test('random per batch draws another frame each step, from the seed', async () => {
-    const weights = wanWeights('teacher');
-    const { decoder } = plainDecoder();
-    const schedule = denoisingSteps([1000], { shift: 5 });
-    const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
-    const ingredients = {
-      student,
-      decoder,
-      reward: redness,
-      frames: 'random-per-batch' as const,
-      prompts,
-      encodeText,
-      batch: 1,
-    };
-    const run = () => collect(reward({ ...ingredients, lr: 0, latentShape, schedule, steps: 12, seed: 3 }));
-    const frames = (await run()).map(({ values }) => values['frame']);
+    const run = () =>
+      collect(reward({ ...judged('random-per-batch'), schedule: denoisingSteps([1000], { shift: 5 }), steps: 12 }));
+    const frames = (await run()).map(({ frame }) => frame);
     expect(new Set(frames)).toEqual(new Set([0, 1, 2]));
-    expect((await run()).map(({ values }) => values['frame'])).toEqual(frames);
+    expect((await run()).map(({ frame }) => frame)).toEqual(frames);
   });
-});
 
-test('a reward without gradient is refused', async () => {
-  const weights = wanWeights('teacher');
-  const judge = { ...redness, info: { ...redness.info, id: 'blind', differentiable: false } };
-  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
-  const schedule = denoisingSteps([1000], { shift: 5 });
-  const { decoder } = plainDecoder();
-  const run = reward({
-    student,
-    decoder,
-    reward: judge,
-    prompts,
-    encodeText,
-    batch: 1,
-    lr: 0,
-    latentShape,
-    schedule,
-    steps: 1,
-    seed: 1,
+  test('a frame that clips do not have is refused before the first step', async () => {
+    const run = reward({ ...judged(3), schedule, steps: 1 });
+    await expect(collect(run)).rejects.toThrow(/frame 3 of a clip of 3/);
   });
-  await expect(collect(run)).rejects.toThrow(/the reward blind has no gradient/);
+
+  test('a reward without gradient is refused', async () => {
+    const blind = { ...redness, info: { ...redness.info, id: 'blind', differentiable: false } };
+    const run = reward({ ...judged('last'), reward: blind, schedule, steps: 1 });
+    await expect(collect(run)).rejects.toThrow(/reward: blind has no gradient/);
+  });
 });
 
 function host(data: Float32Array, shape: readonly number[]) {

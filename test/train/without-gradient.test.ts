@@ -3,11 +3,9 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/index.ts';
 import { frameSelect, type Judge } from '../../src/reward/index.ts';
-import { denoisingSteps, wanStudent } from '../../src/sampler/index.ts';
+import { denoisingSteps } from '../../src/sampler/index.ts';
 import {
-  type BestOfNOptions,
   bestOfN,
-  type Decoder,
   groupAdvantages,
   policy,
   policyLoss,
@@ -15,51 +13,40 @@ import {
   stepDivergence,
   stepLogDensity,
 } from '../../src/train/index.ts';
-import { blindRedness, collect, config, encodeText, latentShape, prompts, wanWeights } from './small.ts';
+import { settleExploration, withExploration } from '../../src/train/rollout/exploration.ts';
+import { blindRedness, collect, latentShape, prompts, text, wanNet } from './small.ts';
+import { pixelDecoder } from './toys.ts';
 
 beforeAll(async () => {
   await use('onnx');
 });
 
-/** Latents shown as dim pixels, their first channel again as the third. */
-const pixels: Decoder = {
-  stride: 1,
-  decode: (latents) => {
-    const first = tf.slice(latents, [0, 0, 0, 0, 0], [-1, -1, -1, -1, 1]);
-    return tf.clipByValue(tf.mul(tf.concat([latents, first], 4), 0.3), -1, 1);
-  },
-};
-
 const onAll: Judge = frameSelect(blindRedness, 'all');
 
 function settings(steps: number, judge: Judge = onAll) {
-  const weights = wanWeights('learn');
-  const student = { weights, bind: (context: Tensor) => wanStudent({ weights, config }, context) };
   const schedule = denoisingSteps([1000, 750, 500], { shift: 5 });
-  return { student, decoder: pixels, judge, prompts, encodeText, latentShape, schedule, steps, seed: 1, clip: 1 };
+  const nets = { student: wanNet('learn'), decoder: pixelDecoder(0.3) };
+  return { ...nets, judge, prompts, text, latentShape, schedule, steps, seed: 1, clip: 1 };
 }
 
+type Stage = (options: Parameters<typeof bestOfN>[0]) => AsyncGenerator<{ reward: number }, void, void>;
+
 /** How much the reward of the same 48 clips rises by training; a run at rate 0 measures it. */
-async function climbed(
-  stage: typeof bestOfN,
-  options: Omit<BestOfNOptions<never>, 'student'> & Student,
-): Promise<number> {
+async function climbed(stage: Stage, options: Parameters<Stage>[0]): Promise<number> {
   const measure = async (): Promise<number> => {
     const still = { ...options, steps: 1, seed: 'held out', lr: 0, batch: 24, samples: 2 };
-    const [step] = await collect(stage(still as never));
-    return step!.values['reward']!;
+    const [step] = await collect(stage(still));
+    return step!.reward;
   };
   const before = await measure();
-  await collect(stage(options as never));
+  await collect(stage(options));
   return (await measure()) - before;
 }
 
-type Student = Pick<ReturnType<typeof settings>, 'student'>;
-
 describe('rewards without gradient', () => {
-  test.each([
+  test.each<[string, Stage]>([
     ['keeping the best of n', bestOfN],
-    ['policy gradient', policy as typeof bestOfN],
+    ['policy gradient', policy],
   ])('are climbed by %s, and those of the opposite taste descended', async (_, stage) => {
     const fixed = { batch: 2, samples: 8, lr: 1e-2, betas: [0.9, 0.99] as const, weightDecay: 0 };
     const disliked: Judge = {
@@ -93,25 +80,16 @@ describe('rewards without gradient', () => {
     const [[given, shape]] = seen as [(typeof seen)[0]];
     expect([given.length, shape.slice(0, 2)]).toEqual([6, [6, latentShape[0]]]);
     expect(new Set(given.slice(0, 3)).size).toBe(1);
-    expect(step!.values['rewardBest']!).toBeGreaterThanOrEqual(step!.values['reward']!);
+    expect(step!.rewardBest).toBeGreaterThanOrEqual(step!.reward);
   });
 
   test.each([true, false])('are asked of clips that start from one noise (%s)', async (sharedStart) => {
-    const starts: number[] = [];
-    const options = { ...settings(1), sharedStart, batch: 1, samples: 3, lr: 1e-3 };
-    const bind = options.student.bind;
-    const watched = (context: Tensor) => {
-      const student = bind(context);
-      const velocity: typeof student.velocity = (x, t, cache, given) => {
-        if (t === 1000 && starts.length === 0) starts.push(...x.dataSync());
-        return student.velocity(x, t, cache, given);
-      };
-      return { ...student, velocity };
-    };
-    await collect(bestOfN({ ...options, student: { ...options.student, bind: watched } }));
-    const [a, b] = [starts.slice(0, starts.length / 3), starts.slice(starts.length / 3, (2 * starts.length) / 3)];
-    expect(a).toHaveLength(8);
-    expect(String(a) === String(b)).toBe(sharedStart);
+    const explored = settleExploration({ ...settings(1), sharedStart, batch: 1, samples: 3 });
+    await withExploration(explored, random.key(1), 0, async ({ transitions, scores }) => {
+      const [first, second] = tf.unstack(transitions[0]!.x).map((start) => String(start.dataSync()));
+      expect(first === second).toBe(sharedStart);
+      expect(new Set(scores).size).toBe(3);
+    });
   });
 
   test('stop the run when they are no numbers', async () => {
@@ -123,14 +101,14 @@ describe('rewards without gradient', () => {
     const before = tf.memory().numTensors;
     const options = settings(1, broken);
     await expect(collect(policy({ ...options, batch: 1, lr: 1e-3 }))).rejects.toThrow('broken gave the scores NaN');
-    options.student.weights.dispose();
+    for (const net of [options.student, options.decoder]) net.dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
 
   test('settings that compare nothing are refused', async () => {
-    const options: BestOfNOptions<never> = { ...settings(1), batch: 1, lr: 1e-3 } as never;
+    const options = { ...settings(1), batch: 1, lr: 1e-3 };
     await expect(collect(bestOfN({ ...options, samples: 1 }))).rejects.toThrow('samples: wanted 2');
-    await expect(collect(bestOfN({ ...options, keep: 4 }))).rejects.toThrow('keep: wanted an integer in 1..3');
+    await expect(collect(bestOfN({ ...options, keep: 4 }))).rejects.toThrow('keep: wanted a whole number in 1..3');
     const oneStep = denoisingSteps([1000], { shift: 5 });
     await expect(collect(policy({ ...options, schedule: oneStep }))).rejects.toThrow('received one denoising step');
   });

@@ -1,6 +1,6 @@
 export { beforeFirst, broadcastShape, GraphBuilder } from './builder.ts';
 export { type CompiledGraph, Executables } from './executables.ts';
-export type { Graph, Program, ProgramNode } from './graph.ts';
+export type { Program, ProgramNode } from './graph.ts';
 export {
   type ArithmeticOperator,
   type Attributes,

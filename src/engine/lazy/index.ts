@@ -1,1 +1,1 @@
-export { type LazyParts, startLazy } from './start.ts';
+export { startLazy } from './start.ts';

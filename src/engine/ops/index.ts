@@ -1,4 +1,4 @@
-export { type AdamwStep, adamwStep } from './adamw.ts';
+export { adamwStep } from './adamw.ts';
 export { type AttentionOptions, attention, rotary } from './attention.ts';
 export { type Conv2dOptions, type Conv3dOptions, conv2d, conv3d } from './conv.ts';
 export {

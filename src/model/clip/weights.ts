@@ -111,13 +111,21 @@ export function clipOfficialShapes(received: Shapes, config: ClipConfig): Shapes
   const official = new Map<string, readonly number[]>();
   const read = readName(config);
   for (const [name, shape] of received) {
-    if (read(clipOpenaiName(name)) === null) continue;
-    const isPart = /\.self_attn\.[qkv]_proj\./.test(name);
+    const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
+    if (read(clipOpenaiName(name)) === null || (part !== undefined && !isWhole(received, name))) continue;
     const isProjection = /^(visual|text)_projection\.weight$/.test(name);
     const [rows = 1, ...rest] = shape;
-    official.set(clipOpenaiName(name), isPart ? [3 * rows, ...rest] : isProjection ? [...shape].reverse() : shape);
+    official.set(
+      clipOpenaiName(name),
+      part !== undefined ? [3 * rows, ...rest] : isProjection ? [...shape].reverse() : shape,
+    );
   }
   return official;
+}
+
+/** Whether a projection's two siblings are there, too. */
+function isWhole(received: Shapes, name: string): boolean {
+  return ['q', 'k', 'v'].every((part) => received.has(name.replace(/\.[qkv]_proj\./, `.${part}_proj.`)));
 }
 
 /** Entries under OpenAI's names: q, k, v joined, projections transposed; those that are so already pass through. */

@@ -34,7 +34,7 @@ export interface Qwen2VlConfig {
   readonly video_token_id: number;
   readonly vision_config: Qwen2VlVisionConfig;
   /**
-   * Rows of the reward head: 1, or one for each special token.
+   * Rows of the reward head: 1, or one for each special token; 0 for the language model without one.
    *
    * @defaultValue 1
    */

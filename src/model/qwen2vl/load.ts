@@ -4,6 +4,7 @@ import {
   type Architecture,
   architecture,
   type CheckpointEntries,
+  type Comparison,
   ownTensor,
   type Shapes,
   type WeightSource,
@@ -32,21 +33,22 @@ export const qwen2vl: Architecture<Qwen2VlConfig, typeof qwen2VlRewards, Qwen2Vl
   shapes: qwen2VlRewardShapes,
   officialName: () => qwen2VlName,
   official: refusedLora,
-  compare: (received, config) => ({ wanted: wantedBy(received, config), official: officialShapes(received) }),
+  compare,
   forward: qwen2VlRewards,
 });
 
-/** With as many rewards as the file has; without the reward head where the file has none. */
-function wantedBy(received: Shapes, config: Qwen2VlConfig): Shapes {
-  const head = [...received].find(([name]) => name.endsWith('rm_head.weight'));
-  const shapes = new Map(qwen2VlRewardShapes({ ...config, ...(head && { outputs: head[1][0]! }) }));
-  if (head === undefined) shapes.delete('rm_head.weight');
-  return shapes;
-}
-
-function officialShapes(received: Shapes): Shapes {
+/** With as many rewards as the file has: none where it has no reward head. */
+function compare(received: Shapes, config: Qwen2VlConfig): Comparison {
   const named = [...received].map(([name, shape]) => [qwen2VlName(name), shape] as const);
-  return new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
+  const official = new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
+  const outputs = official.get('rm_head.weight')?.[0] ?? 0;
+  const lora = [...received.keys()].some((name) => /\.lora_[AB]\./.test(name));
+  const notes = [
+    ...(outputs === (config.outputs ?? 1) ? [] : [`rows of the reward head: outputs ${outputs}`]),
+    ...(lora ? ['factors of LoRA: mergedLora'] : []),
+  ];
+  const wanted = qwen2VlRewardShapes({ ...config, outputs });
+  return { wanted, official, ...(notes.length > 0 && { note: notes.join('; ') }) };
 }
 
 const factor = /^(.*)\.(base_layer|lora_(A|B)(\.\w+)?)\.weight$/;

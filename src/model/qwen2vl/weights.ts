@@ -13,7 +13,7 @@ export function qwen2VlRewardShapes(config: Qwen2VlConfig): Shapes {
     ['model.embed_tokens.weight', [vocab_size, hidden_size]],
     ...Array.from({ length: num_hidden_layers }, (_, i) => layerShapes(config, `model.layers.${i}`)).flat(),
     ['model.norm.weight', [hidden_size]],
-    ['rm_head.weight', [outputs, hidden_size]],
+    ...(outputs === 0 ? [] : ([['rm_head.weight', [outputs, hidden_size]]] as Entry[])),
   ]);
 }
 

@@ -59,5 +59,6 @@ export const vae: Architecture<VaeConfig, typeof decode, VaePreset> = architectu
   shapes: vaeShapes,
   officialName: vaeOfficialNames,
   initial: vaeInitial,
+  isHidden: (name) => /^(encoder|decoder)\./.test(name),
   forward: decode,
 });

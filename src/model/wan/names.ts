@@ -58,5 +58,6 @@ export const wan: Architecture<WanConfig, typeof wanForward, WanPreset> = archit
   shapes: wanShapes,
   officialName: officialNames,
   initial: wanInitial,
+  isHidden: (name) => name.startsWith('blocks.'),
   forward: wanForward,
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { report } from '../../engine/index.ts';
 import { writeAtomic } from '../../io/index.ts';
 import { prepareFolder } from '../../io/internal.ts';
-import { trainingCurves } from '../../train/run/curves.ts';
+import { trainingCurves } from '../../train/index.ts';
 import { NETWORKS, VARIANTS, type VariantName } from '../networks/artefacts.ts';
 import type { Recipe } from '../networks/recipe.ts';
 import { type Manifest, shipWeights } from '../networks/shipped.ts';

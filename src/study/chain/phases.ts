@@ -1,8 +1,7 @@
 /** The two phases of the paper at the small scale: what they train on, apart from where they run and for how long. */
-import { type WanConfig, wanCausalForward } from '../../model/index.ts';
+import type { WanConfig } from '../../model/index.ts';
 import type { Net } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
-import { wanStudent } from '../../sampler/index.ts';
 import * as train from '../../train/index.ts';
 import { promptSource } from '../../world/digits/sources.ts';
 import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/generate.ts';
@@ -17,33 +16,32 @@ export type PhaseRun = StageRecipe & Pick<train.RunOptions, 'seed' | 'folder' | 
 /** Phase 1: the causal student regresses onto the teacher's ODE trajectories. Changes the student's weights. */
 export function phase1(
   parts: SamplingParts,
-  { weights, config }: Net<WanConfig>,
+  student: Net<WanConfig>,
   data: train.Source<train.TrajectoryBatch>,
   options: PhaseRun & { average?: train.Average },
 ): AsyncGenerator<train.TrainStep, void> {
   return train.ode({
     ...options,
-    student: { weights, forward: (own, input) => wanCausalForward({ weights: own, config }, input) },
+    student,
     data,
-    encodeText: parts.encodeText,
-    framesPerBlock: config.num_frame_per_block,
+    text: { encode: parts.encodeText },
   });
 }
 
 /** Phase 2: the student generates from its own context and climbs the reward. Changes the student's weights. */
 export function phase2(
   parts: SamplingParts & { reward: Reward },
-  { weights, config }: Net<WanConfig>,
+  student: Net<WanConfig>,
   options: PhaseRun & { average?: train.Average; frames?: SupervisedFrames },
 ): AsyncGenerator<train.TrainStep, void> {
   return train.reward({
     ...options,
     exitSteps: parts.recipe.reward.exitSteps,
-    student: { weights, bind: (context) => wanStudent({ weights, config }, context) },
-    decoder: train.vaeDecoder(parts.vae),
+    student,
+    decoder: parts.vae,
     reward: parts.reward,
     prompts: promptSource(),
-    encodeText: parts.encodeText,
+    text: { encode: parts.encodeText },
     latentShape: clipLatentShape(parts.recipe),
     schedule: studentSchedule(parts.recipe),
   });

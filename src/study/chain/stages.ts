@@ -1,10 +1,11 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
 
-import { type WanConfig, wan, wanForward } from '../../model/index.ts';
+import { wan } from '../../model/index.ts';
 import { vae as autoencoder } from '../../model/vae/index.ts';
-import { type Net, random } from '../../nn/index.ts';
+import { random } from '../../nn/index.ts';
 import * as train from '../../train/index.ts';
 import { CLASSIFIER, classifier } from '../../world/digits/classifier/index.ts';
+import { classifier as trainClassifier } from '../../world/digits/classifier/train-classifier.ts';
 import {
   SECOND_JUDGE,
   SMALL_REWARD,
@@ -12,6 +13,7 @@ import {
   smallRewardNet,
   validatePreferences,
 } from '../../world/digits/judge/index.ts';
+import { preference } from '../../world/digits/judge/train-preference.ts';
 import {
   clipBatch,
   encodeClips,
@@ -56,7 +58,7 @@ export async function* makeTeacher(study: StudyRun): Work {
   const { seed, teacher } = study.recipe;
   const bank = yield* encoded(study);
   const net = study.own(wan.init(teacher.config, study.key('teacher')));
-  const average = study.average(net.weights, teacher.emaDecay);
+  const average = study.average(net, teacher.emaDecay);
   yield* study.train('teacher', teacher.train.steps, (run) =>
     train.teacher({
       ...teacher.train,
@@ -64,12 +66,12 @@ export async function* makeTeacher(study: StudyRun): Work {
       seed,
       average,
       sampling: teacher.sampling,
-      teacher: bidirectional(net),
+      teacher: net,
       data: latentSource(bank),
-      encodeText: study.encodeText,
+      text: { encode: study.encodeText },
     }),
   );
-  await study.save('teacher', net.of(average.weights));
+  await study.save('teacher', average.net);
 }
 
 async function* encoded(study: StudyRun): Work<LatentBank> {
@@ -88,28 +90,28 @@ export async function* makeDistilled(study: StudyRun): Work {
   const { generator, critic } = distil;
   const teacher = await study.load('teacher', wan);
   const student = study.own(teacher.clone());
-  const average = study.average(student.weights, distil.emaDecay);
+  const average = study.average(student, distil.emaDecay);
   yield* study.train('distil', generator.steps, (run) =>
     train.distil({
       ...run,
       seed,
       average,
       batch: generator.batch,
-      generator: bidirectional(student),
+      generator: student,
       generatorLearner: generator,
-      critic: bidirectional(study.own(teacher.clone())),
+      critic: study.own(teacher.clone()),
       criticLearner: critic,
-      teacher: bidirectional(teacher),
+      teacher,
       prompts: promptSource(),
-      encodeText: study.encodeText,
+      text: { encode: study.encodeText },
       latentShape: clipLatentShape(study.recipe),
       schedule: studentSchedule(study.recipe),
-      realGuidance: distil.guidance - 1,
+      realGuidanceScale: distil.guidance,
       shift: few.shift,
       generatorEvery: distil.generatorEvery,
     }),
   );
-  await study.save('distilled', student.of(average.weights));
+  await study.save('distilled', average.net);
 }
 
 /** The teacher's ODE trajectories for phase 1, into the study's store. */
@@ -135,11 +137,11 @@ export async function* makeTrajectories(study: StudyRun): Work {
 export async function* makeOde(study: StudyRun): Work {
   const { seed, ode } = study.recipe;
   const student = await study.load('distilled', wan);
-  const average = study.average(student.weights, ode.emaDecay);
+  const average = study.average(student, ode.emaDecay);
   const data = await trajectorySource(await study.trajectories());
   const parts = await samplingParts(study);
   yield* study.train('ode', ode.steps, (run) => phase1(parts, student, data, { ...ode, ...run, seed, average }));
-  await study.save('ode', student.of(average.weights));
+  await study.save('ode', average.net);
 }
 
 /** The training reward or its held-out judge: same data, another seed and another stem. */
@@ -147,7 +149,7 @@ export async function* makePreference(study: StudyRun, name: 'reward' | 'judge')
   const { seed, steps, batch } = study.recipe.judges[name];
   const config: SmallRewardConfig = { reward: SMALL_REWARD, judge: SECOND_JUDGE }[name];
   const net = study.own(smallRewardNet.init(config, random.key(seed).stream('weights')));
-  yield* study.train(name, steps, (run) => train.preference({ ...run, seed, batch, reward: net }));
+  yield* study.train(name, steps, (run) => preference({ ...run, seed, batch, reward: net }));
   const { scale, accuracy } = await validatePreferences(net.weights, config);
   const about = { mean: String(scale.mean), std: String(scale.std), accuracy: String(accuracy) };
   await study.save(name, net, about);
@@ -156,7 +158,7 @@ export async function* makePreference(study: StudyRun, name: 'reward' | 'judge')
 export async function* makeClassifier(study: StudyRun): Work {
   const { seed, steps, batch } = study.recipe.judges.classifier;
   const net = study.own(classifier.init(CLASSIFIER, random.key(seed).stream('weights')));
-  yield* study.train('classifier', steps, (run) => train.classifier({ ...run, seed, batch, classifier: net }));
+  yield* study.train('classifier', steps, (run) => trainClassifier({ ...run, seed, batch, classifier: net }));
   await study.save('classifier', net);
 }
 
@@ -164,14 +166,14 @@ export async function* makeClassifier(study: StudyRun): Work {
 export async function* makeRewarded(study: StudyRun, name: ArtefactName, frames: SupervisedFrames): Work {
   const { seed, reward } = study.recipe;
   const student = await study.load('ode', wan);
-  const average = study.average(student.weights, reward.emaDecay);
+  const average = study.average(student, reward.emaDecay);
   const judge = await loadReward(study.weights, 'reward');
   const parts = { ...(await samplingParts(study)), reward: judge };
   try {
     yield* study.train(name, reward.train.steps, (run) =>
       phase2(parts, student, { ...reward.train, ...run, seed, average, frames }),
     );
-    await study.save(name, student.of(average.weights), { frames });
+    await study.save(name, average.net, { frames });
   } finally {
     judge.dispose();
   }
@@ -179,8 +181,4 @@ export async function* makeRewarded(study: StudyRun, name: ArtefactName, frames:
 
 async function samplingParts(study: StudyRun): Promise<SamplingParts> {
   return { recipe: study.recipe, vae: await study.load('vae', autoencoder), encodeText: study.encodeText };
-}
-
-function bidirectional({ weights, config }: Net<WanConfig>): train.Network {
-  return { weights, forward: (own, input) => wanForward({ weights: own, config }, input) };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Architecture, type Key, type Net, type Part, random, type Weights } from '../../nn/index.ts';
 import { openTrajectories, type TrajectoryStore } from '../../sampler/index.ts';
-import * as train from '../../train/index.ts';
+import type * as train from '../../train/index.ts';
 import { type StudyText, textEncoder } from '../../world/digits/text.ts';
 import { type ArtefactName, hasArtefact, loadArtefact, saveArtefact } from '../networks/artefacts.ts';
 import type { Recipe } from '../networks/recipe.ts';
@@ -40,7 +40,7 @@ export class StudyRun {
   readonly recipe: Recipe;
   readonly folder: string;
   readonly weights: string;
-  readonly encodeText: train.EncodeText;
+  readonly encodeText: StudyText['encode'];
   readonly signal: AbortSignal | undefined;
   readonly #text: StudyText;
   #owned: { dispose(): void }[] = [];
@@ -73,9 +73,9 @@ export class StudyRun {
     return owned;
   }
 
-  /** A moving average of weights, released with the stage. */
-  average(weights: Weights, decay: number): train.Average {
-    return { weights: this.own(train.ema.init(weights)), decay };
+  /** A moving average of a network, released with the stage. */
+  average<Config>(net: Net<Config>, decay: number): { net: Net<Config>; decay: number } {
+    return { net: this.own(net.clone({ trainable: false })), decay };
   }
 
   /** Key of a network's first weights. */
@@ -105,7 +105,7 @@ export class StudyRun {
 
 /** Steps of a training stage as progress. */
 async function* trainingProgress(stage: string, total: number, steps: AsyncGenerator<train.TrainStep, void>): Work {
-  for await (const { step, loss, gradNorm, values } of steps) {
-    yield { stage, done: step, total, values: { loss, gradNorm, ...values } };
+  for await (const { step, stepMs: _, clippedShare: __, ...values } of steps) {
+    yield { stage, done: step, total, values };
   }
 }

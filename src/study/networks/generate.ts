@@ -5,7 +5,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, createClip } from '../../io/index.ts';
 import { type WanConfig, wanForward } from '../../model/index.ts';
 import { decode, latentShape, type VaeConfig } from '../../model/vae/index.ts';
-import { type Key, type Part, toTensor } from '../../nn/index.ts';
+import { type Key, type Net, type Part, toTensor } from '../../nn/index.ts';
 import {
   denoisingSteps,
   euler,
@@ -18,15 +18,14 @@ import {
   type Velocity,
   wanStudent,
 } from '../../sampler/index.ts';
-import type { EncodeText } from '../../train/index.ts';
 import * as digits from '../../world/digits/index.ts';
 import type { Recipe } from './recipe.ts';
 
 /** What sampling needs beside the network itself. */
 export interface SamplingParts {
   recipe: Recipe;
-  vae: Part<VaeConfig>;
-  encodeText: EncodeText;
+  vae: Net<VaeConfig>;
+  encodeText(prompts: readonly string[]): Tensor;
 }
 
 /** Clips generated together. */

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
-import type { TrainingCurves } from '../../train/run/curves.ts';
+import type { TrainingCurves } from '../../train/index.ts';
 import { claimsMarkdown } from './report-tables.ts';
 import { type ScratchResults, toJson } from './results.ts';
 

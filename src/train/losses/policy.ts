@@ -1,6 +1,16 @@
 /** The few-step student as a policy: every denoising step but the last draws its result from a normal distribution. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { deviation, groupsOf } from '../rollout/exploration.ts';
+
+/** Neighbours by `size`. */
+export function groupsOf<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: all.length / size }, (_, i) => all.slice(i * size, (i + 1) * size));
+}
+
+/** Population standard deviation. */
+export function deviation(values: readonly number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+}
 
 /**
  * Log density `[B]` of a step's result, in mean over its values and without its constant: re-noising draws
@@ -40,17 +50,17 @@ export function groupAdvantages(scores: readonly number[], samples: number): num
 /** The clipped objective and what it did. */
 export interface PolicyLoss {
   loss: Tensor;
-  /** Share of clips whose ratio left the range. */
+  /** Share of clips whose ratio left the clip range. */
   outside: Tensor;
 }
 
 /**
- * `-mean min(r A, clip(r, 1 - range, 1 + range) A)` with `r = exp(log p - log p_old)`. `now` and `old` are `[B]`; `old` is
+ * `-mean min(r A, clip(r, 1 - clipRange, 1 + clipRange) A)` with `r = exp(log p - log p_old)`. `now` and `old` are `[B]`; `old` is
  * a constant. Source: Schulman et al. 2017, arXiv 1707.06347.
  */
-export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, range: number): PolicyLoss {
+export function policyLoss(now: Tensor, old: Tensor, advantages: Tensor, clipRange: number): PolicyLoss {
   const ratio = tf.exp(tf.sub(now, old));
-  const cut = tf.clipByValue(ratio, 1 - range, 1 + range);
+  const cut = tf.clipByValue(ratio, 1 - clipRange, 1 + clipRange);
   const gain = tf.minimum(tf.mul(ratio, advantages), tf.mul(cut, advantages));
   return { loss: tf.neg(tf.mean(gain)), outside: tf.mean(tf.notEqual(ratio, cut).toFloat()) };
 }

@@ -1,105 +1,132 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import type { Weights } from '../../nn/index.ts';
-import * as adamw from './adamw.ts';
-import { type Clip, measureClip } from './clip-norm.ts';
+import { checkShapes, checksumOf, shapesOf, toHost, toTensor, type Weights } from '../../nn/index.ts';
 import * as ema from './ema.ts';
-import type { Gradients } from './gradients.ts';
-import * as muon from './muon.ts';
-import { type RateSchedule, rateAt } from './schedule.ts';
+import { type ClipResult, type Gradients, measureClip, type Parameters, parametersOf } from './gradients.ts';
+import { type Average, isMuons, type LearnerSettings, rateAt } from './learner-options.ts';
+import { muon } from './muon.ts';
+import { adamw, chosenBy, type Optimiser, type OptimiserState, releaseState } from './optimiser.ts';
 
-/** How one network is optimised. */
-export interface LearnerOptions extends adamw.AdamWSettings {
-  /** Learning rate, constant or over time. */
-  lr: number | RateSchedule;
-  /** Bound of the gradients' total 2-norm; null for none. @defaultValue 10 */
-  clip?: number | null;
-  /** Trains the hidden matrices by Muon, which needs fewer steps from scratch, and the rest by AdamW. @defaultValue null */
-  muon?: muon.MuonSettings | null;
+/** What a learner needs of a net. */
+export interface Trained {
+  readonly weights: Weights;
+  readonly config?: unknown;
+  readonly architecture?: { readonly name: string; isHidden?(name: string): boolean };
 }
 
-/** Weights that follow the trained ones as a moving average; they belong to the caller, who made them by `ema.init`. */
-export interface Average extends ema.EmaOptions {
-  weights: Weights;
+/** What changes between updates; numbers on the host, scalars in the graph of a step. */
+export interface LearnerNumbers<T = number> {
+  /** Learning rate. */
+  lr: T;
+  /** Count of this update, from 1. */
+  step: T;
+  /** Shares of the old average and of the new weights in the new average. */
+  keep: T;
+  take: T;
 }
 
 /**
- * A network in training: its weights and their average (both the caller's) with the optimizer's moments (its own).
- * Everything that changes between updates enters `apply` as one tensor, so that a compiled step can be replayed.
+ * A network in training: its weights and their average (both the caller's) with the optimiser's state (its own).
+ * Everything that changes between updates enters `apply` as tensors, so that a compiled step can be replayed.
  */
 export class Learner {
   readonly name: string;
-  readonly weights: Weights;
-  readonly average: Average | null;
-  readonly #options: LearnerOptions;
-  readonly #optimizer: adamw.AdamWState;
+  readonly net: Trained;
+  readonly average: Required<Average> | null;
+  /** The weights that are trained. */
+  readonly parameters: Parameters;
+  readonly #settings: LearnerSettings;
+  readonly #optimiser: Optimiser;
+  readonly #state: OptimiserState;
+  #step = 0;
 
-  constructor(name: string, weights: Weights, options: LearnerOptions, average: Average | null = null) {
+  /** @param settings - of `settleLearner` */
+  constructor(name: string, net: Trained, settings: LearnerSettings, average: Required<Average> | null = null) {
+    const chosen = settings.trainable && new Set(settings.trainable);
     this.name = name;
-    this.weights = weights;
+    this.net = net;
     this.average = average;
-    this.#options = options;
-    this.#optimizer = adamw.init(weights);
+    this.parameters = parametersOf(net.weights, (weight) => chosen?.has(weight) ?? true);
+    this.#settings = settings;
+    this.#optimiser = optimiserOf(net, settings);
+    this.#state = this.#optimiser.init(this.parameters);
   }
 
   /** Number of updates made. */
   get step(): number {
-    return this.#optimizer.step;
+    return this.#step;
   }
 
-  /** Counts the next update and returns what changes with it: learning rate, count, share of the average kept, taken. */
-  next(): [lr: number, step: number, keep: number, take: number] {
-    const step = ++this.#optimizer.step;
+  /** Counts the next update and returns what changes with it. */
+  next(): LearnerNumbers {
+    const step = ++this.#step;
     const [keep, take] = this.average ? ema.coefficients(step, this.average) : [0, 0];
-    return [rateAt(this.#options.lr, step), step, keep, take];
+    return { lr: rateAt(this.#settings.lr, step), step, keep, take };
   }
 
-  /** Clip, update the weights and their average, in the graph; `numbers` `[4]` holds what `next` returned. */
-  apply(gradients: Gradients, numbers: Tensor): Clip {
-    const clip = measureClip(gradients, this.#options.clip === undefined ? 10 : this.#options.clip);
-    const [lr, step, keep, take] = tf.unstack(numbers) as [Tensor, Tensor, Tensor, Tensor];
-    const { muon: settings = null } = this.#options;
-    const isHidden = (name: string): boolean => settings !== null && muon.isHidden(name, this.weights.get(name));
-    const rest = new Map([...gradients].filter(([name]) => !isHidden(name)));
-    adamw.apply(this.#optimizer, this.weights, rest, { ...this.#options, lr, step, gradScale: clip.scale });
-    if (settings) {
-      const hidden = new Map([...gradients].filter(([name]) => isHidden(name)));
-      muon.apply(this.#optimizer.firstMoment, this.weights, hidden, { ...settings, lr, gradScale: clip.scale });
+  /** Clip, update the weights and their average, in the graph. */
+  apply(gradients: Gradients, { lr, step, keep, take }: LearnerNumbers<Tensor>): ClipResult {
+    const clip = measureClip(gradients, this.#settings.clip);
+    this.#optimiser.update(gradients, this.#state, this.parameters, { lr, step, gradScale: clip.scale });
+    if (this.average) {
+      ema.update(this.average.net.weights, this.net.weights, [keep, take], this.parameters.keys());
     }
-    if (this.average) ema.apply(this.average.weights, this.weights, [keep, take]);
     return clip;
   }
 
-  /** Everything that a continuation needs, by file name: weights, their average, moments. */
-  async tensors(): Promise<Map<string, Map<string, HostTensor>>> {
-    const files = new Map([[this.name, await this.weights.toHost()]]);
-    if (this.average) files.set(`${this.name}-ema`, await this.average.weights.toHost());
-    files.set(`${this.name}-adamw`, await this.#moments());
-    return files;
+  /** SHA-256 of the trained weights as they are now, and of those that stay as they are (null for none). */
+  async checksums(): Promise<{ trained: string; frozen: string | null }> {
+    const rest = this.net.weights.entries().filter(([name]) => !this.parameters.has(name));
+    const frozen = rest.length === 0 ? null : checksumOf(await hostOf(rest));
+    return { trained: checksumOf(await hostOf(this.parameters)), frozen };
   }
 
-  async #moments(): Promise<Map<string, HostTensor>> {
-    const { firstMoment, secondMoment, step } = this.#optimizer;
-    const all = new Map<string, HostTensor>([['step', count(step)]]);
-    for (const [name, value] of await firstMoment.toHost()) all.set(`first.${name}`, value);
-    for (const [name, value] of await secondMoment.toHost()) all.set(`second.${name}`, value);
-    return all;
+  /** Everything that a continuation needs, by file name: trained weights, their average, the optimiser's state. */
+  async tensors(): Promise<Map<string, Map<string, HostTensor>>> {
+    const files = new Map([[this.name, await hostOf(this.parameters)]]);
+    if (this.average) files.set(`${this.name}-average`, await hostOf(this.#averaged(this.average)));
+    const state = new Map([['step', count(this.#step)]]);
+    for (const [key, weights] of Object.entries(this.#state)) {
+      for (const [name, value] of await weights.toHost()) state.set(`${key}:${name}`, value);
+    }
+    return files.set(`${this.name}-optimiser`, state);
   }
 
   /** Take the state of an earlier run back; `read` gives the tensors of a file by its name. */
   async restore(read: (file: string) => Promise<ReadonlyMap<string, HostTensor>>): Promise<void> {
-    const moments = await read(`${this.name}-adamw`);
-    this.weights.load(await read(this.name));
-    if (this.average) this.average.weights.load(await read(`${this.name}-ema`));
-    this.#optimizer.firstMoment.load(below(moments, 'first.'));
-    this.#optimizer.secondMoment.load(below(moments, 'second.'));
-    this.#optimizer.step = Number(moments.get('step')?.data[0]);
+    const stored = await read(`${this.name}-optimiser`);
+    load(this.parameters, await read(this.name));
+    if (this.average) load(this.#averaged(this.average), await read(`${this.name}-average`));
+    for (const [key, weights] of Object.entries(this.#state)) weights.load(below(stored, `${key}:`));
+    this.#step = Number(stored.get('step')?.data[0]);
   }
 
-  /** Release the moments; weights and average stay the caller's. */
+  /** Release the optimiser's state; weights and average stay the caller's. */
   dispose(): void {
-    adamw.dispose(this.#optimizer);
+    releaseState(this.#state);
   }
+
+  #averaged({ net }: Average): Parameters {
+    return new Map([...this.parameters.keys()].map((name) => [name, net.weights.get(name)]));
+  }
+}
+
+function optimiserOf(net: Trained, settings: LearnerSettings): Optimiser {
+  if (settings.muon === null) return adamw(settings);
+  const choose = (name: string): 'adamw' | 'muon' => (isMuons(net, name) ? 'muon' : 'adamw');
+  return chosenBy(choose, { adamw: adamw(settings), muon: muon(settings.muon) });
+}
+
+async function hostOf(tensors: Iterable<readonly [string, Tensor]>): Promise<Map<string, HostTensor>> {
+  const host = new Map<string, HostTensor>();
+  for (const [name, tensor] of tensors) host.set(name, await toHost(tensor));
+  return host;
+}
+
+/** @throws Error listing the missing, surplus and misshapen weights; nothing is changed then. */
+function load(parameters: Parameters, values: ReadonlyMap<string, HostTensor>): void {
+  checkShapes(shapesOf(values), shapesOf(parameters), 'the weights of the checkpoint');
+  for (const [name, variable] of parameters) tf.tidy(() => variable.assign(toTensor(values.get(name)!)));
 }
 
 function count(step: number): HostTensor {

@@ -1,15 +1,29 @@
 /** Groups of clips of one prompt with their scores: what training learns from where a reward has no gradient. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor } from '../../nn/index.ts';
+import type { VaeConfig } from '../../model/vae/index.ts';
+import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import type { Judge } from '../../reward/index.ts';
-import { type BlockNoise, type BlockRange, blockRanges, rollout, seededNoise } from '../../sampler/index.ts';
-import type { Json } from '../run/run-folder.ts';
-import type { Decoder } from './reward-loss.ts';
-import type { BoundStudent, RolloutIngredients } from './supervised-rollout.ts';
+import {
+  type BlockNoise,
+  type BlockRange,
+  blockRanges,
+  type CausalStudent,
+  rollout,
+  type SelfRollout,
+  seededNoise,
+  velocityToX0,
+  type WanStudent,
+  wanStudent,
+} from '../../sampler/index.ts';
+import { checkFunction, checkMethods, checkNet } from '../checks.ts';
+import { deviation, groupsOf } from '../losses/policy.ts';
+import { pixelsOf } from './reward-loss.ts';
+import { type RolloutIngredients, settleGeneration } from './supervised-rollout.ts';
 
 /** What groups of scored clips are made from. */
-export interface ExplorationOptions<Cache> extends Omit<RolloutIngredients<Cache>, 'batch' | 'exitSteps'> {
-  decoder: Decoder;
+export interface ExplorationOptions extends Omit<RolloutIngredients, 'batch' | 'exitSteps'> {
+  /** Turns latents into the pixels that the judge sees. */
+  decoder: Net<VaeConfig>;
   /** Scores the clips; a frame reward sees their last frames, unless `frameSelect` shows it others. */
   judge: Judge;
   /** Prompts per step. */
@@ -25,6 +39,32 @@ export interface ExplorationOptions<Cache> extends Omit<RolloutIngredients<Cache
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
 
+/** {@link ExplorationOptions}, settled. */
+export type ExplorationSettings = Required<ExplorationOptions>;
+
+/** Options with their defaults, checked. */
+export function settleExploration(options: ExplorationOptions): ExplorationSettings {
+  const { samples = 4, sharedStart = true, rewardPrompts = (prompts) => prompts } = options;
+  const generation = settleGeneration(options);
+  if (!Number.isInteger(samples) || samples < 2) {
+    throw new RangeError(`samples: wanted 2 clips of each prompt or more, to compare them; received ${samples}`);
+  }
+  if (generation.schedule.timesteps.length < 2) {
+    throw new RangeError(
+      'schedule: received one denoising step; wanted two or more, since all but the last are what is learnt from',
+    );
+  }
+  checkFunction('rewardPrompts', rewardPrompts, '(prompts) => prompts for the reward');
+  return {
+    ...generation,
+    decoder: checkNet('decoder', options.decoder),
+    judge: checkMethods('judge', options.judge, ['score'], 'a judge { info, score(video, prompts, key) }'),
+    samples,
+    sharedStart: Boolean(sharedStart),
+    rewardPrompts,
+  };
+}
+
 /** One denoising step of a block, as it was taken. */
 export interface Transition {
   /** `[B, f, H, W, C]` before the step. */
@@ -36,8 +76,8 @@ export interface Transition {
 }
 
 /** Clips of one training step, those of a prompt next to each other. */
-export interface Explored<Cache> {
-  student: BoundStudent<Cache>;
+export interface Explored {
+  student: WanStudent;
   /** Of each clip. */
   prompts: readonly string[];
   /** Text states `[B, L, D]` of each clip. */
@@ -57,24 +97,24 @@ export interface Explored<Cache> {
  * @param kept - index of the denoising step whose transitions are kept
  * @throws Error when a score is not finite.
  */
-export async function withExploration<Cache, R>(
-  options: ExplorationOptions<Cache>,
+export async function withExploration<R>(
+  settings: ExplorationSettings,
   key: Key,
   kept: number,
-  work: (explored: Explored<Cache>) => Promise<R>,
+  work: (explored: Explored) => Promise<R>,
 ): Promise<R> {
-  const { batch, samples = 4, latentShape } = options;
-  const drawn = await options.prompts(key.stream('prompts'), batch);
+  const { batch, samples, latentShape } = settings;
+  const drawn = await settings.prompts(key.stream('prompts'), batch);
   const prompts = drawn.flatMap((prompt) => Array<string>(samples).fill(prompt));
-  const context = options.encodeText(prompts);
-  const student = options.student.bind(context);
-  const noise = startNoise(options, key.stream('noise'));
+  const context = await settings.text.encode(prompts);
+  const student = wanStudent(settings.student, context);
+  const noise = startNoise(settings, key.stream('noise'));
   const renoise = seededNoise(key.stream('renoise'));
-  const made: Pick<Explored<Cache>, 'latents' | 'transitions'> = { latents: [], transitions: [] };
+  const made: Pick<Explored, 'latents' | 'transitions'> = { latents: [], transitions: [] };
   try {
     const blocks = blockRanges(latentShape[0], student.blocks);
-    await roll({ student, noise, renoise }, options.schedule, kept, made);
-    const scores = await scoresOf(options, made.latents, prompts, key.stream('frame'));
+    await roll({ student, noise, renoise }, settings.schedule, kept, made);
+    const scores = await scoresOf(settings, made.latents, prompts, key.stream('frame'));
     return await work({ student, prompts, context, blocks, scores, ...made });
   } finally {
     student.dispose();
@@ -83,10 +123,7 @@ export async function withExploration<Cache, R>(
 }
 
 /** Initial noise `[B, F, H, W, C]`, by default the same for the clips of a prompt. */
-function startNoise<Cache>(
-  { batch, samples = 4, latentShape, sharedStart = true }: ExplorationOptions<Cache>,
-  key: Key,
-): Tensor {
+function startNoise({ batch, samples, latentShape, sharedStart }: ExplorationSettings, key: Key): Tensor {
   if (!sharedStart) return toTensor(key.normal([batch * samples, ...latentShape]));
   const starts = toTensor(key.normal([batch, ...latentShape]));
   const rows = tf.tensor1d(
@@ -99,9 +136,9 @@ function startNoise<Cache>(
 }
 
 /** Fills `made` as the rollout goes, so that what it holds can be released whenever it fails. */
-async function roll<Cache>(
-  { student, noise, renoise }: { student: BoundStudent<Cache>; noise: Tensor; renoise: BlockNoise },
-  schedule: ExplorationOptions<Cache>['schedule'],
+async function roll(
+  { student, noise, renoise }: { student: WanStudent; noise: Tensor; renoise: BlockNoise },
+  schedule: ExplorationSettings['schedule'],
   kept: number,
   made: { latents: readonly Tensor[]; transitions: readonly Transition[] },
 ): Promise<void> {
@@ -115,14 +152,14 @@ async function roll<Cache>(
   for await (const { x0 } of blocks) latents.push(x0);
 }
 
-async function scoresOf<Cache>(
-  { decoder, judge, rewardPrompts = (prompts) => prompts }: ExplorationOptions<Cache>,
+async function scoresOf(
+  { decoder, judge, rewardPrompts }: ExplorationSettings,
   latents: readonly Tensor[],
   prompts: readonly string[],
   key: Key,
 ): Promise<number[]> {
   const video = tf.tidy(() => {
-    const decoded = decoder.decode(tf.concat([...latents], 1), 0); // [B, T, H, W, 3] in [-1, 1]
+    const decoded = pixelsOf(decoder, tf.concat([...latents], 1), 0); // [B, T, H, W, 3] in [-1, 1]
     return tf.clipByValue(tf.add(tf.mul(decoded, 0.5), 0.5), 0, 1);
   });
   try {
@@ -135,7 +172,10 @@ async function scoresOf<Cache>(
 }
 
 /** Mean, deviation within a prompt, and mean best of the scores of groups of `samples`. */
-export function scoreValues(scores: readonly number[], samples: number): Record<string, number> {
+export function scoreValues(
+  scores: readonly number[],
+  samples: number,
+): Record<'reward' | 'rewardStd' | 'rewardBest', number> {
   const groups = groupsOf(scores, samples);
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   return {
@@ -145,34 +185,40 @@ export function scoreValues(scores: readonly number[], samples: number): Record<
   };
 }
 
-/** Neighbours by `size`. */
-export function groupsOf<T>(all: readonly T[], size: number): T[][] {
-  return Array.from({ length: all.length / size }, (_, i) => all.slice(i * size, (i + 1) * size));
+/** A student's input at one block, with its memory of the blocks before. */
+export type BlockState = Pick<SelfRollout<CacheOf>, 'cache' | 'x' | 't' | 'sigma'>;
+
+type CacheOf = WanStudent extends CausalStudent<infer Cache> ? Cache : never;
+
+/** Noise level and timestep of a denoising step. */
+export interface Level {
+  t: number;
+  sigma: number;
 }
 
-/** Population standard deviation. */
-export function deviation(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+/**
+ * A state for each block, whose memory holds the clean `latents` of the blocks before: the same past that a rollout
+ * with clean context had. `inputs` `[B, f, H, W, C]` stay the caller's; release the memories with `releaseStates`.
+ */
+export function blockStates(
+  student: WanStudent,
+  { blocks, latents }: Pick<Explored, 'blocks' | 'latents'>,
+  inputs: readonly Tensor[],
+  level: Level,
+): BlockState[] {
+  return blocks.map(({ index }, i) => {
+    let cache = student.emptyCache(latents[0]!);
+    for (const past of latents.slice(0, index)) cache = student.remember(past, 0, cache);
+    return { cache, x: inputs[i]!, ...level };
+  });
 }
 
-/** The settings that decide what is explored, for a run's configuration. */
-export function explorationConfig<Cache>(options: ExplorationOptions<Cache>): { [key: string]: Json } {
-  const { batch, samples = 4, sharedStart = true, latentShape, schedule, judge } = options;
-  if (!Number.isInteger(samples) || samples < 2) {
-    throw new RangeError(`samples: wanted 2 clips of each prompt or more, to compare them; received ${samples}`);
-  }
-  if (schedule.timesteps.length < 2) {
-    throw new RangeError(
-      'schedule: received one denoising step; want two or more, since all but the last are what is learnt from',
-    );
-  }
-  return {
-    batch,
-    samples,
-    sharedStart,
-    latentShape: [...latentShape],
-    sigmas: [...schedule.sigmas],
-    reward: judge.info.id,
-  };
+/** The student's clean estimate `[B, f, H, W, C]` at a state, with gradient. */
+export function estimateAt(student: WanStudent, { x, t, sigma, cache }: BlockState): Tensor {
+  return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache, { gradient: true }), sigma));
+}
+
+/** Release the memories of states. */
+export function releaseStates(student: WanStudent, states: readonly BlockState[]): void {
+  for (const { cache } of states) student.release(cache);
 }

@@ -1,9 +1,10 @@
+/** Rollouts of the causal student in which chosen blocks carry gradient through their exit step. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor, type Weights } from '../../nn/index.ts';
+import type { WanConfig } from '../../model/wan/index.ts';
+import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import {
   type BlockRange,
   blockRanges,
-  type CausalStudent,
   drawExitSteps,
   lastBlock,
   type Schedule,
@@ -12,21 +13,18 @@ import {
   seededNoise,
   selfRollout,
   sliceFrames,
+  type WanStudent,
+  wanStudent,
 } from '../../sampler/index.ts';
-import type { EncodeText, Source } from '../ingredients.ts';
-
-/** A causal student that is released after the rollouts of one step. */
-export type BoundStudent<Cache> = CausalStudent<Cache> & { dispose(): void };
+import { checkBatch, checkChoice, checkLatentShape, checkNet, checkSteps } from '../checks.ts';
+import { checkEncoder, checkSource, type Source, type TextEncoder } from '../ingredients.ts';
 
 /** What the rollouts of a training step are made from. */
-export interface RolloutIngredients<Cache> {
-  student: {
-    weights: Weights;
-    /** The student for the prompts of one batch, for instance `wanStudent(weights, config, context)`. */
-    bind(context: Tensor): BoundStudent<Cache>;
-  };
+export interface RolloutIngredients {
+  /** The causal student; its configuration says how frames fall into blocks. */
+  student: Net<WanConfig>;
   prompts: Source<readonly string[]>;
-  encodeText: EncodeText;
+  text: TextEncoder;
   /** Clips per step. */
   batch: number;
   /** `[F, H, W, C]` of a clip's latents. */
@@ -37,33 +35,73 @@ export interface RolloutIngredients<Cache> {
   exitSteps?: 'shared' | 'last' | 'per-block';
 }
 
+/** Ingredients with their defaults, checked. */
+export function settleRollouts(given: RolloutIngredients): Required<RolloutIngredients> {
+  return {
+    ...settleGeneration(given),
+    exitSteps: checkChoice('exitSteps', given.exitSteps ?? 'shared', ['shared', 'last', 'per-block']),
+  };
+}
+
+/** What every stage that generates clips is checked for. */
+export function settleGeneration<Given extends Omit<RolloutIngredients, 'exitSteps'>>({
+  student,
+  prompts,
+  text,
+  batch,
+  latentShape,
+  schedule,
+}: Given): Omit<RolloutIngredients, 'exitSteps'> {
+  const settled = {
+    student: checkNet('student', student),
+    prompts: checkSource('prompts', prompts),
+    text: checkEncoder(text),
+    batch: checkBatch(batch),
+    latentShape: checkLatentShape('latentShape', latentShape),
+    schedule: checkSteps('schedule', schedule),
+  };
+  blockRanges(latentShape[0], blocksOf(student));
+  return settled;
+}
+
+/** How the frames of a causal network's clips fall into blocks. */
+export function blocksOf({ config }: Net<WanConfig>): { framesPerBlock: number; independentFirstFrame: boolean } {
+  return {
+    framesPerBlock: config.num_frame_per_block * config.patch_size[0],
+    independentFirstFrame: config.independent_first_frame,
+  };
+}
+
 /** One batch, rolled out up to the exit steps of its supervised blocks. */
-export interface Rolled<Cache> {
-  student: BoundStudent<Cache>;
+export interface Rolled {
+  student: WanStudent;
   prompts: readonly string[];
-  rollouts: readonly SelfRollout<Cache>[];
+  rollouts: readonly WanRollout[];
   /** Blocks whose exit step carries gradient, rising; no later block is generated. */
   blocks: readonly BlockRange[];
   /** Exit step of the last of them. */
   exitStep: number;
 }
 
+type Cache = ReturnType<WanStudent['emptyCache']>;
+type WanRollout = SelfRollout<Cache>;
+
 /**
  * Roll a batch out with the randomness of `key` and hand it to `work`; everything is released afterwards. `supervised`
  * chooses the blocks with gradient among all blocks.
  */
-export async function withRollouts<Cache, R>(
-  ingredients: RolloutIngredients<Cache>,
+export async function withRollouts<R>(
+  ingredients: Required<RolloutIngredients>,
   key: Key,
   supervised: (ranges: readonly BlockRange[]) => readonly BlockRange[],
-  work: (rolled: Rolled<Cache>) => Promise<R>,
+  work: (rolled: Rolled) => Promise<R>,
 ): Promise<R> {
-  const { batch, latentShape, schedule, exitSteps = 'shared' } = ingredients;
+  const { batch, latentShape, schedule, exitSteps } = ingredients;
   const prompts = await ingredients.prompts(key.stream('prompts'), batch);
-  const context = ingredients.encodeText(prompts);
-  const student = ingredients.student.bind(context);
+  const context = await ingredients.text.encode(prompts);
+  const student = wanStudent(ingredients.student, context);
   const noise = toTensor(key.stream('noise').normal([batch, ...latentShape]));
-  let rollouts: SelfRollout<Cache>[] = [];
+  let rollouts: WanRollout[] = [];
   try {
     const ranges = blockRanges(latentShape[0], student.blocks);
     const blocks = supervised(ranges);
@@ -96,13 +134,13 @@ export function blockOfFrame(ranges: readonly BlockRange[], frame: number, strid
  * Rollouts that end before the exit step of each block with gradient. A block's past is always generated without
  * gradient, by the student itself, from the same noise. Release them with `releaseRollouts`.
  */
-export async function supervisedRollouts<Cache>(
-  student: CausalStudent<Cache>,
+export async function supervisedRollouts(
+  student: WanStudent,
   noise: Tensor,
   blocks: readonly BlockRange[],
   options: SelfRolloutOptions,
-): Promise<SelfRollout<Cache>[]> {
-  const rollouts: SelfRollout<Cache>[] = [];
+): Promise<WanRollout[]> {
+  const rollouts: WanRollout[] = [];
   try {
     for (const { index, start, frames } of blocks) {
       const until = sliceFrames(noise, { start: 0, frames: start + frames });
@@ -118,7 +156,7 @@ export async function supervisedRollouts<Cache>(
 }
 
 /** Release what rollouts hold. */
-export function releaseRollouts<Cache>(rollouts: readonly SelfRollout<Cache>[]): void {
+export function releaseRollouts(rollouts: readonly WanRollout[]): void {
   for (const rollout of rollouts) rollout.release();
 }
 
@@ -126,13 +164,13 @@ export function releaseRollouts<Cache>(rollouts: readonly SelfRollout<Cache>[]):
  * Latents `[B, F', H, W, C]` up to the last block with gradient: that block and the other supervised ones through their
  * exit step, everything else constant. Call it inside the loss.
  */
-export function supervisedLatents<Cache>({
+export function supervisedLatents({
   student,
   rollouts,
   blocks,
-}: Pick<Rolled<Cache>, 'student' | 'rollouts' | 'blocks'>): Tensor {
+}: Pick<Rolled, 'student' | 'rollouts' | 'blocks'>): Tensor {
   const constants = rollouts.at(-1)?.blocks ?? [];
   const parts: Tensor[] = [...constants];
-  for (const [i, { index }] of blocks.entries()) parts[index] = lastBlock(student, rollouts[i] as SelfRollout<Cache>);
+  for (const [i, { index }] of blocks.entries()) parts[index] = lastBlock(student, rollouts[i]!);
   return tf.concat(parts, 1); // blocks [B, f, H, W, C] → [B, F', H, W, C]
 }

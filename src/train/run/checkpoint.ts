@@ -13,14 +13,14 @@ export interface ManifestFile {
 
 /** What `manifest.json` of a checkpoint says. */
 export interface Manifest {
-  format: 1;
+  format: 2;
   /** Number of updates made. */
   step: number;
   stage: string;
   seed: number | string;
   /** Name of the engine that computed it. */
   engine: string;
-  /** Versions of Node.js and TensorFlow.js. */
+  /** Versions of Node.js, TensorFlow.js and what the engine runs on. */
   versions: Record<string, string>;
   files: ManifestFile[];
 }
@@ -55,7 +55,7 @@ export async function writeCheckpoint(
     for (const [name, entries] of tensors) await writeSafetensors(join(aside, `${name}.safetensors`), entries);
     const names = [...tensors.keys()].map((name) => `${name}.safetensors`);
     const files = await Promise.all(names.map((name) => describe(aside, name)));
-    const manifest: Manifest = { format: 1, ...about, files };
+    const manifest: Manifest = { format: 2, ...about, files };
     await writeAtomic(join(aside, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     await removeWhole(final);
     await rename(aside, final);
@@ -147,11 +147,11 @@ export async function verifyCheckpoint(path: string): Promise<Manifest> {
 async function readManifest(path: string): Promise<Manifest> {
   try {
     const manifest = JSON.parse(await readFile(join(path, 'manifest.json'), 'utf8')) as Manifest;
-    if (manifest.format === 1 && Array.isArray(manifest.files)) return manifest;
+    if (manifest.format === 2 && Array.isArray(manifest.files)) return manifest;
   } catch (error) {
     throw new CheckpointError(`${path}: manifest.json cannot be read (${(error as Error).message})`);
   }
-  throw new CheckpointError(`${path}: manifest.json is of another format`);
+  throw new CheckpointError(`${path}: manifest.json is of another format, such as that of version 0.1`);
 }
 
 /** The newest checkpoint that is whole; `onWarning` hears of each damaged one that is passed over. */

@@ -1,7 +1,6 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
-import { type HostTensor, writeAtomic } from '../../io/index.ts';
+import { type HostTensor, readJsonObject, writeAtomic } from '../../io/index.ts';
 import { refusalOf } from '../../io/internal.ts';
 import {
   type CheckpointTensors,
@@ -13,15 +12,15 @@ import {
   setAsideAfter,
   writeCheckpoint,
 } from './checkpoint.ts';
+import { differences, type Json, type RunRecord, recordFormat } from './record.ts';
 import { RunLock } from './run-lock.ts';
-
-/** Anything that JSON can hold. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
 
 /** How a run folder is kept. */
 export interface RunFolderOptions {
-  /** Settings of the run; a folder is continued only under the same ones. */
-  config: { readonly [key: string]: Json | undefined };
+  /** Settings and environment of the run; a folder is continued only under the same ones. */
+  config: RunRecord;
+  /** SHA-256 of the weights that the run starts from, by network. Those of the run that is there are kept. */
+  starts?: Readonly<Record<string, string>>;
   /** Newest checkpoints kept. @defaultValue 2 */
   keepLast?: number;
   /** Hears of damaged checkpoints that are passed over. @defaultValue `process.emitWarning` */
@@ -37,8 +36,16 @@ export interface ResumePoint {
 
 type Logs = Readonly<Record<'metrics' | 'timings', FileHandle>>;
 
+interface Held {
+  keepLast: number;
+  resumePoint: ResumePoint | null;
+  starts: Readonly<Record<string, string>>;
+  logs: Logs;
+  lock: RunLock;
+}
+
 /**
- * The folder of a training run: `config.json`, `metrics.jsonl` (one line a step, reproducible numbers only),
+ * The folder of a training run: `config.json` (settings, environment, weights at the start), `metrics.jsonl` (one line a step, reproducible numbers only),
  * `timings.jsonl`, `checkpoints/step-N/` (safetensors and a manifest) and `checkpoints/latest` (the newest one's name).
  * While it is open, `lock.json` says which process holds it.
  */
@@ -49,13 +56,16 @@ export class RunFolder {
   readonly #lock: RunLock;
   /** Where to go on, or null in a new folder. */
   readonly resumePoint: ResumePoint | null;
+  /** SHA-256 of the weights that the run started from, by network. */
+  readonly starts: Readonly<Record<string, string>>;
 
-  private constructor(path: string, keepLast: number, resumePoint: ResumePoint | null, logs: Logs, lock: RunLock) {
+  private constructor(path: string, held: Held) {
     this.path = path;
-    this.#keepLast = keepLast;
-    this.resumePoint = resumePoint;
-    this.#logs = logs;
-    this.#lock = lock;
+    this.#keepLast = held.keepLast;
+    this.resumePoint = held.resumePoint;
+    this.starts = held.starts;
+    this.#logs = held.logs;
+    this.#lock = held.lock;
   }
 
   /**
@@ -76,7 +86,7 @@ export class RunFolder {
   static async #openLocked(path: string, options: RunFolderOptions, lock: RunLock): Promise<RunFolder> {
     const { config, keepLast = 2, onWarning = (message: string) => process.emitWarning(message) } = options;
     const checkpoints = join(path, 'checkpoints');
-    await explained(path, () => settleConfig(path, config));
+    const starts = await explained(path, () => settleRecord(path, config, options.starts ?? {}));
     await removeLeftovers(checkpoints);
     const found = await newestCheckpoint(checkpoints, onWarning);
     await setAsideAfter(checkpoints, found?.manifest.step ?? 0);
@@ -87,7 +97,7 @@ export class RunFolder {
     };
     const step = resumePoint?.step ?? 0;
     const logs = { metrics: await openLog(path, 'metrics', step), timings: await openLog(path, 'timings', step) };
-    return new RunFolder(path, keepLast, resumePoint, logs, lock);
+    return new RunFolder(path, { keepLast, resumePoint, starts, logs, lock });
   }
 
   /** Append a line to `metrics.jsonl`, and how long the step took to `timings.jsonl`. Throws if a later run has the folder. */
@@ -117,20 +127,29 @@ export class RunFolder {
   }
 }
 
-/** Write the settings of a new run, or compare with those of the run that is there. */
-async function settleConfig(path: string, config: RunFolderOptions['config']): Promise<void> {
+/** Write the record of a new run, or compare with that of the run that is there; returns the weights it started from. */
+async function settleRecord(
+  path: string,
+  record: RunRecord,
+  starts: Readonly<Record<string, string>>,
+): Promise<Readonly<Record<string, string>>> {
   const file = join(path, 'config.json');
-  const wanted = JSON.parse(JSON.stringify(config)) as Record<string, Json>;
+  const wanted = JSON.parse(JSON.stringify({ format: recordFormat, ...record })) as RunRecord;
   const text = await readFile(file, 'utf8').catch(absent);
-  if (text === null) return writeAtomic(file, `${JSON.stringify(wanted, null, 2)}\n`);
-  const stored = JSON.parse(text) as Record<string, Json>;
-  const keys = new Set([...Object.keys(stored), ...Object.keys(wanted)]);
-  const differing = [...keys].filter((key) => !isDeepStrictEqual(stored[key], wanted[key]));
-  if (differing.length === 0) return;
-  const list = differing.map(
-    (key) => `${key}: ${JSON.stringify(stored[key])} there, ${JSON.stringify(wanted[key])} here`,
-  );
-  throw new Error(`${path} holds a run with other settings (${list.join('; ')}): use them, or another folder`);
+  if (text === null) {
+    await writeAtomic(file, `${JSON.stringify({ ...wanted, starts }, null, 2)}\n`);
+    return starts;
+  }
+  const { starts: started, ...stored } = (await readJsonObject(file)) as RunRecord;
+  if (stored['format'] !== recordFormat || typeof started !== 'object') {
+    throw new Error(
+      `${path} holds a run of version 0.1, which did not record all that decides its numbers: finish it with that ` +
+        'version, or give another folder',
+    );
+  }
+  const differing = differences(stored, wanted);
+  if (differing.length === 0) return started as Record<string, string>;
+  throw new Error(`${path} holds a run with other settings (${differing.join('; ')}): use them, or another folder`);
 }
 
 function absent(error: NodeJS.ErrnoException): null {

@@ -85,11 +85,12 @@ async function read(file: string): Promise<Holder | 'gone' | 'unwritten'> {
   try {
     const text = await readFile(file, 'utf8');
     if (text.endsWith('\n')) return JSON.parse(text) as Holder;
-    const { mtimeMs } = await stat(file);
-    return Date.now() - mtimeMs < writingMs ? 'unwritten' : nobody;
+    const age = Math.abs(Date.now() - (await stat(file)).mtimeMs); // a clock may have been set back
+    return age < writingMs ? 'unwritten' : nobody;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new Error(`${file} is no lock of ours (${error.message}): if no run uses the folder, delete that file`);
   }
 }
 

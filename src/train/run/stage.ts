@@ -1,11 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { flush } from '../../engine/index.ts';
-import { tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { type Key, random } from '../../nn/index.ts';
+import { checksumOf, type Key, random } from '../../nn/index.ts';
+import { checkFunction, checkSeed, checkText, checkWhole } from '../checks.ts';
 import type { Learner } from '../optimiser/learner.ts';
 import type { UpdateResult } from '../optimiser/update.ts';
-import { type Json, RunFolder } from './run-folder.ts';
+import { brief, checkSharing, environment, type Json, recordOf, startsOf } from './record.ts';
+import { RunFolder } from './run-folder.ts';
 
 /** What every stage is told about its run. */
 export interface RunOptions {
@@ -15,6 +16,8 @@ export interface RunOptions {
   seed: number | string;
   /** Run folder; without it nothing is written. */
   folder?: string;
+  /** Which world data and prompts come from, for the record: functions cannot be recorded. */
+  world?: Json;
   /** Steps between checkpoints; the last step has one too. @defaultValue 50 */
   saveEvery?: number;
   /** Newest checkpoints kept. @defaultValue 2 */
@@ -25,7 +28,7 @@ export interface RunOptions {
   onWarning?: (message: string) => void;
 }
 
-/** What a stage yields after each step. */
+/** What every stage yields after each step, beside numbers of its own. */
 export interface TrainStep {
   /** Number of this step, from 1. */
   step: number;
@@ -36,18 +39,28 @@ export interface TrainStep {
   clippedShare: number;
   /** Duration in milliseconds; not part of `metrics.jsonl`, which must be reproducible. */
   stepMs: number;
-  /** Further numbers of the stage: `reward`, `criticLoss`, ... */
-  values: Record<string, number>;
+}
+
+/** Numbers of a stage's own: each step's may lack some. */
+export type StepValues = { readonly [name: string]: number | undefined };
+
+/** What a step came to: its updates, of which the first is reported as loss and norm, and the stage's own numbers. */
+export interface StepResult<Values> {
+  updates: readonly [UpdateResult, ...UpdateResult[]];
+  values: Values;
 }
 
 /** A stage ready to run: what it trains and one step of it. */
-export interface Stage {
+export interface Stage<Values = object> {
   readonly name: string;
-  /** Settings that decide the result; a run folder is continued only under the same ones. */
-  readonly config: { readonly [key: string]: Json | undefined };
+  /**
+   * What the stage runs by, defaults included; a run folder records it and is continued only under the same. Nets in it
+   * are recorded by checksum, judges by their `info`; a net that is trained stands under its learner's name.
+   */
+  readonly settings: object;
   readonly learners: readonly Learner[];
-  /** One step with the randomness of `key`; the first result is the one reported as loss and norm. */
-  step(step: number, key: Key): Promise<readonly [UpdateResult, ...UpdateResult[]]>;
+  /** One step with the randomness of `key`. */
+  step(step: number, key: Key): Promise<StepResult<Values>>;
   /** Release compiled graphs and whatever else the stage holds beside its learners. */
   dispose(): void;
 }
@@ -56,12 +69,19 @@ export interface Stage {
  * Run a stage: resume from the run folder if there is one, then step by step; each is logged before it is yielded.
  * Whoever stops early (`break`, `return`, an abort) gets a checkpoint of the last whole step. A failed step saves
  * nothing. `make` is called when the run starts; the moments it allocates are released when the run ends.
+ *
+ * @throws RangeError or TypeError naming the option that cannot be, Error for a folder of another run.
  */
-export async function* runStage(make: () => Stage, options: RunOptions): AsyncGenerator<TrainStep, void, void> {
+export async function* runStage<Values extends object>(
+  make: () => Stage<Values>,
+  options: RunOptions,
+): AsyncGenerator<TrainStep & Values, void, void> {
+  const settled = settleRun(options);
   const stage = make();
-  let run: Run | null = null;
+  let run: Run<Values> | null = null;
   try {
-    run = await Run.start(stage, options);
+    checkSharing(stage.settings, stage.learners);
+    run = await Run.start(stage, settled);
     flush(); // moments and averages that are still pending would make the first step's graph one of its own
     yield* run.steps();
   } finally {
@@ -71,38 +91,56 @@ export async function* runStage(make: () => Stage, options: RunOptions): AsyncGe
   }
 }
 
+type RunSettings = RunOptions & Required<Pick<RunOptions, 'saveEvery' | 'keepLast'>>;
+
+function settleRun(options: RunOptions): RunSettings {
+  const { saveEvery = 50, keepLast = 2, folder, onWarning } = options;
+  checkWhole('steps', options.steps, 1);
+  checkSeed(options.seed);
+  checkWhole('saveEvery', saveEvery, 1);
+  checkWhole('keepLast', keepLast, 1);
+  if (folder !== undefined) checkText('folder', folder);
+  if (onWarning !== undefined) checkFunction('onWarning', onWarning, '(message) => void');
+  return { ...options, saveEvery, keepLast };
+}
+
 /** One session of a stage: where it stands and what is saved. */
-class Run {
-  readonly #stage: Stage;
-  readonly #options: RunOptions;
+class Run<Values extends object> {
+  readonly #stage: Stage<Values>;
+  readonly #options: RunSettings;
   readonly #folder: RunFolder | null;
   #done: number;
   #saved: number;
-  #isWhole = true;
+  /** Updates of each learner after the last whole step. */
+  #updates: readonly number[];
 
-  private constructor(stage: Stage, options: RunOptions, folder: RunFolder | null) {
+  private constructor(stage: Stage<Values>, options: RunSettings, folder: RunFolder | null) {
     this.#stage = stage;
     this.#options = options;
     this.#folder = folder;
     this.#done = folder?.resumePoint?.step ?? 0;
     this.#saved = this.#done;
+    this.#updates = updatesOf(stage);
   }
 
-  static async start(stage: Stage, options: RunOptions): Promise<Run> {
+  static async start<Values extends object>(stage: Stage<Values>, options: RunSettings): Promise<Run<Values>> {
     if (options.folder === undefined) return new Run(stage, options, null);
-    const config = { stage: stage.name, seed: options.seed, ...stage.config };
-    const folder = await RunFolder.open(options.folder, { ...options, config });
+    const { settings, learners, name } = stage;
+    const { seed, world } = options;
+    const config = { stage: name, seed, world, ...(await recordOf(settings, learners)), environment: environment() };
+    const starts = await startsOf(learners);
+    const folder = await RunFolder.open(options.folder, { ...options, config, starts });
     try {
-      if (folder.resumePoint) for (const learner of stage.learners) await learner.restore(folder.resumePoint.read);
+      for (const learner of learners) await resume(learner, folder, starts[learner.name]!);
+      return new Run(stage, options, folder);
     } catch (error) {
       await folder.close();
       throw error;
     }
-    return new Run(stage, options, folder);
   }
 
-  async *steps(): AsyncGenerator<TrainStep, void, void> {
-    const { steps, seed, saveEvery = 50, signal } = this.#options;
+  async *steps(): AsyncGenerator<TrainStep & Values, void, void> {
+    const { steps, seed, saveEvery, signal } = this.#options;
     const key = random.key(seed).stream(this.#stage.name);
     while (this.#done < steps && !signal?.aborted) {
       const report = await this.#step(this.#done + 1, key.stream(this.#done + 1));
@@ -112,15 +150,17 @@ class Run {
     }
   }
 
-  async #step(step: number, key: Key): Promise<TrainStep> {
+  async #step(step: number, key: Key): Promise<TrainStep & Values> {
     const start = performance.now();
-    this.#isWhole = false;
-    const results = await this.#stage.step(step, key);
-    const { stepMs, ...metrics } = summary(step, results, performance.now() - start);
-    await this.#folder?.log(metrics, stepMs);
+    const { updates, values } = await this.#stage.step(step, key);
+    const stepMs = performance.now() - start;
+    const [{ loss, gradNorm }] = updates;
+    const clippedShare = updates.reduce((sum, { clipped }) => sum + clipped, 0) / updates.length;
+    const metrics = { step, loss, gradNorm, clippedShare };
+    await this.#folder?.log({ ...metrics, values: { ...(values as Record<string, number>) } }, stepMs);
     this.#done = step;
-    this.#isWhole = true;
-    return { stepMs, ...metrics };
+    this.#updates = updatesOf(this.#stage);
+    return { ...metrics, stepMs, ...values };
   }
 
   async #save(): Promise<void> {
@@ -129,31 +169,40 @@ class Run {
     for (const learner of this.#stage.learners) {
       for (const [file, entries] of await learner.tensors()) tensors.set(file, entries);
     }
-    const versions = { node: process.versions.node, tfjs: tf.version_core };
-    const about = {
-      step: this.#done,
-      stage: this.#stage.name,
-      seed: this.#options.seed,
-      engine: tf.getBackend(),
-      versions,
-    };
-    await this.#folder.save(tensors, about);
+    const { engine, versions } = environment();
+    const { seed } = this.#options;
+    await this.#folder.save(tensors, { step: this.#done, stage: this.#stage.name, seed, engine, versions });
     this.#saved = this.#done;
   }
 
-  /** Save what is whole and close the folder. */
+  /** Save what is whole, unless a step failed after it had begun to change weights, and close the folder. */
   async finish(): Promise<void> {
     try {
-      if (this.#isWhole) await this.#save();
+      const isWhole = updatesOf(this.#stage).every((count, i) => count === this.#updates[i]);
+      if (isWhole) await this.#save();
     } finally {
       await this.#folder?.close();
     }
   }
 }
 
-function summary(step: number, results: readonly [UpdateResult, ...UpdateResult[]], stepMs: number): TrainStep {
-  const [{ loss, gradNorm }] = results;
-  const clippedShare = results.reduce((sum, { clipped }) => sum + clipped, 0) / results.length;
-  const values = Object.assign({}, ...results.map((result) => result.values)) as Record<string, number>;
-  return { step, loss, gradNorm, clippedShare, stepMs, values };
+function updatesOf({ learners }: Pick<Stage, 'learners'>): number[] {
+  return learners.map(({ step }) => step);
+}
+
+/**
+ * Take the state of the folder's checkpoint into a learner, if there is one. Its weights must be those that the run
+ * started from, or those of the checkpoint (a notebook's cell run again): others would be lost without a word.
+ */
+async function resume(learner: Learner, { path, starts, resumePoint }: RunFolder, now: string): Promise<void> {
+  const { name } = learner;
+  const saved = resumePoint && checksumOf(await resumePoint.read(name));
+  if (now !== starts[name] && now !== saved) {
+    const known = saved === null ? 'has no checkpoint yet' : `has saved ${brief(saved)} at step ${resumePoint?.step}`;
+    throw new Error(
+      `${name}: its weights (${brief(now)}) are not those of the run in ${path}, which started from ` +
+        `${brief(starts[name])} and ${known}: give one of these, or another folder`,
+    );
+  }
+  if (resumePoint) await learner.restore(resumePoint.read);
 }

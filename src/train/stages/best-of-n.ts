@@ -1,28 +1,45 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { learnerConfig } from '../ingredients.ts';
-import { stepLogDensity } from '../losses/policy.ts';
+import { wanStudent } from '../../sampler/index.ts';
+import { checkWhole } from '../checks.ts';
+import { groupsOf, stepLogDensity } from '../losses/policy.ts';
 import type { Objective } from '../optimiser/gradients.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
-import { type BlockState, blockStates, estimateAt, releaseStates } from '../rollout/block-states.ts';
 import {
+  type BlockState,
+  blockStates,
   type ExplorationOptions,
   type Explored,
-  explorationConfig,
-  groupsOf,
+  estimateAt,
+  releaseStates,
   scoreValues,
+  settleExploration,
   withExploration,
 } from '../rollout/exploration.ts';
-import type { BoundStudent } from '../rollout/supervised-rollout.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from '../run/stage.ts';
 
 /** What training on the best of n clips takes. */
-export interface BestOfNOptions<Cache> extends RunOptions, LearnerOptions, ExplorationOptions<Cache> {
-  /** Weights that follow the student as a moving average, made by `ema.init`. */
+export interface BestOfNOptions extends RunOptions, LearnerOptions, ExplorationOptions {
   average?: Average;
   /** Clips kept of each prompt. @defaultValue 1 */
   keep?: number;
 }
+
+/** What a step on the best of n reports. */
+export interface BestOfNValues {
+  /** Mean over all clips. */
+  reward: number;
+  /** Deviation within a prompt. */
+  rewardStd: number;
+  /** Best of each prompt. */
+  rewardBest: number;
+  /** Index of the denoising step that was supervised. */
+  denoisingStep: number;
+}
+
+/** A step on the best of n. */
+export interface BestOfNStep extends TrainStep, BestOfNValues {}
 
 /**
  * Training without the reward's gradient, by rejection: of each prompt `samples` clips are generated, and one denoising
@@ -31,65 +48,70 @@ export interface BestOfNOptions<Cache> extends RunOptions, LearnerOptions, Explo
  * baseline: steadier in what it keeps, blind to what was bad, and noisier; it narrows the variety, so watch the
  * deviation within prompts. Regressing a few-step student onto kept clips instead (noised afresh, or as the ends of
  * its own states) blurs it: on the small scale the reward fell from 0.8 to 0.3 and below within 20 steps.
- * Reports `reward`, `rewardStd`, `rewardBest` (over all clips, within prompts, of the best of each) and `step`. Changes
- * the student's weights in place. Source: after Dong et al. 2023, arXiv 2304.06767 (RAFT, reward ranked finetuning).
+ * Changes the student's weights in place. Source: after Dong et al. 2023, arXiv 2304.06767 (RAFT, reward ranked
+ * finetuning).
  *
  * @throws RangeError when the student takes a single step, which draws nothing.
- * @example for await (const step of bestOfN({ ...run, student, judge: visionReward(server) })) {}
+ * @example for await (const { rewardBest } of train.bestOfN({ student, decoder, judge, prompts, text, ... })) {}
  */
-export function bestOfN<Cache>(options: BestOfNOptions<Cache>): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function bestOfN(options: BestOfNOptions): AsyncGenerator<BestOfNStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
 
+function settle(options: BestOfNOptions) {
+  const exploration = settleExploration(options);
+  return {
+    ...settleLearner(exploration.student, options),
+    ...exploration,
+    average: settleAverage(options.average, exploration.student),
+    keep: checkWhole('keep', options.keep ?? 1, 1, exploration.samples - 1),
+  };
+}
+
+type Settings = ReturnType<typeof settle>;
+
 /** What one update makes likelier: the states before a step and what they became, a pair for each block. */
-interface Lesson<Cache> {
-  student: BoundStudent<Cache>;
-  states: readonly BlockState<Cache>[];
+interface Lesson {
+  student: Explored['student'];
+  states: readonly BlockState[];
   results: readonly Tensor[];
   /** Noise level after the step. */
   sigma: number;
 }
 
-function prepare<Cache>(options: BestOfNOptions<Cache>): Stage {
-  const { average = null, samples = 4, keep = 1, schedule } = options;
-  const explored = explorationConfig(options);
-  if (!Number.isInteger(keep) || keep < 1 || keep >= samples) {
-    throw new RangeError(`keep: wanted an integer in 1..${samples - 1}, received ${keep}`);
-  }
-  const learner = new Learner('student', options.student.weights, options, average);
-  const update = makeUpdate(learner, likelihood<Cache>, { compiled: false });
-  const step: Stage['step'] = async (_, key) => {
+function prepare(settings: Settings): Stage<BestOfNValues> {
+  const { samples, schedule } = settings;
+  const learner = new Learner('student', settings.student, settings, settings.average);
+  const update = makeUpdate(learner, likelihood, { compiled: false });
+  const step: Stage<BestOfNValues>['step'] = async (_, key) => {
     const index = key.stream('step').integer(0, schedule.timesteps.length - 1);
-    const work = async (clips: Explored<Cache>): Promise<UpdateResult> => {
-      const result = await onBest(options, clips, index, update);
-      return { ...result, values: { ...result.values, ...scoreValues(clips.scores, samples), step: index } };
-    };
-    return [await withExploration(options, key, index, work)];
+    return withExploration(settings, key, index, async (clips): Promise<StepResult<BestOfNValues>> => {
+      const result = await onBest(settings, clips, index, update);
+      return { updates: [result], values: { ...scoreValues(clips.scores, samples), denoisingStep: index } };
+    });
   };
-  const config = { ...learnerConfig(options, average), ...explored, keep };
-  return { name: 'best-of-n', config, learners: [learner], step, dispose: update.dispose };
+  return { name: 'best-of-n', settings, learners: [learner], step, dispose: update.dispose };
 }
 
-function likelihood<Cache>({ student, states, results, sigma }: Lesson<Cache>): Objective {
+function likelihood({ student, states, results, sigma }: Lesson): Objective<never> {
   const densities = states.map((state, i) => tf.mean(stepLogDensity(results[i]!, estimateAt(student, state), sigma)));
   return { loss: tf.div(tf.addN(densities), -densities.length) };
 }
 
 /** Picks the best clips and runs the update on the steps that they took. */
-async function onBest<Cache>(
-  options: BestOfNOptions<Cache>,
-  { scores, latents, transitions, context, blocks }: Explored<Cache>,
+async function onBest(
+  { student: net, samples, keep, schedule }: Settings,
+  { scores, latents, transitions, context, blocks }: Explored,
   index: number,
-  update: (lesson: Lesson<Cache>) => Promise<UpdateResult>,
+  update: (lesson: Lesson) => Promise<UpdateResult>,
 ): Promise<UpdateResult> {
-  const { samples = 4, keep = 1, schedule } = options;
   const level = { t: schedule.timesteps[index]!, sigma: schedule.sigmas[index]! };
   const rows = tf.tensor1d(bestRows(scores, samples, keep), 'int32');
   const kept = (all: Tensor): Tensor => tf.gather(all, rows);
   const [text, past] = [kept(context), latents.map(kept)];
   const [inputs, results] = [transitions.map(({ x }) => kept(x)), transitions.map(({ next }) => kept(next))];
-  const student = options.student.bind(text);
-  const states = blockStates(student, blocks, past, inputs, level);
+  const student = wanStudent(net, text);
+  const states = blockStates(student, { blocks, latents: past }, inputs, level);
   try {
     return await update({ student, states, results, sigma: schedule.sigmas[index + 1]! });
   } finally {

@@ -1,52 +1,77 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor, withoutGradient } from '../../nn/index.ts';
+import type { WanConfig } from '../../model/wan/index.ts';
+import { type Key, type Net, toTensor, withoutGradient } from '../../nn/index.ts';
 import { addNoise, type Schedule } from '../../sampler/index.ts';
-import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
-import { dmdLoss } from '../losses/dmd.ts';
-import { spread } from '../losses/flow-matching.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
-import { asGenerator, makeUpdate, type Replayable, replayable, type UpdateResult } from '../optimiser/update.ts';
+import { checkBatch, checkLatentShape, checkNet, checkSteps } from '../checks.ts';
+import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';
+import { dmdLoss, spread } from '../losses/losses.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { makeUpdate, type Replayable, replayable } from '../optimiser/update.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 import {
   cleanEstimate,
   criticLoss,
   drawView,
+  generatorValues,
+  type MatchingValues,
   matchingDirection,
   type ScoreOptions,
   type ScoreView,
-  scoreConfig,
+  settleScores,
 } from './distribution-matching.ts';
 
 /** What distillation to a few steps takes. */
 export interface DistilOptions extends RunOptions, ScoreOptions {
-  /** The few-step network that is trained; starts from the teacher's weights. */
-  generator: Network;
+  /** The few-step network that is trained; starts as a copy of the teacher. */
+  generator: Net<WanConfig>;
   generatorLearner: LearnerOptions;
   criticLearner: LearnerOptions;
-  /** Weights that follow the generator as a moving average, made by `ema.init`. */
+  /** Follows the generator. */
   average?: Average;
   prompts: Source<readonly string[]>;
-  encodeText: EncodeText;
+  text: TextEncoder;
   /** Clips per step. */
   batch: number;
   /** `[F, H, W, C]` of a clip's latents. */
   latentShape: readonly number[];
   /** The generator's denoising steps, see `denoisingSteps`. */
   schedule: Schedule;
-  /** Steps (critic updates) per generator update. @defaultValue 5 */
-  generatorEvery?: number;
 }
+
+/** A step of distillation; loss and norm are the critic's. */
+export interface DistilStep extends TrainStep, MatchingValues {}
 
 /**
  * Distribution matching distillation of a teacher to a few steps. Every step updates the critic by flow matching on
  * the generator's clips; every `generatorEvery`-th step first updates the generator along `fake - real`. The generator
- * is simulated from noise up to an exit step drawn at random; only that step carries gradient. Reports the critic's
- * loss and norm, and `generatorLoss`, `generatorGradNorm`, `dmdGradient` where there was a generator update.
+ * is simulated from noise up to an exit step drawn at random; only that step carries gradient.
  * Changes the weights of generator and critic in place. Source: Yin et al., DMD2; Self-Forcing `model/dmd.py`.
+ *
+ * @example for await (const { generatorLoss } of train.distil({ generator, critic, teacher, prompts, text, ... })) {}
  */
-export function distil(options: DistilOptions): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function distil(options: DistilOptions): AsyncGenerator<DistilStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
+
+function settle(options: DistilOptions) {
+  const scores = settleScores(options);
+  const generator = checkNet('generator', options.generator);
+  return {
+    ...scores,
+    generator,
+    generatorLearner: settleLearner(generator, options.generatorLearner, 'generatorLearner.'),
+    criticLearner: settleLearner(scores.critic, options.criticLearner, 'criticLearner.'),
+    average: settleAverage(options.average, generator),
+    prompts: checkSource('prompts', options.prompts),
+    text: checkEncoder(options.text),
+    batch: checkBatch(options.batch),
+    latentShape: checkLatentShape('latentShape', options.latentShape),
+    schedule: checkSteps('schedule', options.schedule),
+  };
+}
+
+type Settings = ReturnType<typeof settle>;
 
 /** A batch for either update; all tensors, so that the recorded step serves every exit step. */
 interface Entry extends ScoreView {
@@ -55,65 +80,50 @@ interface Entry extends ScoreView {
   sigma: Tensor;
 }
 
-function prepare(options: DistilOptions): Stage {
-  const { average = null, generatorEvery = 5 } = options;
-  const generator = new Learner('generator', options.generator.weights, options.generatorLearner, average);
-  const critic = new Learner('critic', options.critic.weights, options.criticLearner);
-  const simulator = makeSimulator(options.generator);
-  const updateGenerator = makeUpdate(generator, (entry: Entry) => {
-    const x0 = cleanEstimate(options.generator, entry.x, entry.sigma, entry.context);
-    const direction = matchingDirection(options, x0, entry);
+function prepare(settings: Settings): Stage<MatchingValues> {
+  const { generator, critic, generatorEvery } = settings;
+  const learners = [
+    new Learner('generator', generator, settings.generatorLearner, settings.average),
+    new Learner('critic', critic, settings.criticLearner),
+  ] as const;
+  const simulator = makeSimulator(generator);
+  const updateGenerator = makeUpdate(learners[0], (entry: Entry) => {
+    const x0 = cleanEstimate(generator, entry.x, entry.sigma, entry.context);
+    const direction = matchingDirection(settings, x0, entry);
     return { loss: dmdLoss(x0, direction), values: { dmdGradient: tf.mean(tf.abs(direction)) } };
   });
-  const updateCritic = makeUpdate(critic, (entry: Entry) => {
-    const x0 = withoutGradient(() => cleanEstimate(options.generator, entry.x, entry.sigma, entry.context));
-    return { loss: criticLoss(options.critic, x0, entry) };
+  const updateCritic = makeUpdate(learners[1], (entry: Entry) => {
+    const x0 = withoutGradient(() => cleanEstimate(generator, entry.x, entry.sigma, entry.context));
+    return { loss: criticLoss(critic, x0, entry) };
   });
-  const step: Stage['step'] = async (index, key) => {
-    const generated: UpdateResult[] = [];
-    if ((index - 1) % generatorEvery === 0) {
-      const entry = await drawEntry(options, simulator, key.stream('generator'));
-      generated.push(asGenerator(await withTensors(entry, (t) => updateGenerator(t))));
-    }
-    const entry = await drawEntry(options, simulator, key.stream('critic'));
-    return [await withTensors(entry, (t) => updateCritic(t)), ...generated];
+  const step: Stage<MatchingValues>['step'] = async (index, key) => {
+    const drawn = (name: string): Promise<Entry> => drawEntry(settings, simulator, key.stream(name));
+    const isGenerators = (index - 1) % generatorEvery === 0;
+    const moved = isGenerators ? await withTensors(await drawn('generator'), (t: Entry) => updateGenerator(t)) : null;
+    const matched = await withTensors(await drawn('critic'), (t: Entry) => updateCritic(t));
+    return moved ? { updates: [matched, moved], values: generatorValues(moved) } : { updates: [matched], values: {} };
   };
   const dispose = (): void => {
     for (const made of [simulator, updateGenerator, updateCritic]) made.dispose();
   };
-  return { name: 'distil', config: configOf(options), learners: [generator, critic], step, dispose };
-}
-
-function configOf(options: DistilOptions): Stage['config'] {
-  const { batch, latentShape, schedule, generatorEvery = 5 } = options;
-  const generator = learnerConfig(options.generatorLearner, options.average);
-  const critic = learnerConfig(options.criticLearner);
-  return {
-    generator,
-    critic,
-    ...scoreConfig(options),
-    batch,
-    latentShape,
-    sigmas: [...schedule.sigmas],
-    generatorEvery,
-  };
+  return { name: 'distil', settings, learners, step, dispose };
 }
 
 /** One few-step move: the clean estimate of `x` at `sigma`, noised again to `next`. */
 type Simulator = Replayable<[x: Tensor, sigma: Tensor, context: Tensor, noise: Tensor, next: Tensor], Tensor>;
 
-function makeSimulator(generator: Network): Simulator {
+function makeSimulator(generator: Net<WanConfig>): Simulator {
   return replayable((x, sigma, context, noise, next) =>
     tf.tidy(() => addNoise(cleanEstimate(generator, x, sigma, context), noise, spread(next, x))),
   );
 }
 
 /** Draw prompts, an exit step and the scores' noise, and bring the generator's sample to that step. */
-async function drawEntry(options: DistilOptions, simulator: Simulator, key: Key): Promise<Entry> {
-  const { batch, schedule, latentShape } = options;
-  const prompts = await options.prompts(key.stream('prompts'), batch);
+async function drawEntry(settings: Settings, simulator: Simulator, key: Key): Promise<Entry> {
+  const { batch, schedule, latentShape } = settings;
+  const prompts = await settings.prompts(key.stream('prompts'), batch);
   const shape = [batch, ...latentShape];
-  const view = drawView(options, { key: key.stream('view'), prompts, shape });
+  const view = await drawView(settings, { key: key.stream('view'), prompts, shape });
   const exit = key.stream('exit').integer(0, schedule.timesteps.length);
   const x = simulate(schedule, simulator, { exit, context: view.context, shape, key: key.stream('rollout') });
   return { ...view, x, sigma: tf.fill([batch], schedule.sigmas[exit] as number) };

@@ -1,24 +1,43 @@
+/** The two scores of distribution matching: how they see a clip, what they make of it. Shared by two stages. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor, withoutGradient } from '../../nn/index.ts';
-import { addNoise, velocityToX0 } from '../../sampler/index.ts';
-import type { EncodeText, Network } from '../ingredients.ts';
-import { dmdGradient, dmdTimestep, guidedScore } from '../losses/dmd.ts';
-import { flowMatchingLoss, spread } from '../losses/flow-matching.ts';
+import type { WanConfig } from '../../model/wan/index.ts';
+import { type Key, type Net, toTensor, withoutGradient } from '../../nn/index.ts';
+import { addNoise, guide, velocityToX0 } from '../../sampler/index.ts';
+import { checkNet, checkNumber, checkText, checkWhole } from '../checks.ts';
+import { type TextEncoder, velocityOf } from '../ingredients.ts';
+import { dmdGradient, dmdTimestep, flowMatchingLoss, spread } from '../losses/losses.ts';
+import type { UpdateResult } from '../optimiser/update.ts';
 
 /** The two scores that distribution matching compares, and how. */
 export interface ScoreOptions {
   /** Real score, frozen. */
-  teacher: Network;
-  /** Fake score: learns the distribution of the generator's clips; starts from the teacher's weights. */
-  critic: Network;
-  /** Extra guidance of the real score, `cond + w·(cond - uncond)`: a usual scale of `1 + w`. @defaultValue 3 */
-  realGuidance?: number;
-  /** The same for the fake score. @defaultValue 0 */
-  fakeGuidance?: number;
+  teacher: Net<WanConfig>;
+  /** Fake score: learns the distribution of the generator's clips; starts as a copy of the teacher. */
+  critic: Net<WanConfig>;
+  /** Guidance scale of the real score; 1 is none. @defaultValue 4 */
+  realGuidanceScale?: number;
+  /** Guidance scale of the fake score; 1 is none. @defaultValue 1 */
+  fakeGuidanceScale?: number;
   /** Prompt that stands for none. @defaultValue '' */
   unconditionalPrompt?: string;
   /** Shift of the noise levels at which the scores are compared. @defaultValue 5 */
   shift?: number;
+  /** Steps (critic updates) per update of the generator. @defaultValue 5 */
+  generatorEvery?: number;
+}
+
+/** Options with their defaults, checked. */
+export function settleScores(options: ScoreOptions): Required<ScoreOptions> {
+  const { realGuidanceScale = 4, fakeGuidanceScale = 1, unconditionalPrompt = '', shift = 5 } = options;
+  return {
+    teacher: checkNet('teacher', options.teacher),
+    critic: checkNet('critic', options.critic),
+    realGuidanceScale: checkNumber('realGuidanceScale', realGuidanceScale),
+    fakeGuidanceScale: checkNumber('fakeGuidanceScale', fakeGuidanceScale),
+    unconditionalPrompt: checkText('unconditionalPrompt', unconditionalPrompt),
+    shift: checkNumber('shift', shift, { above: 0 }),
+    generatorEvery: checkWhole('generatorEvery', options.generatorEvery ?? 5, 1),
+  };
 }
 
 /** How the scores see a clip; all tensors, so that a recorded step can be replayed with others. */
@@ -32,49 +51,74 @@ export interface ScoreView {
 }
 
 /** Draw noise and its level for clips of `shape` `[B, F, H, W, C]`; the caller disposes of the tensors. */
-export function drawView(
-  { unconditionalPrompt = '', shift = 5, encodeText }: ScoreOptions & { encodeText: EncodeText },
+export async function drawView(
+  {
+    unconditionalPrompt,
+    shift,
+    text,
+  }: Pick<Required<ScoreOptions>, 'unconditionalPrompt' | 'shift'> & { text: TextEncoder },
   { key, prompts, shape }: { key: Key; prompts: readonly string[]; shape: readonly number[] },
-): ScoreView {
+): Promise<ScoreView> {
   const raw = key.stream('level').integers(0, 1000, prompts.length);
   return {
-    context: encodeText(prompts),
-    unconditional: encodeText(prompts.map(() => unconditionalPrompt)),
+    context: await text.encode(prompts),
+    unconditional: await text.encode(prompts.map(() => unconditionalPrompt)),
     noise: toTensor(key.stream('noise').normal(shape)),
     level: tf.tensor1d(Array.from(raw, (u) => dmdTimestep(u, { shift }) / 1000)),
   };
 }
 
 /** Clean estimate of a network at noise levels `sigma` `[B]`. */
-export function cleanEstimate(network: Network, x: Tensor, sigma: Tensor, context: Tensor): Tensor {
-  const velocity = network.forward(network.weights, { x, t: tf.mul(sigma, 1000), context });
-  return velocityToX0(x, velocity, spread(sigma, x));
+export function cleanEstimate(net: Net<WanConfig>, x: Tensor, sigma: Tensor, context: Tensor): Tensor {
+  return velocityToX0(x, velocityOf(net, { x, t: tf.mul(sigma, 1000), context }), spread(sigma, x));
 }
 
 /** Normalised direction `fake - real` at the generated clips `x0`, of their shape; a constant for every gradient. */
-export function matchingDirection(options: ScoreOptions, x0: Tensor, view: ScoreView): Tensor {
+export function matchingDirection(
+  { teacher, critic, realGuidanceScale, fakeGuidanceScale }: Required<ScoreOptions>,
+  x0: Tensor,
+  view: ScoreView,
+): Tensor {
   return withoutGradient(() => {
     const x = addNoise(x0, view.noise, spread(view.level, x0));
-    const fake = score(options.critic, options.fakeGuidance ?? 0, x, view);
-    const real = score(options.teacher, options.realGuidance ?? 3, x, view);
+    const fake = score(critic, fakeGuidanceScale, x, view);
+    const real = score(teacher, realGuidanceScale, x, view);
     return dmdGradient(x0, fake, real).gradient;
   });
 }
 
-function score(network: Network, scale: number, x: Tensor, { level, context, unconditional }: ScoreView): Tensor {
-  const conditional = cleanEstimate(network, x, level, context);
-  if (scale === 0) return conditional;
-  return guidedScore(conditional, cleanEstimate(network, x, level, unconditional), scale);
+function score(net: Net<WanConfig>, scale: number, x: Tensor, { level, context, unconditional }: ScoreView): Tensor {
+  const conditional = cleanEstimate(net, x, level, context);
+  return scale === 1 ? conditional : guidedScore(conditional, cleanEstimate(net, x, level, unconditional), scale);
+}
+
+/**
+ * `guide` from the conditional estimate on, `cond + (scale - 1)·(cond - uncond)`: equal, but rounded as the reference
+ * rounds it. Source: Self-Forcing `DMD._compute_kl_grad`.
+ */
+export function guidedScore(conditional: Tensor, unconditional: Tensor, scale: number): Tensor {
+  return guide(unconditional, conditional, 1 - scale);
 }
 
 /** The critic's loss: flow matching on generated clips `x0`, which are constants here. */
-export function criticLoss({ weights, forward }: Network, x0: Tensor, { noise, level, context }: ScoreView): Tensor {
+export function criticLoss(critic: Net<WanConfig>, x0: Tensor, { noise, level, context }: ScoreView): Tensor {
   const x = addNoise(x0, noise, spread(level, x0));
-  return flowMatchingLoss(forward(weights, { x, t: tf.mul(level, 1000), context }), x0, noise);
+  return flowMatchingLoss(velocityOf(critic, { x, t: tf.mul(level, 1000), context }), x0, noise);
 }
 
-/** Settings of the scores in the form that a run's configuration records. */
-export function scoreConfig(options: ScoreOptions): Readonly<Record<string, number | string>> {
-  const { realGuidance = 3, fakeGuidance = 0, shift = 5, unconditionalPrompt } = options;
-  return { realGuidance, fakeGuidance, shift, ...(unconditionalPrompt && { unconditionalPrompt }) };
+/** What a stage of distribution matching reports; the generator's numbers stand where it was updated. */
+export interface MatchingValues {
+  generatorLoss?: number;
+  generatorGradNorm?: number;
+  /** Mean absolute value of the direction. */
+  dmdGradient?: number;
+}
+
+/** The numbers of a generator's update under names of their own, to stand beside its critic's. */
+export function generatorValues<Name extends string>({
+  loss,
+  gradNorm,
+  values,
+}: UpdateResult<Name>): Record<Name | 'generatorLoss' | 'generatorGradNorm', number> {
+  return { ...values, generatorLoss: loss, generatorGradNorm: gradNorm };
 }

@@ -1,11 +1,14 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type HostFloats, type Key, random, toTensor } from '../../nn/index.ts';
-import { type BlockOptions, blockRanges, velocityToX0 } from '../../sampler/index.ts';
-import { type EncodeText, learnerConfig, type Network, type Source, withTensors } from '../ingredients.ts';
-import { spread } from '../losses/flow-matching.ts';
-import { drawBlockIndices, odeLoss, pickStates } from '../losses/ode-loss.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { type WanConfig, wanCausalForward } from '../../model/wan/index.ts';
+import { type HostFloats, type Key, type Net, random, toTensor } from '../../nn/index.ts';
+import { blockRanges, velocityToX0 } from '../../sampler/index.ts';
+import { checkBatch, checkNet, checkSeed, checkWhole } from '../checks.ts';
+import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';
+import { drawBlockIndices, odeLoss, pickStates, spread } from '../losses/losses.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate, replayable, type UpdateResult } from '../optimiser/update.ts';
+import { blocksOf } from '../rollout/supervised-rollout.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** Trajectories of the teacher's ODE from noise to clip. */
@@ -18,11 +21,11 @@ export interface TrajectoryBatch {
 }
 
 /** What ODE regression is computed from. */
-export interface OdeIngredients extends BlockOptions {
-  /** The causal student with its masked forward: each block sees itself and those before it. */
-  student: Network;
+export interface OdeIngredients {
+  /** The causal student; its configuration says how frames fall into blocks. */
+  student: Net<WanConfig>;
   data: Source<TrajectoryBatch>;
-  encodeText: EncodeText;
+  text: TextEncoder;
   /** Trajectories per step. */
   batch: number;
   /** Whether blocks may also be clean context, which does not count in the loss (CausVid's list). @defaultValue false */
@@ -31,7 +34,6 @@ export interface OdeIngredients extends BlockOptions {
 
 /** What phase 1, ODE regression, takes. */
 export interface OdeOptions extends RunOptions, LearnerOptions, OdeIngredients {
-  /** Weights that follow the student as a moving average, made by `ema.init`. */
   average?: Average;
 }
 
@@ -40,21 +42,38 @@ export interface OdeOptions extends RunOptions, LearnerOptions, OdeIngredients {
  * on its own, `x_i = x_i^{(m_i)}`, `t_i = 1000·σ_{m_i}`, in one masked causal pass; the loss is the squared error of
  * the clean estimate over noisy frames. Changes the student's weights in place. Source: CausVid, section 4.1;
  * Reward-Forcing, phase 1.
+ *
+ * @example for await (const { loss } of train.ode({ student, data, text, batch: 8, lr: 1e-3, steps: 100, seed: 0 })) {}
  */
 export function ode(options: OdeOptions): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare(options: OdeOptions): Stage {
-  const { student, average = null, batch, includeClean = false } = options;
-  const learner = new Learner('student', student.weights, options, average);
+function settle(options: OdeOptions) {
+  const ingredients = settleIngredients(options);
+  const { student } = ingredients;
+  return { ...settleLearner(student, options), ...ingredients, average: settleAverage(options.average, student) };
+}
+
+function settleIngredients({ student, data, text, batch, includeClean = false }: OdeIngredients) {
+  return {
+    student: checkNet('student', student),
+    data: checkSource('data', data),
+    text: checkEncoder(text),
+    batch: checkBatch(batch),
+    includeClean: Boolean(includeClean),
+  };
+}
+
+function prepare(settings: ReturnType<typeof settle>): Stage {
+  const { student, average } = settings;
+  const learner = new Learner('student', student, settings, average);
   const update = makeUpdate(learner, (entry: Entry) => ({ loss: regression(student, entry) }));
-  const step: Stage['step'] = async (_, key) => [
-    await withTensors<Entry, UpdateResult>(await drawEntry(options, key), (entry) => update(entry)),
-  ];
-  const { framesPerBlock, independentFirstFrame = false } = options;
-  const config = { ...learnerConfig(options, average), batch, includeClean, framesPerBlock, independentFirstFrame };
-  return { name: 'ode', config, learners: [learner], step, dispose: update.dispose };
+  const step: Stage['step'] = async (_, key) => {
+    const entry = await drawEntry(settings, key);
+    return { updates: [await withTensors<Entry, UpdateResult>(entry, update)], values: {} };
+  };
+  return { name: 'ode', settings, learners: [learner], step, dispose: update.dispose };
 }
 
 /** What held-out trajectories are measured with. */
@@ -66,11 +85,13 @@ export interface OdeValidationOptions extends OdeIngredients {
 
 /** The regression loss on held-out trajectories, without an update: when it stops falling, phase 1 is done. */
 export async function heldOutOdeLoss(options: OdeValidationOptions): Promise<number> {
-  const key = random.key(options.seed).stream('held-out');
-  const { run, dispose } = replayable((entry: Entry) => tf.tidy(() => regression(options.student, entry)));
+  const ingredients = settleIngredients(options);
+  const batches = checkWhole('batches', options.batches, 1);
+  const key = random.key(checkSeed(options.seed)).stream('held-out');
+  const { run, dispose } = replayable((entry: Entry) => tf.tidy(() => regression(ingredients.student, entry)));
   let sum = 0;
-  for (let index = 0; index < options.batches; index++) {
-    sum += await withTensors<Entry, number>(await drawEntry(options, key.stream(index)), async (entry) => {
+  for (let index = 0; index < batches; index++) {
+    sum += await withTensors<Entry, number>(await drawEntry(ingredients, key.stream(index)), async (entry) => {
       const loss = run(entry);
       const [value = Number.NaN] = await loss.data();
       loss.dispose();
@@ -78,7 +99,7 @@ export async function heldOutOdeLoss(options: OdeValidationOptions): Promise<num
     });
   }
   dispose();
-  return sum / options.batches;
+  return sum / batches;
 }
 
 /** A batch as tensors: states `[B, M, F, H, W, C]`, index and noise level of each frame `[B, F]`, text states. */
@@ -89,25 +110,35 @@ interface Entry {
   context: Tensor;
 }
 
-function regression({ weights, forward }: Network, { states, indices, sigma, context }: Entry): Tensor {
+function regression(student: Net<WanConfig>, { states, indices, sigma, context }: Entry): Tensor {
   const x = pickStates(states, indices);
   const t = tf.mul(sigma, 1000); // [B, F]
-  const estimate = velocityToX0(x, forward(weights, { x, t, context }), spread(sigma, x));
-  return odeLoss(estimate, lastState(states), t);
+  const velocity = wanCausalForward(student, { x, t: ofPatches(t, student.config.patch_size[0]), context });
+  return odeLoss(velocityToX0(x, velocity, spread(sigma, x)), lastState(states), t);
 }
 
-async function drawEntry(options: OdeIngredients, key: Key): Promise<Entry> {
-  const { batch, includeClean = false } = options;
-  const { states, sigmas, prompts } = await options.data(key.stream('data'), batch);
+/** Timesteps `[B, F]` of latent frames as those of patches of `length` frames, `[B, F / length]`. */
+function ofPatches(t: Tensor, length: number): Tensor {
+  if (length === 1) return t;
+  const [batch, frames] = t.shape as [number, number];
+  return tf.squeeze(tf.slice(tf.reshape(t, [batch, frames / length, length]), [0, 0, 0], [-1, -1, 1]), [2]);
+}
+
+async function drawEntry(
+  { student, data, text, batch, includeClean }: ReturnType<typeof settleIngredients>,
+  key: Key,
+): Promise<Entry> {
+  const { states, sigmas, prompts } = await data(key.stream('data'), batch);
   checkTrajectories(states, sigmas);
-  const blocks = blockRanges(states.shape[2] as number, options).map(({ frames }) => frames);
+  const blocks = blockRanges(states.shape[2] as number, blocksOf(student)).map(({ frames }) => frames);
   const entries = includeClean ? sigmas.length : sigmas.length - 1;
   const rows = drawBlockIndices(key.stream('index'), { batch, blocks, entries });
+  const context = await text.encode(prompts);
   return {
     states: toTensor(states),
     indices: tf.tensor2d(rows, undefined, 'int32'),
     sigma: tf.tensor2d(rows.map((row) => row.map((index) => sigmas[index] as number))),
-    context: options.encodeText(prompts),
+    context,
   };
 }
 

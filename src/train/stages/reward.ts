@@ -1,67 +1,87 @@
 import type { BlockRange } from '../../sampler/index.ts';
-import { learnerConfig } from '../ingredients.ts';
-import type { Objective } from '../optimiser/gradients.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
-import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { makeUpdate } from '../optimiser/update.ts';
 import {
-  checkReward,
   type Judged,
   type JudgeOptions,
   judgedFrame,
   rewardLoss,
+  settleJudge,
+  strideOf,
   withText,
 } from '../rollout/reward-loss.ts';
 import {
   blockOfFrame,
-  pixelFrames,
   type Rolled,
   type RolloutIngredients,
+  settleRollouts,
   supervisedLatents,
   withRollouts,
 } from '../rollout/supervised-rollout.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from '../run/stage.ts';
 
 /** What phase 2, reward feedback, takes. */
-export interface RewardTrainOptions<Cache> extends RunOptions, LearnerOptions, RolloutIngredients<Cache>, JudgeOptions {
-  /** Weights that follow the student as a moving average, made by `ema.init`. */
+export interface RewardTrainOptions extends RunOptions, LearnerOptions, RolloutIngredients, JudgeOptions {
   average?: Average;
 }
 
+/** What a step of phase 2 reports. */
+export interface RewardValues {
+  /** Mean over the batch. */
+  reward: number;
+  rewardStd: number;
+  /** Share of pixels at the bounds, where no gradient flows. */
+  saturated: number;
+  /** Denoising step that carried the gradient. */
+  exitStep: number;
+  /** Pixel frame that was judged, -1 for the whole clip. */
+  frame: number;
+}
+
+/** A step of phase 2. */
+export interface RewardStep extends TrainStep, RewardValues {}
+
 /**
- * Phase 2: the student generates clips from its own context and climbs a differentiable reward, `L = -mean R(x̂, c)` or ReFL's form of it.
- * Gradient flows through the exit step of the supervised block alone and through the decoder into that block's
- * latents; everything before is constant. Clip rewards and `frames: 'all'` supervise every block. Reports `reward`,
- * `rewardStd`, `exitStep`, `frame` and `saturated`, the share of pixels at the bounds, where no gradient flows.
+ * Phase 2: the student generates clips from its own context and climbs a differentiable reward, `L = -mean R(x̂, c)` or
+ * ReFL's bounded loss. Gradient flows through the exit step of the supervised block alone and through the decoder into
+ * that block's latents; everything before is constant. Clip rewards and `frames: 'all'` supervise every block.
  * Changes the student's weights in place. Source: Reward-Forcing, phase 2; Self-Forcing, training rollout.
  *
  * @throws TypeError when the reward has no gradient.
+ * @example for await (const { step, reward } of train.reward({ student, decoder, reward: judge, prompts, text, ... })) {}
  */
-export function reward<Cache>(options: RewardTrainOptions<Cache>): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function reward(options: RewardTrainOptions): AsyncGenerator<RewardStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare<Cache>(options: RewardTrainOptions<Cache>): Stage {
-  checkReward(options.reward);
-  const { average = null, batch, latentShape, schedule, frames = 'last', exitSteps = 'shared' } = options;
-  const learner = new Learner('student', options.student.weights, options, average);
-  const objective = (rolled: Rolled<Cache>, judged: Judged): Objective => {
-    const latents = supervisedLatents(rolled);
-    return rewardLoss(options, latents, { ...judged, gradientFrom: rolled.blocks[0]?.start ?? 0 });
+function settle(options: RewardTrainOptions) {
+  const rollouts = settleRollouts(options);
+  return {
+    ...settleLearner(rollouts.student, options),
+    ...rollouts,
+    ...settleJudge(options, rollouts.latentShape[0]),
+    average: settleAverage(options.average, rollouts.student),
   };
+}
+
+function prepare(settings: ReturnType<typeof settle>): Stage<RewardValues> {
+  const { student, decoder } = settings;
+  const [latentFrames] = settings.latentShape;
+  const learner = new Learner('student', student, settings, settings.average);
+  const objective = (rolled: Rolled, judged: Judged) =>
+    rewardLoss(settings, supervisedLatents(rolled), { ...judged, gradientFrom: rolled.blocks[0]?.start ?? 0 });
   const update = makeUpdate(learner, objective, { compiled: false });
-  const step: Stage['step'] = async (_, key) => {
-    const count = pixelFrames(latentShape[0], options.decoder.stride);
-    const frame = judgedFrame(options, count, key);
+  const step: Stage<RewardValues>['step'] = async (_, key) => {
+    const frame = judgedFrame(settings, latentFrames, key);
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
-      frame === null ? ranges : [blockOfFrame(ranges, frame, options.decoder.stride)];
-    const work = async (rolled: Rolled<Cache>): Promise<UpdateResult> => {
-      const result = await withText(options, rolled.prompts, { count, key }, (text) => update(rolled, { frame, text }));
-      return { ...result, values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
-    };
-    return [await withRollouts(options, key, supervised, work)];
+      frame === null ? ranges : [blockOfFrame(ranges, frame, strideOf(decoder))];
+    return withRollouts(settings, key, supervised, async (rolled): Promise<StepResult<RewardValues>> => {
+      const result = await withText(settings, rolled.prompts, { latentFrames, key }, (text) =>
+        update(rolled, { frame, text }),
+      );
+      return { updates: [result], values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
+    });
   };
-  const given = { batch, latentShape, sigmas: [...schedule.sigmas], frames, exitSteps, reward: options.reward.info.id };
-  const form = options.loss ? { loss: { ...options.loss } } : {};
-  const config = { ...learnerConfig(options, average), ...given, ...form };
-  return { name: 'reward', config, learners: [learner], step, dispose: update.dispose };
+  return { name: 'reward', settings, learners: [learner], step, dispose: update.dispose };
 }

@@ -1,23 +1,25 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, withoutGradient } from '../../nn/index.ts';
 import type { BlockRange } from '../../sampler/index.ts';
-import { learnerConfig, withTensors } from '../ingredients.ts';
-import { dmdLoss } from '../losses/dmd.ts';
+import { checkNumber } from '../checks.ts';
+import { withTensors } from '../ingredients.ts';
+import { dmdLoss } from '../losses/losses.ts';
 import type { Objective } from '../optimiser/gradients.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
-import { asGenerator, makeUpdate, type Update, type UpdateResult } from '../optimiser/update.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { makeUpdate, type Update, type UpdateResult } from '../optimiser/update.ts';
 import {
-  checkReward,
   type Judged,
   type JudgeOptions,
   judgedFrame,
   rewardLoss,
+  settleJudge,
   withText,
 } from '../rollout/reward-loss.ts';
 import {
-  pixelFrames,
   type Rolled,
   type RolloutIngredients,
+  settleRollouts,
   supervisedLatents,
   withRollouts,
 } from '../rollout/supervised-rollout.ts';
@@ -25,113 +27,123 @@ import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/st
 import {
   criticLoss,
   drawView,
+  generatorValues,
+  type MatchingValues,
   matchingDirection,
   type ScoreOptions,
   type ScoreView,
-  scoreConfig,
+  settleScores,
 } from './distribution-matching.ts';
 
 /** What distribution matching on self-rollouts takes. */
-export interface SelfForcingOptions<Cache> extends RunOptions, RolloutIngredients<Cache>, ScoreOptions {
+export interface SelfForcingOptions extends RunOptions, RolloutIngredients, ScoreOptions {
   studentLearner: LearnerOptions;
   criticLearner: LearnerOptions;
-  /** Weights that follow the student as a moving average, made by `ema.init`. */
+  /** Follows the student. */
   average?: Average;
-  /** Steps (critic updates) per student update. @defaultValue 5 */
-  generatorEvery?: number;
-  /** A reward that is climbed at the same time, `L = L_DMD + weight · L_reward`. */
+  /** A reward that is climbed at the same time, `L = L_DMD + weight · L_reward`. @defaultValue none */
   feedback?: JudgeOptions & { weight: number };
 }
+
+/** A student's update; the reward's numbers stand where there is feedback. */
+export interface SelfForcingValues extends MatchingValues {
+  dmdLoss?: number;
+  reward?: number;
+  rewardStd?: number;
+  saturated?: number;
+}
+
+/** A step of self forcing; loss and norm are the critic's. */
+export interface SelfForcingStep extends TrainStep, SelfForcingValues {}
 
 /**
  * Self Forcing: distribution matching on clips that the causal student generates from its own context, every block
  * with gradient through its exit step; with `feedback` the paper's combined loss of distillation and reward. Every
  * step updates the critic, every `generatorEvery`-th first the student; numbers are named as in `distil`.
  * Changes the weights of student and critic in place. Source: Huang et al., Self Forcing; Reward-Forcing, ablations.
+ *
+ * @example for await (const { generatorLoss } of train.selfForcing({ student, critic, teacher, prompts, text, ... })) {}
  */
-export function selfForcing<Cache>(options: SelfForcingOptions<Cache>): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function selfForcing(options: SelfForcingOptions): AsyncGenerator<SelfForcingStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare<Cache>(options: SelfForcingOptions<Cache>): Stage {
-  const { average = null, generatorEvery = 5 } = options;
-  if (options.feedback) checkReward(options.feedback.reward);
-  const student = new Learner('student', options.student.weights, options.studentLearner, average);
-  const critic = new Learner('critic', options.critic.weights, options.criticLearner);
-  const updateStudent = makeUpdate(student, studentObjective(options), { compiled: false });
-  const updateCritic = makeUpdate(critic, (view: ScoreView, x0: Tensor) => ({
-    loss: criticLoss(options.critic, x0, view),
+function settle(options: SelfForcingOptions) {
+  const [scores, rollouts] = [settleScores(options), settleRollouts(options)];
+  const { feedback } = options;
+  return {
+    ...scores,
+    ...rollouts,
+    studentLearner: settleLearner(rollouts.student, options.studentLearner, 'studentLearner.'),
+    criticLearner: settleLearner(scores.critic, options.criticLearner, 'criticLearner.'),
+    average: settleAverage(options.average, rollouts.student),
+    feedback: feedback
+      ? {
+          ...settleJudge(feedback, options.latentShape[0], 'feedback.'),
+          weight: checkNumber('feedback.weight', feedback.weight),
+        }
+      : null,
+  };
+}
+
+type Settings = ReturnType<typeof settle>;
+type Lesson = [rolled: Rolled, view: ScoreView, judged: Judged | null];
+type Names = 'dmdGradient' | 'dmdLoss' | 'reward' | 'rewardStd' | 'saturated';
+
+function prepare(settings: Settings): Stage<SelfForcingValues> {
+  const { student, critic, generatorEvery } = settings;
+  const learners = [
+    new Learner('student', student, settings.studentLearner, settings.average),
+    new Learner('critic', critic, settings.criticLearner),
+  ] as const;
+  const updateStudent = makeUpdate(learners[0], (...lesson: Lesson) => studentObjective(settings, lesson), {
+    compiled: false,
+  });
+  const updateCritic = makeUpdate(learners[1], (view: ScoreView, x0: Tensor) => ({
+    loss: criticLoss(critic, x0, view),
   }));
-  const step: Stage['step'] = async (index, key) => {
-    const trained: UpdateResult[] = [];
-    if ((index - 1) % generatorEvery === 0) {
-      trained.push(asGenerator(await studentStep(options, updateStudent, key.stream('student'))));
-    }
-    return [await criticStep(options, updateCritic, key.stream('critic')), ...trained];
+  const step: Stage<SelfForcingValues>['step'] = async (index, key) => {
+    const isStudents = (index - 1) % generatorEvery === 0;
+    const moved = isStudents ? await studentStep(settings, updateStudent, key.stream('student')) : null;
+    const matched = await criticStep(settings, updateCritic, key.stream('critic'));
+    return moved ? { updates: [matched, moved], values: generatorValues(moved) } : { updates: [matched], values: {} };
   };
   const dispose = (): void => {
     for (const update of [updateStudent, updateCritic]) update.dispose();
   };
-  return { name: 'self-forcing', config: configOf(options), learners: [student, critic], step, dispose };
+  return { name: 'self-forcing', settings, learners, step, dispose };
 }
 
-function configOf<Cache>(options: SelfForcingOptions<Cache>): Stage['config'] {
-  const { batch, latentShape, schedule, exitSteps = 'shared', generatorEvery = 5, feedback } = options;
-  const student = learnerConfig(options.studentLearner, options.average);
-  const critic = learnerConfig(options.criticLearner);
-  const rolled = { batch, latentShape, sigmas: [...schedule.sigmas], exitSteps, generatorEvery };
-  return {
-    student,
-    critic,
-    ...scoreConfig(options),
-    ...rolled,
-    ...(feedback && { feedback: feedbackConfig(feedback) }),
-  };
+function studentObjective(settings: Settings, [rolled, view, judged]: Lesson): Objective<Names> {
+  const x0 = supervisedLatents(rolled);
+  const direction = matchingDirection(settings, x0, view);
+  const dmd = dmdLoss(x0, direction);
+  const matching = { dmdGradient: tf.mean(tf.abs(direction)) };
+  if (!settings.feedback || !judged) return { loss: dmd, values: matching as Record<Names, Tensor> };
+  const feedback = rewardLoss(settings.feedback, x0, { ...judged, gradientFrom: 0 });
+  const loss = tf.add(dmd, tf.mul(feedback.loss, settings.feedback.weight));
+  return { loss, values: { ...matching, dmdLoss: dmd, ...feedback.values! } };
 }
 
-function feedbackConfig({ weight, frames = 'last', reward, loss }: JudgeOptions & { weight: number }): Stage['config'] {
-  return { weight, frames, reward: reward.info.id, ...(loss && { loss: { ...loss } }) };
-}
-
-type StudentBatch<Cache> = [rolled: Rolled<Cache>, view: ScoreView, judged: Judged | null];
-
-function studentObjective<Cache>(options: SelfForcingOptions<Cache>): (...batch: StudentBatch<Cache>) => Objective {
-  return (rolled, view, judged) => {
-    const x0 = supervisedLatents(rolled);
-    const direction = matchingDirection(options, x0, view);
-    const matching = { loss: dmdLoss(x0, direction), values: { dmdGradient: tf.mean(tf.abs(direction)) } };
-    if (!options.feedback || !judged) return matching;
-    const feedback = rewardLoss(options.feedback, x0, { ...judged, gradientFrom: 0 });
-    const loss = tf.add(matching.loss, tf.mul(feedback.loss, options.feedback.weight));
-    return { loss, values: { ...matching.values, dmdLoss: matching.loss, ...feedback.values } };
-  };
-}
-
-async function studentStep<Cache>(
-  options: SelfForcingOptions<Cache>,
-  update: Update<StudentBatch<Cache>>,
-  key: Key,
-): Promise<UpdateResult> {
-  const { feedback } = options;
-  return withRollouts(options, key, everyBlock, (rolled) =>
-    withTensors<ScoreView, UpdateResult>(viewOf(options, rolled, key), (view) => {
+/** All blocks of a rollout, scored by both scores and perhaps by the reward. */
+async function studentStep(settings: Settings, update: Update<Lesson, Names>, key: Key): Promise<UpdateResult<Names>> {
+  const { feedback } = settings;
+  const [latentFrames] = settings.latentShape;
+  return withRollouts(settings, key, everyBlock, async (rolled) =>
+    withTensors<ScoreView, UpdateResult<Names>>(await viewOf(settings, rolled, key), (view) => {
       if (!feedback) return update(rolled, view, null);
-      const count = pixelFrames(options.latentShape[0], feedback.decoder.stride);
-      const frame = judgedFrame(feedback, count, key);
-      return withText(feedback, rolled.prompts, { count, key }, (text) => update(rolled, view, { frame, text }));
+      const frame = judgedFrame(feedback, latentFrames, key);
+      return withText(feedback, rolled.prompts, { latentFrames, key }, (text) => update(rolled, view, { frame, text }));
     }),
   );
 }
 
-async function criticStep<Cache>(
-  options: SelfForcingOptions<Cache>,
-  update: Update<[ScoreView, Tensor]>,
-  key: Key,
-): Promise<UpdateResult> {
-  return withRollouts(options, key, lastBlockOf, (rolled) => {
+/** Flow matching on a rollout, which is a constant here. */
+async function criticStep(settings: Settings, update: Update<[ScoreView, Tensor]>, key: Key): Promise<UpdateResult> {
+  return withRollouts(settings, key, lastBlockOf, async (rolled) => {
     const x0 = tf.tidy(() => withoutGradient(() => supervisedLatents(rolled)));
     return withTensors<ScoreView & { x0: Tensor }, UpdateResult>(
-      { ...viewOf(options, rolled, key), x0 },
+      { ...(await viewOf(settings, rolled, key)), x0 },
       ({ x0: clips, ...view }) => update(view, clips),
     );
   });
@@ -145,6 +157,6 @@ function lastBlockOf(ranges: readonly BlockRange[]): readonly BlockRange[] {
   return ranges.slice(-1);
 }
 
-function viewOf<Cache>(options: SelfForcingOptions<Cache>, { prompts }: Rolled<Cache>, key: Key): ScoreView {
-  return drawView(options, { key: key.stream('view'), prompts, shape: [prompts.length, ...options.latentShape] });
+function viewOf(settings: Settings, { prompts }: Rolled, key: Key): Promise<ScoreView> {
+  return drawView(settings, { key: key.stream('view'), prompts, shape: [prompts.length, ...settings.latentShape] });
 }

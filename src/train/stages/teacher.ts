@@ -1,27 +1,29 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Key } from '../../nn/index.ts';
+import type { WanConfig } from '../../model/wan/index.ts';
+import type { Key, Net } from '../../nn/index.ts';
 import { addNoise } from '../../sampler/index.ts';
+import { checkBatch, checkNet, checkNumber, checkText } from '../checks.ts';
 import {
-  type EncodeText,
+  checkEncoder,
+  checkSource,
   type LatentBatch,
-  learnerConfig,
-  type Network,
   type Source,
+  type TextEncoder,
+  velocityOf,
   withTensors,
 } from '../ingredients.ts';
-import { drawSigmas, flowMatchingLoss, type SigmaSampling, spread } from '../losses/flow-matching.ts';
-import type { Objective } from '../optimiser/gradients.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { drawSigmas, flowMatchingLoss, type SigmaSampling, settleSampling, spread } from '../losses/losses.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What training a teacher takes. */
 export interface TeacherOptions extends RunOptions, LearnerOptions {
-  teacher: Network;
-  /** Weights that follow as a moving average, made by `ema.init`. */
+  teacher: Net<WanConfig>;
   average?: Average;
   data: Source<LatentBatch>;
-  encodeText: EncodeText;
+  text: TextEncoder;
   /** Clips per step. */
   batch: number;
   /** Distribution of noise levels. @defaultValue uniform, not shifted */
@@ -36,41 +38,57 @@ export interface TeacherOptions extends RunOptions, LearnerOptions {
  * Train a teacher by flow matching: `x_σ = (1-σ)·x0 + σ·ε`, loss `mean((v(x_σ, 1000σ, c) - (ε - x0))²)`, one noise
  * level per clip. Changes the teacher's weights in place. Source: Lipman et al., Flow Matching; Wan2.1, section 4.2.
  *
- * @example for await (const { step, loss } of train.teacher({ teacher, data, encodeText, batch: 8, ... })) show(step, loss);
+ * @example for await (const { step, loss } of train.teacher({ teacher, data, text, batch: 8, lr: 1e-3, steps: 100, seed: 0 })) show(step, loss);
  */
 export function teacher(options: TeacherOptions): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare(options: TeacherOptions): Stage {
-  const { teacher: network, average = null, batch, sampling = { kind: 'uniform' }, textDropout = 0.1 } = options;
-  const { unconditionalPrompt = '' } = options;
-  const learner = new Learner('teacher', network.weights, options, average);
-  const update = makeUpdate(learner, (latents: Tensor, noise: Tensor, sigma: Tensor, context: Tensor): Objective => {
+function settle(options: TeacherOptions) {
+  const { sampling = { kind: 'uniform' }, textDropout = 0.1, unconditionalPrompt = '' } = options;
+  const net = checkNet('teacher', options.teacher);
+  return {
+    ...settleLearner(net, options),
+    teacher: net,
+    average: settleAverage(options.average, net),
+    data: checkSource('data', options.data),
+    text: checkEncoder(options.text),
+    batch: checkBatch(options.batch),
+    sampling: settleSampling(sampling),
+    textDropout: checkNumber('textDropout', textDropout, { min: 0, max: 1 }),
+    unconditionalPrompt: checkText('unconditionalPrompt', unconditionalPrompt),
+  };
+}
+
+function prepare(settings: ReturnType<typeof settle>): Stage {
+  const { teacher: net, batch, data, text } = settings;
+  const learner = new Learner('teacher', net, settings, settings.average);
+  const update = makeUpdate(learner, (latents: Tensor, noise: Tensor, sigma: Tensor, context: Tensor) => {
     const x = addNoise(latents, noise, spread(sigma, latents));
-    const velocity = network.forward(network.weights, { x, t: tf.mul(sigma, 1000), context });
-    return { loss: flowMatchingLoss(velocity, latents, noise) };
+    return { loss: flowMatchingLoss(velocityOf(net, { x, t: tf.mul(sigma, 1000), context }), latents, noise) };
   });
   const step: Stage['step'] = async (_, key) => {
-    const { latents, prompts } = await options.data(key.stream('data'), batch);
-    const kept = dropText(prompts, key.stream('dropout'), textDropout, unconditionalPrompt);
+    const { latents, prompts } = await data(key.stream('data'), batch);
     const sources = {
       latents,
       noise: key.stream('noise').normal(latents.shape),
-      sigma: { dtype: 'float32' as const, shape: [batch], data: drawSigmas(key.stream('sigma'), batch, sampling) },
-      context: options.encodeText(kept),
+      sigma: {
+        dtype: 'float32' as const,
+        shape: [batch],
+        data: drawSigmas(key.stream('sigma'), batch, settings.sampling),
+      },
+      context: await text.encode(dropText(prompts, key.stream('dropout'), settings)),
     };
-    return [await withTensors(sources, (t) => update(t.latents, t.noise, t.sigma, t.context))];
+    return { updates: [await withTensors(sources, (t) => update(t.latents, t.noise, t.sigma, t.context))], values: {} };
   };
-  const config = {
-    ...learnerConfig(options, average),
-    ...{ batch, sampling, textDropout },
-    ...(unconditionalPrompt && { unconditionalPrompt }),
-  };
-  return { name: 'teacher', config, learners: [learner], step, dispose: update.dispose };
+  return { name: 'teacher', settings, learners: [learner], step, dispose: update.dispose };
 }
 
-function dropText(prompts: readonly string[], key: Key, share: number, replacement: string): string[] {
+function dropText(
+  prompts: readonly string[],
+  key: Key,
+  { textDropout, unconditionalPrompt }: { textDropout: number; unconditionalPrompt: string },
+): string[] {
   const draws = key.uniform([prompts.length]).data;
-  return prompts.map((prompt, i) => ((draws[i] as number) < share ? replacement : prompt));
+  return prompts.map((prompt, i) => ((draws[i] as number) < textDropout ? unconditionalPrompt : prompt));
 }

@@ -1,15 +1,17 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/vae/index.ts';
-import { type HostFloats, toTensor, type Weights, withoutGradient } from '../../nn/index.ts';
-import { learnerConfig, type Source, withTensors } from '../ingredients.ts';
+import { type HostFloats, type Net, type Part, toTensor, withoutGradient } from '../../nn/index.ts';
+import { checkBatch, checkChoice, checkNet, checkNumber } from '../checks.ts';
+import { checkSource, type Source, withTensors } from '../ingredients.ts';
 import type { Objective } from '../optimiser/gradients.ts';
-import { type Average, Learner, type LearnerOptions } from '../optimiser/learner.ts';
+import { Learner } from '../optimiser/learner.ts';
+import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** What training a video autoencoder takes. */
 export interface VaeTrainOptions extends RunOptions, LearnerOptions {
-  vae: { weights: Weights; config: VaeConfig };
+  vae: Net<VaeConfig>;
   average?: Average;
   /** Clips `[B, F, H, W, 3]` in [-1, 1]. */
   data: Source<HostFloats>;
@@ -19,55 +21,90 @@ export interface VaeTrainOptions extends RunOptions, LearnerOptions {
   loss?: 'l1' | 'l2' | 'l1+l2';
   /** Weight of the divergence from the unit normal; 0 trains a plain autoencoder. @defaultValue 1e-6 */
   klWeight?: number;
-  /** Pixels whose brightest channel lies above `above` count `weight` times: for small things on an empty ground. */
+  /**
+   * Pixels whose brightest channel lies above `above` count `weight` times: for small things on an empty ground.
+   * @defaultValue all count alike
+   */
   pixelWeight?: { above: number; weight: number };
   /** What learns: the whole, or the decoder alone, which leaves all latents as they are. @defaultValue 'all' */
   parts?: 'all' | 'decoder';
 }
 
+/** What a step reports beside the loss where the divergence counts. */
+export interface VaeValues {
+  reconstruction?: number;
+  kl?: number;
+}
+
+/** A step of training an autoencoder. */
+export interface VaeStep extends TrainStep, VaeValues {}
+
 /**
  * Train a video autoencoder on clips: `mean|x̂ - x|` (or its square) plus `klWeight · KL(q(z|x) ‖ N(0, 1))`, with
  * latents drawn from the posterior. Changes the weights in place. Afterwards measure `latentStatistics` and put them
  * into the configuration.
+ *
+ * @example for await (const { loss } of train.vae({ vae, data, batch: 8, lr: 1e-3, steps: 100, seed: 0 })) {}
  */
-export function vae(options: VaeTrainOptions): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function vae(options: VaeTrainOptions): AsyncGenerator<VaeStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare(options: VaeTrainOptions): Stage {
-  const { average = null, batch, loss: kind = 'l1', klWeight = 1e-6, pixelWeight, parts = 'all' } = options;
-  const { weights } = options.vae;
-  const plain = withoutStatistics(options.vae.config);
-  const learner = new Learner('vae', weights, options, average);
-  const update = makeUpdate(learner, (video: Tensor, noise: Tensor): Objective => {
-    const encoded = (): Posterior => encodePosterior({ weights, config: plain }, video);
-    const { mean, logVariance } = parts === 'decoder' ? withoutGradient(encoded) : encoded();
-    const bounded = tf.clipByValue(logVariance, -30, 20);
-    const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
-    const error = tf.sub(decode({ weights, config: plain }, latents, { clamp: false }), video);
-    const deviation = deviationOf(error, kind);
-    const reconstruction = tf.mean(pixelWeight ? tf.mul(deviation, weightOf(video, pixelWeight)) : deviation);
-    if (klWeight === 0) return { loss: reconstruction };
-    const kl = divergence(mean, bounded);
-    return { loss: tf.add(reconstruction, tf.mul(kl, klWeight)), values: { reconstruction, kl } };
-  });
-  const step: Stage['step'] = async (_, key) => {
-    const video = await options.data(key.stream('data'), batch);
-    const noise = key.stream('noise').normal(latentsOf(plain, video.shape));
-    return [await withTensors({ video, noise }, (t) => update(t.video, t.noise))];
+function settle(options: VaeTrainOptions) {
+  const { loss = 'l1', klWeight = 1e-6, pixelWeight, parts = 'all' } = options;
+  const net = checkNet('vae', options.vae);
+  return {
+    ...settleLearner(net, options),
+    vae: net,
+    average: settleAverage(options.average, net),
+    data: checkSource('data', options.data),
+    batch: checkBatch(options.batch),
+    loss: checkChoice('loss', loss, ['l1', 'l2', 'l1+l2']),
+    klWeight: checkNumber('klWeight', klWeight, { min: 0 }),
+    pixelWeight: pixelWeight
+      ? {
+          above: checkNumber('pixelWeight.above', pixelWeight.above),
+          weight: checkNumber('pixelWeight.weight', pixelWeight.weight, { min: 0 }),
+        }
+      : null,
+    parts: checkChoice('parts', parts, ['all', 'decoder']),
   };
-  const config = {
-    ...learnerConfig(options, average),
-    batch,
-    loss: kind,
-    klWeight,
-    ...(pixelWeight && { pixelWeight }),
-    ...(parts !== 'all' && { parts }),
-  };
-  return { name: 'vae', config, learners: [learner], step, dispose: update.dispose };
 }
 
-function deviationOf(error: Tensor, kind: NonNullable<VaeTrainOptions['loss']>): Tensor {
+type Settings = ReturnType<typeof settle>;
+
+function prepare(settings: Settings): Stage<VaeValues> {
+  const { batch, data } = settings;
+  const learner = new Learner('vae', settings.vae, settings, settings.average);
+  const plain = withoutStatistics(settings.vae);
+  const update = makeUpdate(learner, (video: Tensor, noise: Tensor) => objective(plain, video, noise, settings));
+  const step: Stage<VaeValues>['step'] = async (_, key) => {
+    const video = await data(key.stream('data'), batch);
+    const noise = key.stream('noise').normal(latentsOf(plain.config, video.shape));
+    const result = await withTensors({ video, noise }, (t) => update(t.video, t.noise));
+    return { updates: [result], values: result.values };
+  };
+  return { name: 'vae', settings, learners: [learner], step, dispose: update.dispose };
+}
+
+function objective(
+  net: Part<VaeConfig>,
+  video: Tensor,
+  noise: Tensor,
+  { loss, klWeight, pixelWeight, parts }: Settings,
+): Objective<'reconstruction' | 'kl'> {
+  const encoded = (): Posterior => encodePosterior(net, video);
+  const { mean, logVariance } = parts === 'decoder' ? withoutGradient(encoded) : encoded();
+  const bounded = tf.clipByValue(logVariance, -30, 20);
+  const latents = klWeight > 0 ? tf.add(mean, tf.mul(noise, tf.exp(tf.mul(bounded, 0.5)))) : mean;
+  const deviation = deviationOf(tf.sub(decode(net, latents, { clamp: false }), video), loss);
+  const reconstruction = tf.mean(pixelWeight ? tf.mul(deviation, weightOf(video, pixelWeight)) : deviation);
+  if (klWeight === 0) return { loss: reconstruction };
+  const kl = divergence(mean, bounded);
+  return { loss: tf.add(reconstruction, tf.mul(kl, klWeight)), values: { reconstruction, kl } };
+}
+
+function deviationOf(error: Tensor, kind: Settings['loss']): Tensor {
   if (kind === 'l1+l2') return tf.add(tf.abs(error), tf.square(error));
   return kind === 'l1' ? tf.abs(error) : tf.square(error);
 }
@@ -85,9 +122,9 @@ function latentsOf(config: VaeConfig, [batch = 0, frames = 0, height = 0, width 
 }
 
 /** The same network with latents that are not normalised. */
-function withoutStatistics(config: VaeConfig): VaeConfig {
-  const channels = config.z_dim;
-  return { ...config, latents_mean: Array(channels).fill(0), latents_std: Array(channels).fill(1) };
+function withoutStatistics(net: Net<VaeConfig>): Net<VaeConfig> {
+  const channels = net.config.z_dim;
+  return net.with({ latents_mean: Array(channels).fill(0), latents_std: Array(channels).fill(1) });
 }
 
 /** `½·mean(μ² + σ² - 1 - ln σ²)` over all latent elements. */
@@ -101,13 +138,14 @@ function divergence(mean: Tensor, logVariance: Tensor): Tensor {
  * `latents_std` of the configuration.
  */
 export async function latentStatistics(
-  { weights, config }: VaeTrainOptions['vae'],
+  net: Net<VaeConfig>,
   clips: Iterable<HostFloats> | AsyncIterable<HostFloats>,
 ): Promise<{ mean: number[]; std: number[] }> {
-  const channels = config.z_dim;
+  const channels = net.config.z_dim;
+  const plain = withoutStatistics(net);
   const sums = { count: 0, first: new Float64Array(channels), second: new Float64Array(channels) };
   for await (const clip of clips) {
-    const mean = tf.tidy(() => encodePosterior({ weights, config: withoutStatistics(config) }, toTensor(clip)).mean);
+    const mean = tf.tidy(() => encodePosterior(plain, toTensor(clip)).mean);
     accumulate(sums, await mean.data<'float32'>(), channels);
     mean.dispose();
   }

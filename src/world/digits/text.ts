@@ -1,11 +1,11 @@
+import type { Tensor } from '../../engine/tf.ts';
 import { type TableTextEncoder, tableTextEncoder } from '../../model/text/index.ts';
 import { random } from '../../nn/index.ts';
 import { type Recipe, vocabulary } from '../../study/networks/recipe.ts';
-import type { EncodeText } from '../../train/index.ts';
 
 /** Text states by prompts, from a table that is made when first asked for. */
 export interface StudyText {
-  encode: EncodeText;
+  encode(prompts: readonly string[]): Tensor;
   /** Releases the table; the next call makes the same one anew. */
   dispose(): void;
 }

@@ -1,16 +1,24 @@
 import { softmaxCrossEntropy } from '../../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../../engine/tf.ts';
-import type { Weights } from '../../../nn/index.ts';
-import { learnerConfig, withTensors } from '../../../train/ingredients.ts';
-import { Learner, type LearnerOptions } from '../../../train/optimiser/learner.ts';
-import { makeUpdate, type UpdateResult } from '../../../train/optimiser/update.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../../../train/run/stage.ts';
+import type { Net } from '../../../nn/index.ts';
+import {
+  Learner,
+  type LearnerOptions,
+  makeUpdate,
+  type RunOptions,
+  runStage,
+  type Stage,
+  settleLearner,
+  type TrainStep,
+  type UpdateResult,
+} from '../../../train/index.ts';
+import { checkBatch, checkNet, learnerPart, withTensors } from '../../../train/internal.ts';
 import { digits } from '../../index.ts';
-import { CLASSIFIER, type ClassifierConfig, classifierForward } from './index.ts';
+import { type ClassifierConfig, classifierForward } from './index.ts';
 
 /** What training the digit classifier takes. */
 export interface ClassifierTrainOptions extends RunOptions, Partial<LearnerOptions> {
-  classifier: { weights: Weights; config?: ClassifierConfig };
+  classifier: Net<ClassifierConfig>;
   /** Pictures per step. @defaultValue 64 */
   batch?: number;
 }
@@ -20,21 +28,35 @@ export interface ClassifierTrainOptions extends RunOptions, Partial<LearnerOptio
  * cross-entropy. Reports the batch's `accuracy`. The defaults are AdamW with clip norm 1 and a rate of 3e-3 with 50
  * steps of warm-up and a cosine fall over the run. Changes the weights in place.
  */
-export function classifier(options: ClassifierTrainOptions): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function classifier(options: ClassifierTrainOptions): AsyncGenerator<ClassifierStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare(options: ClassifierTrainOptions): Stage {
-  const { batch = 64, classifier: network } = options;
-  const { weights, config: model = CLASSIFIER } = network;
-  const settings = learnerOptions(options);
-  const learner = new Learner('classifier', weights, settings);
+/** A step of the classifier. */
+export interface ClassifierStep extends TrainStep {
+  /** Share of the batch that was named rightly. */
+  accuracy: number;
+}
+
+function settle(options: ClassifierTrainOptions) {
+  const lr = { lr: 3e-3, warmup: 50, decay: { kind: 'cosine', from: 0, to: options.steps } } as const;
+  const net = checkNet('classifier', options.classifier);
+  return {
+    ...settleLearner(net, { lr, betas: [0.9, 0.99], clip: 1, ...learnerPart(options) }),
+    classifier: net,
+    batch: checkBatch(options.batch ?? 64),
+  };
+}
+
+function prepare(settings: ReturnType<typeof settle>): Stage<{ accuracy: number }> {
+  const { classifier: net, batch } = settings;
+  const learner = new Learner('classifier', net, settings);
   const update = makeUpdate(learner, (frames: Tensor, digit: Tensor) => {
-    const logits = classifierForward({ weights, config: model }, frames);
+    const logits = classifierForward(net, frames);
     const right = tf.equal(tf.argMax(logits, 1), digit).toFloat();
     return { loss: tf.mean(softmaxCrossEntropy(logits, digit)), values: { accuracy: tf.mean(right) } };
   });
-  const step: Stage['step'] = async (_, key) => {
+  const step: Stage<{ accuracy: number }>['step'] = async (_, key) => {
     const { data, labels } = digits.pictures(key.stream('pictures'), batch, { damagedShare: 0.5 });
     const frames = tf.tensor4d(data, [batch, digits.SIZE, digits.SIZE, 3]);
     const digit = tf.tensor1d(
@@ -42,14 +64,10 @@ function prepare(options: ClassifierTrainOptions): Stage {
       'int32',
     );
     type Inputs = { frames: Tensor; digit: Tensor };
-    return [await withTensors<Inputs, UpdateResult>({ frames, digit }, (t) => update(t.frames, t.digit))];
+    const result = await withTensors<Inputs, UpdateResult<'accuracy'>>({ frames, digit }, (t) =>
+      update(t.frames, t.digit),
+    );
+    return { updates: [result], values: result.values };
   };
-  const config = { ...learnerConfig(settings), batch, model: { ...model } };
-  return { name: 'classifier', config, learners: [learner], step, dispose: update.dispose };
-}
-
-function learnerOptions({ steps, lr, ...options }: ClassifierTrainOptions): LearnerOptions {
-  const schedule = { lr: 3e-3, warmup: 50, decay: { kind: 'cosine', from: 0, to: steps } } as const;
-  const { betas = [0.9, 0.99], eps = 1e-8, weightDecay = 0.01, clip = 1 } = options;
-  return { lr: lr ?? schedule, betas, eps, weightDecay, clip };
+  return { name: 'classifier', settings, learners: [learner], step, dispose: update.dispose };
 }

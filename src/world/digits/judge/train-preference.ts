@@ -1,17 +1,24 @@
 import { type Tensor, tf } from '../../../engine/tf.ts';
-import type { Key, Weights } from '../../../nn/index.ts';
-import { learnerConfig, withTensors } from '../../../train/ingredients.ts';
-import { Learner, type LearnerOptions } from '../../../train/optimiser/learner.ts';
-import { makeUpdate } from '../../../train/optimiser/update.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../../../train/run/stage.ts';
+import type { Key, Net } from '../../../nn/index.ts';
+import {
+  Learner,
+  type LearnerOptions,
+  makeUpdate,
+  type RunOptions,
+  runStage,
+  type Stage,
+  settleLearner,
+  type TrainStep,
+} from '../../../train/index.ts';
+import { checkBatch, checkNet, checkNumber, checkWhole, learnerPart, withTensors } from '../../../train/internal.ts';
 import { digits } from '../../index.ts';
-import { SMALL_REWARD, type SmallRewardConfig } from './config.ts';
+import type { SmallRewardConfig } from './config.ts';
 import { attributeLoss, preferenceLoss, type ShownPictures } from './losses.ts';
 import { preferenceBatch } from './pairs.ts';
 
 /** What training the small reward takes. */
 export interface PreferenceTrainOptions extends RunOptions, Partial<LearnerOptions> {
-  reward: { weights: Weights; config?: SmallRewardConfig };
+  reward: Net<SmallRewardConfig>;
   /** Pairs per step; twice as many pictures. @defaultValue 32 */
   batch?: number;
   /** So many of the first steps train the image tower alone, to tell digit and colour of pictures. @defaultValue five eighths */
@@ -31,46 +38,61 @@ export interface PreferenceTrainOptions extends RunOptions, Partial<LearnerOptio
  * const { weights } = smallRewardNet.init(SMALL_REWARD, random.key('reward'));
  * for await (const { step, values } of train.preference({ reward: { weights }, steps: 1600, seed: 0 })) { ... }
  */
-export function preference(options: PreferenceTrainOptions): AsyncGenerator<TrainStep, void, void> {
-  return runStage(() => prepare(options), options);
+export function preference(options: PreferenceTrainOptions): AsyncGenerator<PreferenceStep, void, void> {
+  return runStage(() => prepare(settle(options)), options);
 }
 
-function prepare(options: PreferenceTrainOptions): Stage {
-  const { batch = 32, attributeWeight = 0.5, pretraining = pretrainingOf(options), reward } = options;
-  const { weights, config: model = SMALL_REWARD } = reward;
-  const settings = learnerOptions(options);
-  const learner = new Learner('reward', weights, settings);
+/** What a step of preference training reports. */
+export interface PreferenceValues {
+  /** Cross-entropy of digit and colour. */
+  attributes: number;
+  /** Bradley-Terry, after the pre-training. */
+  preference?: number;
+  /** Share of pairs ordered rightly, after the pre-training. */
+  accuracy?: number;
+}
+
+/** A step of preference training. */
+export interface PreferenceStep extends TrainStep, PreferenceValues {}
+
+function settle(options: PreferenceTrainOptions) {
+  const { steps, batch = 32, attributeWeight = 0.5 } = options;
+  const { pretraining = Math.round((5 / 8) * steps) } = options; // telling digits apart takes longer than preferences
+  const net = checkNet('reward', options.reward);
+  const lr = { lr: 1e-3, warmup: 100, decay: { kind: 'cosine', from: pretraining, to: steps } } as const;
+  return {
+    ...settleLearner(net, { lr, betas: [0.9, 0.98], clip: 1, ...learnerPart(options) }),
+    reward: net,
+    batch: checkBatch(batch),
+    attributeWeight: checkNumber('attributeWeight', attributeWeight, { min: 0 }),
+    pretraining: checkWhole('pretraining', pretraining, 0),
+  };
+}
+
+function prepare(settings: ReturnType<typeof settle>): Stage<PreferenceValues> {
+  const { batch, attributeWeight, pretraining } = settings;
+  const { weights, config } = settings.reward;
+  const learner = new Learner('reward', settings.reward, settings);
   const pretrain = makeUpdate(learner, (shown: ShownPictures) => {
-    const attributes = attributeLoss(weights, model, shown);
+    const attributes = attributeLoss(weights, config, shown);
     return { loss: attributes, values: { attributes } };
   });
   const prefer = makeUpdate(learner, (pairs: ShownPictures & { tokens: Tensor }) => {
-    const { loss, ...values } = preferenceLoss(weights, model, pairs, attributeWeight);
+    const { loss, ...values } = preferenceLoss(weights, config, pairs, attributeWeight);
     return { loss, values };
   });
-  const step: Stage['step'] = async (index, key) => [
-    index <= pretraining
-      ? await withTensors(drawPictures(key.stream('pictures'), 2 * batch), pretrain)
-      : await withTensors(drawPairs(key.stream('pairs'), batch, model.textLength), prefer),
-  ];
-  const config = { ...learnerConfig(settings), batch, attributeWeight, pretraining, model: { ...model } };
+  const step: Stage<PreferenceValues>['step'] = async (index, key) => {
+    const result =
+      index <= pretraining
+        ? await withTensors(drawPictures(key.stream('pictures'), 2 * batch), pretrain)
+        : await withTensors(drawPairs(key.stream('pairs'), batch, config.textLength), prefer);
+    return { updates: [result], values: result.values };
+  };
   const dispose = (): void => {
     pretrain.dispose();
     prefer.dispose();
   };
-  return { name: 'preference', config, learners: [learner], step, dispose };
-}
-
-/** Telling digits apart takes longer than the preferences that rest on it. */
-function pretrainingOf({ steps }: PreferenceTrainOptions): number {
-  return Math.round((5 / 8) * steps);
-}
-
-function learnerOptions(options: PreferenceTrainOptions): LearnerOptions {
-  const { steps, pretraining = pretrainingOf(options) } = options;
-  const schedule = { lr: 1e-3, warmup: 100, decay: { kind: 'cosine', from: pretraining, to: steps } } as const;
-  const { lr = schedule, betas = [0.9, 0.98], eps = 1e-8, weightDecay = 0.01, clip = 1 } = options;
-  return { lr, betas, eps, weightDecay, clip };
+  return { name: 'preference', settings, learners: [learner], step, dispose };
 }
 
 function drawPictures(key: Key, count: number): ShownPictures {
