@@ -13,7 +13,7 @@ export interface FramesOptions {
   count?: number;
   /** Width of the figure. */
   width?: number;
-  /** What stands below a frame. Default: its number, from 0. */
+  /** What stands below a frame. @defaultValue its number, from 0 */
   label?: (title: string, index: number) => string;
   provenance?: Provenance;
 }

@@ -105,7 +105,7 @@ export function brightnessFlicker({ data, frames }: Clip): number {
 
 /** Mean squared distance of all pairs of clips of one prompt: falls when samples collapse onto each other. */
 export function diversity(clips: readonly Clip[]): number {
-  if (clips.length < 2) throw new RangeError(`diversity needs two clips or more; got ${clips.length}`);
+  if (clips.length < 2) throw new RangeError(`diversity needs two clips or more; received ${clips.length}`);
   const distances = clips.flatMap((a, i) =>
     clips.slice(i + 1).map((b) => {
       let sum = 0;
@@ -122,7 +122,7 @@ export type Track = [number, number][];
 /** Points on a grid of `stride` pixels followed through the flow (bilinear); those that lose texture or leave are dropped. */
 export function tracks(flows: readonly Flow[], stride: number = 8): Track[] {
   const [first] = flows;
-  if (first === undefined) throw new RangeError('tracks got no flow; want one per frame pair');
+  if (first === undefined) throw new RangeError('tracks received no flow; wanted one per frame pair');
   const found: Track[] = [];
   for (let y = stride / 2; y < first.height; y += stride) {
     for (let x = stride / 2; x < first.width; x += stride) {
