@@ -35,7 +35,8 @@ export interface Cell {
 
 export type ToUser =
   | { type: 'execute'; cell: Cell }
-  | { type: 'interrupt'; acknowledged: Int32Array }
+  /** `isRepeat`: the same interrupt again, as nobody has answered. */
+  | { type: 'interrupt'; parent: string; isRepeat: boolean; acknowledged: Int32Array }
   | { type: 'comm'; parent: string; messageType: string; content: Json; metadata: Json; buffers: Uint8Array[] }
   | { type: 'warm'; names: string[] }
   | { type: 'exit' };
@@ -44,6 +45,8 @@ export type ToUser =
 export type ToServer =
   | { type: 'iopub'; parent: string; messageType: string; content: JsonText; metadata: JsonText; buffers: Uint8Array[] }
   | { type: 'done'; parent: string; result: JsonText }
+  /** An interrupt found that the cell of this request does not run, nor will. */
+  | { type: 'gone'; parent: string }
   | { type: 'comms'; open: Record<string, { target_name: string }> }
   | { type: 'input'; parent: string; prompt: string; password: boolean; answer: SharedArrayBuffer };
 

@@ -72,7 +72,7 @@ function addSample(root: Command): void {
     .command('sample')
     .description('one clip for a prompt')
     .argument('<prompt>', 'for example "a red digit three moves left slowly"')
-    .option('--seed <seed>', 'of the noise', '0')
+    .option('--seed <seed>', 'of the noise; with --model -1 draws one', '0')
     .option('--network <name>', 'teacher, distilled, ode (phase 1) or reward-forcing (default, phase 2)')
     .option('--out <file>', 'an .mp4, .webp or .png file (default: out/sample.mp4, .webp without ffmpeg)')
     .option('--weights <folder>', 'a folder of small-scale weights with its manifest')
@@ -83,9 +83,9 @@ function addSample(root: Command): void {
     .option('--size <WxH>', 'pixels (default 832x480)')
     .option('--frames <count>', '1 + a multiple of 4 (default 81)')
     .option('--steps <count>', 'of the solver (default 50)')
-    .option('--guidance <scale>', '1 goes without the negative prompt (default 6)')
-    .option('--shift <factor>', 'of the noise levels (default 8)')
-    .option('--solver <name>', 'unipc or dpm++ (default unipc)')
+    .option('--guidance <scale>', '1 goes without the negative prompt (default 6, for 14B 5)')
+    .option('--shift <factor>', 'of the noise levels (default 8, for 14B 5)')
+    .option('--solver <name>', 'unipc, dpm++, euler or heun (default unipc)')
     .option('--negative <prompt>', "what to avoid (default: Wan's own text)")
     .option('--blocks <place>', 'where weights wait: resident, host, host-bfloat16 or file (default resident)');
   addEngine(command).action(async (prompt: string, flags: SampleFlags & Partial<WanSampleFlags>) => {

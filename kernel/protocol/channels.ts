@@ -29,8 +29,9 @@ export interface ConnectionInfo {
 
 export type RouterName = 'shell' | 'control' | 'stdin';
 
-/** First byte of a message that asks for a topic, which follows it. */
+/** First byte of a message that asks for a topic, which follows it, or wants it no longer. */
 const SUBSCRIBES = 1;
+const UNSUBSCRIBES = 0;
 
 /** Options of a socket in ZeroMQ's own numbering. */
 const ZMQ_SUBSCRIBE = 6;
@@ -42,10 +43,14 @@ class Publisher extends XPublisher {
     super({ sendHighWaterMark: 0, verbosity: 'allSubs', manual: true });
   }
 
-  /** Does what the message asks for that was received last; the topic if it was a subscription. */
+  /**
+   * Does what the message asks for that was received last; the topic if it was a subscription. All else is dropped: for
+   * the library it would come from whoever subscribed last, whose subscription it would end.
+   */
   admit(request: Buffer): Buffer | null {
     const topic = request.subarray(1);
     const subscribes = request[0] === SUBSCRIBES;
+    if (!subscribes && request[0] !== UNSUBSCRIBES) return null;
     this.setStringOption(subscribes ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, topic);
     return subscribes ? topic : null;
   }

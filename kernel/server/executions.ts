@@ -13,7 +13,8 @@ export type RunInUserThread = (cell: Cell) => Promise<ExecutionResult>;
 /** A cell's result, with pages for the front end's pager. */
 type Looked = ExecutionResult & { ok: true; payload?: Json[] };
 
-const INTERRUPTED: ErrorReport = {
+/** Of a cell whose code was kept from running. */
+export const INTERRUPTED: ErrorReport = {
   ename: 'KeyboardInterrupt',
   evalue: 'the cell was interrupted before it ran',
   traceback: ['KeyboardInterrupt: the cell was interrupted before it ran'],

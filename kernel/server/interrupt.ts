@@ -6,6 +6,7 @@ const PATIENCE_MS = 150;
 /** For a cell that computes with tensors: longer than a native call of an engine should take. */
 const TENSOR_PATIENCE_MS = 3000;
 const POLL_MS = 10;
+const ATTEMPTS = 20;
 
 /**
  * Three steps, each tried only when the one before got no answer: a message (a pending await ends at once, a tensor
@@ -24,19 +25,29 @@ export class Interrupter {
     this.#inspector.connectToMainThread();
   }
 
-  async interrupt(): Promise<void> {
+  /**
+   * Stops the cell of the request `parent`. V8's termination may hit the code that hears of the interrupt, or that
+   * begins the cell: whoever was ended is asked again.
+   */
+  async interrupt(parent: string): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await this.#attempt(parent, attempt > 0)) return;
+  }
+
+  /** Whether the user thread has heard of it. */
+  async #attempt(parent: string, isRepeat: boolean): Promise<boolean> {
     const acknowledged = new Int32Array(new SharedArrayBuffer(4));
     Atomics.store(this.#cellState, CellState.isInterrupted, 1);
-    this.#post({ type: 'interrupt', acknowledged });
+    this.#post({ type: 'interrupt', parent, isRepeat, acknowledged });
     const usesTensors = Atomics.load(this.#cellState, CellState.usesTensors) === 1;
-    if (await isSet(acknowledged, usesTensors ? TENSOR_PATIENCE_MS : PATIENCE_MS)) return;
-    if (Atomics.load(this.#cellState, CellState.isRunning) === 0) return;
+    if (await isSet(acknowledged, usesTensors ? TENSOR_PATIENCE_MS : PATIENCE_MS)) return true;
+    if (Atomics.load(this.#cellState, CellState.isRunning) === 0) return isSet(acknowledged, PATIENCE_MS);
     if (process.platform !== 'win32') {
       process.kill(process.pid, 'SIGINT');
-      if (await isSet(acknowledged, PATIENCE_MS)) return;
+      if (await isSet(acknowledged, PATIENCE_MS)) return true;
     }
     Atomics.store(this.#cellState, CellState.isTerminated, 1);
     this.#inspector.post('Runtime.terminateExecution');
+    return isSet(acknowledged, PATIENCE_MS);
   }
 
   close(): void {

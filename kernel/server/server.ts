@@ -4,7 +4,7 @@ import { Channels, type ConnectionInfo, type RouterName } from '../protocol/chan
 import { toCharacters, toUtf16 } from '../protocol/cursor.ts';
 import { type Json, type Message, PROTOCOL_VERSION } from '../protocol/wire.ts';
 import type { PackageLocation } from './compiler.ts';
-import { Executions } from './executions.ts';
+import { Executions, INTERRUPTED } from './executions.ts';
 import { History } from './history.ts';
 import { hoverBundle } from './hover.ts';
 import { Interrupter } from './interrupt.ts';
@@ -87,6 +87,10 @@ export class Server {
       }
       case 'done':
         this.#running.get(message.parent)?.(JSON.parse(message.result) as ExecutionResult);
+        this.#running.delete(message.parent);
+        break;
+      case 'gone':
+        this.#running.get(message.parent)?.({ ok: false, error: INTERRUPTED });
         this.#running.delete(message.parent);
         break;
       case 'comms':
@@ -224,7 +228,8 @@ export class Server {
   async #interrupt(): Promise<Json> {
     this.#stdin.interrupt();
     this.#executions.interrupt();
-    if (this.#executions.current) await this.#interrupter.interrupt();
+    const { current } = this.#executions;
+    if (current) await this.#interrupter.interrupt(current.header.msg_id);
     return { status: 'ok' };
   }
 

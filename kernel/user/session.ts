@@ -1,4 +1,6 @@
 /** Runs cells in this thread, and tells the server thread what comes of them. */
+
+import { setImmediate } from 'node:timers';
 import {
   type Cell,
   CellState,
@@ -37,6 +39,7 @@ const REPORT_TENSORS_WITHIN_MS = 1500;
 /** The same for a cell whose `finally` blocks wait for something: a second interrupt ends them. */
 const REPORT_FINALLY_WITHIN_MS = 10_000;
 const LOOK_EVERY_MS = 20;
+const SAME_WITHIN_MS = 1000;
 
 /** The cell that runs now. */
 interface Running {
@@ -75,6 +78,7 @@ export class UserSession implements Session {
     unhandledRejection: (error: unknown) => this.#reportLate('Unhandled promise rejection', error),
   };
   #running: Running | null = null;
+  #stoppedAt = 0;
 
   constructor({ post, builtIns, cellState, ownPackage }: SessionParts) {
     this.#post = post;
@@ -86,7 +90,7 @@ export class UserSession implements Session {
       (messageType, content, metadata, buffers) => this.#publish(messageType, content, metadata, buffers),
       (open) => post({ type: 'comms', open }),
     );
-    this.#cells = new Cells(cellState, builtIns, () => this.#interruptRunning());
+    this.#cells = new Cells(cellState, builtIns, () => setImmediate(() => this.#interruptRunning(true)));
     this.#modules = new LocalModules(process.cwd(), ownPackage, (path, map) => this.#errors.addFile(path, map));
   }
 
@@ -139,9 +143,10 @@ export class UserSession implements Session {
   #handle(message: Exclude<ToUser, { type: 'execute' }>): void {
     switch (message.type) {
       case 'interrupt':
-        Atomics.store(message.acknowledged, 0, 1);
         this.#set(CellState.isInterrupted, false);
-        this.#interruptRunning();
+        if (this.#running) this.#interruptRunning(message.isRepeat);
+        else this.#post({ type: 'gone', parent: message.parent });
+        Atomics.store(message.acknowledged, 0, 1);
         break;
       case 'comm':
         this.#receiveComm(message);
@@ -267,7 +272,7 @@ export class UserSession implements Session {
    * The cell's own code ends by its waits and reports itself. The timer reports it where that takes too long, and
    * where V8's termination, which may come as late as a native call returns, ended the code of this class as well.
    */
-  #interruptRunning(): void {
+  #interruptRunning(mayBeSame: boolean): void {
     const running = this.#running;
     if (!running) return;
     const { context, reject } = running;
@@ -285,6 +290,9 @@ export class UserSession implements Session {
       this.#finish(context, { ok: false, error: this.#errors.report(reason) });
     };
     later(report, usesTensors ? REPORT_TENSORS_WITHIN_MS : REPORT_WITHIN_MS);
+    // The server sends SIGINT, and asks again, where it has not heard of an answer: one interrupt counts once.
+    if (mayBeSame && context.stops > 0 && from - this.#stoppedAt < SAME_WITHIN_MS) return;
+    this.#stoppedAt = from;
     context.stop(reason);
   }
 

@@ -20,40 +20,49 @@ export async function sampleWan(prompt: string, flags: WanSampleFlags & EngineFl
   process.stdout.write(`wrote ${out}\n`);
 }
 
-async function generated({ folder, open, causal, request, provenance }: WanRequest, signal: AbortSignal) {
-  const plan = planned(await model.describeWan(folder, open), request, causal);
+async function generated({ folder, open, request, provenance }: WanRequest, signal: AbortSignal) {
+  const described = await model.describeWan(folder, open);
+  const plan = planned(described, request);
   process.stderr.write(`${String(plan)}\n`);
   if (!plan.fits) throw new sampler.MemoryError(plan); // before the weights are read
+  const settings = provenanceOf(sampler.settle(described, request));
   const wan = await model.openWan(folder, open);
   try {
-    const clip = await withProgress(wan, { ...request, signal }, causal);
-    return { clip, preset: wan.preset, provenance };
+    const clip = await withProgress(wan, { ...request, signal });
+    return { clip, preset: wan.preset, provenance: { ...provenance, ...settings } };
   } finally {
     wan.dispose();
   }
 }
 
-function planned(
-  described: model.WanDescription,
-  request: sampler.GenerateRequest,
-  causal: boolean,
-): sampler.MemoryPlan {
+function planned(described: model.WanDescription, request: sampler.GenerateRequest): sampler.MemoryPlan {
   try {
-    return sampler.planMemory(described, { ...request, causal });
+    return sampler.planMemory(described, request);
   } catch (error) {
-    throw error instanceof RangeError ? new UsageError(error.message, { cause: error }) : error;
+    const isUsage = error instanceof RangeError || error instanceof TypeError;
+    throw isUsage ? new UsageError(error.message, { cause: error }) : error;
   }
 }
 
+/** The settings that a run had, those of a causal student without what it does not read. */
+function provenanceOf({ size, frames, steps, guidanceScale, shift, solver, negativePrompt, causal }: sampler.Settled) {
+  const every = { size: size.join('x'), frames: String(frames) };
+  if (causal) return every;
+  const negative = negativePrompt === sampler.defaultNegativePrompt ? {} : { negative: String(negativePrompt) };
+  const numbers = { steps: String(steps), guidance: String(guidanceScale), shift: String(shift) };
+  return { ...every, ...numbers, solver: solver.id, ...negative };
+}
+
 /** Runs the pipeline and shows how far it is. */
-async function withProgress(wan: model.OpenedWan, request: sampler.GenerateRequest, causal: boolean): Promise<Clip> {
+async function withProgress(wan: model.OpenedWan, request: sampler.GenerateRequest): Promise<Clip> {
   const progress = new ProgressLine();
-  const { frames: total = 0 } = request;
-  const onStep = ({ index, steps }: sampler.SamplerStep): void =>
-    progress.update({ stage: 'denoising', done: index + 1, total: steps, values: {} });
-  const pieces = causal ? sampler.generateCausal(wan, request) : sampler.generate(wan, { ...request, onStep });
-  const onFrames = (done: number): void => progress.update({ stage: 'decoding', done, total, values: {} });
-  const clip = await sampler.clipOf(pieces, { onFrames });
+  const onStep = ({ index, steps, block }: sampler.GenerateStep): void => {
+    const stage = wan.defaults.causal ? `denoising block ${block + 1}` : 'denoising';
+    progress.update({ stage, done: index + 1, total: steps, values: {} });
+  };
+  const onFrames = ({ start, frames, total }: sampler.GeneratedFrames): void =>
+    progress.update({ stage: 'decoding', done: start + frames, total, values: {} });
+  const [clip] = await sampler.generateClips(wan, { ...request, onStep }, { onFrames });
   progress.end();
-  return clip;
+  return clip!;
 }

@@ -1,6 +1,6 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
 
-import { dataset, nn, study } from '../index.ts';
+import { dataset, nn, sampler, study } from '../index.ts';
 import type { Clip } from '../io/index.ts';
 import { prepareClipFile, writeClip } from './clip-file.ts';
 import { UsageError } from './failure.ts';
@@ -26,9 +26,7 @@ export async function sample(prompt: string, { network = 'reward-forcing', ...fl
   await startEngine(flags);
   await interruptible(async (signal) => {
     const networks = await loadShipped(flags.weights);
-    const clip = await draw(networks, prompt, { seed: flags.seed, network });
-    networks.dispose();
-    signal.throwIfAborted();
+    const clip = await draw(networks, prompt, { seed: flags.seed, network, signal }).finally(() => networks.dispose());
     await writeClip(out, clip, { prompt, seed: flags.seed, network });
   }, 'nothing was written');
   process.stdout.write(`wrote ${out}\n`);
@@ -52,7 +50,7 @@ async function loadShipped(folder: string = study.shippedFolder()): Promise<stud
 async function draw(
   networks: study.Networks,
   prompt: string,
-  { seed, network }: { seed: string; network: string },
+  { seed, network, signal }: { seed: string; network: string; signal: AbortSignal },
 ): Promise<Clip> {
   const { teacher, distilled, students } = networks;
   const contestant = {
@@ -60,8 +58,8 @@ async function draw(
     distilled: { kind: 'distilled', net: distilled },
     ode: { kind: 'student', net: students.ode },
     'reward-forcing': { kind: 'student', net: students['reward-forcing'] },
-  }[network] as Pick<study.Contestant, 'kind' | 'net'>;
+  }[network] as { kind: study.SamplingKind; net: typeof teacher };
   const key = nn.random.key(seed).stream('sample');
-  const [clip] = await study.generateAll(networks, study.latentSampler(networks, contestant), [prompt], key);
+  const [clip] = await sampler.generateClips(study.videoModel(networks, contestant), { prompt, key, signal });
   return clip!;
 }

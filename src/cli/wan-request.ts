@@ -1,4 +1,5 @@
 /** What the flags of `reward-forcing sample --model` ask for. */
+import { randomInt } from 'node:crypto';
 import { type model, sampler } from '../index.ts';
 import { UsageError } from './failure.ts';
 
@@ -25,10 +26,8 @@ export interface WanSampleFlags {
 export interface WanRequest {
   readonly folder: string;
   readonly open: model.OpenWanOptions;
-  /** Whether a causal student generates. */
-  readonly causal: boolean;
   readonly request: sampler.GenerateRequest;
-  /** What the video was made with, and nothing that had no effect. */
+  /** What was asked for that is no setting of the sampler. */
   readonly provenance: Readonly<Record<string, string>>;
 }
 
@@ -62,77 +61,71 @@ export function checkFlags(flags: object): void {
 
 /** @throws UsageError naming the flag that is wrong and what it wants. */
 export function requestOf(prompt: string, flags: WanSampleFlags): WanRequest {
-  const { student } = flags;
-  const causal = student !== undefined;
-  const settings = { ...videoOf(flags), ...(causal ? {} : teacherOf(flags)) };
+  const { student, window, sink } = flags;
   const cache = {
-    ...(flags.window !== undefined && { local_attn_size: countOf('--window', flags.window) }),
-    ...(flags.sink !== undefined && { sink_size: countOf('--sink', flags.sink) }),
+    ...(window !== undefined && { local_attn_size: countOf('--window', window) }),
+    ...(sink !== undefined && { sink_size: countOf('--sink', sink) }),
   };
-  const asText = Object.entries({ ...settings, size: settings.size.join('x') });
+  const seed = seedOf(flags.seed);
   return {
     folder: flags.model,
-    open: { blocks: blocksOf(flags.blocks), ...(causal && { student, config: cache }) },
-    causal,
-    request: { prompt, ...settings },
+    open: { blocks: blocksOf(flags.blocks), ...(student !== undefined && { student, config: cache }) },
+    request: { prompt, seed, ...videoOf(flags), ...(student === undefined && teacherOf(flags)) },
     provenance: {
       prompt,
-      ...Object.fromEntries(asText.map(([key, value]) => [provenanceKeys[key] ?? key, String(value)])),
-      ...(causal && {
-        student,
-        ...(flags.window && { window: flags.window }),
-        ...(flags.sink && { sink: flags.sink }),
-      }),
+      seed: String(seed),
+      ...(student !== undefined && { student }),
+      ...(student !== undefined && window && { window }),
+      ...(student !== undefined && sink && { sink }),
     },
   };
 }
 
-const provenanceKeys: Readonly<Record<string, string>> = { guidanceScale: 'guidance', negativePrompt: 'negative' };
-
-function videoOf({ size: text, frames, seed }: WanSampleFlags) {
-  const { wanDefaults } = sampler;
-  const size = /^(\d+)x(\d+)$/.exec(text ?? wanDefaults.size.join('x'));
-  if (size === null) throw new UsageError(`--size is "${text}": want WIDTHxHEIGHT, for example 832x480`);
-  return {
-    seed: seedOf(seed),
-    size: [Number(size[1]), Number(size[2])] as const,
-    frames: numberOf('--frames', frames, wanDefaults.frames),
-  };
+function videoOf({ size: text, frames }: WanSampleFlags): Pick<sampler.GenerateRequest, 'size' | 'frames'> {
+  return { ...(text !== undefined && { size: sizeOf(text) }), ...numberOf('frames', '--frames', frames) };
 }
 
-function teacherOf({ steps, guidance, shift, solver = 'unipc', negative }: WanSampleFlags) {
-  const { wanDefaults, wanSolvers } = sampler;
-  const known = wanSolvers.find((name) => name === solver);
-  if (known === undefined) throw new UsageError(`--solver is "${solver}": use ${wanSolvers.join(' or ')}`);
-  const settings = {
-    steps: numberOf('--steps', steps, wanDefaults.steps),
-    guidanceScale: numberOf('--guidance', guidance, wanDefaults.guidanceScale),
-    shift: numberOf('--shift', shift, wanDefaults.shift),
-    solver: known,
+/** Wan's own script writes a size as 832*480. */
+function sizeOf(text: string): readonly [number, number] {
+  const size = /^(\d+)[x*](\d+)$/.exec(text);
+  if (size === null) throw new UsageError(`--size is "${text}": wanted WIDTHxHEIGHT, for example 832x480`);
+  return [Number(size[1]), Number(size[2])];
+}
+
+function teacherOf({ steps, guidance, shift, solver, negative }: WanSampleFlags): Partial<sampler.GenerateRequest> {
+  const known = [sampler.uniPC, sampler.dpmSolver, sampler.euler, sampler.heun];
+  const chosen = known.find(({ id }) => id === solver);
+  if (solver !== undefined && chosen === undefined) {
+    throw new UsageError(`--solver is "${solver}": use ${known.map(({ id }) => id).join(', ')}`);
+  }
+  return {
+    ...numberOf('steps', '--steps', steps),
+    ...numberOf('guidanceScale', '--guidance', guidance),
+    ...numberOf('shift', '--shift', shift),
+    ...(chosen && { solver: chosen }),
     ...(negative !== undefined && { negativePrompt: negative }),
   };
-  try {
-    sampler.denoisingSchedule(settings);
-  } catch (error) {
-    throw new UsageError((error as Error).message, { cause: error });
-  }
-  return settings;
 }
 
-function numberOf(flag: string, text: string | undefined, preset: number): number {
-  const value = text === undefined ? preset : Number(text);
-  if (text?.trim() === '' || !Number.isFinite(value)) throw new UsageError(`${flag} is "${text}": want a number`);
-  return value;
+function numberOf(name: string, flag: string, text: string | undefined): Record<string, number> {
+  if (text === undefined) return {};
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`${flag} is "${text}": wanted a number`);
+  return { [name]: value };
 }
 
 function countOf(flag: string, text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
-  throw new UsageError(`${flag} is "${text}": want a whole number of latent frames`);
+  throw new UsageError(`${flag} is "${text}": wanted a whole number of latent frames`);
 }
 
+/** As for Wan's own script, -1 is a seed drawn at random; it is written into the video. */
 function seedOf(text: string): bigint {
+  if (text === '-1') return BigInt(randomInt(2 ** 32));
   if (/^\d+$/.test(text) && BigInt(text) < 2n ** 64n) return BigInt(text);
-  throw new UsageError(`--seed is "${text}": want a whole number below 2^64, as PyTorch's generator takes`);
+  throw new UsageError(
+    `--seed is "${text}": wanted a whole number below 2^64, as PyTorch's generator takes, or -1 for a random one`,
+  );
 }
 
 function blocksOf(text: string = 'resident'): model.BlockPlace {

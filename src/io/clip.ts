@@ -44,6 +44,27 @@ export function clipFrame(clip: Clip, index: number): Float32Array {
 }
 
 /**
+ * One clip of several of one size, one after the other.
+ *
+ * @throws RangeError if there is none, or the sizes differ.
+ * @example const sofar = joinClips(pieces); // the pieces that `sampler.generate` yielded for a prompt
+ */
+export function joinClips(clips: readonly Clip[]): Clip {
+  const [first] = clips;
+  if (!first) throw new RangeError('clips: wanted at least one, received none');
+  const { height, width, fps } = first;
+  const wrong = clips.find((clip) => clip.height !== height || clip.width !== width);
+  if (wrong) throw new RangeError(`clips: wanted ${width}x${height} each, received ${wrong.width}x${wrong.height}`);
+  const data = new Float32Array(clips.reduce((sum, clip) => sum + clip.data.length, 0));
+  let at = 0;
+  for (const clip of clips) {
+    data.set(clip.data, at);
+    at += clip.data.length;
+  }
+  return createClip(data, { frames: clips.reduce((sum, { frames }) => sum + frames, 0), height, width, fps });
+}
+
+/**
  * Values of [-1, 1], the range of networks, in the range [0, 1] of clips: (value + 1) / 2, float32. What lies outside
  * stays outside.
  *

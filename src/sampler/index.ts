@@ -1,17 +1,71 @@
-export { type ContextNoise, cleanContext, type RolloutOptions } from './causal/block.ts';
-export * from './causal/causal-student.ts';
-export * from './causal/rollout.ts';
-export * from './causal/self-rollout.ts';
-export * from './causal/wan-student.ts';
-export * from './ode/euler.ts';
-export * from './ode/few-step.ts';
-export * from './ode/guidance.ts';
-export * from './ode/multistep.ts';
-export * from './ode/noise-table.ts';
-export * from './ode/parameterisation.ts';
-export * from './ode/schedule.ts';
-export type { Sampler, SamplerOptions, SamplerStep, SteppedSampler, Velocity } from './ode/solver.ts';
-export * from './pipeline/index.ts';
-export * from './trajectories/trajectory.ts';
-export * from './trajectories/trajectory-sampling.ts';
-export * from './trajectories/trajectory-store.ts';
+/**
+ * From prompts to clips: `generate` for every kind of network, and the parts that it is made of: solvers and their
+ * schedules, causal rollouts, ODE trajectories. What only the library's other layers need besides is in internal.ts.
+ */
+export {
+  type BlockStep,
+  type ContextNoise,
+  cleanContext,
+  type RolloutBlock,
+  type RolloutOptions,
+  rollout,
+  rolloutLatents,
+  type SamplingOptions,
+} from './causal/rollout.ts';
+export {
+  type BoundStudent,
+  type BoundStudent as WanStudent,
+  type CausalStudent,
+  causalStudent,
+  causalStudent as wanStudent,
+  seededNoise,
+} from './causal/student.ts';
+export { type GeneratedFrames, generate, generateClips } from './generate/generate.ts';
+export { MemoryError, type MemoryPlan, type MemoryRow, planMemory } from './generate/memory-plan.ts';
+export { decodeClips } from './generate/pixels.ts';
+export {
+  defaultNegativePrompt,
+  type GenerateRequest,
+  type GenerateSettings,
+  type GenerateStep,
+  type LatentSize,
+  latentSize,
+  type PlannedModel,
+  type Preview,
+  type Settled,
+  settle,
+  type VideoModel,
+} from './generate/request.ts';
+export * from './internal.ts';
+export { type DenoisingStepsOptions, denoisingSteps } from './ode/flow-match-scheduler.ts';
+export { dpmSolver, uniPC } from './ode/multistep.ts';
+export { addNoise, guide, type Sigma, velocityToX0 } from './ode/parameterisation.ts';
+export {
+  dpmSchedule,
+  eulerDiscreteSchedule,
+  flowSchedule,
+  type GridOptions,
+  type Schedule,
+  uniPCDiffusersSchedule,
+  uniPCSchedule,
+} from './ode/schedule.ts';
+export type { NoiseSource, Sampler, SamplerOptions, SamplerStep, Solver, Velocity } from './ode/solver.ts';
+export { euler, fewStep, heun } from './ode/solvers.ts';
+export { type OwnedVelocity, type TextEncoder, type TextGuidance, textVelocity } from './ode/text-velocity.ts';
+export {
+  odeTrajectory,
+  sampleTrajectories,
+  statesFor,
+  type Trajectory,
+  type TrajectoryJob,
+  type TrajectoryOptions,
+  type TrajectoryProgress,
+  type TrajectorySampling,
+} from './trajectories/sampling.ts';
+export {
+  memoryTrajectories,
+  openTrajectories,
+  type StoredTrajectory,
+  type TrajectoryRecord,
+  type TrajectoryStore,
+} from './trajectories/store.ts';

@@ -6,7 +6,7 @@ export { Chain, runChain } from './chain/chain.ts';
 export { type FromScratchOptions, runFromScratch } from './chain/from-scratch.ts';
 export { phase1, phase2, type SupervisedFrames } from './chain/phases.ts';
 export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './chain/study-run.ts';
-export { memoryTrajectories, sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
+export { sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
 export {
   type ArtefactName,
   loadArtefact,
@@ -18,15 +18,10 @@ export {
 } from './networks/artefacts.ts';
 export {
   clipLatentShape,
-  decodeClips,
-  distilledSampler,
-  generate,
-  generateAll,
-  guidedField,
+  type SamplingKind,
   type SamplingParts,
-  studentSampler,
   studentSchedule,
-  teacherSampler,
+  videoModel,
 } from './networks/generate.ts';
 export { loadNetworks, type Networks, type StudentName } from './networks/networks.ts';
 export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './networks/recipe.ts';
@@ -37,7 +32,6 @@ export {
   compareOutcomes,
   evaluateContestant,
   evaluationPrompts,
-  latentSampler,
   type Outcome,
 } from './results/compare.ts';
 export { demoPicture } from './results/demo-picture.ts';

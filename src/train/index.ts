@@ -21,7 +21,7 @@ export {
 export { type MuonSettings, muon } from './optimiser/muon.ts';
 export { type AdamWSettings, adamw, chosenBy, type Optimiser, releaseState } from './optimiser/optimiser.ts';
 export { makeUpdate, type Update, type UpdateOptions, type UpdateResult } from './optimiser/update.ts';
-export type { ExplorationOptions } from './rollout/exploration.ts';
+export type { ExplorationOptions, ScoredStep } from './rollout/exploration.ts';
 export { type JudgeOptions, type RewardLossForm, rewardLoss } from './rollout/reward-loss.ts';
 export type { RolloutIngredients } from './rollout/supervised-rollout.ts';
 export {
@@ -38,9 +38,9 @@ export { type StageCurve, type TrainingCurves, trainingCurves } from './run/curv
 export type { Json, RunRecord } from './run/record.ts';
 export { RunFolder, type RunFolderOptions } from './run/run-folder.ts';
 export { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from './run/stage.ts';
-export { type BestOfNOptions, type BestOfNStep, bestOfN } from './stages/best-of-n.ts';
-export { type DistilOptions, type DistilStep, distil } from './stages/distil.ts';
-export type { ScoreOptions } from './stages/distribution-matching.ts';
+export { type BestOfNOptions, bestOfN } from './stages/best-of-n.ts';
+export { type DistilOptions, distil } from './stages/distil.ts';
+export type { MatchingStep, ScoreOptions } from './stages/distribution-matching.ts';
 export {
   heldOutOdeLoss,
   type OdeOptions,

@@ -5,7 +5,7 @@ import { vae as autoencoder, decode } from '../../src/model/vae/index.ts';
 import { type WanConfig, wan } from '../../src/model/wan/index.ts';
 import { type HostFloats, type Net, random, type Weights } from '../../src/nn/index.ts';
 import { createReward } from '../../src/reward/index.ts';
-import { denoisingSteps, rolloutLatents, seededNoise, wanStudent } from '../../src/sampler/index.ts';
+import { causalStudent, denoisingSteps, rolloutLatents, seededNoise } from '../../src/sampler/index.ts';
 import * as train from '../../src/train/index.ts';
 import type { Step } from './cases.ts';
 import type { Running } from './operations.ts';
@@ -128,7 +128,7 @@ const rollout: Start = (given) => {
   const step = async (): Promise<void> => {
     const key = random.key(round++);
     const context = text.encode();
-    const student = wanStudent(net, context);
+    const student = causalStudent(net, context);
     const noise = tf.tensor(key.normal([batch, ...latents]).data, [batch, ...latents]);
     const made = await rolloutLatents(student, noise, { schedule, renoise: seededNoise(key) });
     await made.data();

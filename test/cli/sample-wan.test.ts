@@ -55,6 +55,16 @@ test('sample --student runs a causal student from its training checkpoint, which
   expect(report).toMatch(/wan.*tiny/i);
 });
 
+test('size and seed as Wan takes them; a random seed is written down', async () => {
+  const out = join(folder, 'random.png');
+  const as = ['--size', '16*8', '--seed', '-1', '--solver', 'euler', '--shift', '3', '--guidance', '1'];
+  const { code } = await cli(['sample', 'A cat runs.', ...small, '--frames', '1', ...as, '--out', out]);
+  expect(code).toBe(0);
+  const { comments } = await sharp(out).metadata();
+  const written = Object.fromEntries((comments ?? []).map(({ keyword, text }) => [keyword, text]));
+  expect(written).toMatchObject({ size: '16x8', seed: expect.stringMatching(/^\d+$/), solver: 'euler', guidance: '1' });
+});
+
 test.each(['', '一只猫在跑。قطة 🐈‍⬛', 'word '.repeat(2000), '猫'.repeat(30000)])(
   'prompt %# becomes a video',
   async (prompt) => {
@@ -138,13 +148,13 @@ test.each([
   [['--size', 'big'], 2, /--size is "big"/],
   [['--size', '17x8'], 2, /multiple of 4/],
   [['--frames', '6'], 2, /1 \+ a multiple of 2/],
-  [['--seed', '-1'], 2, /--seed/],
+  [['--seed', '-2'], 2, /--seed.*or -1 for a random one/],
   [['--blocks', 'attic'], 2, /--blocks is "attic"/],
   [['--out', join(folder, 'x.gif')], 2, /\.mp4, \.webp, \.png/],
   [['--seed', '18446744073709551616'], 2, /--seed.*below 2\^64/],
   [['--guidance', '-1'], 2, /guidanceScale: wanted a number of at least 0/],
   [['--shift', '0'], 2, /shift must be above 0/],
-  [['--solver', 'euler'], 2, /--solver is "euler": use unipc or dpm\+\+/],
+  [['--solver', 'ddim'], 2, /--solver is "ddim": use unipc, dpm\+\+, euler, heun/],
   [['--network', 'teacher'], 2, /--network: only for the small scale/],
   [['--sink', '1'], 2, /--sink: only for a causal student/],
   [['--student', 'a.pt', '--shift', '5'], 2, /--steps, --shift: a causal student takes four steps/],

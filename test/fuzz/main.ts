@@ -1,7 +1,9 @@
 /**
  * Mutated inputs, run from the sources through tsx:
  *
- *     npm run fuzz -- weights [--count 1000] [--seed 1]
+ *     npm run fuzz -- weights [--count 1000] [--seed 1]    mutated weight files: none is loaded that contradicts itself
+ *     npm run fuzz -- protocol [--count 1000] [--seed 1]   mutated frames on a kernel's five ports: it lives
+ *     npm run fuzz -- values [--count 1000] [--seed 1]     values without JSON, shown and thrown: errors of their cells
  *
  * Each kind says on its last line how many were tried and how many were bad, and the status is 1 if any was. A bad case
  * is named with the seed and index that make it again.
@@ -12,6 +14,8 @@ import { parseArgs } from 'node:util';
 export type Fuzz = (count: number, seed: number, onBad: (line: string) => void) => Promise<void>;
 
 const kinds: Readonly<Record<string, () => Promise<Fuzz>>> = {
+  protocol: async () => (await import('./protocol.ts')).fuzzProtocol,
+  values: async () => (await import('./values.ts')).fuzzValues,
   weights: async () => (await import('./weights.ts')).fuzzWeights,
 };
 

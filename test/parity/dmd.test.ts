@@ -1,7 +1,8 @@
 import { beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { addNoise, noiseTable, x0ToVelocity } from '../../src/sampler/index.ts';
+import { addNoise } from '../../src/sampler/index.ts';
+import { FlowMatchScheduler, x0ToVelocity } from '../../src/sampler/internal.ts';
 import {
   dmdGradient,
   dmdLoss,
@@ -49,7 +50,7 @@ describe.each(engines)('distribution matching follows Self-Forcing on %s', (name
   });
 
   test('timesteps, noised latents', async () => {
-    const shifted = stored.list('raw_timestep').map((raw) => dmdTimestep(raw, { shift: config.timestep_shift }));
+    const shifted = stored.list('raw_timestep').map((raw) => dmdTimestep(raw, config.timestep_shift));
     await matches('shifted_timestep', shifted);
     const noisy = addNoise(stored.tensor('x0'), stored.tensor('noise'), sigmas());
     await matches('noisy_latent', noisy);
@@ -110,7 +111,7 @@ async function choose(name: typeof engine): Promise<void> {
 
 /** Self-Forcing looks every timestep up in its table: levels [B, F, 1, 1, 1]. */
 function sigmas(): Tensor {
-  const table = noiseTable({ shift: config.timestep_shift });
+  const table = new FlowMatchScheduler({ shift: config.timestep_shift });
   const levels = stored.list('shifted_timestep').map((t) => table.sigmaOf(t));
   return tf.tensor(levels, [...stored.shape('shifted_timestep'), 1, 1, 1]);
 }

@@ -9,7 +9,6 @@ import {
   eulerDiscreteSchedule,
   flowSchedule,
   type GridOptions,
-  NoiseTable,
   type Sampler,
   type Schedule,
   uniPC,
@@ -17,9 +16,8 @@ import {
   uniPCSchedule,
   type Velocity,
   velocityToX0,
-  warpTimesteps,
-  x0ToVelocity,
 } from '../../src/sampler/index.ts';
+import { FlowMatchScheduler, warpTimesteps, x0ToVelocity } from '../../src/sampler/internal.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 interface Levels {
@@ -74,7 +72,7 @@ const tables = data.json<TableFile>('self_forcing.json');
 
 describe.each(Object.entries(tables.shifts))('Self-Forcing scheduler, shift %s', (shiftText, expected) => {
   const shift = Number(shiftText);
-  const table = new NoiseTable({ shift });
+  const table = new FlowMatchScheduler({ shift });
   const column = (values: ArrayLike<number>): Tensor => {
     return tf.tensor(Array.from(values), [values.length, ...tables.shape.slice(1).map(() => 1)]);
   };
@@ -136,7 +134,7 @@ describe.each(Object.entries(tables.shifts))('Self-Forcing scheduler, shift %s',
     expect(four.sigmas.subarray(0, -1)).toBeAllClose(expected.four_steps.sigmas, { atol: 0, rtol: 1e-6 });
     const levels = expected.default_sigma_min_10_steps_strength_0p8;
     const steps = levels.sigmas.length;
-    const ten = new NoiseTable({ shift, steps, sigmaMin: 0.003 / 1.002, dropLast: false, strength: 0.8 });
+    const ten = new FlowMatchScheduler({ shift, steps, sigmaMin: 0.003 / 1.002, dropLast: false, strength: 0.8 });
     expect(ten.sigmas).toBeAllClose(levels.sigmas, { atol: 0, rtol: 1e-6 });
     expect(ten.timesteps).toBeAllClose(levels.timesteps, { atol: 1e-3 });
   });

@@ -3,16 +3,8 @@ import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type KvCache, wan, wanConfig } from '../../src/model/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
-import {
-  type BlockNoise,
-  denoisingSteps,
-  lastBlock,
-  rollout,
-  type Schedule,
-  selfRollout,
-  type WanStudent,
-  wanStudent,
-} from '../../src/sampler/index.ts';
+import { type BoundStudent, causalStudent, denoisingSteps, rollout, type Schedule } from '../../src/sampler/index.ts';
+import { type BlockNoise, lastBlock, selfRollout } from '../../src/sampler/internal.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 interface Notes {
@@ -49,14 +41,14 @@ test('the warped list of denoising steps', async () => {
 
 describe.each(['cpu', 'onnx'] as const)('%s', (name) => {
   let weights: Weights;
-  let student: WanStudent;
+  let student: BoundStudent;
   let noise: Tensor;
   const context = { t: notes.context_noise, sigma: 0 };
 
   beforeAll(async () => {
     await engine.use(name);
     weights = (await wan.load(config, checkpoint.all)).weights;
-    student = wanStudent({ weights, config }, stored.tensor('context'));
+    student = causalStudent({ weights, config }, stored.tensor('context'));
     noise = toOurs(stored.tensor('noise'));
   });
   afterAll(() => {

@@ -4,7 +4,8 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type Umt5Config, umt5, umt5Encode, vae, wan, wanConfig, wanForward } from '../../src/model/index.ts';
 import type { Weights } from '../../src/nn/index.ts';
-import { dpmSchedule, dpmSolver, guided, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
+import { dpmSchedule, dpmSolver, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
+import { guided } from '../../src/sampler/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('wan-t2v-e2e');

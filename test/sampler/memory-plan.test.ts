@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { umt5Presets, vae, wanPresets } from '../../src/model/index.ts';
-import { checkMemory, MemoryError, type PlannedModel, planMemory } from '../../src/sampler/index.ts';
+import { checkMemory } from '../../src/sampler/generate/memory-plan.ts';
+import { MemoryError, type PlannedModel, planMemory } from '../../src/sampler/index.ts';
 
 const GiB = 2 ** 30;
 
@@ -10,12 +11,12 @@ function model(
 ): PlannedModel {
   return {
     blocks,
-    dit: { config: wanPresets[preset] },
-    vae: { config: vae.vaePresets['wan2.1'] },
+    net: { config: wanPresets[preset] },
+    decoder: { config: vae.vaePresets['wan2.1'] },
     text: { config: umt5Presets['umt5-xxl'] },
   };
 }
-const small = { prompt: '', size: [416, 240], frames: 33 } as const;
+const small = { size: [416, 240], frames: 33 } as const;
 
 function bytesOf(planned: PlannedModel, run: Parameters<typeof planMemory>[1], what: RegExp): number {
   return planMemory(planned, run).rows.find((row) => what.test(row.what))!.bytes;
@@ -31,11 +32,11 @@ test('weights are counted where they are', () => {
 });
 
 test('the cache of a causal student is that of the specification, in float32 and twice', () => {
-  const full = { prompt: '', causal: true, size: [832, 480], frames: 81 } as const;
+  const full = { causal: true, size: [832, 480], frames: 81 } as const;
   expect(bytesOf(model('wan2.1-t2v-1.3b'), full, /^cache/)).toBe(2 * 2 * 30 * 2 * 32760 * 1536 * 2);
   const local = {
     ...model('wan2.1-t2v-1.3b'),
-    dit: { config: { ...wanPresets['wan2.1-t2v-1.3b'], local_attn_size: 6 } },
+    net: { config: { ...wanPresets['wan2.1-t2v-1.3b'], local_attn_size: 6 } },
   };
   const rows = planMemory(local, full).rows.find(({ what }) => what.startsWith('cache'))!;
   expect(rows.bytes).toBe(2 * 2 * 30 * 6 * 1560 * 1536 * 4);
@@ -62,7 +63,7 @@ test('a run that does not fit is refused with changes that make it fit', () => {
 });
 
 test('1.3B runs in 12 GB, at its full size with swapped blocks', () => {
-  const full = { prompt: '', size: [832, 480], frames: 81, memoryLimit: 12 * GiB } as const;
+  const full = { size: [832, 480], frames: 81, memoryLimit: 12 * GiB } as const;
   expect(planMemory(model('wan2.1-t2v-1.3b'), full).advice).toContain("open the model with blocks: 'host-bfloat16'");
   expect(planMemory(model('wan2.1-t2v-1.3b', 'host-bfloat16'), full).fits).toBe(true);
   expect(planMemory(model('wan2.1-t2v-1.3b'), { ...small, memoryLimit: 12 * GiB }).fits).toBe(true);
@@ -78,6 +79,14 @@ test('shows itself as text and in notebooks, and by default looks at the machine
   expect(bundle['text/html']).toContain('<td');
 });
 
+test('several clips at once need more, and what comes one after the other does not', () => {
+  const prompts = ['a', 'b', 'c'];
+  const planned = model('wan2.1-t2v-1.3b');
+  const latents = (run: Parameters<typeof planMemory>[1]): number => bytesOf(planned, run, /latents of the solver/);
+  expect(latents({ ...small, prompts })).toBe(latents({ ...small, prompts: ['a'] }));
+  expect(latents({ ...small, prompts, batch: 2 })).toBe(2 * latents(small));
+});
+
 test('a request that the model cannot serve is refused as such', () => {
-  expect(() => planMemory(model('wan2.1-t2v-1.3b'), { prompt: '', size: [830, 480] })).toThrow(/multiple of 16/);
+  expect(() => planMemory(model('wan2.1-t2v-1.3b'), { size: [830, 480] })).toThrow(/multiple of 16/);
 });

@@ -2,16 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/random.ts';
-import {
-  blockRanges,
-  denoisingSteps,
-  drawExitSteps,
-  lastBlock,
-  rollout,
-  rolloutLatents,
-  seededNoise,
-  selfRollout,
-} from '../../src/sampler/index.ts';
+import { denoisingSteps, rollout, rolloutLatents, seededNoise } from '../../src/sampler/index.ts';
+import { blockRanges, drawExitSteps, lastBlock, selfRollout } from '../../src/sampler/internal.ts';
 import { counting, labelledNoise, toyStudent } from './toy-student.ts';
 
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { type HostTensor, hostTensor, readSafetensors, writeSafetensors } from '
 import { toBfloat16 } from '../../src/io/internal.ts';
 import { describeWan, inspectWeights, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/index.ts';
 import { random } from '../../src/nn/index.ts';
-import { generateCausal, planMemory } from '../../src/sampler/index.ts';
+import { generate, planMemory } from '../../src/sampler/index.ts';
 import { writeStudent } from '../model/student-checkpoint.ts';
 
 const request = { prompt: 'A cat runs.', seed: 2, size: [8, 8], frames: 5 } as const;
@@ -52,10 +52,7 @@ function halved({ shape, data }: HostTensor): HostTensor {
 async function frames(options: OpenWanOptions): Promise<Float32Array[]> {
   const wan = await openWan(folder, { promptCache: null, ...options });
   const pieces: Float32Array[] = [];
-  for await (const piece of generateCausal(wan, request)) {
-    pieces.push((await piece.data()) as Float32Array);
-    piece.dispose();
-  }
+  for await (const { data } of generate(wan, request)) pieces.push(data);
   wan.dispose();
   return pieces;
 }
@@ -92,8 +89,8 @@ test('an inspection and a plan say what it is', async () => {
     fit: { preset: 'tiny', naming: 'translated', fits: true },
   });
   const wan = await openWan(folder, { student });
-  const { rows } = planMemory(wan, { ...request, causal: true });
-  expect(planMemory(await describeWan(folder, { student }), { ...request, causal: true }).rows).toEqual(rows);
+  const { rows } = planMemory(wan, request);
+  expect(planMemory(await describeWan(folder, { student }), request).rows).toEqual(rows);
   expect(rows.map(({ what }) => what)).toContain('cache of keys and values, and its successor');
   wan.dispose();
 });

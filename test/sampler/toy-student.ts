@@ -1,10 +1,15 @@
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import type { BlockNoise, CausalStudent } from '../../src/sampler/index.ts';
+import type { KvCache } from '../../src/model/index.ts';
+import type { CausalStudent } from '../../src/sampler/index.ts';
+import type { BlockNoise } from '../../src/sampler/internal.ts';
 
-/** What the toy's cache holds: the mean of all frames so far and their number. */
-export interface ToyCache {
-  mean: Tensor;
-  frames: number;
+/** The toy's cache holds the mean of all frames so far as its only key, and their number as its length. */
+function toyCache(mean: Tensor, frames: number): KvCache {
+  return { layers: [{ k: mean, v: mean }], globalEnd: frames, localEnd: frames, capacity: Number.POSITIVE_INFINITY };
+}
+
+function meanOf({ layers }: KvCache): Tensor {
+  return layers[0]!.k;
 }
 
 /** Calls that a toy student received, in order. */
@@ -16,17 +21,18 @@ export interface ToyCall {
 }
 
 /** A causal student in one line: velocity = gain x - mean of the frames before. `gain` is its only weight. */
-export function toyStudent(gain: Tensor): CausalStudent<ToyCache> & { calls: ToyCall[] } {
+export function toyStudent(gain: Tensor): CausalStudent & { calls: ToyCall[] } {
   const calls: ToyCall[] = [];
   return {
     calls,
     blocks: { framesPerBlock: 2 },
-    emptyCache: () => ({ mean: tf.scalar(0), frames: 0 }),
-    velocity: (x, t, { mean, frames }) => {
-      calls.push({ kind: 'velocity', t, frames: x.shape[1]!, cached: frames });
-      return tf.tidy(() => x.mul(gain).sub(mean));
+    emptyCache: () => toyCache(tf.scalar(0), 0),
+    velocity: (x, t, cache) => {
+      calls.push({ kind: 'velocity', t, frames: x.shape[1]!, cached: cache.globalEnd });
+      return tf.tidy(() => x.mul(gain).sub(meanOf(cache)));
     },
-    remember: (x0, t, { mean, frames }) => {
+    remember: (x0, t, cache) => {
+      const [mean, frames] = [meanOf(cache), cache.globalEnd];
       const added = x0.shape[1]!;
       calls.push({ kind: 'remember', t, frames: added, cached: frames });
       const next = tf.tidy(() =>
@@ -36,10 +42,10 @@ export function toyStudent(gain: Tensor): CausalStudent<ToyCache> & { calls: Toy
           .div(frames + added),
       );
       mean.dispose();
-      return { mean: next, frames: frames + added };
+      return toyCache(next, frames + added);
     },
-    release: ({ mean }) => {
-      mean.dispose();
+    release: (cache) => {
+      meanOf(cache).dispose();
     },
   };
 }

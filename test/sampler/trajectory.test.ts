@@ -9,6 +9,7 @@ import { random } from '../../src/nn/random.ts';
 import {
   denoisingSteps,
   flowSchedule,
+  memoryTrajectories,
   odeTrajectory,
   openTrajectories,
   sampleTrajectories,
@@ -18,6 +19,7 @@ import {
   type TrajectoryStore,
   type Velocity,
 } from '../../src/sampler/index.ts';
+import { tinyModel } from './tiny-model.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -93,6 +95,15 @@ describe('store', () => {
     expect(lines.map((line) => JSON.parse(line).id)).toEqual(['a', 'c']);
   });
 
+  test('a store in memory keeps what it is given, to the bit', async () => {
+    const store = memoryTrajectories();
+    await store.add(record, states, Float64Array.of(1, 0.1));
+    expect([store.has('a'), store.has('b'), store.records()]).toEqual([true, false, [record]]);
+    expect(await store.read('a')).toMatchObject({ states, sigmas: Float64Array.of(1, 0.1) });
+    await expect(store.read('z')).rejects.toThrow('no trajectory "z"');
+    await expect(store.add(record, states, Float64Array.of(1, 0))).rejects.toThrow('already');
+  });
+
   test('faults name what was received', async () => {
     const store = await openTrajectories(folder);
     await expect(store.add({ ...record, id: '../x' }, states, Float64Array.of(1, 0))).rejects.toThrow(
@@ -109,14 +120,19 @@ describe('sampleTrajectories', () => {
   const jobs: TrajectoryJob[] = [0, 1, 2].map((i) => ({ id: `t${i}`, prompt: `p${i}`, seed: i }));
   const settings = (store: TrajectoryStore): TrajectorySampling => ({
     store,
-    teacher: () => straight,
+    teacher: tiny.net,
+    text: tiny.text,
     teacherId: 'toy',
-    guidanceScale: 1,
+    guidanceScale: 3,
     key: random.key(1),
-    shape: [2, 1, 1, 3],
-    steps: 48,
+    shape: [2, 2, 2, 4],
+    steps: 8,
     shift: 5,
-    keep: statesFor(list, grid),
+    keep: statesFor(list, flowSchedule({ steps: 8, shift: 5 })),
+  });
+  let tiny: ReturnType<typeof tinyModel>;
+  beforeAll(() => {
+    tiny = tinyModel();
   });
 
   test('an interrupted run goes on and ends with the same bytes', async () => {
@@ -131,7 +147,7 @@ describe('sampleTrajectories', () => {
     for (const file of ['index.jsonl', 't0.safetensors', 't1.safetensors', 't2.safetensors']) {
       expect(await readFile(join(folder, 'parted', file))).toEqual(await readFile(join(folder, 'whole', file)));
     }
-    expect((await whole.read('t0')).states.shape).toEqual([5, 2, 1, 1, 3]);
+    expect((await whole.read('t0')).states.shape).toEqual([5, 2, 2, 2, 4]);
   });
 
   test('batches change neither the noise nor the files', async () => {
@@ -139,15 +155,20 @@ describe('sampleTrajectories', () => {
     for await (const _ of sampleTrajectories(jobs, settings(single)));
     const pairs = await openTrajectories(join(folder, 'pairs'));
     const prompts: string[][] = [];
-    let disposed = 0;
-    const teacher = (batch: readonly string[]) => {
-      prompts.push([...batch]);
-      return Object.assign((...args: Parameters<Velocity>) => straight(...args), { dispose: () => void disposed++ });
+    const text = {
+      encode: (batch: readonly string[]) => {
+        prompts.push([...batch]);
+        return tiny.text.encode(batch);
+      },
     };
-    for await (const _ of sampleTrajectories(jobs, { ...settings(pairs), teacher, batch: 2 }));
+    for await (const _ of sampleTrajectories(jobs, { ...settings(pairs), text, batch: 2 }));
     expect(prompts).toEqual([['p0', 'p1'], ['p2']]);
-    expect(disposed).toBe(2);
     for (const { id } of jobs) expect((await pairs.read(id)).states).toEqual((await single.read(id)).states);
+  });
+
+  test('a batch of none is refused', async () => {
+    const run = sampleTrajectories(jobs, { ...settings(memoryTrajectories()), batch: 0 });
+    await expect(run.next()).rejects.toThrow('batch: wanted a whole number >= 1, received 0');
   });
 
   test('keeps no tensor and stops at an abort', async () => {

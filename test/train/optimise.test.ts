@@ -216,7 +216,7 @@ describe.each(engines)('on %s', (engine) => {
     const [net, average] = [{ weights }, { weights: weights.clone({ trainable: false }) }];
     const settings = settled(weights, { lr: 0.1, trainable: (name) => name.startsWith('lora') });
     expect(settings.trainable).toEqual(['lora.a']);
-    const learner = new Learner('toy', net, settings, { net: average, decay: 0.5, start: 1 });
+    const learner = new Learner('toy', net, { ...settings, average: { net: average, decay: 0.5, start: 1 } });
     const base = [...(await weights.get('base').data())];
     const update = makeUpdate(learner, () => ({
       loss: tf.add(tf.sum(tf.square(weights.get('lora.a'))), tf.sum(tf.square(weights.get('base')))),
@@ -286,7 +286,7 @@ test('a loss that does not depend on the weights is refused', () => {
 });
 
 describe('losses', () => {
-  test('flow matching is zero at the true velocity and weighs samples', () => {
+  test('flow matching is zero at the true velocity', () => {
     const [x0, noise] = [
       tf.tensor2d([
         [1, 2],
@@ -307,7 +307,6 @@ describe('losses', () => {
       ]),
     );
     expect(flowMatchingLoss(off, x0, noise).dataSync()[0]).toBeCloseTo(2.5, 6);
-    expect(flowMatchingLoss(off, x0, noise, tf.tensor1d([1, 0])).dataSync()[0]).toBeCloseTo(0.5, 6);
   });
 
   test('the worked example of distribution matching', () => {
@@ -321,9 +320,9 @@ describe('losses', () => {
   });
 
   test('timesteps of distribution matching are shifted and clamped', () => {
-    const drawn = [1, 5, 100, 500, 900, 990].map((raw) => dmdTimestep(raw, { shift: 5 }));
+    const drawn = [1, 5, 100, 500, 900, 990].map((raw) => dmdTimestep(raw, 5));
     expect(drawn).toBeAllClose([20, 24.5098, 357.1429, 833.3333, 978.2609, 980], { atol: 1e-3 });
-    expect(dmdTimestep(500, { shift: 1 })).toBe(500);
+    expect(dmdTimestep(500, 1)).toBe(500);
   });
 
   test('clean frames do not count in the regression of trajectories', () => {

@@ -4,14 +4,8 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { wanForward } from '../../src/model/wan/index.ts';
 import { type Key, random } from '../../src/nn/index.ts';
 import { addNoise } from '../../src/sampler/index.ts';
-import {
-  flowMatchingLoss,
-  type Gradients,
-  Learner,
-  makeUpdate,
-  settleLearner,
-  type UpdateOptions,
-} from '../../src/train/index.ts';
+import { flowMatchingLoss, type Gradients, Learner, makeUpdate, type UpdateOptions } from '../../src/train/index.ts';
+import { settleTraining } from '../../src/train/internal.ts';
 import { spread } from '../../src/train/losses/losses.ts';
 import { latents, text, valuesOf, wanNet } from './small.ts';
 
@@ -20,7 +14,7 @@ async function trained(options: UpdateOptions) {
   const net = wanNet();
   const average = { net: net.clone({ trainable: false }), decay: 0.5, start: 1 };
   const schedule = { lr: 1e-2, warmup: 4, decay: { kind: 'cosine', from: 4, to: 8 } } as const;
-  const learner = new Learner('teacher', net, settleLearner(net, { lr: schedule, clip: 0.5 }), average);
+  const learner = new Learner('teacher', net, settleTraining(net, { lr: schedule, clip: 0.5, average }));
   const objective = (x0: Tensor, noise: Tensor, sigma: Tensor, context: Tensor) => {
     const x = addNoise(x0, noise, spread(sigma, x0));
     return { loss: flowMatchingLoss(wanForward(net, { x, t: tf.mul(sigma, 1000), context }), x0, noise) };

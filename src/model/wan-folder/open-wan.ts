@@ -35,8 +35,11 @@ export interface OpenedWan {
   /** Null for sizes that are none of the presets'. */
   readonly preset: WanPreset | null;
   readonly blocks: BlockPlace;
-  readonly dit: Net<WanConfig, Weights | SwappedWan>;
-  readonly vae: Net<VaeConfig>;
+  /** A student's checkpoint generates block by block. */
+  readonly defaults: { readonly causal: boolean };
+  /** The transformer. */
+  readonly net: Net<WanConfig, Weights | SwappedWan>;
+  readonly decoder: Net<VaeConfig>;
   /** Reads the encoder when a prompt needs it, and keeps nothing of it. */
   readonly text: Umt5FileEncoder;
   /** Frees the weights. */
@@ -49,8 +52,10 @@ export interface WanDescription {
   /** Null for sizes that are none of the presets'. */
   readonly preset: WanPreset | null;
   readonly blocks: BlockPlace;
-  readonly dit: { readonly config: WanConfig };
-  readonly vae: { readonly config: VaeConfig };
+  /** A student's checkpoint generates block by block. */
+  readonly defaults: { readonly causal: boolean };
+  readonly net: { readonly config: WanConfig };
+  readonly decoder: { readonly config: VaeConfig };
   readonly text: { readonly config: Umt5Config };
 }
 
@@ -58,7 +63,7 @@ export interface WanDescription {
  * Recognises a folder as `openWan` would open it, from names and shapes alone: in a moment, whatever the size.
  *
  * @throws Error as `openWan`.
- * @example sampler.planMemory(await model.describeWan('Wan2.1-T2V-14B', { blocks: 'file' }), { prompt: '' })
+ * @example sampler.planMemory(await model.describeWan('Wan2.1-T2V-14B', { blocks: 'file' }), {})
  */
 export async function describeWan(folder: string, options: OpenWanOptions = {}): Promise<WanDescription> {
   const { blocks = 'resident' } = options;
@@ -66,7 +71,8 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
   const { preset, config } = await recogniseTransformer(files.dit, { ...options, configFile: files.ditConfig });
   const { config: autoencoder } = await recogniseVaeFile(files);
   const text = checkedText(umt5FileConfig(await openCheckpoint(files.text)), config);
-  return { files, preset, blocks, dit: { config }, vae: { config: autoencoder }, text: { config: text } };
+  const defaults = { causal: options.student !== undefined };
+  return { files, preset, blocks, defaults, net: { config }, decoder: { config: autoencoder }, text: { config: text } };
 }
 
 /**
@@ -79,22 +85,23 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
  * fit; nothing stays in memory then.
  * @example
  * const wan = await model.openWan('Wan2.1-T2V-1.3B', { blocks: 'host-bfloat16' });
- * for await (const frames of sampler.generate(wan, { prompt: 'A cat runs.' })) await show(frames);
+ * const [clip] = await sampler.generateClips(wan, { prompt: 'A cat runs.' });
  */
 export async function openWan(folder: string, options: OpenWanOptions = {}): Promise<OpenedWan> {
   const { promptCache = join(folder, '.prompts') } = options;
   const files = await findWanFiles(folder, options.student);
-  const { net: dit, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
+  const { net, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
   try {
-    const text = await openText(files, dit.config, promptCache);
-    const vae = await openVae(files);
+    const text = await openText(files, net.config, promptCache);
+    const decoder = await openVae(files);
     const dispose = (): void => {
-      dit.dispose();
-      vae.dispose();
+      net.dispose();
+      decoder.dispose();
     };
-    return { files, ...opened, dit, vae, text, dispose };
+    const defaults = { causal: options.student !== undefined };
+    return { files, ...opened, defaults, net, decoder, text, dispose };
   } catch (error) {
-    dit.dispose();
+    net.dispose();
     throw error;
   }
 }

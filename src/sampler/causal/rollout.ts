@@ -1,14 +1,98 @@
+/** Causal few-step generation block by block: denoise a block, remember it, go on. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { paced } from '../ode/paced.ts';
-import type { SamplerStep } from '../ode/solver.ts';
-import { blockSteps, cleanContext, type RolloutOptions, rememberBlock } from './block.ts';
-import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './causal-student.ts';
+import type { KvCache } from '../../model/wan/index.ts';
+import { addNoise } from '../ode/parameterisation.ts';
+import type { Schedule } from '../ode/schedule.ts';
+import { paced, runSteps, type SamplerStep } from '../ode/solver.ts';
+import { fewStep } from '../ode/solvers.ts';
+import { type BlockNoise, type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
+
+/** How a finished block enters the cache. */
+export interface ContextNoise {
+  /** Timestep at which the network sees the block. */
+  t: number;
+  /**
+   * Noise level to which the block is re-noised first: 0 in inference. Self-Forcing's training rollout uses the
+   * table's entry for t, which for t = 0 is small but not 0.
+   */
+  sigma: number;
+}
+
+/** What every rollout needs beside the student and its initial noise. */
+export interface RolloutOptions {
+  /** Denoising steps, see `denoisingSteps`. */
+  schedule: Schedule;
+  /** Fresh noise; `step` counts the denoising steps, the context pass asks for step = number of steps. */
+  renoise: BlockNoise;
+  /** @defaultValue clean context at timestep 0 */
+  context?: ContextNoise;
+  /** Stops before the next step (in training rollouts the next block) with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** A denoising step of one block. */
+export type BlockStep = SamplerStep & { block: number };
+
+/** Clean context at timestep 0. */
+export const cleanContext: ContextNoise = { t: 0, sigma: 0 };
+
+/** A block to generate: x [B, f, H, W, C] at the first level of the schedule, and the cache of its past. */
+export interface NoisyBlock {
+  readonly index: number;
+  readonly x: Tensor;
+  readonly cache: KvCache;
+}
+
+/** Few-step sampling of one block through the first `steps` levels of the schedule (default all) to its x0. */
+export function generateBlock(
+  student: CausalStudent,
+  block: NoisyBlock,
+  options: RolloutOptions,
+  steps?: number,
+): Tensor {
+  return runSteps(blockSteps(student, block, options, steps));
+}
+
+/** {@link generateBlock} a step at a time. */
+function blockSteps(
+  student: CausalStudent,
+  { index, x, cache }: NoisyBlock,
+  { schedule, renoise }: RolloutOptions,
+  steps: number = schedule.timesteps.length,
+): Generator<SamplerStep, Tensor, void> {
+  const velocity = (sample: Tensor, t: number): Tensor => student.velocity(sample, t, cache);
+  return fewStep.steps(velocity, x, firstSteps(schedule, steps), (step, shape) => renoise(index, step, shape));
+}
+
+/** The first `count` steps of a few-step schedule, after which x0 is taken. */
+function firstSteps({ sigmas, timesteps }: Schedule, count: number): Schedule {
+  const kept = new Float64Array(count + 1);
+  kept.set(sigmas.subarray(0, count));
+  return { sigmas: kept, timesteps: timesteps.subarray(0, count) };
+}
+
+/** Context pass: the cache with block `index` appended, re-noised first if the context asks for it. */
+export function rememberBlock(
+  student: CausalStudent,
+  block: { index: number; x0: Tensor; cache: KvCache },
+  { schedule, renoise, context = cleanContext }: RolloutOptions,
+): KvCache {
+  const { index, x0, cache } = block;
+  const { t, sigma } = context;
+  if (sigma === 0) return student.remember(x0, t, cache);
+  const seen = tf.tidy(() => addNoise(x0, renoise(index, schedule.timesteps.length, x0.shape), sigma));
+  const next = student.remember(seen, t, cache);
+  seen.dispose();
+  return next;
+}
 
 /** Options of a sampling rollout. */
 export interface SamplingOptions extends RolloutOptions {
   /** Given latent frames [B, f, H, W, C] that come first (video extension, image to video): context passes only. */
   prefix?: Tensor;
+  /** Sees each step and may take its time; the tensors live until it is done. */
+  onStep?: ((step: BlockStep) => void | Promise<void>) | undefined;
 }
 
 /** One generated block. */
@@ -24,8 +108,8 @@ export interface RolloutBlock extends BlockRange {
  *
  * @throws RangeError if the frames do not fall into blocks, or the prefix ends inside a block.
  */
-export async function* rollout<Cache>(
-  student: CausalStudent<Cache>,
+export async function* rollout(
+  student: CausalStudent,
   noise: Tensor,
   options: SamplingOptions,
 ): AsyncGenerator<RolloutBlock, void> {
@@ -53,10 +137,10 @@ export async function* rollout<Cache>(
   }
 }
 
-async function generateFrom<Cache>(
-  student: CausalStudent<Cache>,
+async function generateFrom(
+  student: CausalStudent,
   noise: Tensor,
-  { range, given, cache }: { range: BlockRange; given: number; cache: Cache },
+  { range, given, cache }: { range: BlockRange; given: number; cache: KvCache },
   options: SamplingOptions,
 ): Promise<Tensor> {
   const { signal, onStep } = options;
@@ -77,11 +161,7 @@ function checkPrefix(ranges: readonly BlockRange[], given: number): void {
 }
 
 /** Runs a rollout to its end: latents [B, F, H, W, C] of the generated frames. */
-export async function rolloutLatents<Cache>(
-  student: CausalStudent<Cache>,
-  noise: Tensor,
-  options: SamplingOptions,
-): Promise<Tensor> {
+export async function rolloutLatents(student: CausalStudent, noise: Tensor, options: SamplingOptions): Promise<Tensor> {
   const blocks: Tensor[] = [];
   try {
     for await (const { x0 } of rollout(student, noise, options)) blocks.push(x0);

@@ -1,9 +1,11 @@
+/** Rollouts of training: up to the last network call, which alone carries gradient. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { KvCache } from '../../model/wan/index.ts';
 import type { Key } from '../../nn/index.ts';
 import { addNoise, velocityToX0 } from '../ode/parameterisation.ts';
-import { generateBlock, type RolloutOptions, rememberBlock } from './block.ts';
-import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './causal-student.ts';
+import { generateBlock, type RolloutOptions, rememberBlock } from './rollout.ts';
+import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 
 /** Options of a training rollout. */
 export interface SelfRolloutOptions extends RolloutOptions {
@@ -12,11 +14,11 @@ export interface SelfRolloutOptions extends RolloutOptions {
 }
 
 /** A rollout up to its last network call, the only one that carries gradient. */
-export interface SelfRollout<Cache> {
+export interface SelfRollout<_Cache = KvCache> {
   /** Clean latents [B, f, H, W, C] of all blocks but the last, constants. */
   blocks: Tensor[];
   /** Keys and values of those blocks. */
-  cache: Cache;
+  cache: KvCache;
   /** Input [B, f, H, W, C] of the last block's exit step, its timestep and noise level. */
   x: Tensor;
   t: number;
@@ -36,11 +38,11 @@ export interface SelfRollout<Cache> {
  * const { value, grads } = tf.variableGrads(() => loss(lastBlock(student, state)));
  * state.release();
  */
-export async function selfRollout<Cache>(
-  student: CausalStudent<Cache>,
+export async function selfRollout(
+  student: CausalStudent,
   noise: Tensor,
   options: SelfRolloutOptions,
-): Promise<SelfRollout<Cache>> {
+): Promise<SelfRollout> {
   const ranges = blockRanges(noise.shape[1]!, student.blocks);
   const exits = exitSteps(options, ranges.length);
   const blocks: Tensor[] = [];
@@ -70,10 +72,10 @@ export async function selfRollout<Cache>(
 }
 
 /** The last block's sample at its exit step: the initial noise, or the re-noised x0 of the step before. */
-function sampleAtStep<Cache>(
-  student: CausalStudent<Cache>,
+function sampleAtStep(
+  student: CausalStudent,
   noise: Tensor,
-  { last, cache, exit }: { last: BlockRange; cache: Cache; exit: number },
+  { last, cache, exit }: { last: BlockRange; cache: KvCache; exit: number },
   options: SelfRolloutOptions,
 ): Tensor {
   return tf.tidy(() => {
@@ -85,7 +87,7 @@ function sampleAtStep<Cache>(
 }
 
 /** The network call that a self-rollout left out: x0 [B, f, H, W, C] of the last block, with gradient. */
-export function lastBlock<Cache>(student: CausalStudent<Cache>, state: SelfRollout<Cache>): Tensor {
+export function lastBlock(student: CausalStudent, state: SelfRollout): Tensor {
   const { x, t, sigma, cache } = state;
   return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache, { gradient: true }), sigma));
 }

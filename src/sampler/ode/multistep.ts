@@ -1,5 +1,7 @@
+/** Solvers that use earlier predictions: UniPC and DPM-Solver++. */
 import type { Tensor } from '../../engine/tf.ts';
-import { combine, type SolverStep, type SteppedSampler, sampler } from './solver.ts';
+import { dpmSchedule, uniPCSchedule } from './schedule.ts';
+import { combine, type Solver, type SolverStep, solver } from './solver.ts';
 
 /** `ln(1 - sigma) - ln sigma`, half the log signal-to-noise ratio; -Infinity at 1 and Infinity at 0 are meant. */
 function lambda(sigma: number): number {
@@ -85,7 +87,7 @@ const uniPCStep: SolverStep = (velocity, state, { sigmas, timesteps }, index) =>
  * then the next one predicted; one call of the network a step. Wan's default solver.
  * Zhao et al. 2023, "UniPC"; Wan2.1 wan/utils/fm_solvers_unipc.py.
  */
-export const uniPC: SteppedSampler = sampler(uniPCStep);
+export const uniPC: Solver = solver('unipc', uniPCSchedule, uniPCStep);
 
 const dpmStep: SolverStep = (velocity, { x, past }, { sigmas, timesteps }, index) => {
   const sigma = sigmas[index]!;
@@ -101,4 +103,4 @@ const dpmStep: SolverStep = (velocity, { x, past }, { sigmas, timesteps }, index
  * DPM-Solver++ (2M, midpoint) on x0 predictions; one call of the network a step, first order in the first and last.
  * Lu et al. 2022, "DPM-Solver++"; Wan2.1 wan/utils/fm_solvers.py.
  */
-export const dpmSolver: SteppedSampler = sampler(dpmStep);
+export const dpmSolver: Solver = solver('dpm++', dpmSchedule, dpmStep);

@@ -1,8 +1,14 @@
+/** What a solver is: one step as a function, which the same loop runs at once, a step at a time, or paced. */
+import { setImmediate } from 'node:timers/promises';
+import { flush } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { checkSchedule, type Schedule } from './schedule.ts';
+import { checkSchedule, type GridOptions, type Schedule } from './schedule.ts';
 
 /** A velocity field: samples of any shape, timestep in 0..1000 and its noise level to d x / d sigma. */
 export type Velocity = (x: Tensor, t: number, sigma: number) => Tensor;
+
+/** Fresh noise of the given shape for the re-noising after step `index`. */
+export type NoiseSource = (index: number, shape: number[]) => Tensor;
 
 /** What a sampler reports after each step; the tensors live until the callback returns (clone to keep one). */
 export interface SamplerStep {
@@ -21,10 +27,22 @@ export interface SamplerStep {
 /** Options that every sampler knows. */
 export interface SamplerOptions {
   onStep?: (step: SamplerStep) => void;
+  /** Fresh noise, for solvers that re-noise (`fewStep`); without it they refuse to run. */
+  noise?: NoiseSource;
 }
 
 /** An ODE sampler: carries x from the first noise level of the schedule to the last. The caller keeps and disposes x. */
 export type Sampler = (velocity: Velocity, x: Tensor, schedule: Schedule, options?: SamplerOptions) => Tensor;
+
+/** A sampler as a value: it also runs a step at a time, and knows the grid that it is used with. */
+export interface Solver extends Sampler {
+  /** Its name in options and provenance. */
+  readonly id: string;
+  /** The noise levels that it is used with where none are given. */
+  grid(options: GridOptions): Schedule;
+  /** Yields after each step and returns the result; ended early, it frees what it made. */
+  steps(velocity: Velocity, x: Tensor, schedule: Schedule, noise?: NoiseSource): Generator<SamplerStep, Tensor, void>;
+}
 
 /** What a solver carries from step to step. */
 export interface SolverState {
@@ -39,23 +57,27 @@ export type SolverStep = (
   state: SolverState,
   schedule: Schedule,
   index: number,
+  noise: NoiseSource,
 ) => SolverState & { x0: Tensor };
 
-/** A sampler that also runs a step at a time, for callers that do something else in between. */
-export interface SteppedSampler extends Sampler {
-  /** Yields after each step and returns the result; ended early, it frees what it made. */
-  steps(velocity: Velocity, x: Tensor, schedule: Schedule): Generator<SamplerStep, Tensor, void>;
+/** Makes a solver of a step function: runs it over the schedule and frees what no later step needs. */
+export function solver(id: string, grid: Solver['grid'], step: SolverStep): Solver {
+  const steps: Solver['steps'] = (velocity, x, schedule, noise = noNoise) =>
+    solverSteps(step, { velocity, x, schedule, noise });
+  const run: Sampler = (velocity, x, schedule, options = {}) =>
+    runSteps(steps(velocity, x, schedule, options.noise), options);
+  return Object.assign(run, { id, grid, steps });
 }
 
-/** Makes a sampler of a step function: runs it over the schedule and frees what no later step needs. */
-export function sampler(step: SolverStep): SteppedSampler {
-  const steps = (velocity: Velocity, x: Tensor, schedule: Schedule) => solverSteps(step, velocity, x, schedule);
-  const run: Sampler = (velocity, x, schedule, options) => runSteps(steps(velocity, x, schedule), options);
-  return Object.assign(run, { steps });
+function noNoise(): never {
+  throw new TypeError('noise: wanted a source of fresh noise, which this solver adds after each step; received none');
 }
 
 /** Runs steps to their end without a pause. */
-export function runSteps(steps: Generator<SamplerStep, Tensor, void>, { onStep }: SamplerOptions = {}): Tensor {
+export function runSteps(
+  steps: Generator<SamplerStep, Tensor, void>,
+  { onStep }: Pick<SamplerOptions, 'onStep'> = {},
+): Tensor {
   for (;;) {
     const { value, done } = steps.next();
     if (done) return value;
@@ -63,11 +85,43 @@ export function runSteps(steps: Generator<SamplerStep, Tensor, void>, { onStep }
   }
 }
 
+/** Options of {@link paced}. */
+export interface PacedOptions {
+  /** Stops after the step that runs, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Sees each step and may take its time; the tensors live until it is done. */
+  readonly onStep?: ((step: SamplerStep) => void | Promise<void>) | undefined;
+}
+
+/** Runs steps to their end and lets the process live: each is computed before the next begins, and timers run between. */
+export async function paced(
+  steps: Generator<SamplerStep, Tensor, void>,
+  { signal, onStep }: PacedOptions,
+): Promise<Tensor> {
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { value, done } = steps.next();
+      if (done) return value;
+      flush();
+      await onStep?.(value);
+      await setImmediate();
+    }
+  } finally {
+    steps.return(undefined as never);
+  }
+}
+
+interface SolverRun {
+  velocity: Velocity;
+  x: Tensor;
+  schedule: Schedule;
+  noise: NoiseSource;
+}
+
 function* solverSteps(
   step: SolverStep,
-  velocity: Velocity,
-  x: Tensor,
-  schedule: Schedule,
+  { velocity, x, schedule, noise }: SolverRun,
 ): Generator<SamplerStep, Tensor, void> {
   checkSchedule(schedule);
   const steps = schedule.timesteps.length;
@@ -75,7 +129,7 @@ function* solverSteps(
   let isWhole = false;
   try {
     for (let index = 0; index < steps; index++) {
-      const { x0, ...next } = tf.tidy(() => ({ ...step(velocity, state, schedule, index) }));
+      const { x0, ...next } = tf.tidy(() => ({ ...step(velocity, state, schedule, index, noise) }));
       const before = state;
       state = next;
       const [t, sigma] = [schedule.timesteps[index]!, schedule.sigmas[index]!];

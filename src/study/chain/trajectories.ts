@@ -1,19 +1,11 @@
 /** ODE trajectories of the small teacher: sampling them into a store, and drawing from it the batches of phase 1. */
-import type { Tensor } from '../../engine/tf.ts';
-import { type HostTensor, toFloat32 } from '../../io/index.ts';
+import { toFloat32 } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
 import type { WanConfig } from '../../model/index.ts';
 import { type Net, random } from '../../nn/index.ts';
-import {
-  flowSchedule,
-  type OwnedVelocity,
-  sampleTrajectories,
-  statesFor,
-  type TrajectoryRecord,
-  type TrajectoryStore,
-} from '../../sampler/index.ts';
+import { flowSchedule, sampleTrajectories, statesFor, type TrajectoryStore } from '../../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../../train/index.ts';
-import { clipLatentShape, guidedField, type SamplingParts, studentSchedule } from '../networks/generate.ts';
+import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/generate.ts';
 import type { Work } from './study-run.ts';
 
 /** Trajectories sampled together. */
@@ -38,9 +30,11 @@ export async function* sampleTeacher(
   const { shift } = recipe.student;
   const settings = {
     ...place,
-    teacher: (some: readonly string[]) => ownedField(teacher, encodeText(some), guidanceScale),
+    teacher,
+    text: { encode: encodeText },
     teacherId: teacher.about.sha256!,
     guidanceScale,
+    jointGuidance: true,
     key: random.key(recipe.seed),
     shape: clipLatentShape(recipe),
     batch: BATCH,
@@ -52,16 +46,6 @@ export async function* sampleTeacher(
   for await (const { done, total } of sampleTrajectories(jobs, settings)) {
     yield { stage: 'trajectories', done, total, values: {} };
   }
-}
-
-/** A guided field that releases its text states, too. */
-function ownedField(teacher: Net<WanConfig>, context: Tensor, scale: number): OwnedVelocity {
-  const field = guidedField(teacher, context, scale);
-  const dispose = (): void => {
-    field.dispose();
-    context.dispose();
-  };
-  return Object.assign((x: Tensor, t: number, sigma: number) => field(x, t, sigma), { dispose });
 }
 
 /** Random trajectories of a store, held in memory: at the small scale 1,400 of them are a few tens of megabytes. */
@@ -82,19 +66,5 @@ export async function trajectorySource(store: TrajectoryStore): Promise<Source<T
       sigmas: first.sigmas,
       prompts: Array.from(chosen, (index) => records[index]!.prompt),
     };
-  };
-}
-
-/** A trajectory store that lives as long as the process. */
-export function memoryTrajectories(): TrajectoryStore {
-  const all = new Map<string, { record: TrajectoryRecord; states: HostTensor; sigmas: Float64Array }>();
-  return {
-    folder: 'memory',
-    records: () => [...all.values()].map(({ record }) => record),
-    has: (id) => all.has(id),
-    add: async (record, states, sigmas) => {
-      all.set(record.id, { record, states, sigmas });
-    },
-    read: async (id) => all.get(id)!,
   };
 }

@@ -5,22 +5,16 @@ import type { Clip } from '../../io/index.ts';
 import type { WanConfig } from '../../model/index.ts';
 import type { Part } from '../../nn/index.ts';
 import { random } from '../../nn/index.ts';
+import { type GeneratedFrames, generateClips } from '../../sampler/index.ts';
 import * as digits from '../../world/digits/index.ts';
-import {
-  distilledSampler,
-  generate,
-  type LatentSampler,
-  type SamplingParts,
-  studentSampler,
-  teacherSampler,
-} from '../networks/generate.ts';
+import { type SamplingKind, type SamplingParts, videoModel } from '../networks/generate.ts';
 import { type Judges, MEASURES, type MeasureName, type Measures, measure, summarise } from './measure.ts';
 
 /** A network to compare and how it is sampled. */
 export interface Contestant {
   title: string;
   net: Part<WanConfig>;
-  kind: 'teacher' | 'distilled' | 'student';
+  kind: SamplingKind;
 }
 
 /** What a contestant made and scored. */
@@ -59,24 +53,17 @@ export async function evaluateContestant(
     onProgress?.(title, ++done, total);
   };
   onProgress?.(title, 0, total);
-  const sample = latentSampler(parts, { net, kind });
+  const contestant = videoModel(parts, { net, kind });
   const clips: Clip[][] = [];
   for (let seed = 0; seed < seeds; seed++) {
     const key = random.key(parts.recipe.seed).stream('evaluation').stream(seed);
-    const some: Clip[] = [];
-    for await (const clip of generate(parts, sample, prompts, key)) {
-      some.push(clip);
-      count();
-    }
-    clips.push(some);
+    const onFrames = ({ start, frames, total: all }: GeneratedFrames): void => {
+      if (start + frames === all) count();
+    };
+    clips.push(await generateClips(contestant, { prompts, key, ...(signal && { signal }) }, { onFrames }));
   }
   const measures = await measure(clips, prompts, parts, count);
   return { title, clips, measures, summary: summarise(measures, parts.recipe.seed) };
-}
-
-/** How a network makes latents. */
-export function latentSampler(parts: SamplingParts, { net, kind }: Pick<Contestant, 'net' | 'kind'>): LatentSampler {
-  return { teacher: teacherSampler, distilled: distilledSampler, student: studentSampler }[kind](parts, net);
 }
 
 /** First minus second of each pair of titles that are both there, by `first - second`. */

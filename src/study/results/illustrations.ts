@@ -7,16 +7,10 @@ import type { Clip } from '../../io/index.ts';
 import type { WanConfig } from '../../model/index.ts';
 import type { Part } from '../../nn/index.ts';
 import { type Key, toTensor } from '../../nn/index.ts';
-import { euler, flowSchedule, statesFor } from '../../sampler/index.ts';
+import { decodeClips, euler, flowSchedule, statesFor, textVelocity } from '../../sampler/index.ts';
 import type { FlowField } from '../../show/index.ts';
 import * as digits from '../../world/digits/index.ts';
-import {
-  clipLatentShape,
-  decodeClips,
-  guidedField,
-  type SamplingParts,
-  studentSchedule,
-} from '../networks/generate.ts';
+import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/generate.ts';
 
 /** What the teacher believes the clip to be at falling noise levels. */
 export interface CoarseToFine {
@@ -36,8 +30,9 @@ export async function coarseToFine(
   const { recipe, vae } = parts;
   const grid = flowSchedule({ steps: recipe.trajectories.steps, shift: recipe.student.shift });
   const keep = new Set(statesFor(studentSchedule(recipe), grid).slice(0, -1));
-  const context = parts.encodeText(prompts);
-  const field = guidedField(teacher, context, recipe.sampling.guidanceScale);
+  const { guidanceScale } = recipe.sampling;
+  const text = { encode: parts.encodeText };
+  const field = await textVelocity(teacher, text, prompts, { guidanceScale, jointGuidance: true });
   const noise = toTensor(key.normal([prompts.length, ...clipLatentShape(recipe)]));
   const beliefs: Tensor[] = [];
   const onStep = ({ index, x0 }: { index: number; x0: Tensor }): void => {
@@ -45,9 +40,9 @@ export async function coarseToFine(
   };
   beliefs.push(euler(field, noise, grid, { onStep }));
   const perLevel: Clip[][] = [];
-  for (const belief of beliefs) perLevel.push(await decodeClips(vae, belief));
+  for (const belief of beliefs) perLevel.push(await decodeClips(vae, belief, { fps: digits.FPS }));
   field.dispose();
-  tf.dispose([context, noise, ...beliefs]);
+  tf.dispose([noise, ...beliefs]);
   const sigmas = [...[...keep].map((index) => grid.sigmas[index]!), 0];
   return prompts.map((prompt, i) => ({ prompt, sigmas, clips: perLevel.map((clips) => clips[i]!) }));
 }

@@ -34,28 +34,18 @@ export function spread(values: Tensor, like: Tensor): Tensor {
   return values.reshape([...values.shape, ...Array<number>(like.rank - values.rank).fill(1)]);
 }
 
+/** Flow matching, `mean((v̂ - (ε - x0))²)`: trains a teacher and the fake score (critic) of distribution matching. */
+export function flowMatchingLoss(velocity: Tensor, x0: Tensor, noise: Tensor): Tensor {
+  return velocity.sub(noise.sub(x0)).square().mean();
+}
+
 /**
- * Flow matching: `mean((v̂ - (ε - x0))²)`, with an optional weight per sample `[B]` or frame `[B, F]`.
- * The same loss trains a teacher and the fake score (critic) of distribution matching.
+ * Timestep in 20..980 for a raw draw `u` in 0..999, where the two scores are compared: `clamp(1000·shift(u/1000))`.
+ * Source: Self-Forcing, DMD time.
  */
-export function flowMatchingLoss(velocity: Tensor, x0: Tensor, noise: Tensor, weight?: Tensor): Tensor {
-  const error = velocity.sub(noise.sub(x0)).square();
-  return (weight ? error.mul(spread(weight, error)) : error).mean();
-}
-
-/** Range of the noise levels at which the two scores are compared, in timesteps 0..1000. */
-export interface DmdTimestepOptions {
-  shift: number;
-  /** @defaultValue 20 */
-  min?: number;
-  /** @defaultValue 980 */
-  max?: number;
-}
-
-/** Timestep for a raw draw `u` in 0..999: `clamp(1000·shift(u/1000), min, max)`. Source: Self-Forcing, DMD time. */
-export function dmdTimestep(raw: number, { shift, min = 20, max = 980 }: DmdTimestepOptions): number {
+export function dmdTimestep(raw: number, shift: number): number {
   const shifted = shift > 1 ? 1000 * shiftSigma(raw / 1000, shift) : raw;
-  return Math.min(max, Math.max(min, shifted));
+  return Math.min(980, Math.max(20, shifted));
 }
 
 /** The direction of distribution matching and what it was divided by. */

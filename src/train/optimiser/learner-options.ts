@@ -109,6 +109,14 @@ function trainableNames(
   throw new RangeError(`${name}: wanted at least one weight to train, but ${why}`);
 }
 
+/** How the one network of a stage is trained: its learner's settings and its average. */
+export function settleTraining(
+  net: Trained,
+  options: LearnerOptions & { average?: Average | undefined },
+): LearnerSettings & { average: Required<Average> | null } {
+  return { ...settleLearner(net, options), average: settleAverage(options.average, net) };
+}
+
 /** An average with its defaults, checked; null where there is none. */
 export function settleAverage(average: Average | undefined, { weights }: Trained): Required<Average> | null {
   if (!average) return null;

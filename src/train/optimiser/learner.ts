@@ -40,12 +40,12 @@ export class Learner {
   readonly #state: OptimiserState;
   #step = 0;
 
-  /** @param settings - of `settleLearner` */
-  constructor(name: string, net: Trained, settings: LearnerSettings, average: Required<Average> | null = null) {
+  /** @param settings - of `settleLearner` or `settleTraining` */
+  constructor(name: string, net: Trained, settings: LearnerSettings & { average?: Required<Average> | null }) {
     const chosen = settings.trainable && new Set(settings.trainable);
     this.name = name;
     this.net = net;
-    this.average = average;
+    this.average = settings.average ?? null;
     this.parameters = parametersOf(net.weights, (weight) => chosen?.has(weight) ?? true);
     this.#settings = settings;
     this.#optimiser = optimiserOf(net, settings);

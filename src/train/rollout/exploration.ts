@@ -17,6 +17,7 @@ import {
 } from '../../sampler/index.ts';
 import { checkFunction, checkMethods, checkNet } from '../checks.ts';
 import { deviation, groupsOf } from '../losses/policy.ts';
+import type { TrainStep } from '../run/stage.ts';
 import { pixelsOf } from './reward-loss.ts';
 import { type RolloutIngredients, settleGeneration } from './supervised-rollout.ts';
 
@@ -169,6 +170,18 @@ async function scoresOf(
   } finally {
     video.dispose();
   }
+}
+
+/** A step of training on scored clips. */
+export interface ScoredStep extends TrainStep {
+  /** Mean over all clips. */
+  reward: number;
+  /** Deviation within a prompt. */
+  rewardStd: number;
+  /** Best of each prompt. */
+  rewardBest: number;
+  /** Index of the denoising step that was supervised. */
+  denoisingStep: number;
 }
 
 /** Mean, deviation within a prompt, and mean best of the scores of groups of `samples`. */

@@ -41,17 +41,14 @@ export interface TrainStep {
   stepMs: number;
 }
 
-/** Numbers of a stage's own: each step's may lack some. */
-export type StepValues = { readonly [name: string]: number | undefined };
-
 /** What a step came to: its updates, of which the first is reported as loss and norm, and the stage's own numbers. */
-export interface StepResult<Values> {
+export interface StepResult<Step extends TrainStep = TrainStep> {
   updates: readonly [UpdateResult, ...UpdateResult[]];
-  values: Values;
+  values: Omit<Step, keyof TrainStep>;
 }
 
 /** A stage ready to run: what it trains and one step of it. */
-export interface Stage<Values = object> {
+export interface Stage<Step extends TrainStep = TrainStep> {
   readonly name: string;
   /**
    * What the stage runs by, defaults included; a run folder records it and is continued only under the same. Nets in it
@@ -60,7 +57,7 @@ export interface Stage<Values = object> {
   readonly settings: object;
   readonly learners: readonly Learner[];
   /** One step with the randomness of `key`. */
-  step(step: number, key: Key): Promise<StepResult<Values>>;
+  step(step: number, key: Key): Promise<StepResult<Step>>;
   /** Release compiled graphs and whatever else the stage holds beside its learners. */
   dispose(): void;
 }
@@ -72,13 +69,13 @@ export interface Stage<Values = object> {
  *
  * @throws RangeError or TypeError naming the option that cannot be, Error for a folder of another run.
  */
-export async function* runStage<Values extends object>(
-  make: () => Stage<Values>,
+export async function* runStage<Step extends TrainStep>(
+  make: () => Stage<Step>,
   options: RunOptions,
-): AsyncGenerator<TrainStep & Values, void, void> {
+): AsyncGenerator<Step, void, void> {
   const settled = settleRun(options);
   const stage = make();
-  let run: Run<Values> | null = null;
+  let run: Run<Step> | null = null;
   try {
     checkSharing(stage.settings, stage.learners);
     run = await Run.start(stage, settled);
@@ -105,8 +102,8 @@ function settleRun(options: RunOptions): RunSettings {
 }
 
 /** One session of a stage: where it stands and what is saved. */
-class Run<Values extends object> {
-  readonly #stage: Stage<Values>;
+class Run<Step extends TrainStep> {
+  readonly #stage: Stage<Step>;
   readonly #options: RunSettings;
   readonly #folder: RunFolder | null;
   #done: number;
@@ -114,7 +111,7 @@ class Run<Values extends object> {
   /** Updates of each learner after the last whole step. */
   #updates: readonly number[];
 
-  private constructor(stage: Stage<Values>, options: RunSettings, folder: RunFolder | null) {
+  private constructor(stage: Stage<Step>, options: RunSettings, folder: RunFolder | null) {
     this.#stage = stage;
     this.#options = options;
     this.#folder = folder;
@@ -123,7 +120,7 @@ class Run<Values extends object> {
     this.#updates = updatesOf(stage);
   }
 
-  static async start<Values extends object>(stage: Stage<Values>, options: RunSettings): Promise<Run<Values>> {
+  static async start<Step extends TrainStep>(stage: Stage<Step>, options: RunSettings): Promise<Run<Step>> {
     if (options.folder === undefined) return new Run(stage, options, null);
     const { settings, learners, name } = stage;
     const { seed, world } = options;
@@ -139,7 +136,7 @@ class Run<Values extends object> {
     }
   }
 
-  async *steps(): AsyncGenerator<TrainStep & Values, void, void> {
+  async *steps(): AsyncGenerator<Step, void, void> {
     const { steps, seed, saveEvery, signal } = this.#options;
     const key = random.key(seed).stream(this.#stage.name);
     while (this.#done < steps && !signal?.aborted) {
@@ -150,7 +147,7 @@ class Run<Values extends object> {
     }
   }
 
-  async #step(step: number, key: Key): Promise<TrainStep & Values> {
+  async #step(step: number, key: Key): Promise<Step> {
     const start = performance.now();
     const { updates, values } = await this.#stage.step(step, key);
     const stepMs = performance.now() - start;
@@ -160,7 +157,7 @@ class Run<Values extends object> {
     await this.#folder?.log({ ...metrics, values: { ...(values as Record<string, number>) } }, stepMs);
     this.#done = step;
     this.#updates = updatesOf(this.#stage);
-    return { ...metrics, stepMs, ...values };
+    return { ...metrics, stepMs, ...values } as Step; // what `Omit` took off `Step` is put back
   }
 
   async #save(): Promise<void> {
@@ -186,7 +183,7 @@ class Run<Values extends object> {
   }
 }
 
-function updatesOf({ learners }: Pick<Stage, 'learners'>): number[] {
+function updatesOf({ learners }: { readonly learners: readonly Learner[] }): number[] {
   return learners.map(({ step }) => step);
 }
 

@@ -4,7 +4,7 @@ import { checkWhole } from '../checks.ts';
 import { groupsOf, stepLogDensity } from '../losses/policy.ts';
 import type { Objective } from '../optimiser/gradients.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
 import {
   type BlockState,
@@ -13,11 +13,12 @@ import {
   type Explored,
   estimateAt,
   releaseStates,
+  type ScoredStep,
   scoreValues,
   settleExploration,
   withExploration,
 } from '../rollout/exploration.ts';
-import { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from '../run/stage.ts';
+import { type RunOptions, runStage, type Stage, type StepResult } from '../run/stage.ts';
 
 /** What training on the best of n clips takes. */
 export interface BestOfNOptions extends RunOptions, LearnerOptions, ExplorationOptions {
@@ -25,21 +26,6 @@ export interface BestOfNOptions extends RunOptions, LearnerOptions, ExplorationO
   /** Clips kept of each prompt. @defaultValue 1 */
   keep?: number;
 }
-
-/** What a step on the best of n reports. */
-export interface BestOfNValues {
-  /** Mean over all clips. */
-  reward: number;
-  /** Deviation within a prompt. */
-  rewardStd: number;
-  /** Best of each prompt. */
-  rewardBest: number;
-  /** Index of the denoising step that was supervised. */
-  denoisingStep: number;
-}
-
-/** A step on the best of n. */
-export interface BestOfNStep extends TrainStep, BestOfNValues {}
 
 /**
  * Training without the reward's gradient, by rejection: of each prompt `samples` clips are generated, and one denoising
@@ -54,16 +40,15 @@ export interface BestOfNStep extends TrainStep, BestOfNValues {}
  * @throws RangeError when the student takes a single step, which draws nothing.
  * @example for await (const { rewardBest } of train.bestOfN({ student, decoder, judge, prompts, text, ... })) {}
  */
-export function bestOfN(options: BestOfNOptions): AsyncGenerator<BestOfNStep, void, void> {
+export function bestOfN(options: BestOfNOptions): AsyncGenerator<ScoredStep, void, void> {
   return runStage(() => prepare(settle(options)), options);
 }
 
 function settle(options: BestOfNOptions) {
   const exploration = settleExploration(options);
   return {
-    ...settleLearner(exploration.student, options),
+    ...settleTraining(exploration.student, options),
     ...exploration,
-    average: settleAverage(options.average, exploration.student),
     keep: checkWhole('keep', options.keep ?? 1, 1, exploration.samples - 1),
   };
 }
@@ -79,13 +64,13 @@ interface Lesson {
   sigma: number;
 }
 
-function prepare(settings: Settings): Stage<BestOfNValues> {
+function prepare(settings: Settings): Stage<ScoredStep> {
   const { samples, schedule } = settings;
-  const learner = new Learner('student', settings.student, settings, settings.average);
+  const learner = new Learner('student', settings.student, settings);
   const update = makeUpdate(learner, likelihood, { compiled: false });
-  const step: Stage<BestOfNValues>['step'] = async (_, key) => {
+  const step: Stage<ScoredStep>['step'] = async (_, key) => {
     const index = key.stream('step').integer(0, schedule.timesteps.length - 1);
-    return withExploration(settings, key, index, async (clips): Promise<StepResult<BestOfNValues>> => {
+    return withExploration(settings, key, index, async (clips): Promise<StepResult<ScoredStep>> => {
       const result = await onBest(settings, clips, index, update);
       return { updates: [result], values: { ...scoreValues(clips.scores, samples), denoisingStep: index } };
     });

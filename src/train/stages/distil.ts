@@ -8,13 +8,13 @@ import { dmdLoss, spread } from '../losses/losses.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate, type Replayable, replayable } from '../optimiser/update.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { type RunOptions, runStage, type Stage } from '../run/stage.ts';
 import {
   cleanEstimate,
   criticLoss,
   drawView,
   generatorValues,
-  type MatchingValues,
+  type MatchingStep,
   matchingDirection,
   type ScoreOptions,
   type ScoreView,
@@ -39,9 +39,6 @@ export interface DistilOptions extends RunOptions, ScoreOptions {
   schedule: Schedule;
 }
 
-/** A step of distillation; loss and norm are the critic's. */
-export interface DistilStep extends TrainStep, MatchingValues {}
-
 /**
  * Distribution matching distillation of a teacher to a few steps. Every step updates the critic by flow matching on
  * the generator's clips; every `generatorEvery`-th step first updates the generator along `fake - real`. The generator
@@ -50,7 +47,7 @@ export interface DistilStep extends TrainStep, MatchingValues {}
  *
  * @example for await (const { generatorLoss } of train.distil({ generator, critic, teacher, prompts, text, ... })) {}
  */
-export function distil(options: DistilOptions): AsyncGenerator<DistilStep, void, void> {
+export function distil(options: DistilOptions): AsyncGenerator<MatchingStep, void, void> {
   return runStage(() => prepare(settle(options)), options);
 }
 
@@ -80,10 +77,10 @@ interface Entry extends ScoreView {
   sigma: Tensor;
 }
 
-function prepare(settings: Settings): Stage<MatchingValues> {
+function prepare(settings: Settings): Stage<MatchingStep> {
   const { generator, critic, generatorEvery } = settings;
   const learners = [
-    new Learner('generator', generator, settings.generatorLearner, settings.average),
+    new Learner('generator', generator, { ...settings.generatorLearner, average: settings.average }),
     new Learner('critic', critic, settings.criticLearner),
   ] as const;
   const simulator = makeSimulator(generator);
@@ -96,7 +93,7 @@ function prepare(settings: Settings): Stage<MatchingValues> {
     const x0 = withoutGradient(() => cleanEstimate(generator, entry.x, entry.sigma, entry.context));
     return { loss: criticLoss(critic, x0, entry) };
   });
-  const step: Stage<MatchingValues>['step'] = async (index, key) => {
+  const step: Stage<MatchingStep>['step'] = async (index, key) => {
     const drawn = (name: string): Promise<Entry> => drawEntry(settings, simulator, key.stream(name));
     const isGenerators = (index - 1) % generatorEvery === 0;
     const moved = isGenerators ? await withTensors(await drawn('generator'), (t: Entry) => updateGenerator(t)) : null;

@@ -7,6 +7,7 @@ import { checkNet, checkNumber, checkText, checkWhole } from '../checks.ts';
 import { type TextEncoder, velocityOf } from '../ingredients.ts';
 import { dmdGradient, dmdTimestep, flowMatchingLoss, spread } from '../losses/losses.ts';
 import type { UpdateResult } from '../optimiser/update.ts';
+import type { TrainStep } from '../run/stage.ts';
 
 /** The two scores that distribution matching compares, and how. */
 export interface ScoreOptions {
@@ -64,7 +65,7 @@ export async function drawView(
     context: await text.encode(prompts),
     unconditional: await text.encode(prompts.map(() => unconditionalPrompt)),
     noise: toTensor(key.stream('noise').normal(shape)),
-    level: tf.tensor1d(Array.from(raw, (u) => dmdTimestep(u, { shift }) / 1000)),
+    level: tf.tensor1d(Array.from(raw, (u) => dmdTimestep(u, shift) / 1000)),
   };
 }
 
@@ -106,8 +107,8 @@ export function criticLoss(critic: Net<WanConfig>, x0: Tensor, { noise, level, c
   return flowMatchingLoss(velocityOf(critic, { x, t: tf.mul(level, 1000), context }), x0, noise);
 }
 
-/** What a stage of distribution matching reports; the generator's numbers stand where it was updated. */
-export interface MatchingValues {
+/** A step of distribution matching: loss and norm are the critic's, the generator's stand where it was updated. */
+export interface MatchingStep extends TrainStep {
   generatorLoss?: number;
   generatorGradNorm?: number;
   /** Mean absolute value of the direction. */

@@ -6,7 +6,7 @@ import { checkBatch, checkNet, checkSeed, checkWhole } from '../checks.ts';
 import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';
 import { drawBlockIndices, odeLoss, pickStates, spread } from '../losses/losses.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate, replayable, type UpdateResult } from '../optimiser/update.ts';
 import { blocksOf } from '../rollout/supervised-rollout.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
@@ -52,7 +52,7 @@ export function ode(options: OdeOptions): AsyncGenerator<TrainStep, void, void> 
 function settle(options: OdeOptions) {
   const ingredients = settleIngredients(options);
   const { student } = ingredients;
-  return { ...settleLearner(student, options), ...ingredients, average: settleAverage(options.average, student) };
+  return { ...settleTraining(student, options), ...ingredients };
 }
 
 function settleIngredients({ student, data, text, batch, includeClean = false }: OdeIngredients) {
@@ -66,8 +66,8 @@ function settleIngredients({ student, data, text, batch, includeClean = false }:
 }
 
 function prepare(settings: ReturnType<typeof settle>): Stage {
-  const { student, average } = settings;
-  const learner = new Learner('student', student, settings, average);
+  const { student } = settings;
+  const learner = new Learner('student', student, settings);
   const update = makeUpdate(learner, (entry: Entry) => ({ loss: regression(student, entry) }));
   const step: Stage['step'] = async (_, key) => {
     const entry = await drawEntry(settings, key);

@@ -6,7 +6,7 @@ import { checkNet, checkNumber, checkWhole } from '../checks.ts';
 import { groupAdvantages, policyLoss, stepDivergence, stepLogDensity } from '../losses/policy.ts';
 import type { Objective } from '../optimiser/gradients.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate, type UpdateResult } from '../optimiser/update.ts';
 import {
   type BlockState,
@@ -16,12 +16,13 @@ import {
   estimateAt,
   type Level,
   releaseStates,
+  type ScoredStep,
   scoreValues,
   settleExploration,
   type Transition,
   withExploration,
 } from '../rollout/exploration.ts';
-import { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from '../run/stage.ts';
+import { type RunOptions, runStage, type Stage, type StepResult } from '../run/stage.ts';
 
 /** What policy-gradient training takes. */
 export interface PolicyOptions extends RunOptions, LearnerOptions, ExplorationOptions {
@@ -40,24 +41,13 @@ export interface PolicyOptions extends RunOptions, LearnerOptions, ExplorationOp
   referenceModel?: { net: Net<WanConfig>; weight: number };
 }
 
-/** What a step of policy gradient reports. */
-export interface PolicyValues {
-  /** Mean over all clips. */
-  reward: number;
-  /** Deviation within a prompt. */
-  rewardStd: number;
-  /** Best of each prompt. */
-  rewardBest: number;
-  /** Index of the denoising step that was supervised. */
-  denoisingStep: number;
+/** A step of policy gradient. */
+export interface PolicyStep extends ScoredStep {
   /** Share of clipped ratios. */
   outside: number;
   /** From the reference model, where there is one. */
   divergence?: number;
 }
-
-/** A step of policy gradient. */
-export interface PolicyStep extends TrainStep, PolicyValues {}
 
 /**
  * Training without the reward's gradient, by policy gradient: a few-step student re-noises its estimate after every
@@ -78,9 +68,8 @@ function settle(options: PolicyOptions) {
   const { updates = 1, clipRange = 1e-3, referenceModel } = options;
   const exploration = settleExploration(options);
   return {
-    ...settleLearner(exploration.student, options),
+    ...settleTraining(exploration.student, options),
     ...exploration,
-    average: settleAverage(options.average, exploration.student),
     updates: checkWhole('updates', updates, 1),
     clipRange: checkNumber('clipRange', clipRange, { above: 0 }),
     referenceModel: referenceModel
@@ -109,13 +98,13 @@ interface Lesson {
 
 type Names = 'outside' | 'divergence';
 
-function prepare(settings: Settings): Stage<PolicyValues> {
+function prepare(settings: Settings): Stage<PolicyStep> {
   const { samples, updates, schedule } = settings;
-  const learner = new Learner('student', settings.student, settings, settings.average);
+  const learner = new Learner('student', settings.student, settings);
   const update = makeUpdate(learner, (lesson: Lesson) => objective(lesson, settings), { compiled: false });
-  const step: Stage<PolicyValues>['step'] = async (_, key) => {
+  const step: Stage<PolicyStep>['step'] = async (_, key) => {
     const index = key.stream('step').integer(0, schedule.timesteps.length - 1);
-    return withExploration(settings, key, index, async (clips): Promise<StepResult<PolicyValues>> => {
+    return withExploration(settings, key, index, async (clips): Promise<StepResult<PolicyStep>> => {
       const results: UpdateResult<Names>[] = [];
       for (let i = 0; i < updates; i++) results.push(await onSteps(settings, clips, index, update));
       const [first, ...rest] = results as [UpdateResult<Names>, ...UpdateResult<Names>[]];

@@ -1,6 +1,6 @@
 import type { BlockRange } from '../../sampler/index.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import {
   type Judged,
@@ -26,8 +26,8 @@ export interface RewardTrainOptions extends RunOptions, LearnerOptions, RolloutI
   average?: Average;
 }
 
-/** What a step of phase 2 reports. */
-export interface RewardValues {
+/** A step of phase 2. */
+export interface RewardStep extends TrainStep {
   /** Mean over the batch. */
   reward: number;
   rewardStd: number;
@@ -38,9 +38,6 @@ export interface RewardValues {
   /** Pixel frame that was judged, -1 for the whole clip. */
   frame: number;
 }
-
-/** A step of phase 2. */
-export interface RewardStep extends TrainStep, RewardValues {}
 
 /**
  * Phase 2: the student generates clips from its own context and climbs a differentiable reward, `L = -mean R(x̂, c)` or
@@ -58,25 +55,24 @@ export function reward(options: RewardTrainOptions): AsyncGenerator<RewardStep, 
 function settle(options: RewardTrainOptions) {
   const rollouts = settleRollouts(options);
   return {
-    ...settleLearner(rollouts.student, options),
+    ...settleTraining(rollouts.student, options),
     ...rollouts,
     ...settleJudge(options, rollouts.latentShape[0]),
-    average: settleAverage(options.average, rollouts.student),
   };
 }
 
-function prepare(settings: ReturnType<typeof settle>): Stage<RewardValues> {
+function prepare(settings: ReturnType<typeof settle>): Stage<RewardStep> {
   const { student, decoder } = settings;
   const [latentFrames] = settings.latentShape;
-  const learner = new Learner('student', student, settings, settings.average);
+  const learner = new Learner('student', student, settings);
   const objective = (rolled: Rolled, judged: Judged) =>
     rewardLoss(settings, supervisedLatents(rolled), { ...judged, gradientFrom: rolled.blocks[0]?.start ?? 0 });
   const update = makeUpdate(learner, objective, { compiled: false });
-  const step: Stage<RewardValues>['step'] = async (_, key) => {
+  const step: Stage<RewardStep>['step'] = async (_, key) => {
     const frame = judgedFrame(settings, latentFrames, key);
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
       frame === null ? ranges : [blockOfFrame(ranges, frame, strideOf(decoder))];
-    return withRollouts(settings, key, supervised, async (rolled): Promise<StepResult<RewardValues>> => {
+    return withRollouts(settings, key, supervised, async (rolled): Promise<StepResult<RewardStep>> => {
       const result = await withText(settings, rolled.prompts, { latentFrames, key }, (text) =>
         update(rolled, { frame, text }),
       );

@@ -23,12 +23,12 @@ import {
   supervisedLatents,
   withRollouts,
 } from '../rollout/supervised-rollout.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { type RunOptions, runStage, type Stage } from '../run/stage.ts';
 import {
   criticLoss,
   drawView,
   generatorValues,
-  type MatchingValues,
+  type MatchingStep,
   matchingDirection,
   type ScoreOptions,
   type ScoreView,
@@ -45,16 +45,13 @@ export interface SelfForcingOptions extends RunOptions, RolloutIngredients, Scor
   feedback?: JudgeOptions & { weight: number };
 }
 
-/** A student's update; the reward's numbers stand where there is feedback. */
-export interface SelfForcingValues extends MatchingValues {
+/** A step of self forcing; the reward's numbers stand where there is feedback. */
+export interface SelfForcingStep extends MatchingStep {
   dmdLoss?: number;
   reward?: number;
   rewardStd?: number;
   saturated?: number;
 }
-
-/** A step of self forcing; loss and norm are the critic's. */
-export interface SelfForcingStep extends TrainStep, SelfForcingValues {}
 
 /**
  * Self Forcing: distribution matching on clips that the causal student generates from its own context, every block
@@ -90,10 +87,10 @@ type Settings = ReturnType<typeof settle>;
 type Lesson = [rolled: Rolled, view: ScoreView, judged: Judged | null];
 type Names = 'dmdGradient' | 'dmdLoss' | 'reward' | 'rewardStd' | 'saturated';
 
-function prepare(settings: Settings): Stage<SelfForcingValues> {
+function prepare(settings: Settings): Stage<SelfForcingStep> {
   const { student, critic, generatorEvery } = settings;
   const learners = [
-    new Learner('student', student, settings.studentLearner, settings.average),
+    new Learner('student', student, { ...settings.studentLearner, average: settings.average }),
     new Learner('critic', critic, settings.criticLearner),
   ] as const;
   const updateStudent = makeUpdate(learners[0], (...lesson: Lesson) => studentObjective(settings, lesson), {
@@ -102,7 +99,7 @@ function prepare(settings: Settings): Stage<SelfForcingValues> {
   const updateCritic = makeUpdate(learners[1], (view: ScoreView, x0: Tensor) => ({
     loss: criticLoss(critic, x0, view),
   }));
-  const step: Stage<SelfForcingValues>['step'] = async (index, key) => {
+  const step: Stage<SelfForcingStep>['step'] = async (index, key) => {
     const isStudents = (index - 1) % generatorEvery === 0;
     const moved = isStudents ? await studentStep(settings, updateStudent, key.stream('student')) : null;
     const matched = await criticStep(settings, updateCritic, key.stream('critic'));

@@ -14,7 +14,7 @@ import {
 } from '../ingredients.ts';
 import { drawSigmas, flowMatchingLoss, type SigmaSampling, settleSampling, spread } from '../losses/losses.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
@@ -48,9 +48,8 @@ function settle(options: TeacherOptions) {
   const { sampling = { kind: 'uniform' }, textDropout = 0.1, unconditionalPrompt = '' } = options;
   const net = checkNet('teacher', options.teacher);
   return {
-    ...settleLearner(net, options),
+    ...settleTraining(net, options),
     teacher: net,
-    average: settleAverage(options.average, net),
     data: checkSource('data', options.data),
     text: checkEncoder(options.text),
     batch: checkBatch(options.batch),
@@ -62,7 +61,7 @@ function settle(options: TeacherOptions) {
 
 function prepare(settings: ReturnType<typeof settle>): Stage {
   const { teacher: net, batch, data, text } = settings;
-  const learner = new Learner('teacher', net, settings, settings.average);
+  const learner = new Learner('teacher', net, settings);
   const update = makeUpdate(learner, (latents: Tensor, noise: Tensor, sigma: Tensor, context: Tensor) => {
     const x = addNoise(latents, noise, spread(sigma, latents));
     return { loss: flowMatchingLoss(velocityOf(net, { x, t: tf.mul(sigma, 1000), context }), latents, noise) };

@@ -5,7 +5,7 @@ import { checkBatch, checkChoice, checkNet, checkNumber } from '../checks.ts';
 import { checkSource, type Source, withTensors } from '../ingredients.ts';
 import type { Objective } from '../optimiser/gradients.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
@@ -30,14 +30,11 @@ export interface VaeTrainOptions extends RunOptions, LearnerOptions {
   parts?: 'all' | 'decoder';
 }
 
-/** What a step reports beside the loss where the divergence counts. */
-export interface VaeValues {
+/** A step of training an autoencoder, with the parts of its loss where the divergence counts. */
+export interface VaeStep extends TrainStep {
   reconstruction?: number;
   kl?: number;
 }
-
-/** A step of training an autoencoder. */
-export interface VaeStep extends TrainStep, VaeValues {}
 
 /**
  * Train a video autoencoder on clips: `mean|x̂ - x|` (or its square) plus `klWeight · KL(q(z|x) ‖ N(0, 1))`, with
@@ -54,9 +51,8 @@ function settle(options: VaeTrainOptions) {
   const { loss = 'l1', klWeight = 1e-6, pixelWeight, parts = 'all' } = options;
   const net = checkNet('vae', options.vae);
   return {
-    ...settleLearner(net, options),
+    ...settleTraining(net, options),
     vae: net,
-    average: settleAverage(options.average, net),
     data: checkSource('data', options.data),
     batch: checkBatch(options.batch),
     loss: checkChoice('loss', loss, ['l1', 'l2', 'l1+l2']),
@@ -73,12 +69,12 @@ function settle(options: VaeTrainOptions) {
 
 type Settings = ReturnType<typeof settle>;
 
-function prepare(settings: Settings): Stage<VaeValues> {
+function prepare(settings: Settings): Stage<VaeStep> {
   const { batch, data } = settings;
-  const learner = new Learner('vae', settings.vae, settings, settings.average);
+  const learner = new Learner('vae', settings.vae, settings);
   const plain = withoutStatistics(settings.vae);
   const update = makeUpdate(learner, (video: Tensor, noise: Tensor) => objective(plain, video, noise, settings));
-  const step: Stage<VaeValues>['step'] = async (_, key) => {
+  const step: Stage<VaeStep>['step'] = async (_, key) => {
     const video = await data(key.stream('data'), batch);
     const noise = key.stream('noise').normal(latentsOf(plain.config, video.shape));
     const result = await withTensors({ video, noise }, (t) => update(t.video, t.noise));

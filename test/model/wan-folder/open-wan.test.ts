@@ -36,9 +36,9 @@ beforeEach(async () => {
 async function velocity(options: OpenWanOptions, from: string = folder): Promise<Float32Array> {
   const wan = await openWan(from, options);
   const key = random.key(9);
-  const x = toTensor(key.stream('x').normal([1, 2, 4, 4, wan.dit.config.in_dim]));
+  const x = toTensor(key.stream('x').normal([1, 2, 4, 4, wan.net.config.in_dim]));
   const context = await wan.text.encode(['A cat runs.']);
-  const y = wanForward(wan.dit, { x, t: 700, context });
+  const y = wanForward(wan.net, { x, t: 700, context });
   const values = (await y.data()) as Float32Array;
   tf.dispose([x, context, y]);
   wan.dispose();
@@ -106,9 +106,9 @@ test('an official folder opens as its preset, and everything is freed', async ()
   expect(wan).toMatchObject({
     preset: 'tiny',
     blocks: 'resident',
-    dit: { config: { dim: 64, num_heads: 2, text_len: 6 } },
+    net: { config: { dim: 64, num_heads: 2, text_len: 6 } },
   });
-  expect(wan.vae.config).toBe(vae.vaePresets.tiny);
+  expect(wan.decoder.config).toBe(vae.vaePresets.tiny);
   expect(wan.text).toMatchObject({ textLen: 6, config: { dim: 24, vocab: 260, num_heads: 2, num_layers: 2 } });
   wan.dispose();
   expect(tf.memory().numTensors).toBe(before);
@@ -136,7 +136,7 @@ test('a student takes the place of the transformer, with causal keys of its own'
   );
   const wan = await openWan(folder, { student, config: { local_attn_size: 4, sink_size: 1 } });
   expect(wan.files.dit).toBe(student);
-  expect(wan.dit.config).toMatchObject({ dim: 64, local_attn_size: 4, sink_size: 1 });
+  expect(wan.net.config).toMatchObject({ dim: 64, local_attn_size: 4, sink_size: 1 });
   wan.dispose();
 });
 

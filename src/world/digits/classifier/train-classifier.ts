@@ -48,7 +48,7 @@ function settle(options: ClassifierTrainOptions) {
   };
 }
 
-function prepare(settings: ReturnType<typeof settle>): Stage<{ accuracy: number }> {
+function prepare(settings: ReturnType<typeof settle>): Stage<ClassifierStep> {
   const { classifier: net, batch } = settings;
   const learner = new Learner('classifier', net, settings);
   const update = makeUpdate(learner, (frames: Tensor, digit: Tensor) => {
@@ -56,7 +56,7 @@ function prepare(settings: ReturnType<typeof settle>): Stage<{ accuracy: number 
     const right = tf.equal(tf.argMax(logits, 1), digit).toFloat();
     return { loss: tf.mean(softmaxCrossEntropy(logits, digit)), values: { accuracy: tf.mean(right) } };
   });
-  const step: Stage<{ accuracy: number }>['step'] = async (_, key) => {
+  const step: Stage<ClassifierStep>['step'] = async (_, key) => {
     const { data, labels } = digits.pictures(key.stream('pictures'), batch, { damagedShare: 0.5 });
     const frames = tf.tensor4d(data, [batch, digits.SIZE, digits.SIZE, 3]);
     const digit = tf.tensor1d(

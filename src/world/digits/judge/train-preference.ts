@@ -42,8 +42,8 @@ export function preference(options: PreferenceTrainOptions): AsyncGenerator<Pref
   return runStage(() => prepare(settle(options)), options);
 }
 
-/** What a step of preference training reports. */
-export interface PreferenceValues {
+/** A step of preference training. */
+export interface PreferenceStep extends TrainStep {
   /** Cross-entropy of digit and colour. */
   attributes: number;
   /** Bradley-Terry, after the pre-training. */
@@ -51,9 +51,6 @@ export interface PreferenceValues {
   /** Share of pairs ordered rightly, after the pre-training. */
   accuracy?: number;
 }
-
-/** A step of preference training. */
-export interface PreferenceStep extends TrainStep, PreferenceValues {}
 
 function settle(options: PreferenceTrainOptions) {
   const { steps, batch = 32, attributeWeight = 0.5 } = options;
@@ -69,7 +66,7 @@ function settle(options: PreferenceTrainOptions) {
   };
 }
 
-function prepare(settings: ReturnType<typeof settle>): Stage<PreferenceValues> {
+function prepare(settings: ReturnType<typeof settle>): Stage<PreferenceStep> {
   const { batch, attributeWeight, pretraining } = settings;
   const { weights, config } = settings.reward;
   const learner = new Learner('reward', settings.reward, settings);
@@ -81,7 +78,7 @@ function prepare(settings: ReturnType<typeof settle>): Stage<PreferenceValues> {
     const { loss, ...values } = preferenceLoss(weights, config, pairs, attributeWeight);
     return { loss, values };
   });
-  const step: Stage<PreferenceValues>['step'] = async (index, key) => {
+  const step: Stage<PreferenceStep>['step'] = async (index, key) => {
     const result =
       index <= pretraining
         ? await withTensors(drawPictures(key.stream('pictures'), 2 * batch), pretrain)

@@ -6,22 +6,7 @@ import { umt5Shapes } from '../../model/text/index.ts';
 import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
 import { queriesAtOnce, type WanConfig, wanShapes } from '../../model/wan/index.ts';
 import { parameterCount, type Shapes } from '../../nn/index.ts';
-import { causalLatentSize, latentSize, type VideoRequest, type WanConfigs, wanDefaults } from './request.ts';
-
-/** What a plan looks at: an open model, or configurations alone. */
-export interface PlannedModel extends WanConfigs {
-  readonly text?: { readonly config?: Umt5Config };
-  /** Default `resident`. */
-  readonly blocks?: BlockPlace;
-}
-
-/** A run to plan. */
-export interface PlannedRun extends VideoRequest {
-  /** Block by block with a cache of keys and values (default false). */
-  readonly causal?: boolean;
-  /** Default 6; 1 needs the keys and values of one text only. */
-  readonly guidanceScale?: number;
-}
+import { type GenerateRequest, type PlannedModel, type Settled, settle } from './request.ts';
 
 /** One thing that takes memory, and the phase of the run in which it does. */
 export interface MemoryRow {
@@ -62,10 +47,10 @@ export class MemoryError extends Error {
  *
  * @throws RangeError if the request does not fit the model.
  * @example
- * const plan = sampler.planMemory(wan, { prompt: '', size: [832, 480], frames: 81 });
+ * const plan = sampler.planMemory(wan, { size: [832, 480], frames: 81 });
  * if (!plan.fits) console.log(String(plan));
  */
-export function planMemory(model: PlannedModel, run: PlannedRun): MemoryPlan {
+export function planMemory(model: PlannedModel, run: GenerateRequest): MemoryPlan {
   const rows = memoryRows(model, run);
   const peak = peakOf(rows);
   const limit = run.memoryLimit === null ? Number.POSITIVE_INFINITY : (run.memoryLimit ?? availableMemory());
@@ -81,7 +66,7 @@ export function planMemory(model: PlannedModel, run: PlannedRun): MemoryPlan {
  *
  * @throws MemoryError with the plan and what would help.
  */
-export function checkMemory(model: PlannedModel, run: PlannedRun): void {
+export function checkMemory(model: PlannedModel, run: GenerateRequest): void {
   if (run.memoryLimit === null) return;
   const plan = planMemory(model, run);
   if (!plan.fits) throw new MemoryError(plan);
@@ -94,24 +79,27 @@ function availableMemory(): number {
 
 const float = 4;
 
-function memoryRows({ dit, vae, text, blocks = 'resident' }: PlannedModel, run: PlannedRun): MemoryRow[] {
-  const { config } = dit;
-  const size = (run.causal ? causalLatentSize : latentSize)({ dit, vae }, run);
-  const { space } = vaeStrides(vae.config);
-  const [width, height] = [size.width * space, size.height * space];
-  const decoding = decodeMemory(vae.config, { height, width });
+function memoryRows(model: PlannedModel, run: GenerateRequest): MemoryRow[] {
+  const { net, decoder, text, blocks = 'resident' } = model;
+  const { config } = net;
+  const settled = settle(model, run);
+  const { latents: size, causal, prompts } = settled;
+  const clips = Math.max(1, Math.min(settled.batch, prompts.length));
+  const { space } = vaeStrides(decoder.config);
+  const decoding = decodeMemory(decoder.config, { height: size.height * space, width: size.width * space });
   const latents = float * size.frames * size.channels * size.height * size.width;
+  const pass = passRows(config, size, causal).map((row) => ({ ...row, bytes: clips * row.bytes }));
   const rows: MemoryRow[] = [
     { what: `transformer, blocks ${blocks}`, phase: 'all', bytes: transformerBytes(config, blocks) },
-    { what: 'VAE', phase: 'all', bytes: float * parameterCount(vaeShapes(vae.config)) },
+    { what: 'VAE', phase: 'all', bytes: float * parameterCount(vaeShapes(decoder.config)) },
     ...(text?.config
       ? [{ what: 'text encoder, one block', phase: 'text' as const, bytes: textBytes(text.config) }]
       : []),
-    { what: 'keys and values of the texts', phase: 'denoising', bytes: textCacheBytes(config, run) },
-    { what: 'latents of the solver', phase: 'denoising', bytes: 6 * latents },
-    ...passRows(config, size, run.causal ?? false),
-    { what: 'decoder, carried from piece to piece', phase: 'decoding', bytes: decoding.state },
-    { what: 'decoder, activations', phase: 'decoding', bytes: decoding.activations },
+    { what: 'keys and values of the texts', phase: 'denoising', bytes: clips * textCacheBytes(config, settled) },
+    { what: 'latents of the solver', phase: 'denoising', bytes: 6 * clips * latents },
+    ...pass,
+    { what: 'decoder, carried from piece to piece', phase: 'decoding', bytes: clips * decoding.state },
+    { what: 'decoder, activations', phase: 'decoding', bytes: clips * decoding.activations },
   ];
   return rows;
 }
@@ -132,11 +120,8 @@ function textBytes(config: Umt5Config): number {
   return (2 + float) * parameterCount(block);
 }
 
-function textCacheBytes(
-  { num_layers, text_len, dim }: WanConfig,
-  { causal, guidanceScale = wanDefaults.guidanceScale }: PlannedRun,
-): number {
-  const texts = causal || guidanceScale === 1 ? 1 : 2;
+function textCacheBytes({ num_layers, text_len, dim }: WanConfig, { guidanceScale }: Settled): number {
+  const texts = guidanceScale === 1 ? 1 : 2;
   return texts * 2 * float * num_layers * text_len * dim;
 }
 
@@ -169,8 +154,8 @@ function peakOf(rows: readonly MemoryRow[]): number {
 }
 
 /** Changes, the mildest first, of which each alone makes the run fit. */
-function helpfulChanges(model: PlannedModel, run: PlannedRun, limit: number): string[] {
-  const fits = (other: PlannedModel, changed: PlannedRun): boolean => {
+function helpfulChanges(model: PlannedModel, run: GenerateRequest, limit: number): string[] {
+  const fits = (other: PlannedModel, changed: GenerateRequest): boolean => {
     try {
       return peakOf(memoryRows(other, changed)) <= limit;
     } catch {
@@ -178,7 +163,7 @@ function helpfulChanges(model: PlannedModel, run: PlannedRun, limit: number): st
     }
   };
   const places = (['host-bfloat16', 'file'] as const).filter((place) => place !== model.blocks);
-  const [width, height] = run.size ?? wanDefaults.size;
+  const [width, height] = settle(model, run).size;
   const half = { ...run, size: [width / 2, height / 2] as const };
   const changes: [string, boolean][] = [
     ...places.map((place): [string, boolean] => [

@@ -1,26 +1,73 @@
+/** A causal network as a rollout sees it: blocks of frames that attend to a cache of their past. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, toTensor } from '../../nn/index.ts';
+import {
+  createCache,
+  createCrossAttnCache,
+  disposeCache,
+  disposeCrossAttnCache,
+  type KvCache,
+  tokenGrid,
+  type WanConfig,
+  wanCachedForward,
+} from '../../model/wan/index.ts';
+import { type Key, type Part, toTensor } from '../../nn/index.ts';
 
 /**
  * What a rollout asks of a causal video network that is bound to its weights and to the prompts of one batch.
- * `Cache` holds keys and values of the frames so far. It is a value: no method changes it in place, so that a gradient
- * through one call never reaches another.
+ * The cache holds keys and values of the frames so far. It is a value: no method changes it in place, so that a
+ * gradient through one call never reaches another.
  */
-export interface CausalStudent<Cache> {
+export interface CausalStudent<_Cache = KvCache> {
   /** How the frames of its videos fall into blocks. */
   readonly blocks: BlockOptions;
   /** A cache without frames, for videos of the size of `video` [B, F, H, W, C]. */
-  emptyCache(video: Tensor): Cache;
+  emptyCache(video: Tensor): KvCache;
   /**
    * Velocity of the next block `x` [B, f, H, W, C], all frames at timestep t, attending to the cache and to itself.
    * The cache counts as a constant. With `gradient` the result is differentiable in x and in all weights; without it
    * the student may reuse what it computed before, such as the keys and values of the text.
    */
-  velocity(x: Tensor, t: number, cache: Cache, options?: { gradient?: boolean }): Tensor;
+  velocity(x: Tensor, t: number, cache: KvCache, options?: { gradient?: boolean }): Tensor;
   /** Context pass: a cache that also holds the block `x0` as seen at timestep t. Takes over `cache`. */
-  remember(x0: Tensor, t: number, cache: Cache): Cache;
+  remember(x0: Tensor, t: number, cache: KvCache): KvCache;
   /** Frees the tensors of a cache. */
-  release(cache: Cache): void;
+  release(cache: KvCache): void;
+}
+
+/** A causal student that holds the keys and values of its prompts until it is disposed. */
+export interface BoundStudent extends CausalStudent {
+  dispose(): void;
+}
+
+/**
+ * A causal Wan transformer bound to the prompts of one batch, for rollouts.
+ * The text's keys and values are computed here, once, and used by all passes without gradient; passes with gradient
+ * compute them anew, so that the text layers learn. Make a new student after a weight update.
+ *
+ * @param context text embeddings [B, n <= text_len, text_dim]
+ */
+export function causalStudent(net: Part<WanConfig>, context: Tensor): BoundStudent {
+  const { config } = net;
+  const text = createCrossAttnCache(net, context);
+  const pass = (x: Tensor, t: number, cache: KvCache, source: Tensor | typeof text = text) =>
+    wanCachedForward(net, { x, t, context: source }, cache);
+  return {
+    blocks: blocksOf(config),
+    emptyCache: (video) => {
+      const [, height, width] = tokenGrid(config, video);
+      return createCache(config, height * width);
+    },
+    velocity: (x, t, cache, { gradient = false } = {}) =>
+      tf.tidy(() => pass(x, t, cache, gradient ? context : text).velocity),
+    remember: (x0, t, cache) => {
+      const { velocity, cache: next } = pass(x0, t, cache);
+      velocity.dispose();
+      disposeCache(cache);
+      return next;
+    },
+    release: disposeCache,
+    dispose: () => disposeCrossAttnCache(text),
+  };
 }
 
 /** A run of frames that is generated at once. */
@@ -36,6 +83,11 @@ export interface BlockOptions {
   framesPerBlock: number;
   /** Whether the first frame is a block of its own (image to video). */
   independentFirstFrame?: boolean;
+}
+
+/** How the latent frames of a network's videos fall into blocks. */
+export function blocksOf({ num_frame_per_block, patch_size, independent_first_frame }: WanConfig): BlockOptions {
+  return { framesPerBlock: num_frame_per_block * patch_size[0], independentFirstFrame: independent_first_frame };
 }
 
 /** The blocks of a clip: n frames each, after a single first frame if wanted. Frames must fit exactly. */

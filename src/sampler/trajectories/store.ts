@@ -1,3 +1,4 @@
+/** Trajectories on disk and in memory. */
 import { appendFile, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostTensor, openSafetensors, writeAtomic, writeSafetensors } from '../../io/index.ts';
@@ -25,8 +26,9 @@ export interface StoredTrajectory {
   sigmas: Float64Array;
 }
 
-/** A folder of trajectories: one safetensors file each (`states`, `sigmas`) and index.jsonl. */
+/** Trajectories by their ids. */
 export interface TrajectoryStore {
+  /** Where they are: a path, or `memory`. */
   readonly folder: string;
   /** Finished trajectories, in the order in which they were added. */
   records(): readonly TrajectoryRecord[];
@@ -36,8 +38,24 @@ export interface TrajectoryStore {
   read(id: string): Promise<StoredTrajectory>;
 }
 
+/** A trajectory store that lives as long as the process; states keep their precision. */
+export function memoryTrajectories(): TrajectoryStore {
+  const all = new Map<string, { record: TrajectoryRecord } & StoredTrajectory>();
+  return {
+    folder: 'memory',
+    records: () => [...all.values()].map(({ record }) => record),
+    has: (id) => all.has(id),
+    add: async (record, states, sigmas) => {
+      checkRecord(record, all, states, sigmas);
+      all.set(record.id, { record, states, sigmas });
+    },
+    read: async (id) => all.get(id) ?? absent('memory', id, all.size),
+  };
+}
+
 /**
- * Opens or makes a trajectory store; a line that an interrupted run left half written is dropped.
+ * Opens or makes a trajectory store in a folder: one safetensors file each (`states`, `sigmas`) and index.jsonl; a line
+ * that an interrupted run left half written is dropped.
  * `precision` is that of new states; half precision, as CausVid stores them, needs half the space.
  */
 export async function openTrajectories(
@@ -64,11 +82,15 @@ export async function openTrajectories(
       byId.set(record.id, record);
     },
     async read(id) {
-      if (!byId.has(id)) throw new RangeError(`${folder} holds no trajectory "${id}" (${byId.size} others)`);
+      if (!byId.has(id)) absent(folder, id, byId.size);
       const tensors = await openSafetensors(file(id));
       return { states: await tensors.read('states'), sigmas: (await tensors.read('sigmas')).data as Float64Array };
     },
   };
+}
+
+function absent(folder: string, id: string, others: number): never {
+  throw new RangeError(`${folder} holds no trajectory "${id}" (${others} others)`);
 }
 
 /** Lines of the index; a torn last line is cut off the file so that appending goes on cleanly. */

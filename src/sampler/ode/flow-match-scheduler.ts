@@ -1,7 +1,8 @@
-import { trainingSteps } from './schedule.ts';
+/** The table of noise levels that Self-Forcing trains on, and the lists of steps that are read from it. */
+import { checkSchedule, type Schedule, trainingSteps } from './schedule.ts';
 
-/** Which grid a noise table holds. */
-export interface NoiseTableOptions {
+/** Which grid a scheduler holds. */
+export interface FlowMatchOptions {
   /** Timestep shift of the network (Self-Forcing 5, CausVid 8). */
   shift: number;
   /** Number of grid points. */
@@ -19,7 +20,7 @@ export interface NoiseTableOptions {
  * counts, the earlier one on a tie, so that t = 0 means the last level (small, not 0).
  * Source: Self-Forcing utils/scheduler.py, FlowMatchScheduler.
  */
-export class NoiseTable {
+export class FlowMatchScheduler {
   readonly shift: number;
   /** Noise levels from high to low. */
   readonly sigmas: Float32Array;
@@ -28,7 +29,7 @@ export class NoiseTable {
   /** Training weight of each level; they sum to 1000. */
   readonly weights: Float32Array;
 
-  constructor({ shift, steps = trainingSteps, sigmaMin = 0, dropLast = true, strength = 1 }: NoiseTableOptions) {
+  constructor({ shift, steps = trainingSteps, sigmaMin = 0, dropLast = true, strength = 1 }: FlowMatchOptions) {
     this.shift = shift;
     const start = sigmaMin + (1 - sigmaMin) * strength;
     this.sigmas = linspace32(start, sigmaMin, dropLast ? steps + 1 : steps)
@@ -66,9 +67,37 @@ export class NoiseTable {
   }
 }
 
-/** A noise table with the given shift; see `NoiseTable`. */
-export function noiseTable(options: NoiseTableOptions): NoiseTable {
-  return new NoiseTable(options);
+/** Which steps a few-step student takes. */
+export interface DenoisingStepsOptions {
+  /** Timestep shift of the student's noise table. */
+  shift: number;
+  /** Whether the nominal list is warped through the table, as Self-Forcing does (`warp_denoising_step`). */
+  warp?: boolean;
+}
+
+/**
+ * Schedule of a nominal list such as [1000, 750, 500, 250] (a trailing 0 means "clean" and is dropped).
+ * Warped: nominal n becomes the table's entry 1000 - n, that is 1000 shift(n / 1000); shift 5 gives
+ * 1000, 937.5, 833.33, 625. Noise levels are the table's. Source: Self-Forcing pipeline/causal_inference.py.
+ */
+export function denoisingSteps(list: readonly number[], { shift, warp = true }: DenoisingStepsOptions): Schedule {
+  const nominal = list.at(-1) === 0 ? list.slice(0, -1) : list;
+  const table = new FlowMatchScheduler({ shift });
+  const timesteps = Float64Array.from(warp ? warpTimesteps(nominal, table) : nominal);
+  const sigmas = new Float64Array(nominal.length + 1);
+  sigmas.set(timesteps.map((t) => table.sigmaOf(t)));
+  const schedule = { sigmas, timesteps };
+  checkSchedule(schedule);
+  return schedule;
+}
+
+/** The table's timestep of each nominal value (index 1000 - value; 0 stays 0). */
+export function warpTimesteps(nominal: readonly number[], table: FlowMatchScheduler): number[] {
+  return nominal.map((value) => {
+    if (Number.isInteger(value) && value >= 0 && value <= trainingSteps)
+      return table.timesteps[trainingSteps - value] ?? 0;
+    throw new RangeError(`denoising steps must be whole numbers in 0..1000 to be warped, received ${value}`);
+  });
 }
 
 /** PyTorch's float32 linspace: both halves are laid from their own end. */
