@@ -54,6 +54,8 @@ export class Programs {
   #knowsNode = false;
   #newest: Program | undefined;
   #timer: unknown;
+  /** Declarations of the cells before, parsed: asked for twice by each cell, and by each key stroke. */
+  #before: SourceFile | undefined;
   /** What the newest emit found: a declaration that cannot be written down. */
   #emitted: readonly Diagnostic[] = [];
 
@@ -140,6 +142,8 @@ export class Programs {
   /** Only the cell: local files run as the user thread loads them. */
   #emit(program: Program, file: SourceFile, rest: unknown[]): EmitResult | undefined {
     if (file.fileName !== this.#host.files[1]) return undefined;
+    // The converter takes the declarations apart once it has the code.
+    this.#before = undefined;
     const result = (program.emit as (file: SourceFile, ...rest: unknown[]) => EmitResult)(file, ...rest);
     this.#emitted = result.diagnostics;
     return result;
@@ -150,9 +154,12 @@ export class Programs {
   }
 
   #parse(name: string): SourceFile {
-    const { options, system } = this.#host;
+    const { options, system, files } = this.#host;
     const target = options.target ?? this.#ts.ScriptTarget.ES2022;
-    const file = this.#ts.createSourceFile(name, system.readFile(name) ?? '', target);
+    const text = system.readFile(name) ?? '';
+    if (name === files[0] && this.#before?.text === text) return this.#before;
+    const file = this.#ts.createSourceFile(name, text, target);
+    if (name === files[0]) this.#before = file;
     // The converter reads a file's names before anything has asked for a type: binding finds them.
     bindNames(this.#ts, file, options);
     // Additions to global types and to modules are no names, which the converter would export.

@@ -14,10 +14,8 @@ export {
 } from './causal/rollout.ts';
 export {
   type BoundStudent,
-  type BoundStudent as WanStudent,
   type CausalStudent,
   causalStudent,
-  causalStudent as wanStudent,
   seededNoise,
 } from './causal/student.ts';
 export { type GeneratedFrames, generate, generateClips } from './generate/generate.ts';
@@ -36,10 +34,9 @@ export {
   settle,
   type VideoModel,
 } from './generate/request.ts';
-export * from './internal.ts';
 export { type DenoisingStepsOptions, denoisingSteps } from './ode/flow-match-scheduler.ts';
 export { dpmSolver, uniPC } from './ode/multistep.ts';
-export { addNoise, guide, type Sigma, velocityToX0 } from './ode/parameterisation.ts';
+export { addNoise, guide, type Sigma, velocityToX0, x0ToVelocity } from './ode/parameterisation.ts';
 export {
   dpmSchedule,
   eulerDiscreteSchedule,
@@ -51,7 +48,7 @@ export {
 } from './ode/schedule.ts';
 export type { NoiseSource, Sampler, SamplerOptions, SamplerStep, Solver, Velocity } from './ode/solver.ts';
 export { euler, fewStep, heun } from './ode/solvers.ts';
-export { type OwnedVelocity, type TextEncoder, type TextGuidance, textVelocity } from './ode/text-velocity.ts';
+export { type OwnedVelocity, type TextGuidance, textVelocity } from './ode/text-velocity.ts';
 export {
   odeTrajectory,
   sampleTrajectories,

@@ -15,5 +15,5 @@ export {
   sliceFrames,
 } from './causal/student.ts';
 export { FlowMatchScheduler, warpTimesteps } from './ode/flow-match-scheduler.ts';
-export { guided, noiseToX0, perFrame, velocityToNoise, x0ToVelocity } from './ode/parameterisation.ts';
-export { checkSchedule, shiftSigma, unshiftSigma } from './ode/schedule.ts';
+export { guided, perFrame } from './ode/parameterisation.ts';
+export { checkSchedule, shiftSigma } from './ode/schedule.ts';

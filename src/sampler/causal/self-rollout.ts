@@ -14,7 +14,7 @@ export interface SelfRolloutOptions extends RolloutOptions {
 }
 
 /** A rollout up to its last network call, the only one that carries gradient. */
-export interface SelfRollout<_Cache = KvCache> {
+export interface SelfRollout {
   /** Clean latents [B, f, H, W, C] of all blocks but the last, constants. */
   blocks: Tensor[];
   /** Keys and values of those blocks. */
