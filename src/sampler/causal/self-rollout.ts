@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { KvCache } from '../../model/wan/index.ts';
 import type { Key } from '../../nn/index.ts';
-import { addNoise, velocityToX0 } from '../ode/parameterisation.ts';
+import { addNoise, velocityToX0 } from '../ode/index.ts';
 import { generateBlock, type RolloutOptions, rememberBlock } from './rollout.ts';
 import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 
