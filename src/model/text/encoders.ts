@@ -6,6 +6,14 @@ import { cleanPrompt } from './clean-text.ts';
 import { umt5Encode } from './umt5.ts';
 import type { Umt5Config } from './umt5-weights.ts';
 
+/** Turns prompts into what networks attend to: the one contract of samplers and training. */
+export interface TextEncoder {
+  /** Text states [B, n, D] of prompts, those after a shorter prompt's end zero; the receiver disposes of them. */
+  encode(prompts: readonly string[]): Tensor | Promise<Tensor>;
+  /** Tells encoders apart in the records of runs. */
+  readonly id?: string;
+}
+
 /** Turns captions into the context that a diffusion model attends to, at every scale. */
 export interface PromptEncoder {
   /** Width of a row. */

@@ -3,6 +3,7 @@ export {
   type PromptEncoder,
   type TableTextEncoder,
   type TableTextOptions,
+  type TextEncoder,
   tableTextEncoder,
   type Umt5PromptOptions,
   umt5PromptEncoder,
