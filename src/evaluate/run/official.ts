@@ -38,8 +38,10 @@ import {
 import {
   type MeasureColumn,
   type Measured,
+  type MeasuredValues,
   type MeasuredVideo,
   type MeasureGroup,
+  type MeasurePart,
   type OpenMeasures,
   together,
 } from './measures.ts';
@@ -173,11 +175,7 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
 }
 
 /** All dimensions of a video; two that are one number on one prompt are computed once. */
-function startsOf(
-  dimensions: readonly Dimension[],
-  video: MeasuredVideo,
-  opened: Opened,
-): Parameters<typeof together>[0] {
+function startsOf(dimensions: readonly Dimension[], video: MeasuredVideo, opened: Opened): MeasurePart[] {
   const columns = new Map<Start, Dimension[]>();
   for (const dimension of dimensions) {
     const start = counts(video, dimension) ? STARTS[dimension]! : nothing;
@@ -187,7 +185,9 @@ function startsOf(
     columns: names,
     start: () => {
       const watch = start(video, opened)?.(video);
-      const all = (value: Measured) => Object.fromEntries(names.map((name) => [name, value]));
+      const all = (value: Measured): MeasuredValues => {
+        return { values: Object.fromEntries(names.map((name) => [name, value])), notes: {} };
+      };
       return { see: (frame) => watch?.see(frame), result: async () => all(watch ? await watch.result() : null) };
     },
   }));

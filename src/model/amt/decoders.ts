@@ -1,7 +1,7 @@
 /** AMT from coarse to fine: decoders that double the resolution, update blocks that look up correlations. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part, WeightView } from '../../nn/index.ts';
-import { correlationPyramid, lookUp } from '../raft/correlation.ts';
+import { correlationPyramid, lookUp } from '../raft/index.ts';
 import { activeConv, conv, doublingConv, leakyConv, resize, warp } from './layers.ts';
 import type { AmtConfig } from './weights.ts';
 

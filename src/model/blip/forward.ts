@@ -7,6 +7,7 @@ import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, tapBelow } from '../../nn/index.ts';
 import { affine, classToken, joinHeads, patchTokens, splitHeads, vitBlocks, withClassToken } from '../layers/index.ts';
+import type { TokenBatch } from '../tokenizer/index.ts';
 import {
   type BlipVitConfig,
   headLayers,
@@ -17,12 +18,6 @@ import {
   type MedConfig,
 } from './weights.ts';
 
-/** Prompts as tokens, int32 [B, L] each; mask 1 = token, 0 = padding. */
-export interface PromptTokens {
-  readonly ids: Tensor;
-  readonly mask: Tensor;
-}
-
 /**
  * Raw scores [B] of images for prompts: `(raw - reward_mean) / reward_std` is the published reward.
  *
@@ -31,7 +26,7 @@ export interface PromptTokens {
 export function imageRewardForward(
   net: Part<ImageRewardConfig>,
   images: Tensor,
-  prompts: PromptTokens,
+  prompts: TokenBatch,
   { onValue }: Tapped = {},
 ): Tensor {
   const { weights, config } = net;
@@ -78,7 +73,7 @@ export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, option
  */
 export function blipTextStates(
   net: Part<MedConfig>,
-  { ids, mask }: PromptTokens,
+  { ids, mask }: TokenBatch,
   image: Tensor,
   { onValue }: Tapped = {},
 ): Tensor {

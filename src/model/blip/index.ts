@@ -1,4 +1,4 @@
-export { blipImageTokens, blipTextStates, imageReward, imageRewardForward, type PromptTokens } from './forward.ts';
+export { blipImageTokens, blipTextStates, imageReward, imageRewardForward } from './forward.ts';
 export {
   type BlipVitConfig,
   type ImageRewardConfig,

@@ -2,7 +2,7 @@
 import { imageReward } from './forward.ts';
 
 export { openWordPiece as openTokenizer, type WordPieceTokenizer as Tokenizer } from '../tokenizer/index.ts';
-export { imageRewardForward as forward, type PromptTokens } from './forward.ts';
+export { imageRewardForward as forward } from './forward.ts';
 export type { ImageRewardConfig as Config } from './weights.ts';
 
 /** Configurations by their published names. */

@@ -9,7 +9,7 @@ export {
   umt5PromptEncoder,
 } from './encoders.ts';
 export { type PromptCache, promptCache } from './prompt-cache.ts';
-export { type TokenBatch, umt5, umt5Encode } from './umt5.ts';
+export { umt5, umt5Encode } from './umt5.ts';
 export {
   type TensorSource,
   type Umt5FileEncoder,

@@ -1,7 +1,7 @@
 /** `model.text`: Wan2.1's text encoder umT5, its tokenizer, and the table of words of the small scale. */
 import { umt5 } from './umt5.ts';
 
-export { openTokenizer, type PromptTokenizer as Tokenizer } from '../tokenizer/index.ts';
+export { openTokenizer, type PromptTokenizer as Tokenizer, type TokenBatch } from '../tokenizer/index.ts';
 export { cleanPrompt } from './clean-text.ts';
 export {
   type PromptEncoder,
@@ -11,7 +11,7 @@ export {
   type Umt5PromptOptions as PromptOptions,
   umt5PromptEncoder as promptEncoder,
 } from './encoders.ts';
-export { type TokenBatch, umt5Encode as encode } from './umt5.ts';
+export { umt5Encode as encode } from './umt5.ts';
 export {
   type Umt5FileEncoder as FileEncoder,
   type Umt5FileOptions as FileOptions,

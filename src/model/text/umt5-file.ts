@@ -4,10 +4,10 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostDType, HostTensor } from '../../io/index.ts';
 import { bytesOf, elementCount } from '../../io/internal.ts';
 import { copiesUploads, toHost, toTensor, Weights, widener } from '../../nn/index.ts';
-import type { PromptTokenizer } from '../tokenizer/unigram.ts';
+import type { PromptTokenizer, TokenBatch } from '../tokenizer/index.ts';
 import { cleanPrompt } from './clean-text.ts';
 import { type PromptCache, promptCache, sha256 } from './prompt-cache.ts';
-import { bucketIds, type TokenBatch, umt5Block } from './umt5.ts';
+import { bucketIds, umt5Block } from './umt5.ts';
 import { type Umt5Config, umt5ConfigOf, umt5Name, umt5Shapes } from './umt5-weights.ts';
 
 /** A file of weights: an open checkpoint. */

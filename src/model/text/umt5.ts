@@ -14,13 +14,8 @@ import {
   tapBelow,
   type ValueTap,
 } from '../../nn/index.ts';
+import type { TokenBatch } from '../tokenizer/index.ts';
 import { type Umt5Config, umt5Name, umt5Presets, umt5Shapes } from './umt5-weights.ts';
-
-/** Token ids and what is real among them, int32 [B, L] each; mask 1 = token, 0 = padding. */
-export interface TokenBatch {
-  readonly ids: Tensor;
-  readonly mask: Tensor;
-}
 
 /**
  * Encodes tokens: [B, L, dim] after the final norm. Rows of padding hold values too, which attend to the real

@@ -5,8 +5,7 @@
  */
 import { Normalizer, PrecompiledNormalizer, SequenceNormalizer, Tokenizer } from '@huggingface/tokenizers';
 import { readJsonObject } from '../../io/index.ts';
-import type { TokenBatch } from '../text/umt5.ts';
-import { tokenBatch } from './word-pieces.ts';
+import { type TokenBatch, tokenBatch } from './word-pieces.ts';
 
 /** Turns text into token ids; cleaning is the caller's, see `cleanPrompt`. */
 export interface PromptTokenizer {

@@ -3,7 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { readJsonObject } from '../../io/index.ts';
-import type { PromptTokens } from '../blip/forward.ts';
+
+/** Token ids and what is real among them, int32 [B, L] each; mask 1 = token, 0 = padding. */
+export interface TokenBatch {
+  readonly ids: Tensor;
+  readonly mask: Tensor;
+}
 
 /** The first tokens of a row and its last one, `length` in all; shorter rows as they are. */
 export function cutKeepingEnd(row: readonly number[], length: number): readonly number[] {
@@ -21,7 +26,7 @@ export interface WordPieceTokenizer {
   /** Ids of a text, all of them. */
   encode(text: string): number[];
   /** Ids and mask of texts, int32 [B, length]: cut to `length` with [SEP] kept, filled up with [PAD]. */
-  batch(texts: readonly string[], length: number): PromptTokens;
+  batch(texts: readonly string[], length: number): TokenBatch;
 }
 
 /**
