@@ -28,8 +28,10 @@ export {
   gradientNorm,
   type HackingSignals,
   hackingSignals,
+  meanScore,
   promptMargin,
   type RewardCurve,
   rewardCurve,
   robustnessGap,
+  scoreClips,
 } from './reward-signals.ts';
