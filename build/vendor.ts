@@ -1,0 +1,90 @@
+/**
+ * Copies what the built files use of some packages into `dist/node_modules`, where Node and TypeScript find it, before
+ * the package is packed: `tsx build/vendor.ts`, and `tsx build/vendor.ts --clean` afterwards.
+ *
+ * These packages cannot be dependencies of whoever installs this one: `onnxruntime-node` and
+ * `@tensorflow/tfjs-node-gpu` have install scripts that download what is not used here (a CUDA provider, a library of
+ * 2022) and fail the whole install where they cannot, and `@tensorflow/tfjs` and its parts are 272 MB of bundles for
+ * browsers and source maps around 10 MB.
+ */
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+interface Vendored {
+  readonly name: string;
+  /** Paths in the package, next to its main file and its licence. */
+  readonly wanted: RegExp;
+  /** A licence that the published package only names. */
+  readonly licence?: string;
+}
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly license: string;
+  readonly homepage?: string;
+  readonly repository?: unknown;
+  readonly main?: string;
+  readonly types?: string;
+  readonly typings?: string;
+}
+
+const declarations = /^dist\/(?!.*_test\.d\.ts$).*\.d\.ts$/;
+const mit = `MIT License
+
+Copyright (c) Microsoft Corporation
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+`;
+
+const packages: readonly Vendored[] = [
+  // the libraries alone: they are called through their C interface, without the addon and the GPU's helpers
+  { name: 'onnxruntime-node', wanted: /^bin\/.*\/(libonnxruntime\.(so\.1|1\.dylib)|onnxruntime\.dll)$/, licence: mit },
+  ...['tfjs', 'tfjs-core', 'tfjs-layers', 'tfjs-converter', 'tfjs-data', 'tfjs-backend-cpu', 'tfjs-backend-webgl'].map(
+    (part) => ({ name: `@tensorflow/${part}`, wanted: declarations }),
+  ),
+  { name: '@tensorflow/tfjs-node-gpu', wanted: /^dist\/(?!.*_test\.js$).*\.js$/ },
+  // what those ask for
+  { name: '@webgpu/types', wanted: /\.d\.ts$/ },
+  { name: 'seedrandom', wanted: /^(index|seedrandom|lib\/\w+)\.js$/ },
+  { name: 'long', wanted: /^(?!.*min)(src|dist|index).*\.js$/ },
+];
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const target = join(root, 'dist', 'node_modules');
+
+rmSync(target, { recursive: true, force: true });
+if (!process.argv.includes('--clean')) for (const vendored of packages) copy(vendored);
+
+function copy({ name, wanted, licence }: Vendored): void {
+  const [from, to] = [join(root, 'node_modules', name), join(target, name)];
+  if (!existsSync(from)) throw new Error(`${name} is not installed: run "npm ci" before packing`);
+  const manifest = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8')) as Manifest;
+  const main = join(manifest.main ?? 'index.js');
+  const files = readdirSync(from, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => wanted.test(path) || path === main || /^(licen[cs]e|notice|readme)/i.test(path));
+  if (!files.some((path) => wanted.test(path))) throw new Error(`${name} ${manifest.version} has no ${wanted}`);
+  for (const path of files.filter((file) => statSync(join(from, file)).isFile())) {
+    mkdirSync(dirname(join(to, path)), { recursive: true });
+    cpSync(join(from, path), join(to, path), { dereference: true });
+  }
+  mkdirSync(to, { recursive: true });
+  const { version, license, homepage, repository, types, typings } = manifest;
+  const kept = { name, version, license, homepage, repository, main: manifest.main, types: types ?? typings };
+  writeFileSync(join(to, 'package.json'), `${JSON.stringify(kept, null, 2)}\n`);
+  if (licence !== undefined) writeFileSync(join(to, 'LICENSE'), licence);
+  process.stdout.write(`${relative(root, to)} ${version}: ${files.length} files\n`);
+}
