@@ -24,14 +24,14 @@ function draw(script) {
   const other = data.find(({ type = 'scatter' }) => !drawn.has(type));
   const chart = document.createElement('div');
   if (other) {
-    chart.textContent = 'Charts of the kind "' + other.type + '" are interactive in JupyterLab only.';
+    chart.textContent = 'Interactive in JupyterLab only: a chart of the kind "' + other.type + '".';
     script.after(chart);
     return;
   }
   const picture = script.previousElementSibling;
   script.after(chart);
   Plotly.newPlot(chart, data, layout, { displaylogo: false, responsive: true, ...config }).then(
-    () => picture && (picture.hidden = true),
+    () => { if (picture) picture.style.display = 'none'; },
     (error) => { chart.textContent = String(error); },
   );
 }
