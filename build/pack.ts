@@ -1,14 +1,25 @@
 /**
- * Copies what the built files use of some packages into `dist/node_modules`, where Node and TypeScript find it, before
- * the package is packed: `tsx build/vendor.ts`, and `tsx build/vendor.ts --clean` afterwards.
+ * Packs the package into a folder: `tsx build/pack.ts [FOLDER]`, after the build. It is packed from a copy, whose
+ * `dist/node_modules`, where Node and TypeScript find them, holds what the built files use of some other packages.
  *
- * These packages cannot be dependencies of whoever installs this one: `onnxruntime-node` and
- * `@tensorflow/tfjs-node-gpu` have install scripts that download what is not used here (a CUDA provider, a library of
- * 2022) and fail the whole install where they cannot, and `@tensorflow/tfjs` and its parts are 272 MB of bundles for
- * browsers and source maps around 10 MB.
+ * These cannot be dependencies of whoever installs this one: `onnxruntime-node` and `@tensorflow/tfjs-node-gpu` have
+ * install scripts that download what is not used here (a CUDA provider, a library of 2022) and fail the whole install
+ * where they cannot, and `@tensorflow/tfjs` and its parts are 272 MB of bundles for browsers and source maps around 10.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Vendored {
@@ -56,6 +67,8 @@ const packages: readonly Vendored[] = [
     (part) => ({ name: `@tensorflow/${part}`, wanted: declarations }),
   ),
   { name: '@tensorflow/tfjs-node-gpu', wanted: /^dist\/(?!.*_test\.js$).*\.js$/ },
+  // the licence of what `build/plotly.ts` bundles
+  { name: 'plotly.js', wanted: /^LICENSE$/ },
   // what those ask for
   { name: '@webgpu/types', wanted: /\.d\.ts$/ },
   { name: 'seedrandom', wanted: /^(index|seedrandom|lib\/\w+)\.js$/ },
@@ -63,13 +76,30 @@ const packages: readonly Vendored[] = [
 ];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const target = join(root, 'dist', 'node_modules');
+const destination = resolve(process.argv[2] ?? '.');
+const stage = mkdtempSync(join(tmpdir(), 'pack-'));
+try {
+  copyOwn();
+  for (const vendored of packages) copyVendored(vendored);
+  const options = { cwd: stage, shell: process.platform === 'win32', stdio: 'inherit' as const };
+  const { status } = spawnSync('npm', ['pack', '--loglevel=warn', '--pack-destination', destination], options);
+  process.exitCode = status ?? 1;
+} finally {
+  rmSync(stage, { recursive: true, force: true });
+}
 
-rmSync(target, { recursive: true, force: true });
-if (!process.argv.includes('--clean')) for (const vendored of packages) copy(vendored);
+/** What package.json lists, as it stands in the working tree. */
+function copyOwn(): void {
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+  for (const file of ['package.json', ...files]) {
+    if (file.startsWith('!') || file === 'dist/node_modules') continue;
+    if (!existsSync(join(root, file))) throw new Error(`${file} is missing: run "npm run build" before packing`);
+    cpSync(join(root, file), join(stage, file), { recursive: true });
+  }
+}
 
-function copy({ name, wanted, licence }: Vendored): void {
-  const [from, to] = [join(root, 'node_modules', name), join(target, name)];
+function copyVendored({ name, wanted, licence }: Vendored): void {
+  const [from, to] = [join(root, 'node_modules', name), join(stage, 'dist', 'node_modules', name)];
   if (!existsSync(from)) throw new Error(`${name} is not installed: run "npm ci" before packing`);
   const manifest = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8')) as Manifest;
   const main = join(manifest.main ?? 'index.js');
@@ -86,5 +116,4 @@ function copy({ name, wanted, licence }: Vendored): void {
   const kept = { name, version, license, homepage, repository, main: manifest.main, types: types ?? typings };
   writeFileSync(join(to, 'package.json'), `${JSON.stringify(kept, null, 2)}\n`);
   if (licence !== undefined) writeFileSync(join(to, 'LICENSE'), licence);
-  process.stdout.write(`${relative(root, to)} ${version}: ${files.length} files\n`);
 }
