@@ -11,7 +11,7 @@ export const NAMESPACES: readonly string[] = [
   'train',
   'evaluate',
   'show',
-  'dataset',
+  'world',
   'study',
   'tf',
 ];

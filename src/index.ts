@@ -11,4 +11,4 @@ export * as sampler from './sampler/index.ts';
 export * as show from './show/index.ts';
 export * as study from './study/index.ts';
 export * as train from './train/index.ts';
-export * as dataset from './world/index.ts';
+export * as world from './world/index.ts';

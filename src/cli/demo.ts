@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { study } from '../index.ts';
+import { study, world } from '../index.ts';
 import { packageRoot, packageVersion, prepareFolder } from '../io/internal.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
@@ -19,7 +19,6 @@ export interface DemoFlags extends EngineFlags {
 }
 
 const NOTEBOOK = '00-quickstart.ipynb';
-const RECIPES: Readonly<Record<string, study.Recipe>> = { study: study.studyRecipe, smoke: study.smokeRecipe };
 
 /** Sizes of the notebook for weights of the smoke recipe: seconds, for tests. */
 const SMOKE_SIZES = { prompts: 2, seeds: 1, shown: 1, trajectories: 2, phase1Steps: 2, phase2Steps: 2, batch: 2 };
@@ -61,7 +60,7 @@ async function runQuickstart(out: string, parameters: Parameters, signal: AbortS
 }
 
 interface Training {
-  recipe: study.Recipe;
+  recipe: world.Recipe;
   out: string;
   weights: string;
   line: ProgressLine;
@@ -85,10 +84,11 @@ async function trainAll(flags: DemoFlags, { recipe, out, weights, line, signal }
   }
 }
 
-function recipeNamed(name: string): study.Recipe {
-  const recipe = Object.hasOwn(RECIPES, name) ? RECIPES[name] : undefined;
-  if (recipe) return recipe;
-  throw new UsageError(`there is no recipe "${name}": use ${Object.keys(RECIPES).join(' or ')}`);
+function recipeNamed(name: string): world.Recipe {
+  const recipes: Readonly<Record<string, () => world.Recipe>> = world.shippedRecipes;
+  const make = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
+  if (make) return make();
+  throw new UsageError(`there is no recipe "${name}": use ${Object.keys(recipes).join(' or ')}`);
 }
 
 /** Only the published recipe replaces the weights that the package ships. */
@@ -114,13 +114,18 @@ function commit(): string {
 }
 
 function conclusion({ differences, outcomes, prompts, seeds }: study.DemoResults, out: string): string {
-  const { reward, judge } = differences['phase 2 - phase 1']!;
-  const change = ({ estimate, low, high }: typeof reward): string =>
-    `${estimate.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
-  const moving = ['phase 1', 'phase 2'].map((title) => `${Math.round(100 * outcomes[title]!.dynamicDegree.estimate)}%`);
+  const change = (measure: string): string => {
+    const { estimate, low, high } = differences[study.differenceId('phase 2', 'phase 1')]![measure]!;
+    return `${estimate.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+  };
+  const moving = (id: world.OutcomeId): string => {
+    const { estimate } = outcomes[id]![world.dynamicDegree.id]!;
+    return `${Math.round(100 * estimate)}%`;
+  };
   return [
     `phase 2 minus phase 1 over ${prompts.length} prompts x ${seeds} seeds, with 95% intervals:`,
-    `  reward of the last frame ${change(reward)}, second judge ${change(judge)}, clips that move ${moving.join(' -> ')}`,
+    `  reward of the last frame ${change('reward')}, second judge ${change('judge')}, ` +
+      `clips that move ${moving('phase 1')} -> ${moving('phase 2')}`,
     `report:   ${join(out, 'report.html')}`,
     `notebook: ${join(out, NOTEBOOK)}`,
     `results:  ${join(out, 'results.json')}`,

@@ -8,8 +8,7 @@ import { packageRoot, packageVersion } from '../io/internal.ts';
 import { inspectWeights } from '../model/index.ts';
 import { resolveEncoder } from '../show/index.ts';
 import { readManifest, verifyWeights } from '../study/index.ts';
-import { classifier } from '../world/digits/classifier/index.ts';
-import { smallRewardNet } from '../world/digits/judge/index.ts';
+import { shippedRecipes, worldOf } from '../world/index.ts';
 import { UsageError } from './failure.ts';
 
 /** One line of the report. `fix` is the command that helps where something is missing. */
@@ -36,7 +35,8 @@ export async function doctor({ weights }: { weights?: string }): Promise<void> {
 /** What a file of weights holds. An ending that no reader has is a wrong call, a damaged file a failure. */
 async function inspected(path: string): Promise<string> {
   try {
-    return String(await inspectWeights(path, { also: [classifier, smallRewardNet] }));
+    const { judges } = worldOf(shippedRecipes.study().world);
+    return String(await inspectWeights(path, { also: judges.map(({ architecture }) => architecture) }));
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(`--weights: ${error.message}`, { cause: error }) : error;
   }

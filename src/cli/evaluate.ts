@@ -1,9 +1,8 @@
 /** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
 
 import { basename, extname, join, resolve } from 'node:path';
-import { shrunk } from '../evaluate/internal.ts';
+import { shrinking } from '../evaluate/internal.ts';
 import { evaluate, io, show } from '../index.ts';
-import { readVideo } from '../io/index.ts';
 import { prepareFolder } from '../io/internal.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
@@ -39,6 +38,7 @@ export async function evaluateFolder(folder: string, flags: EvaluateFlags): Prom
     const columns = groups.flatMap((group) => group.columns);
     const summary = evaluate.summariseVideos(results, columns, imported);
     await writeAll({ folder, out, summary, results, flags });
+    if (summary.videos === 0) throw new Error(`none of the ${results.length} videos in ${folder} could be read`);
   });
 }
 
@@ -104,7 +104,7 @@ async function namedFolder({ folder, videos, out, flags: { manifest } }: Measuri
   const named = videos.map(({ file, prompt, seed }) => {
     const index = counts.get(prompt) ?? 0;
     counts.set(prompt, index + 1);
-    return { prompt, index, seed, video: join(folder, file) };
+    return { prompt, index, seed, video: resolve(folder, file) };
   });
   const copies = join(out, 'vbench-videos');
   await evaluate.exportForVBench(named, copies);
@@ -152,7 +152,7 @@ async function writeAll(written: Written): Promise<void> {
   const { out, summary, folder, flags } = written;
   await io.writeAtomic(
     join(out, 'summary.json'),
-    `${JSON.stringify({ folder: basename(resolve(folder)), ...summary }, null, 2)}\n`,
+    `${JSON.stringify({ folder: basename(resolve(folder)), maxFrames: flags.maxFrames, ...summary }, null, 2)}\n`,
   );
   const text = [measureTable(summary), vbenchFigure(summary.vbench)].map((figure) => figure.toText()).join('\n\n');
   const totals = totalsText(summary.vbench, flags);
@@ -226,26 +226,41 @@ async function page({ folder, summary, results, flags }: Written): Promise<show.
   const sections: show.ReportSection[] = [
     { title: 'Measures', figures: [measureTable(summary)] },
     { title: 'VBench', text: totalsText(summary.vbench, flags), figures: [vbenchFigure(summary.vbench)] },
-    { title: 'Clips', figures: await clipFigures(folder, results, flags.clips) },
+    { title: 'Clips', figures: await clipFigures(folder, results, flags) },
     { title: 'How each number was made', figures: [sourcesTable(summary)] },
   ];
+  const { maxFrames } = flags;
+  const limit = maxFrames === undefined ? '' : ` Of each video the first ${maxFrames} frames were read.`;
   if (broken !== '') sections.splice(1, 0, { title: 'Videos that could not be read', text: broken });
   return show.report({
     title: `Evaluation of ${basename(resolve(folder))}`,
-    summary: `${counted(summary)}; videos that could not be read, which count nowhere: ${summary.broken.length}.`,
+    summary: `${counted(summary)}; videos that could not be read, which count nowhere: ${summary.broken.length}.${limit}`,
     sections,
   });
 }
 
-/** The first videos side by side, shrunk: the page carries them, so only some are shown. */
+/** Seconds of a clip that the page carries. */
+const SHOWN_SECONDS = 10;
+
+/** The first videos side by side, shrunk: the page carries them, so only some are shown, and of long ones the start. */
 async function clipFigures(
   folder: string,
   results: readonly evaluate.VideoResult[],
-  most: number,
-): Promise<show.Figure[]> {
+  { clips: most, maxFrames }: EvaluateFlags,
+): Promise<show.CaptionedFigure[]> {
   const clips: Record<string, io.Clip> = {};
-  for (const { file, prompt, seed } of results.filter(({ broken }) => broken === undefined).slice(0, most)) {
-    clips[`${prompt} (${seed})`] = shrunk(await readVideo(join(folder, file)), 128);
+  let isCut = false;
+  for (const { file, prompt, seed, frames, fps } of results
+    .filter(({ broken }) => broken === undefined)
+    .slice(0, most)) {
+    const shown = Math.min(maxFrames ?? Number.POSITIVE_INFINITY, Math.ceil(SHOWN_SECONDS * fps!));
+    const video = await io.openVideo(resolve(folder, file), { maxFrames: shown });
+    const { see, result } = shrinking(video, 128);
+    for await (const frame of video) see(frame);
+    clips[`${prompt} (${seed})`] = result();
+    isCut ||= shown < frames!;
   }
-  return Object.keys(clips).length === 0 ? [] : [show.clip(clips)];
+  if (Object.keys(clips).length === 0) return [];
+  const caption = isCut ? { caption: `Of clips that are longer the first ${SHOWN_SECONDS} seconds.` } : {};
+  return [{ figure: show.clip(clips), ...caption }];
 }

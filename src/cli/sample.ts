@@ -1,7 +1,5 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
-
-import { dataset, nn, sampler, study } from '../index.ts';
-import type { Clip } from '../io/index.ts';
+import { nn, sampler, study, world } from '../index.ts';
 import { prepareClipFile, writeClip } from './clip-file.ts';
 import { UsageError } from './failure.ts';
 import { interruptible } from './interrupt.ts';
@@ -16,50 +14,41 @@ export interface SampleFlags extends EngineFlags {
   weights?: string;
 }
 
-const NETWORKS = ['teacher', 'distilled', 'ode', 'reward-forcing'];
+/** What each network is in a comparison. */
+const networks: Readonly<Record<string, world.OutcomeId>> = {
+  teacher: 'teacher',
+  distilled: 'distilled',
+  ode: 'phase 1',
+  'reward-forcing': 'phase 2',
+};
 
 /** Samples a clip and writes it as .mp4, .webp, or as a sheet of its frames in .png. */
 export async function sample(prompt: string, { network = 'reward-forcing', ...flags }: SampleFlags): Promise<void> {
-  if (!NETWORKS.includes(network)) throw new UsageError(`there is no network "${network}": use ${NETWORKS.join(', ')}`);
-  checkPrompt(prompt);
+  const outcome = Object.hasOwn(networks, network) ? networks[network] : undefined;
+  if (!outcome) {
+    throw new UsageError(`there is no network "${network}": use ${Object.keys(networks).join(', ')}`);
+  }
+  const folder = flags.weights ?? study.shippedFolder();
+  const { recipe } = await study.readManifest(folder);
+  checkPrompt(world.worldOf(recipe.world), prompt);
   const out = await prepareClipFile(flags.out);
   await startEngine(flags);
   await interruptible(async (signal) => {
-    const networks = await loadShipped(flags.weights);
-    const clip = await draw(networks, prompt, { seed: flags.seed, network, signal }).finally(() => networks.dispose());
-    await writeClip(out, clip, { prompt, seed: flags.seed, network });
+    const nets = await study.open(folder);
+    const { net, kind } = study.contestant(nets, outcome);
+    const key = nn.random.key(flags.seed).stream('sample');
+    const [clip] = await sampler
+      .generateClips(nets.video(net, kind), { prompt, key, signal })
+      .finally(() => nets.dispose());
+    await writeClip(out, clip!, { prompt, seed: flags.seed, network });
   }, 'nothing was written');
   process.stdout.write(`wrote ${out}\n`);
 }
 
-function checkPrompt(prompt: string): void {
+function checkPrompt({ check }: world.World, prompt: string): void {
   try {
-    dataset.digits.parseCaption(prompt);
+    check(prompt);
   } catch (error) {
-    const [example] = dataset.digits.prompts('all', 1);
-    throw new UsageError(`${(error as Error).message}; for example "${example}"`, { cause: error });
+    throw new UsageError((error as Error).message, { cause: error });
   }
-}
-
-async function loadShipped(folder: string = study.shippedFolder()): Promise<study.Networks> {
-  const manifest = await study.readManifest(folder);
-  study.verifyWeights(folder, manifest);
-  return study.loadNetworks(folder, manifest.recipe);
-}
-
-async function draw(
-  networks: study.Networks,
-  prompt: string,
-  { seed, network, signal }: { seed: string; network: string; signal: AbortSignal },
-): Promise<Clip> {
-  const { teacher, distilled, students } = networks;
-  const contestant = {
-    teacher: { kind: 'teacher', net: teacher },
-    distilled: { kind: 'distilled', net: distilled },
-    ode: { kind: 'student', net: students.ode },
-    'reward-forcing': { kind: 'student', net: students['reward-forcing'] },
-  }[network] as { kind: study.SamplingKind; net: typeof teacher };
-  const key = nn.random.key(seed).stream('sample');
-  const [clip] = await sampler.generateClips(study.videoModel(networks, contestant), { prompt, key, signal });
-  return clip!;
 }

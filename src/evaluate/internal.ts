@@ -13,7 +13,7 @@ export {
 export { frechetDistance, kernelDistance, moments } from './distance/index.ts';
 export { luma } from './flow/index.ts';
 export { warpingError } from './motion/index.ts';
-export { type OpenMeasures, promptOfName, shrunk } from './run/index.ts';
+export { promptOfName, shrinking } from './run/index.ts';
 export {
   appearanceStyle,
   backgroundConsistency,
@@ -21,6 +21,7 @@ export {
   dynamicDegree,
   imagingQuality,
   isStill,
+  measured,
   middleFrames,
   motionSmoothness,
   raftDynamicDegree,

@@ -4,68 +4,81 @@
  */
 export {
   type BlockStep,
+  type BoundStudent,
+  type CausalStudent,
   type ContextNoise,
+  causalStudent,
   cleanContext,
   type RolloutBlock,
   type RolloutOptions,
   rollout,
   rolloutLatents,
   type SamplingOptions,
-} from './causal/rollout.ts';
-export {
-  type BoundStudent,
-  type BoundStudent as WanStudent,
-  type CausalStudent,
-  causalStudent,
-  causalStudent as wanStudent,
   seededNoise,
-} from './causal/student.ts';
-export { type GeneratedFrames, generate, generateClips } from './generate/generate.ts';
-export { MemoryError, type MemoryPlan, type MemoryRow, planMemory } from './generate/memory-plan.ts';
-export { decodeClips } from './generate/pixels.ts';
+} from './causal/index.ts';
 export {
+  decodeClips,
   defaultNegativePrompt,
+  type GeneratedFrames,
   type GenerateRequest,
   type GenerateSettings,
   type GenerateStep,
+  generate,
+  generateClips,
   type LatentSize,
   latentSize,
+  MemoryError,
+  type MemoryPlan,
+  type MemoryRow,
   type PlannedModel,
   type Preview,
+  planMemory,
   type Settled,
   settle,
   type VideoModel,
-} from './generate/request.ts';
-export * from './internal.ts';
-export { type DenoisingStepsOptions, denoisingSteps } from './ode/flow-match-scheduler.ts';
-export { dpmSolver, uniPC } from './ode/multistep.ts';
-export { addNoise, guide, type Sigma, velocityToX0 } from './ode/parameterisation.ts';
+} from './generate/index.ts';
 export {
+  addNoise,
+  type DenoisingStepsOptions,
+  denoisingSteps,
   dpmSchedule,
+  dpmSolver,
+  euler,
   eulerDiscreteSchedule,
+  fewStep,
   flowSchedule,
   type GridOptions,
+  guide,
+  heun,
+  type NoiseSource,
+  type OwnedVelocity,
+  type Sampler,
+  type SamplerOptions,
+  type SamplerStep,
   type Schedule,
+  type Sigma,
+  type Solver,
+  type TextGuidance,
+  textVelocity,
+  uniPC,
   uniPCDiffusersSchedule,
   uniPCSchedule,
-} from './ode/schedule.ts';
-export type { NoiseSource, Sampler, SamplerOptions, SamplerStep, Solver, Velocity } from './ode/solver.ts';
-export { euler, fewStep, heun } from './ode/solvers.ts';
-export { type OwnedVelocity, type TextEncoder, type TextGuidance, textVelocity } from './ode/text-velocity.ts';
+  type Velocity,
+  velocityToX0,
+  x0ToVelocity,
+} from './ode/index.ts';
 export {
+  memoryTrajectories,
   odeTrajectory,
+  openTrajectories,
+  type StoredTrajectory,
   sampleTrajectories,
   statesFor,
   type Trajectory,
   type TrajectoryJob,
   type TrajectoryOptions,
   type TrajectoryProgress,
-  type TrajectorySampling,
-} from './trajectories/sampling.ts';
-export {
-  memoryTrajectories,
-  openTrajectories,
-  type StoredTrajectory,
   type TrajectoryRecord,
+  type TrajectorySampling,
   type TrajectoryStore,
-} from './trajectories/store.ts';
+} from './trajectories/index.ts';

@@ -1,19 +1,14 @@
 /** What training, and the tests of numbers, need of the sampler besides its public surface. */
 export {
+  type BlockNoise,
+  type BlockRange,
+  blockRanges,
+  blocksOf,
   drawExitSteps,
   lastBlock,
   type SelfRollout,
   type SelfRolloutOptions,
   selfRollout,
-} from './causal/self-rollout.ts';
-export {
-  type BlockNoise,
-  type BlockOptions,
-  type BlockRange,
-  blockRanges,
-  blocksOf,
   sliceFrames,
-} from './causal/student.ts';
-export { FlowMatchScheduler, warpTimesteps } from './ode/flow-match-scheduler.ts';
-export { guided, noiseToX0, perFrame, velocityToNoise, x0ToVelocity } from './ode/parameterisation.ts';
-export { checkSchedule, shiftSigma, unshiftSigma } from './ode/schedule.ts';
+} from './causal/index.ts';
+export { checkSchedule, FlowMatchScheduler, guided, perFrame, shiftSigma, warpTimesteps } from './ode/index.ts';

@@ -9,11 +9,11 @@ import { ink, sans } from './theme.ts';
 /** Options of `clip`. */
 export interface ClipOptions {
   title?: string;
-  /** `auto` (default): H.264 where ffmpeg is found, else animated WebP. */
+  /** `auto` is H.264 where ffmpeg is found, else animated WebP. @defaultValue 'auto' */
   codec?: VideoCodec | 'auto';
-  /** Whole factor by which pixels are repeated; default: small frames up to about 256 pixels. */
+  /** Whole factor by which pixels are repeated. @defaultValue what brings small frames to about 256 pixels */
   enlarge?: number;
-  /** Whether the videos start by themselves (default), muted and over and over. */
+  /** Whether the videos start by themselves, muted and over and over. @defaultValue true */
   autoplay?: boolean;
   provenance?: Provenance;
 }

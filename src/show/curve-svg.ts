@@ -1,5 +1,4 @@
-import { type CurveData, sparse } from './curve-data.ts';
-import type { NamedLine } from './series.ts';
+import { type CurveData, type NamedLine, sparse } from './series.ts';
 import { fitText, ink, sans, seriesColour, svgDocument, svgText, textWidth } from './theme.ts';
 
 /** Points of a line as Plot reads them. */

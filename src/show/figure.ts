@@ -21,7 +21,7 @@ export interface Figure {
 export interface FigureSource {
   text: string;
   png: () => Promise<Uint8Array>;
-  /** Default: the PNG as an image, at half its pixels. */
+  /** @defaultValue the PNG as an image, at half its pixels */
   html?: () => Promise<string>;
   /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
   extra?: () => MimeBundle;

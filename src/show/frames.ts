@@ -1,8 +1,7 @@
 import type { Clip, Provenance, RgbImage } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import { type Figure, figure } from './figure.ts';
-import { drawSheet, fitImage, noteStyle, type Sheet, titleStyle } from './panels.ts';
-import { fitText, pixelRatio } from './theme.ts';
+import { drawSheet, fitImage, fitText, noteStyle, pixelRatio, type Sheet, titleStyle } from './theme.ts';
 
 /** Clips to show: one, a list, or by title. */
 export type Clips = Clip | readonly Clip[] | Readonly<Record<string, Clip>>;
@@ -14,7 +13,7 @@ export interface FramesOptions {
   count?: number;
   /** Width of the figure. */
   width?: number;
-  /** What stands below a frame. Default: its number, from 0. */
+  /** What stands below a frame. @defaultValue its number, from 0 */
   label?: (title: string, index: number) => string;
   provenance?: Provenance;
 }

@@ -1,15 +1,13 @@
 export { resolveEncoder } from '../io/internal.ts';
 export * from './clip.ts';
 export { curve } from './curve.ts';
-export type { CurveOptions } from './curve-data.ts';
 export type { Figure } from './figure.ts';
 export * from './flow.ts';
-export * from './flow-colours.ts';
 export { type Clips, type FramesOptions, frames } from './frames.ts';
 export { type HackingCheckpoint, type HackingOptions, hacking } from './hacking.ts';
 export { type LensOptions, lens } from './lens.ts';
 export { type ProfileOptions, profile } from './profile.ts';
 export * from './report.ts';
 export * from './score.ts';
-export { type Line, type Series, smooth } from './series.ts';
+export { type CurveOptions, type Line, type Series, smooth } from './series.ts';
 export * from './table.ts';

@@ -1,3 +1,6 @@
+/** Lines as figures read them, and what a chart of them is told. */
+import type { Provenance } from '../io/index.ts';
+
 /** Points of one line; a band from `low` to `high` is shaded. */
 export interface Line {
   x: ArrayLike<number>;
@@ -51,4 +54,35 @@ export function smooth(values: readonly number[], smoothing: number): number[] {
     }
     return weight > 0 ? sum / weight : Number.NaN;
   });
+}
+
+/** Options of `curve`. */
+export interface CurveOptions {
+  title?: string;
+  xLabel?: string;
+  yLabel?: string;
+  /** Axes with logarithmic scale. */
+  log?: 'x' | 'y' | 'both';
+  /**
+   * Weight of the past in a running mean, below 1, for lines without a band; the raw values stay as faint lines.
+   *
+   * @defaultValue 0, none
+   */
+  smoothing?: number;
+  /** Horizontal reference lines by name, for instance the teacher's score. */
+  references?: Readonly<Record<string, number>>;
+  width?: number;
+  height?: number;
+  provenance?: Provenance;
+}
+
+/** Lines of at most so many points show each of them. */
+export const sparse: number = 30;
+
+/** What the drawing functions work on. */
+export interface CurveData {
+  lines: NamedLine[];
+  /** The values before smoothing, null for a line that was not smoothed. */
+  raw: (NamedLine | null)[];
+  options: CurveOptions;
 }

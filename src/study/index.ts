@@ -1,61 +1,39 @@
-/** The small scale end to end: recipe, trained networks, generation, measurement, comparison, demo. */
-
+/** The small scale end to end, on any world: trained networks, what they are measured by, and the chain that makes them. */
 export { type ClipsToWrite, prepareFolder, probeCodec, writeClips } from '../io/internal.ts';
-export { promptSource } from '../world/digits/sources.ts';
-export { Chain, runChain } from './chain/chain.ts';
-export { type FromScratchOptions, runFromScratch } from './chain/from-scratch.ts';
-export { phase1, phase2, type SupervisedFrames } from './chain/phases.ts';
-export { type Progress, type StudyRunOptions, type Work, weightsFolder } from './chain/study-run.ts';
+export { Chain, type FromScratchOptions, runChain, runFromScratch } from './chain/chain.ts';
 export { sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
-export {
-  type ArtefactName,
-  loadArtefact,
-  NETWORKS,
-  type NetworkName,
-  saveArtefact,
-  VARIANTS,
-  type VariantName,
-} from './networks/artefacts.ts';
-export {
-  clipLatentShape,
-  type SamplingKind,
-  type SamplingParts,
-  studentSchedule,
-  videoModel,
-} from './networks/generate.ts';
-export { loadNetworks, type Networks, type StudentName } from './networks/networks.ts';
-export { type Recipe, type StageRecipe, smokeRecipe, studyRecipe } from './networks/recipe.ts';
-export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './networks/shipped.ts';
+export { loadNetwork, networkNames, saveNetwork, VARIANTS } from './networks/files.ts';
+export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './networks/manifest.ts';
+export { Networks, type OpenedNetworks, type OpenOptions, open } from './networks/networks.ts';
+export { type Progress, type StudyOptions, type Work, weightsFolder } from './networks/place.ts';
+export type { LatentShape, Phase1Settings, Phase2Settings, SamplingKind, SamplingParts } from './networks/settings.ts';
 export {
   type CompareOptions,
+  type CompareParts,
   type Contestant,
   compareOutcomes,
+  contestant,
+  type Difference,
+  differenceId,
   evaluateContestant,
-  evaluationPrompts,
-  type Outcome,
-} from './results/compare.ts';
-export { demoPicture } from './results/demo-picture.ts';
-export { type DemoRecord, demoResults } from './results/demo-results.ts';
-export { type CoarseToFine, coarseToFine, middleFlow, realClips } from './results/illustrations.ts';
-export {
-  type Judges,
-  MEASURES,
-  type MeasureName,
   type Measures,
   measure,
-  scoreFrames,
+  type Outcome,
+  realClips,
+  type Summary,
   summarise,
-} from './results/measure.ts';
-export { MEASURE_NOTES, type MeasureNote } from './results/measure-notes.ts';
-export { type Published, readPublished } from './results/published.ts';
-export { claimsTable, differenceTable, measureTable } from './results/report-tables.ts';
+} from './results/outcomes.ts';
+export { type CoarseToFine, coarseToFine, demoPicture, middleFlow } from './results/pictures.ts';
 export {
-  type Claim,
+  type DemoRecord,
   type DemoResults,
-  type Difference,
+  demoResults,
   type EngineUsed,
+  type JudgedClaim,
+  type Published,
+  readPublished,
   type ScratchResults,
   type StepCurves,
-  type Summary,
   toJson,
 } from './results/results.ts';
+export { claimsTable, differenceTable, type MeasureTableOptions, measureTable } from './results/tables.ts';

@@ -1,6 +1,7 @@
 /** Checks of what stages are given, made before the first step: each error names the argument, what came and what is wanted. */
 import { Net } from '../nn/index.ts';
-import { checkSchedule, type Schedule } from '../sampler/index.ts';
+import type { Schedule } from '../sampler/index.ts';
+import { checkSchedule } from '../sampler/internal.ts';
 
 /** Where a number may lie; ends count as inside unless they are `above` or `below`. */
 export interface Bounds {

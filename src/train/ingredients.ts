@@ -1,5 +1,6 @@
 /** What stages are given: nets, batches, text. */
 import { type Tensor, tf } from '../engine/tf.ts';
+import type { TextEncoder } from '../model/text/index.ts';
 import type { WanConfig, WanInput, wan } from '../model/wan/index.ts';
 import { type HostFloats, type Key, type Net, toTensor } from '../nn/index.ts';
 import { checkFunction, checkMethods } from './checks.ts';
@@ -7,13 +8,7 @@ import { checkFunction, checkMethods } from './checks.ts';
 /** A batch of `count` items, drawn with the key of the step: the same key gives the same batch. */
 export type Source<T> = (key: Key, count: number) => T | Promise<T>;
 
-/** Turns prompts into what networks attend to. */
-export interface TextEncoder {
-  /** Text states `[B, L, D]` of prompts; the receiver disposes of them. */
-  encode(prompts: readonly string[]): Tensor | Promise<Tensor>;
-  /** Tells encoders apart in the records of runs. */
-  readonly id?: string;
-}
+export type { TextEncoder };
 
 /** Clean latents `[B, F, H, W, C]` with their prompts. */
 export interface LatentBatch {

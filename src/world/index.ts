@@ -1,2 +1,39 @@
-/** Real MNIST digits, coloured and moving over small frames, with captions and known motion. */
+/**
+ * Worlds: what is shown and said in the small clips that the study trains on. {@link defineWorld} makes one; `digits` is
+ * the one that the package comes with.
+ */
+export type { TextSizes, WorldText } from './captions.ts';
 export * as digits from './digits/index.ts';
+export type { JudgeRun, Judges, JudgeTraining, WorldJudge } from './judge.ts';
+export {
+  type Claim,
+  dynamicDegree,
+  type Measure,
+  type Measured,
+  motionMeasures,
+  type OutcomeId,
+  rewardMeasures,
+  steadiness,
+} from './measures.ts';
+export * from './preference/index.ts';
+export { type Recipe, type RecipeChanges, recipe, type StageRecipe, smokeRecipe } from './recipe.ts';
+export { recipeFrom, shippedRecipes, worldOf } from './registry.ts';
+export {
+  clipSource,
+  encodeClips,
+  type LatentBank,
+  latentSource,
+  promptSource,
+  stacked,
+  trainingClips,
+} from './sources.ts';
+export {
+  type ClipDraw,
+  defineWorld,
+  type PromptSet,
+  type Split,
+  type World,
+  type WorldClip,
+  type WorldIdentity,
+  type WorldParts,
+} from './world.ts';

@@ -22,7 +22,7 @@ test('writes lines, a summary, a table and a page, skips what is broken, and kno
   const first = await cli(args);
   expect(first.code, first.err).toBe(0);
   expect(first.err).toMatch(/skipped a square breaks-0\.webp: .+/);
-  expect(first.out).toMatch(/3 videos of 3 prompts, 1 broken and skipped/);
+  expect(first.out).toMatch(/2 videos of 2 prompts, 1 broken and skipped/);
   expect(first.out).toMatch(/total not known \(no total without 15 of the 16 dimensions/);
   const summary = JSON.parse(await readFile(join(out, 'summary.json'), 'utf8')) as EvaluationSummary;
   expect(summary.measures.find(({ name }) => name === 'moving_lk')).toMatchObject({
@@ -43,6 +43,24 @@ test('writes lines, a summary, a table and a page, skips what is broken, and kno
   const second = await cli(args);
   expect(second.out).toBe(first.out);
   expect(await readFile(join(out, 'videos.jsonl'), 'utf8')).toBe(lines);
+});
+
+test('where no video can be read, it says so and fails', async () => {
+  const broken = join(folder, 'broken');
+  await mkdir(broken);
+  await writeFile(join(broken, 'a-0.webp'), 'no video');
+  const { code, err } = await cli(['evaluate', broken, '--out', join(folder, 'none'), '--engine', 'cpu']);
+  expect(code).toBe(1);
+  expect(err).toMatch(/none of the 1 videos in .*broken could be read/);
+});
+
+test('the page shows no more frames than were read', async () => {
+  const out = join(folder, 'short');
+  const { code, err } = await cli(['evaluate', videos, '--out', out, '--max-frames', '2', '--engine', 'cpu']);
+  expect(code, err).toBe(0);
+  const page = await readFile(join(out, 'report.html'), 'utf8');
+  expect(page).toContain('Of each video the first 2 frames were read.');
+  expect(page).toContain('a square runs (0), 2 frames at 8 fps');
 });
 
 test.each([

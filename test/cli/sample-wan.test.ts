@@ -153,7 +153,7 @@ test.each([
   [['--out', join(folder, 'x.gif')], 2, /\.mp4, \.webp, \.png/],
   [['--seed', '18446744073709551616'], 2, /--seed.*below 2\^64/],
   [['--guidance', '-1'], 2, /guidanceScale: wanted a number of at least 0/],
-  [['--shift', '0'], 2, /shift must be above 0/],
+  [['--shift', '0'], 2, /shift: wanted a number above 0/],
   [['--solver', 'ddim'], 2, /--solver is "ddim": use unipc, dpm\+\+, euler, heun/],
   [['--network', 'teacher'], 2, /--network: only for the small scale/],
   [['--sink', '1'], 2, /--sink: only for a causal student/],

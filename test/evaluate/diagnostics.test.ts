@@ -12,10 +12,7 @@ import {
   saturatedShare,
 } from '../../src/evaluate/internal.ts';
 import { type Clip, clipFrame } from '../../src/io/index.ts';
-import { random } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
-import { CLASSIFIER, classifier, classifierForward } from '../../src/world/digits/classifier/index.ts';
-import { captionFidelity } from '../../src/world/digits/measure/index.ts';
 import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
@@ -124,55 +121,6 @@ describe('rewards along clips', () => {
     const base = { reward: 0, heldOut: 0, robustnessGap: 0, promptMargin: 1 } as HackingSignals;
     const text = hackingAlarms({ ...base, reward: 1, heldOut: -0.2 }, base);
     expect(text).toEqual([expect.stringMatching(/^reward hacking \(.*every independent one fell: 1, above.*0\)$/)]);
-  });
-});
-
-describe('caption fidelity', () => {
-  test('true clips have colour, direction and speed right, whatever an untrained classifier says of the digit', async () => {
-    const { weights } = classifier.init(CLASSIFIER, random.key(1));
-    const made = Array.from({ length: 70 }, (_, index) => digits.clip(index, { split: 'test' }));
-    const report = await captionFidelity(
-      made.map(({ clip }) => clip),
-      made.map(({ label }) => label),
-      { weights },
-    );
-    expect([report.colour.estimate, report.direction.estimate, report.speed.estimate]).toEqual([1, 1, 1]);
-    expect(report.still.estimate).toBe(0);
-    expect(report.digit.estimate).toBeLessThan(0.6);
-    expect(report.all.estimate).toBeLessThanOrEqual(report.digit.estimate);
-    expect(report.clips).toHaveLength(70);
-    await expect(captionFidelity([], [], { weights })).rejects.toThrow('one label for each clip');
-    weights.dispose();
-  });
-
-  test('a still clip has neither direction nor speed right', async () => {
-    const { weights } = classifier.init(CLASSIFIER, random.key(1));
-    const { clip, label } = digits.clip(0, { still: true });
-    const report = await captionFidelity([clip], [label], { weights });
-    expect([report.still.estimate, report.direction.estimate, report.speed.estimate]).toEqual([1, 0, 0]);
-    weights.dispose();
-  });
-
-  test('the classifier sees neither colour nor the rest of the batch', () => {
-    const { weights } = classifier.init(CLASSIFIER, random.key(2));
-    const glyph = digits.exemplar(7, 3, 'train');
-    const frames = (['red', 'white', 'blue'] as const).map((colour) => {
-      const frame = new Float32Array(32 * 32 * 3);
-      digits.paint(frame, glyph, colour, 5, 9);
-      return frame;
-    });
-    const logits = (list: Float32Array[]): Float32Array =>
-      tf.tidy(() => {
-        const data = Float32Array.from(list.flatMap((frame) => [...frame]));
-        return classifierForward(
-          { weights, config: CLASSIFIER },
-          tf.tensor4d(data, [list.length, 32, 32, 3]),
-        ).dataSync();
-      }) as Float32Array;
-    const together = logits(frames);
-    expect(together.subarray(10, 20)).toBeAllClose(together.subarray(0, 10), { atol: 1e-5 });
-    expect(logits(frames.slice(2))).toBeAllClose(together.subarray(20), { atol: 1e-5 });
-    weights.dispose();
   });
 });
 

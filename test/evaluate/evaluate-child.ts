@@ -6,5 +6,8 @@ import { tinyConfigs } from './tiny-networks.ts';
 
 const [folder, weights, journal] = process.argv.slice(2) as [string, string, string];
 await use('cpu');
-const groups = await officialMeasures(weights, { configs: tinyConfigs });
+const groups = await officialMeasures(weights, {
+  configs: tinyConfigs,
+  dimensions: ['subject_consistency', 'background_consistency'],
+});
 for await (const _ of evaluateVideos({ folder, videos: await listVideos(folder), groups, journal })) await sleep(30);

@@ -1,20 +1,24 @@
 /** Evaluating a folder: what is read, what is known after a kill, what a broken video does. */
 import { appendFile, copyFile, mkdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import {
   type EvaluateProgress,
   evaluateVideos,
   listVideos,
+  type MeasuredValues,
   type MeasureGroup,
+  type OpenMeasures,
   readVBenchSuite,
   summariseVideos,
   underSuite,
   type VideoResult,
   weightFreeMeasures,
 } from '../../src/evaluate/index.ts';
-import { type OpenMeasures, promptOfName } from '../../src/evaluate/internal.ts';
-import { writeVideo } from '../../src/io/index.ts';
+import { measured, promptOfName } from '../../src/evaluate/internal.ts';
+import { type Clip, writeVideo } from '../../src/io/index.ts';
+import { findFfmpeg } from '../../src/io/internal.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';
 
@@ -36,14 +40,22 @@ function counting(): MeasureGroup & { calls: number } {
     calls: 0,
     columns: [{ name: 'length', variant: 'frames', officialEquivalent: false, better: null }],
     async open() {
-      const measure: OpenMeasures['measure'] = async ({ clip, prompt }) => {
+      const start: OpenMeasures['start'] = ({ prompt }) => {
         this.calls++;
         if (prompt.includes('rests')) throw new RangeError('nothing moves');
-        return { length: { score: clip.frames, weight: 1 } };
+        let frames = 0;
+        const see = (): void => void frames++;
+        return { see, result: () => ({ values: { length: { score: frames, weight: 1 } }, notes: {} }) };
       };
-      return { measure, dispose: () => {} };
+      return { start, dispose: () => {} };
     },
   };
+}
+
+/** Values of a clip by the columns of a group. */
+async function valuesOf(group: MeasureGroup, clip: Clip): Promise<MeasuredValues['values']> {
+  const { start } = await group.open();
+  return (await measured(clip, (video) => start({ ...video, prompt: '' }))).values;
 }
 
 async function finish(run: AsyncGenerator<EvaluateProgress, VideoResult[], void>): Promise<VideoResult[]> {
@@ -74,6 +86,88 @@ test('prompts come from names or from a manifest', async () => {
   await writeFile(manifest, JSON.stringify([{ file: 'x.mp4' }]));
   await expect(listVideos(folder, manifest)).rejects.toThrow(/entry 0: wanted/);
   await expect(listVideos(root)).rejects.toThrow(/holds no video/);
+});
+
+test('manifests as people have them: a byte order mark, JSON Lines, absolute paths', async () => {
+  expect(await listVideos(folder, fileURLToPath(new URL('cases/man_bom.json', import.meta.url)))).toEqual([
+    { file: 'a.mp4', prompt: 'a cat', seed: 0 },
+  ]);
+  const manifest = join(root, 'manifest.jsonl');
+  const absolute = join(folder, 'a square runs-1.webp');
+  const lines = [{ file: absolute, prompt: 'a dog' }, { 'b-2.mp4': 'a cow' }].map((line) => JSON.stringify(line));
+  await writeFile(manifest, `${lines.join('\r\n')}\r\n`);
+  const listed = await listVideos(folder, manifest);
+  expect(listed).toEqual([
+    { file: absolute, prompt: 'a dog', seed: 1 },
+    { file: 'b-2.mp4', prompt: 'a cow', seed: 2 },
+  ]);
+  const options = { folder: root, groups: [counting()], journal: join(root, 'absolute.jsonl') };
+  const [read] = await finish(evaluateVideos({ ...options, videos: listed.slice(0, 1) }));
+  expect(read!.values).toMatchObject({ length: { score: 8 } });
+  await writeFile(manifest, JSON.stringify({ file: 'x.mp4', prompt: 'a dog' }));
+  expect(await listVideos(folder, manifest)).toEqual([{ file: 'x.mp4', prompt: 'a dog', seed: 0 }]);
+});
+
+test('what a Mac leaves beside a video is none', async () => {
+  const mac = join(root, 'mac');
+  await mkdir(mac);
+  for (const name of ['a-0.mp4', '._a-0.mp4']) await writeFile(join(mac, name), '');
+  expect((await listVideos(mac)).map(({ file }) => file)).toEqual(['a-0.mp4']);
+});
+
+/** Two frames of any rate, as a picture that moves and, where there is an ffmpeg, as a film. */
+const shortClips: [string, () => Promise<string>][] = [
+  [
+    'animated WebP',
+    async () => {
+      const file = join(root, 'two-0.webp');
+      await writeVideo(file, movingSquare(2, 48, 3, 24), { enlarge: 1 });
+      return file;
+    },
+  ],
+];
+if ((await findFfmpeg()) !== null) {
+  shortClips.push(['MP4', async () => fileURLToPath(new URL('cases/two-frames-0.mp4', import.meta.url))]);
+}
+
+test.each(shortClips)('a clip of two frames has every measure that two frames allow, %s', async (name, make) => {
+  const videos = [{ file: await make(), prompt: 'two', seed: 0 }];
+  const options = { folder, videos, groups: [weightFreeMeasures()], journal: join(root, `two ${name}.jsonl`) };
+  const [result] = await finish(evaluateVideos(options));
+  const { values = {}, notes = {} } = result!;
+  const needsThree = ['flow_interp_smoothness', 'blend_smoothness', 'brightness_flicker', 'jerk'];
+  expect(Object.keys(notes).sort()).toEqual([...needsThree].sort());
+  for (const name of needsThree) expect(notes[name]).toMatch(/three|four/);
+  const given = Object.keys(values).filter((name) => values[name] !== null);
+  expect(given).toEqual(
+    expect.arrayContaining(['moving_lk', 'motion_lk', 'flicker_unfiltered', 'still_share', 'saturated']),
+  );
+});
+
+test('videos are read once for all measures, and however long they are, one frame after the other', async () => {
+  const [long, seen] = [join(root, 'long'), new Set<Uint8Array>()];
+  await mkdir(long);
+  await writeVideo(join(long, 'a-0.webp'), movingSquare(40, 32, 1), { enlarge: 1 });
+  const group = (name: string): MeasureGroup => ({
+    columns: [{ name, variant: '', officialEquivalent: false, better: null }],
+    open: async () => ({
+      start: () => {
+        let frames = 0;
+        return {
+          see: (frame) => {
+            seen.add(frame);
+            frames++;
+          },
+          result: () => ({ values: { [name]: { score: frames, weight: 1 } }, notes: {} }),
+        };
+      },
+      dispose: () => {},
+    }),
+  });
+  const options = { folder: long, videos: await listVideos(long), journal: join(root, 'long.jsonl') };
+  const [result] = await finish(evaluateVideos({ ...options, groups: [group('a'), group('b')] }));
+  expect(result!.values).toMatchObject({ a: { score: 40 }, b: { score: 40 } });
+  expect(seen.size).toBe(40); // the very frames of one reading
 });
 
 test('goes on after a kill, drops a torn line, and measures changed files anew', async () => {
@@ -129,9 +223,8 @@ test('an abort stops between two videos', async () => {
 
 test('measures without weights tell a moving clip from a still one', async () => {
   const group = weightFreeMeasures();
-  const { measure } = await group.open();
-  const moving = await measure({ clip: movingSquare(7, 48, 2), prompt: '' });
-  const still = await measure({ clip: movingSquare(7, 48, 0), prompt: '' });
+  const moving = await valuesOf(group, movingSquare(7, 48, 2));
+  const still = await valuesOf(group, movingSquare(7, 48, 0));
   expect(Object.keys(moving)).toEqual(group.columns.map(({ name }) => name));
   expect([moving['moving_lk']?.score, still['moving_lk']?.score]).toEqual([1, 0]);
   expect(still['flow_interp_smoothness']?.score).toBeGreaterThan(0.995);
@@ -141,10 +234,9 @@ test('measures without weights tell a moving clip from a still one', async () =>
 });
 
 test('large frames are shrunk and fast clips thinned before flow is estimated', async () => {
-  const { measure } = await weightFreeMeasures({ side: 32 }).open();
-  const measured = (clip: ReturnType<typeof movingSquare>) => measure({ clip, prompt: '' });
-  const small = await measured(movingSquare(4, 32, 1));
-  const large = await measured(movingSquare(8, 96, 1.5, 16));
+  const group = weightFreeMeasures({ side: 32 });
+  const small = await valuesOf(group, movingSquare(4, 32, 1));
+  const large = await valuesOf(group, movingSquare(8, 96, 1.5, 16));
   expect(large['motion_lk']!.score).toBeCloseTo(small['motion_lk']!.score, -1);
 });
 
@@ -194,6 +286,13 @@ test("with VBench's list each dimension counts on its own prompts, five videos o
   ]);
   expect(under.videos[2]!.style).toBe('pixel art');
   expect([under.unlisted, under.missing]).toEqual([['x-0.mp4'], ['never made']]);
+  const duplicate = await readVBenchSuite(fileURLToPath(new URL('cases/suite-duplicate.json', import.meta.url)));
+  expect(underSuite([entry('The bund Shanghai, oil painting', 0)], duplicate).videos).toMatchObject([
+    {
+      dimensions: ['appearance_style', 'overall_consistency', 'aesthetic_quality', 'imaging_quality'],
+      style: 'oil painting',
+    },
+  ]);
   await writeFile(path, JSON.stringify([{ prompt_en: 'a', dimension: ['beauty'] }]));
   await expect(readVBenchSuite(path)).rejects.toThrow(/entry 0: wanted/);
 });

@@ -19,6 +19,7 @@ import {
   dynamicDegree,
   imagingQuality,
   isStill,
+  measured,
   middleFrames,
   motionSmoothness,
   raftDynamicDegree,
@@ -79,7 +80,7 @@ describe('consistency', () => {
   test('frames that are alike score 1 and count as pairs', async () => {
     const still = movingSquare(4, 40, 0);
     const weights = hashedWeights(dinoShapes(tinyDino));
-    const { score, weight } = await subjectConsistency(still, { weights, config: tinyDino });
+    const { score, weight } = await measured(still, subjectConsistency({ weights, config: tinyDino }));
     expect(score).toBeCloseTo(1, 5);
     expect(weight).toBe(3);
   });
@@ -98,7 +99,7 @@ describe('consistency', () => {
     const weights = hashedWeights(dinoShapes(tinyDino));
     const transform = { ...imageTransforms.vbenchDino, size: 32, rounding: 'none' as const };
     const features = dinoFeatures({ weights, config: tinyDino }, preprocess(frames(), transform));
-    const { score } = await subjectConsistency(clip, { weights, config: tinyDino });
+    const { score } = await measured(clip, subjectConsistency({ weights, config: tinyDino }));
     expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
   });
 
@@ -106,7 +107,7 @@ describe('consistency', () => {
     const weights = hashedWeights(clipShapes(tinyClip));
     const transform = { ...imageTransforms.vbenchClip, size: 32, rounding: 'none' as const };
     const features = clipImageFeatures({ weights, config: tinyClip }, preprocess(frames(), transform));
-    const { score, weight } = await backgroundConsistency(clip, { weights, config: tinyClip });
+    const { score, weight } = await measured(clip, backgroundConsistency({ weights, config: tinyClip }));
     expect(score).toBeCloseTo(formula((await features.array()) as number[][]), 4);
     expect(weight).toBe(2);
   });
@@ -122,12 +123,12 @@ test('imaging quality is the mean of MUSIQ over 100, of frames whose longer side
     [2, 48, 48, 3],
   );
   const [a = 0, b = 0] = await musiqScore({ weights, config }, bytes).data();
-  expect((await imagingQuality(clip, { weights, config })).score).toBeCloseTo((a + b) / 200, 6);
+  expect((await measured(clip, imagingQuality({ weights, config }))).score).toBeCloseTo((a + b) / 200, 6);
   const wide = resized(clip, 16, 530);
-  const capped = await imagingQuality(wide, { weights, config });
-  const plain = await imagingQuality(wide, { weights, config }, 'none');
+  const capped = await measured(wide, imagingQuality({ weights, config }));
+  const plain = await measured(wide, imagingQuality({ weights, config }, 'none'));
   expect(Math.abs(capped.score - plain.score)).toBeGreaterThan(1e-7);
-  expect(await imagingQuality(wide, { weights, config }, 'shorter')).toEqual(plain);
+  expect(await measured(wide, imagingQuality({ weights, config }, 'shorter'))).toEqual(plain);
 });
 
 test('motion smoothness compares odd frames with what AMT makes of their neighbours', async () => {
@@ -149,14 +150,14 @@ test('motion smoothness compares odd frames with what AMT makes of their neighbo
     (sum, value, i) => sum + Math.abs(Math.floor(255 * value) - Math.round(255 * shown[i]!)),
     0,
   );
-  const { score } = await motionSmoothness(clip, { weights, config });
+  const { score } = await measured(clip, motionSmoothness({ weights, config }));
   expect(score).toBeCloseTo((255 - difference / made.length) / 255, 4);
 });
 
 test('dynamic degree takes the padded flow of colour frames', async () => {
   const weights = hashedWeights(raftShapes(tinyRaft), 0.5);
   const clip = resized(movingSquare(4, 40, 3, 16), 36, 44); // 16 frames a second: every second frame
-  const got = await raftDynamicDegree(clip, { weights, config: tinyRaft });
+  const got = await measured(clip, raftDynamicDegree({ weights, config: tinyRaft }));
   expect(got.scores).toHaveLength(1);
   const pad = (index: number) => {
     const image = tf.tensor4d(clipFrame(clip, index), [1, 36, 44, 3]);
@@ -189,7 +190,7 @@ describe('text', () => {
   test('appearance style is the mean cosine times the scale over 100', async () => {
     const weights = hashedWeights(clipShapes(tinyClip));
     const clip = movingSquare(2, 40, 4);
-    const got = await appearanceStyle(clip, 'ukiyo-e', { weights, config: tinyClip }, tokenizer);
+    const got = await measured(clip, appearanceStyle('ukiyo-e', { weights, config: tinyClip }, tokenizer));
     const transform = { ...imageTransforms.clipFile, size: 32 };
     const images = clipImageFeatures(
       { weights, config: tinyClip },
@@ -209,7 +210,8 @@ describe('text', () => {
     const config = { ...viclipPresets.l14, ...small, ...words };
     const weights = hashedWeights(viclipShapes(config));
     const before = tf.memory().numTensors;
-    const { score } = await videoTextConsistency(movingSquare(9, 40, 2), 'a square', { weights, config }, tokenizer);
+    const measure = videoTextConsistency('a square', { weights, config }, tokenizer);
+    const { score } = await measured(movingSquare(9, 40, 2), measure);
     expect(Math.abs(score)).toBeLessThanOrEqual(1);
     expect(tf.memory().numTensors).toBe(before);
   });
@@ -241,8 +243,8 @@ describe('files of weights', () => {
     expect(others).toEqual([]);
     expect(group!.columns).toMatchObject([{ name: 'subject_consistency', officialEquivalent: false }]);
     expect(group!.columns[0]!.weights!['dino_vitbase16_pretrain.safetensors']).toMatch(/^[0-9a-f]{64}$/);
-    const { measure, dispose } = await group!.open();
-    const values = await measure({ clip: movingSquare(3, 40, 0), prompt: 'x' });
+    const { start, dispose } = await group!.open();
+    const { values } = await measured(movingSquare(3, 40, 0), (video) => start({ ...video, prompt: 'x' }));
     expect(values['subject_consistency']?.score).toBeCloseTo(1, 5);
     dispose();
     await expect(officialMeasures(folder, { dimensions: ['motion_smoothness'] })).rejects.toThrow(/needs amt-s.pth/);

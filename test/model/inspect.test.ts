@@ -22,8 +22,7 @@ import {
   wanShapes,
 } from '../../src/model/index.ts';
 import type { Architecture, Shapes } from '../../src/nn/index.ts';
-import { classifier } from '../../src/world/digits/classifier/index.ts';
-import { smallRewardNet } from '../../src/world/digits/judge/index.ts';
+import { digits, preferenceJudges } from '../../src/world/index.ts';
 import { testFolder } from '../folder.ts';
 import { archive, dictionary, op, tensor } from '../io/pth-writer.ts';
 import { writeSparse } from './sparse-file.ts';
@@ -162,16 +161,20 @@ test.each<[string, string, number, Shapes]>([
   expect(found.fit).toMatchObject({ architecture, preset, fits: true, missing: [], surplus: [], misshapen: [] });
 });
 
+const [judge] = preferenceJudges(digits.digitTask({ id: 'digits', options: {} }));
+/** The architectures of the shipped world's judges. */
+const worlds: Architecture<unknown>[] = [digits.classifier, judge.architecture];
+
 const smallPresets: [string, Architecture<unknown>, unknown][] = [
   ['Wan transformer', wan, wan.presets.tiny],
   ['Wan VAE', vae.vae, vae.vae.presets.tiny],
   ['RAFT', raft.raft, raft.raft.presets.raft_small],
   ['AMT', amt.amt, amt.amt.presets.amt_s],
-  ['digit classifier', classifier, classifier.presets.digits],
-  ['small reward', smallRewardNet, smallRewardNet.presets.reward],
+  ['digit classifier', digits.classifier, digits.CLASSIFIER],
+  ['preference reward', judge.architecture, judge.config],
 ];
 
-const records: readonly Architecture<unknown>[] = [...architectures, classifier, smallRewardNet];
+const records: readonly Architecture<unknown>[] = [...architectures, ...worlds];
 const known = records.flatMap((architecture) =>
   Object.keys(architecture.presets).map((preset) => [architecture.name, preset, architecture] as const),
 );
@@ -179,7 +182,7 @@ const known = records.flatMap((architecture) =>
 test.each(known)('%s: %s fits its own shapes and nothing else before it', async (name, preset, architecture) => {
   const config = architecture.presets[preset]!;
   const path = await writeSparse(join(folder, 'own.safetensors'), architecture.shapes(config));
-  const { fit } = await inspectWeights(path, { also: [classifier, smallRewardNet] });
+  const { fit } = await inspectWeights(path, { also: worlds });
   expect(fit).toMatchObject({ architecture: name, fits: true });
   expect(architecture.shapes(architecture.presets[fit!.preset]!)).toEqual(architecture.shapes(config));
 });
@@ -199,7 +202,7 @@ test.each(smallPresets)('%s: doctor and loader give one verdict', async (_, arch
     const own = new Map(shapes);
     change(own);
     const path = await safetensors(own);
-    const { fit } = await inspectWeights(path, { also: [classifier, smallRewardNet] });
+    const { fit } = await inspectWeights(path, { also: worlds });
     const loads = await architecture.load(config, (await openCheckpoint(path)).entries()).then(
       (net) => {
         net.dispose();

@@ -1,8 +1,8 @@
 import { beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { addNoise } from '../../src/sampler/index.ts';
-import { FlowMatchScheduler, x0ToVelocity } from '../../src/sampler/internal.ts';
+import { addNoise, x0ToVelocity } from '../../src/sampler/index.ts';
+import { FlowMatchScheduler } from '../../src/sampler/internal.ts';
 import {
   dmdGradient,
   dmdLoss,

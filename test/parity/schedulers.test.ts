@@ -16,8 +16,9 @@ import {
   uniPCSchedule,
   type Velocity,
   velocityToX0,
+  x0ToVelocity,
 } from '../../src/sampler/index.ts';
-import { FlowMatchScheduler, warpTimesteps, x0ToVelocity } from '../../src/sampler/internal.ts';
+import { FlowMatchScheduler, warpTimesteps } from '../../src/sampler/internal.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 interface Levels {

@@ -21,21 +21,22 @@ import {
   weighted,
 } from '../../src/reward/index.ts';
 import {
-  motionReward,
-  SECOND_JUDGE,
-  SMALL_REWARD,
-  type SmallRewardConfig,
-  smallReward,
-  smallRewardNet,
-} from '../../src/world/digits/judge/index.ts';
-import { digits } from '../../src/world/index.ts';
+  digits,
+  type PreferenceConfig,
+  preferenceArchitecture,
+  preferenceConfig,
+  preferenceReward,
+} from '../../src/world/index.ts';
 import { expectAscent, expectCentralDifferences } from './slopes.ts';
 import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 
 /** Fresh weights have almost flat scores: `scale` raises them to where finite differences can be read. */
-const TINY: SmallRewardConfig = { ...SMALL_REWARD, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
+const { words, attributes } = digits.digitTask({ id: 'digits', options: {} });
+const architecture = preferenceArchitecture(attributes);
+const SMALL = preferenceConfig(32, 27);
+const TINY: PreferenceConfig = { ...SMALL, stem: 8, width: 32, ffn: 64, visionLayers: 1, textLayers: 1 };
 const small = (config = TINY, seed = 1): Reward =>
-  smallReward(smallRewardNet.init(config, random.key(seed)), { scale: { mean: 0, std: 0.02 } });
+  preferenceReward(architecture.init(config, random.key(seed)), { words, id: 'small', scale: { mean: 0, std: 0.02 } });
 const imageReward = (options: ImageRewardOptions = {}): Promise<Reward> =>
   tinyImageReward({ onTruncated: () => {}, ...options });
 const brightness = (): Reward =>
@@ -93,7 +94,7 @@ const rows: [string, () => Judge | Promise<Judge>][] = [
         { reward: tinyVideoAlign(await tinyVideoAlignPrompts()), weight: 0.3 },
       ]),
   ],
-  ['small', () => small(SMALL_REWARD)],
+  ['small', () => small(SMALL)],
   ['second judge', () => small({ ...TINY, stem: 4 }, 2)],
   ['brightness', brightness],
   [
@@ -105,7 +106,7 @@ const rows: [string, () => Judge | Promise<Judge>][] = [
       ]),
   ],
   ['standardised', () => standardised(small(), { mean: 0.1, std: 2 })],
-  ['motion', motionReward],
+  ['motion', digits.motionReward],
   ['last frame', () => frameSelect(small(), 'last')],
   ['frame 1', () => frameSelect(small(), 1)],
   ['a random frame of each clip', () => frameSelect(small(), 'random-per-clip')],
@@ -126,15 +127,15 @@ const SIZE = digits.SIZE;
 
 /** Noisy frames of digits, kept off the bounds so that steps in both directions are legal: [count, FRAMES, H, W, 3]. */
 function input(count: number): { video: Tensor; prompts: string[] } {
-  const { data, captions } = digits.batch(0, count, { seed: 11 });
+  const clips = Array.from({ length: count }, (_, i) => digits.clip(i, { seed: 11 }));
   const length = SIZE * SIZE * 3;
   const noise = random.key(3).normal([count * FRAMES * length]).data;
   const values = Float32Array.from({ length: count * FRAMES * length }, (_, i) => {
     const item = Math.floor(i / (FRAMES * length));
-    const pixel = data[item * digits.FRAMES * length + (i % (FRAMES * length))]!;
+    const pixel = clips[item]!.clip.data[i % (FRAMES * length)]!;
     return Math.min(0.95, Math.max(0.05, 0.1 + 0.75 * pixel + 0.05 * noise[i]!));
   });
-  return { video: tf.tensor(values, [count, FRAMES, SIZE, SIZE, 3]), prompts: captions };
+  return { video: tf.tensor(values, [count, FRAMES, SIZE, SIZE, 3]), prompts: clips.map(({ caption }) => caption) };
 }
 
 /** What the gradient reaches: the first frames for a judge of pictures, else the clips. */
@@ -242,7 +243,7 @@ test('the motion reward is 1 for the claimed motion, 0 for none, -3 for the oppo
     digits.clip(0, { label: { ...label, direction: 'right' } }),
   ];
   const frames = tf.stack(clips.map(({ clip }) => tf.tensor4d(clip.data, [clip.frames, SIZE, SIZE, 3])));
-  const scores = await motionReward().score(frames, new Array(3).fill(digits.caption(label)));
+  const scores = await digits.motionReward().score(frames, new Array(3).fill(digits.caption(label)));
   expect(scores).toBeAllClose([1, 0, -3], { atol: 0.02 });
 });
 
@@ -301,14 +302,14 @@ test('everything that changes the numbers is part of what a judge says of itself
     [tinyVideoAlign(prompts), tinyVideoAlign(prompts, { scale: videoAlignScale })],
     [frameSelect(small(), 'all'), frameSelect(small(), 'last')],
     [standardised(small(), { mean: 0, std: 2 }), standardised(small(), { mean: 1, std: 2 })],
-    [weighted([{ reward: small(), weight: 1 }]), weighted([{ reward: small(SMALL_REWARD, 2), weight: 1 }])],
+    [weighted([{ reward: small(), weight: 1 }]), weighted([{ reward: small(SMALL, 2), weight: 1 }])],
   ];
   for (const [one, other] of pairs) expect(one.info).not.toEqual(other.info);
 });
 
 test('weights that do not fit are refused by name', () => {
-  const { weights } = smallRewardNet.init(SECOND_JUDGE, random.key(1));
-  expect(() => smallRewardNet.net(SMALL_REWARD, weights)).toThrow('vision.stem.0.weight');
+  const { weights } = architecture.init({ ...SMALL, stem: 24 }, random.key(1));
+  expect(() => architecture.net(SMALL, weights)).toThrow('vision.stem.0.weight');
 });
 
 test('weights and scales that would make every score NaN are refused', () => {

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { parameterCount, random } from '../../src/nn/index.ts';
 import {
   accuracyByMargin,
   accuracyWithTies,
@@ -13,70 +12,9 @@ import {
   rankingLoss,
   spearman,
 } from '../../src/reward/index.ts';
-import {
-  PAIR_SHARES,
-  type PairKind,
-  preferenceBatch,
-  preferencePair,
-  SMALL_REWARD,
-  smallRewardShapes,
-} from '../../src/world/digits/judge/index.ts';
-import { digits } from '../../src/world/index.ts';
 
 beforeAll(async () => {
   await engine.use('onnx');
-});
-
-test('the small reward has 312,977 parameters', () => {
-  expect(parameterCount(smallRewardShapes(SMALL_REWARD))).toBe(312_977);
-});
-
-describe('pairs', () => {
-  const pairs = Array.from({ length: 400 }, (_, i) => preferencePair(random.key(1).stream(i)));
-
-  test('differ in exactly what their kind says', () => {
-    for (const { kind, better, worse } of pairs) {
-      const label = better.shown;
-      const claimed = digits.parseCaption(worse.caption);
-      expect(digits.parseCaption(better.caption)).toEqual(label);
-      const samePicture = better.picture === worse.picture;
-      expect(samePicture).toBe(kind.startsWith('caption'));
-      if (kind === 'caption digit') expect(claimed).toEqual({ ...label, digit: claimed.digit });
-      if (kind === 'caption colour') expect(claimed).toEqual({ ...label, colour: claimed.colour });
-      if (kind === 'image digit') expect(worse.shown).toEqual({ ...label, digit: worse.shown.digit });
-      if (kind === 'image colour') expect(worse.shown).toEqual({ ...label, colour: worse.shown.colour });
-      expect(worse.shown === label).toBe(samePicture || kind === 'quality');
-      expect(worse.caption === better.caption).toBe(!samePicture);
-    }
-  });
-
-  test('come in the stated shares', () => {
-    for (const [kind, share] of Object.entries(PAIR_SHARES)) {
-      const seen = pairs.filter((pair) => pair.kind === (kind as PairKind)).length / pairs.length;
-      expect(Math.abs(seen - share)).toBeLessThan(0.07);
-    }
-  });
-
-  test('pictures lie in [0, 1]; the worse side of a quality pair is less sharp', () => {
-    let lost = 0;
-    let count = 0;
-    for (const { kind, better, worse } of pairs) {
-      expect(Math.min(...worse.picture)).toBeGreaterThanOrEqual(0);
-      expect(Math.max(...worse.picture)).toBeLessThanOrEqual(1);
-      if (kind !== 'quality') continue;
-      count++;
-      if (Math.max(...worse.picture) < Math.max(...better.picture)) lost++;
-    }
-    expect(lost / count).toBeGreaterThan(0.6);
-  });
-
-  test('the same key gives the same batch; splits draw other handwriting', () => {
-    const draw = (split: digits.Split) => preferenceBatch(random.key(4), 4, 12, split);
-    expect(draw('train')).toEqual(draw('train'));
-    expect(draw('test').pictures).not.toEqual(draw('train').pictures);
-    const { pictures, tokens, kinds, digits: shown } = draw('train');
-    expect([pictures.length, tokens.length, kinds.length, shown.length]).toEqual([8 * 32 * 32 * 3, 8 * 12, 4, 8]);
-  });
 });
 
 describe('losses', () => {

@@ -40,11 +40,14 @@ const rows: Row[] = [
   {
     name: 'fewStep without noise left to add',
     sample: (v, x, s, o) => fewStep(v, x, s, { noise: (_, shape) => tf.zeros(shape), ...o }),
-    grid: ({ shift }) => denoisingSteps([1000, 750, 500, 250], { shift }),
+    grid: fewStep.grid,
     order: null,
-    calls: () => 4,
+    calls: (n) => n,
   },
 ];
+
+/** The rows' solvers as values. */
+const solvers = [euler, heun, uniPC, dpmSolver, fewStep];
 
 /** Straight lines to one point: every consistent sampler must arrive there in any number of steps. */
 const target = [0.25, -1.5, 2];
@@ -68,15 +71,17 @@ function gaussianEnd(x: number, sigma: number): number {
   return mean + (std * (x - (1 - sigma) * mean)) / Math.sqrt(variance(sigma));
 }
 
-beforeAll(async () => {
-  await engine.use('cpu');
-});
-
 function final(row: Row, velocity: Velocity, start: number[], options: GridOptions): Float32Array {
   return tf.tidy(() => row.sample(velocity, tf.tensor(start), row.grid(options)).dataSync() as Float32Array);
 }
 
-describe.each(rows)('$name', (row) => {
+const engines = ['cpu', 'onnx'] as const;
+
+describe.each(rows.flatMap((row) => engines.map((on) => ({ ...row, on }))))('$name on $on', (row) => {
+  beforeAll(async () => {
+    await engine.use(row.on);
+  });
+
   test.each([1, 2, 3, 7])('straight lines end at their target after %i steps', (steps) => {
     expect(final(row, toTarget, [1, 2, 3], { steps, shift: 3 })).toBeAllClose(target, { atol: 2e-5 });
   });
@@ -164,6 +169,18 @@ describe.each(rows)('$name', (row) => {
     const short = { sigmas: Float64Array.of(1, 0.5), timesteps: Float64Array.of(1000, 500) };
     expect(() => row.sample(gaussian, x, short)).toThrow('received 2 and 2');
     const rising = { sigmas: Float64Array.of(0.5, 0.8, 0), timesteps: Float64Array.of(500, 800) };
-    expect(() => row.sample(gaussian, x, rising)).toThrow('sigmas[1] = 0.8 follows 0.5');
+    expect(() => row.sample(gaussian, x, rising)).toThrow('sigmas[1] = 0.8 after 0.5');
   });
+});
+
+test('every solver is a row, and has a name and a grid of its own', () => {
+  expect(new Set(solvers.map(({ id }) => id)).size).toBe(solvers.length);
+  for (const { grid } of solvers) expect(rows.map((row) => row.grid)).toContain(grid);
+});
+
+test('few steps refuse to go without fresh noise, and their grid is that of Self-Forcing', async () => {
+  await engine.use('cpu');
+  const schedule = fewStep.grid({ steps: 4, shift: 5 });
+  expect(schedule).toEqual(denoisingSteps([1000, 750, 500, 250], { shift: 5 }));
+  expect(() => fewStep(toTarget, tf.ones([3]), schedule)).toThrow('noise: wanted a source of fresh noise');
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { umt5Presets, vae, wanPresets } from '../../src/model/index.ts';
-import { checkMemory } from '../../src/sampler/generate/memory-plan.ts';
+import { checkMemory } from '../../src/sampler/generate/index.ts';
 import { MemoryError, type PlannedModel, planMemory } from '../../src/sampler/index.ts';
 
 const GiB = 2 ** 30;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { denoisingSteps, dpmSchedule, flowSchedule, uniPCSchedule } from '../../src/sampler/index.ts';
-import { FlowMatchScheduler, shiftSigma, unshiftSigma } from '../../src/sampler/internal.ts';
+import { FlowMatchScheduler } from '../../src/sampler/internal.ts';
 
 const at = (values: ArrayLike<number>, indices: number[]): number[] => indices.map((i) => values[i]!);
 
@@ -58,12 +58,36 @@ describe('grids', () => {
     expect(dpmSchedule({ steps: 4, shift: 8 }).sigmas[0]).toBe(1);
   });
 
-  test('the shift has an inverse', () => {
-    for (const sigma of [0, 0.1, 0.5, 1]) expect(unshiftSigma(shiftSigma(sigma, 5), 5)).toBeCloseTo(sigma, 12);
+  /** trunc(1000 shift s / (1 + (shift - 1) s)), s = start (1 - i / steps), in whole numbers; start is float32(0.999). */
+  function exactTimestep(i: number, steps: number, shift: number): { t: number; isClose: boolean } {
+    const [start, one] = [16_760_439n, 16_777_216n]; // float32(0.999) = 16760439 / 2^24
+    const [n, k, by] = [BigInt(steps), BigInt(i), BigInt(shift)];
+    const above = 1000n * by * start * (n - k);
+    const below = one * n + (by - 1n) * start * (n - k);
+    const rest = Number(above % below) / Number(below);
+    return { t: Number(above / below), isClose: Math.min(rest, 1 - rest) < 1e-9 };
+  }
+
+  test('timesteps of UniPC are those of exact arithmetic from the float32 start, for many steps and shifts', () => {
+    expect(Math.fround(0.999)).toBe(16_760_439 / 2 ** 24);
+    let checked = 0;
+    for (const shift of [1, 2, 3, 5, 8, 12]) {
+      for (let steps = 1; steps <= 200; steps++) {
+        const { timesteps } = uniPCSchedule({ steps, shift });
+        for (const [i, t] of timesteps.entries()) {
+          const exact = exactTimestep(i, steps, shift);
+          if (exact.isClose) continue; // rounding of float64 decides
+          expect([shift, steps, i, t]).toEqual([shift, steps, i, exact.t]);
+          checked++;
+        }
+      }
+    }
+    expect(checked).toBeGreaterThan(120_000 - 100);
+    expect([...uniPCSchedule({ steps: 3, shift: 1 }).timesteps]).toEqual([999, 666, 333]);
   });
 
   test('faults name what was received', () => {
-    expect(() => flowSchedule({ steps: 0, shift: 5 })).toThrow('steps must be a whole number >= 1, received 0');
+    expect(() => flowSchedule({ steps: 0, shift: 5 })).toThrow('steps: wanted a whole number >= 1, received 0');
     expect(() => flowSchedule({ steps: 4, shift: 0 })).toThrow('received 0');
   });
 });
@@ -90,7 +114,7 @@ describe('denoising steps', () => {
   });
 
   test('a list that rises is refused', () => {
-    expect(() => denoisingSteps([500, 750], { shift: 5 })).toThrow('sigmas must fall');
+    expect(() => denoisingSteps([500, 750], { shift: 5 })).toThrow('wanted sigmas that fall');
     expect(() => denoisingSteps([1000, 250.5], { shift: 5 })).toThrow('received 250.5');
   });
 });

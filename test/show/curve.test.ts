@@ -23,15 +23,16 @@ test('the notebook gets a Plotly chart with the same lines', async () => {
   expect(chart.data.filter(({ fill }) => fill === 'tonexty')).toHaveLength(1);
 });
 
-test('smoothing keeps the raw line faint, and leaves short lines and bands alone', async () => {
+test('smoothing keeps the raw line faint, whatever its length, and leaves bands alone', async () => {
   const band = { x: wave, y: wave, low: wave, high: wave };
   const chart = await chartOf(curve({ long: wave, short: [1, 2], band }, { smoothing: 0.9 }));
-  const [raw, long, short] = [chart.data[0]!, ...chart.data.filter(({ name }) => name)];
-  expect(raw.opacity).toBe(0.25);
-  expect(raw.y).toEqual(wave);
+  const [raw, rawShort, long, short] = [chart.data[0]!, chart.data[1]!, ...chart.data.filter(({ name }) => name)];
+  expect([raw.opacity, rawShort.opacity]).toEqual([0.25, 0.25]);
+  expect([raw.y, rawShort.y]).toEqual([wave, [1, 2]]);
   expect(long!.y).toEqual(smooth(wave, 0.9));
-  expect(short!.y).toEqual([1, 2]);
+  expect(short!.y).toEqual(smooth([1, 2], 0.9));
   expect(chart.data.at(-1)!.y).toEqual(wave);
+  expect(() => curve({ band }, { smoothing: 0.9 })).toThrow('smoothing: wanted a line without a band');
 });
 
 test('the running mean is corrected for its start and passes over gaps', () => {

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { NETWORKS, runChain, smokeRecipe, weightsFolder } from '../../src/study/index.ts';
+import { networkNames, runChain, weightsFolder } from '../../src/study/index.ts';
+import { worldOf } from '../../src/world/index.ts';
 import { testFolder } from '../folder.ts';
-import { train } from './chain.ts';
+import { smokeRecipe, train } from './chain.ts';
 
 const folder = await testFolder('chain');
 const [whole, broken] = [join(folder, 'whole'), join(folder, 'broken')];
@@ -33,7 +34,7 @@ test('stopped in three stages and continued, it ends with the same bytes', async
     await expect(train(broken, stage)).rejects.toThrow('stopped by the test');
   }
   await train(broken);
-  for (const name of NETWORKS) {
+  for (const name of networkNames(worldOf(smokeRecipe.world))) {
     const [a, b] = await Promise.all(
       [whole, broken].map((path) => readFile(join(weightsFolder({ folder: path }), `${name}.safetensors`))),
     );
@@ -42,7 +43,7 @@ test('stopped in three stages and continued, it ends with the same bytes', async
 }, 120_000);
 
 test('a folder of another recipe is refused with what differs', async () => {
-  const other = { ...smokeRecipe, seed: 8, exemplars: 3 };
+  const other = { ...smokeRecipe, seed: 8, latents: 9 };
   const started = runChain({ recipe: other, folder: whole }).next();
-  await expect(started).rejects.toThrow(/another recipe \(seed, exemplars differ\).*give another folder/);
+  await expect(started).rejects.toThrow(/another recipe \(seed, latents differ\).*give another folder/);
 });

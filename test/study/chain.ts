@@ -1,6 +1,9 @@
 /** The smoke recipe's chain, run into a folder. */
 import { join } from 'node:path';
-import { type Progress, runChain, shipWeights, smokeRecipe, weightsFolder } from '../../src/study/index.ts';
+import { type Progress, runChain, shipWeights, weightsFolder } from '../../src/study/index.ts';
+import { type Recipe, shippedRecipes, worldOf } from '../../src/world/index.ts';
+
+export const smokeRecipe: Recipe = shippedRecipes.smoke();
 
 /** Runs the chain; `stopAt` aborts it after that stage's first step. Returns the stages that ran. */
 export async function train(folder: string, stopAt?: string): Promise<string[]> {
@@ -21,12 +24,11 @@ export async function shippedWeights(folder: string): Promise<string> {
   const shipped = join(folder, 'shipped');
   await shipWeights(weightsFolder({ folder: run }), shipped, {
     command: 'test',
-    seed: smokeRecipe.seed,
     commit: 'test',
     engine: 'onnx',
     licence: 'Apache-2.0',
-    origin: 'test',
     recipe: smokeRecipe,
+    world: worldOf(smokeRecipe.world),
   });
   return shipped;
 }

@@ -3,7 +3,7 @@ import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { encode } from '../../src/model/vae/index.ts';
 import { type Key, random, toTensor } from '../../src/nn/index.ts';
-import { denoisingSteps, rolloutLatents, seededNoise, wanStudent } from '../../src/sampler/index.ts';
+import { causalStudent, denoisingSteps, rolloutLatents, seededNoise } from '../../src/sampler/index.ts';
 import {
   distil,
   heldOutOdeLoss,
@@ -92,7 +92,7 @@ describe('stages learn', () => {
 async function blockMeans(net: ReturnType<typeof wanNet>): Promise<number[]> {
   const key = random.key('look');
   const context = await text.encode(prompts(key, 8));
-  const student = wanStudent(net, context);
+  const student = causalStudent(net, context);
   const noise = toTensor(key.normal([8, 2, 2, 2, 2]));
   const made = await rolloutLatents(student, noise, { schedule, renoise: seededNoise(key) });
   return [...(await tf.mean(made, [0, 2, 3, 4]).data())];

@@ -4,7 +4,8 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { type WanConfig, wanConfig, wanShapes } from '../../src/model/wan/index.ts';
 import { random, toTensor, Weights } from '../../src/nn/index.ts';
 import type { FrameChoice } from '../../src/reward/index.ts';
-import { blockRanges, denoisingSteps, seededNoise, type WanStudent, wanStudent } from '../../src/sampler/index.ts';
+import { type BoundStudent, causalStudent, denoisingSteps, seededNoise } from '../../src/sampler/index.ts';
+import { blockRanges } from '../../src/sampler/internal.ts';
 import { globalNorm, gradientsOf, parametersOf, reward } from '../../src/train/index.ts';
 import {
   blockOfFrame,
@@ -47,7 +48,7 @@ test('gradient is truncated to the last block: loss and norm of the worked examp
   const frames = ['noise0', 'noise1', 'noise2'].map((name) =>
     channelsLast(hashed(name, [1, 1, 4, 4, 6]), [1, 1, 4, 4, 6]),
   );
-  const student = wanStudent({ weights, config: hashedConfig }, context);
+  const student = causalStudent({ weights, config: hashedConfig }, context);
   const ranges = blockRanges(3, student.blocks);
   const blocks = [blockOfFrame(ranges, 2, 1)];
   const schedule = denoisingSteps([1000, 750, 500, 250], { shift: 5 });
@@ -63,8 +64,8 @@ test('gradient is truncated to the last block: loss and norm of the worked examp
 });
 
 /** A student that notes its passes: how many frames were in its memory, and whether the pass carries gradient. */
-function watched(student: WanStudent, calls: { block: number; gradient: boolean }[]): WanStudent {
-  const velocity: WanStudent['velocity'] = (x, t, cache, options) => {
+function watched(student: BoundStudent, calls: { block: number; gradient: boolean }[]): BoundStudent {
+  const velocity: BoundStudent['velocity'] = (x, t, cache, options) => {
     calls.push({ block: cache.globalEnd, gradient: options?.gradient === true });
     return student.velocity(x, t, cache, options);
   };
@@ -76,7 +77,7 @@ describe('gradient', () => {
     const calls: { block: number; gradient: boolean }[] = [];
     const net = wanNet();
     const context = await text.encode(['digit 1']);
-    const student = watched(wanStudent(net, context), calls);
+    const student = watched(causalStudent(net, context), calls);
     const key = random.key('rollout');
     const blocks = blockRanges(3, student.blocks).filter(({ index }) => wanted.includes(index));
     const noise = toTensor(key.normal([1, ...latentShape]));

@@ -25,9 +25,9 @@ export interface Check {
   advice: string;
   value: number | null | undefined;
   limit: number | null | undefined;
-  /** Whether a value above (default) or below the limit is bad. */
+  /** Whether a value above or below the limit is bad. @defaultValue 'above' */
   bad?: 'above' | 'below';
-  /** What a bad value means: an alarm unless told otherwise. */
+  /** What a bad value means. @defaultValue 'alarm' */
   severity?: 'alarm' | 'note';
   wanting: string;
   unit?: (value: number) => string;

@@ -75,7 +75,7 @@ export function clipEvidence(
 ): ClipEvidence {
   if (clips.length === 0 || clips.length !== prompts.length) {
     throw new RangeError(
-      `clipEvidence got ${clips.length} clips and ${prompts.length} prompts; want one prompt for each`,
+      `clipEvidence received ${clips.length} clips and ${prompts.length} prompts; wanted one prompt for each`,
     );
   }
   const moves = clips.map((clip) => motionOf(clip, estimate));

@@ -39,7 +39,7 @@ export async function featureDistance(
   const { name, width } = extractor;
   if (generated.length !== reference.length || reference.length <= width) {
     throw new RangeError(
-      `got ${generated.length} generated and ${reference.length} reference clips for ${width} features; wanted equal ` +
+      `received ${generated.length} generated and ${reference.length} reference clips for ${width} features; wanted equal ` +
         'numbers of clips, more than there are features',
     );
   }

@@ -12,7 +12,7 @@ export interface Moments {
 export function moments(features: readonly ArrayLike<number>[]): Moments {
   const [first] = features;
   if (first === undefined || features.length < 2) {
-    throw new RangeError(`moments got ${features.length} rows of features; want two or more`);
+    throw new RangeError(`moments received ${features.length} rows of features; wanted two or more`);
   }
   const width = first.length;
   const mean = new Float64Array(width);
@@ -34,7 +34,7 @@ export function moments(features: readonly ArrayLike<number>[]): Moments {
  */
 export function frechetDistance(a: Moments, b: Moments): number {
   const n = a.mean.length;
-  if (b.mean.length !== n) throw new RangeError(`features have ${n} and ${b.mean.length} values; want equal lengths`);
+  if (b.mean.length !== n) throw new RangeError(`features have ${n} and ${b.mean.length} values; wanted equal lengths`);
   const root = mapEigenvalues(symmetricEigen(a.covariance, n), (value) => Math.sqrt(Math.max(0, value)));
   const middle = multiply(multiply(root, b.covariance, n), root, n);
   const symmetric = middle.map((value, i) => (value + middle[(i % n) * n + Math.floor(i / n)]!) / 2);
@@ -52,7 +52,7 @@ export function frechetDistance(a: Moments, b: Moments): number {
  */
 export function kernelDistance(a: readonly ArrayLike<number>[], b: readonly ArrayLike<number>[]): number {
   if (a.length < 2 || b.length < 2)
-    throw new RangeError('kernelDistance wants two rows of features or more on each side');
+    throw new RangeError('kernelDistance: wanted two rows of features or more on each side');
   return within(a) + within(b) - 2 * between(a, b);
 }
 

@@ -24,7 +24,7 @@ export interface FlowComparison {
 export function compareFlows(flows: readonly Flow[], references: readonly Flow[]): FlowComparison {
   if (flows.length !== references.length) {
     throw new RangeError(
-      `compareFlows got ${flows.length} flows and ${references.length} references; want a pair each`,
+      `compareFlows received ${flows.length} flows and ${references.length} references; wanted a pair each`,
     );
   }
   const sums = { count: 0, error: 0, angle: 0, dot: 0, own: 0, other: 0, outliers: 0 };
@@ -46,7 +46,7 @@ type Sums = Record<'count' | 'error' | 'angle' | 'dot' | 'own' | 'other' | 'outl
 function addPair(sums: Sums, flow: Flow, reference: Flow): void {
   if (flow.height !== reference.height || flow.width !== reference.width) {
     const sizes = [flow, reference].map(({ height, width }) => `${height}x${width}`).join(' and ');
-    throw new RangeError(`compareFlows got fields of ${sizes}; both must have the same size`);
+    throw new RangeError(`compareFlows received fields of ${sizes}; both must have the same size`);
   }
   for (const i of flow.u.keys()) {
     if (!flow.valid[i] || !reference.valid[i]) continue;

@@ -15,13 +15,13 @@ export interface Flow {
 
 /** Dials of `lucasKanade`; the defaults are tuned for images in [0, 1]. */
 export interface LucasKanadeOptions {
-  /** Gauss-Newton steps per pyramid level. Default 8. */
+  /** Gauss-Newton steps per pyramid level. @defaultValue 8 */
   iterations?: number;
-  /** Standard deviation of the window in pixels. Default 2.5. */
+  /** Standard deviation of the window in pixels. @defaultValue 2.5 */
   sigma?: number;
-  /** Added to the diagonal of the structure tensor. Default 1e-5. */
+  /** Added to the diagonal of the structure tensor. @defaultValue 1e-5 */
   alpha?: number;
-  /** Texture below this smaller eigenvalue is not followed. Default 1e-6. */
+  /** Texture below this smaller eigenvalue is not followed. @defaultValue 1e-6 */
   minEigenvalue?: number;
 }
 
@@ -37,7 +37,7 @@ const LONGEST_STEP = 1.5;
 export function lucasKanade(first: Plane, second: Plane, options: LucasKanadeOptions = {}): Flow {
   if (first.height !== second.height || first.width !== second.width) {
     const sizes = [first, second].map((plane) => `${plane.height}x${plane.width}`).join(' and ');
-    throw new RangeError(`lucasKanade got planes of ${sizes}; both must have the same size`);
+    throw new RangeError(`lucasKanade received planes of ${sizes}; both must have the same size`);
   }
   const { iterations = 8, sigma = 2.5, alpha = 1e-5, minEigenvalue = 1e-6 } = options;
   const taps = gaussianTaps(sigma, Math.ceil(3.2 * sigma));

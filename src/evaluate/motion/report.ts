@@ -16,10 +16,12 @@ export interface MotionReport {
   stillShare: number;
   /** VBench temporal flickering, 1 when frozen. */
   flicker: number;
-  brightnessFlicker: number;
+  /** Null below three frames. */
+  brightnessFlicker: number | null;
   warpingError: number | null;
   /** Share of pixels where forward and backward flow agree. */
   trustedShare: number;
+  /** Null below four frames. */
   jerk: number | null;
   /** Change at block borders over change inside blocks. */
   seamRatio: number | null;
@@ -27,27 +29,28 @@ export interface MotionReport {
 
 /** What `motionReport` may be told. */
 export interface MotionOptions {
-  /** Any flow estimator. Default: Lucas-Kanade. */
+  /** Any flow estimator. @defaultValue `lucasKanade` */
   estimate?: FlowEstimator;
   /** First frame of each block but the first, for clips made block by block. */
   borders?: readonly number[];
 }
 
-/** Measures a clip of four frames or more; see the fields of the report. */
+/** Measures a clip of two frames or more; see the fields of the report. */
 export function motionReport(clip: Clip, { estimate = lucasKanade, borders = [] }: MotionOptions = {}): MotionReport {
   const flows = clipFlow(clip, estimate);
   const speeds = flows.map(meanMagnitude);
   const quarter = Math.max(1, Math.floor(speeds.length / 4));
   const [begin, end] = [mean(speeds.slice(0, quarter)), mean(speeds.slice(-quarter))];
   const warping = warpingErrorAlong(clip, flows, clipFlow(clip, estimate, 'backward'));
-  const { interval } = sampledFrames(clip.frames, clip.fps);
+  const { kept } = sampledFrames(clip.frames, clip.fps);
+  const isWhole = kept.length === clip.frames || kept.length < 2;
   return {
-    dynamicDegree: interval === 1 ? flowDynamicDegree(flows, clip) : clipDynamicDegree(clip, estimate),
+    dynamicDegree: isWhole ? flowDynamicDegree(flows, clip) : clipDynamicDegree(clip, estimate),
     meanFlow: mean(speeds),
     decay: begin === 0 ? null : end / begin,
     stillShare: stillShare(clip),
     flicker: flicker(clip),
-    brightnessFlicker: brightnessFlicker(clip),
+    brightnessFlicker: clip.frames < 3 ? null : brightnessFlicker(clip),
     warpingError: warping.error,
     trustedShare: warping.validShare,
     jerk: jerk(tracks(flows)),
@@ -102,7 +105,7 @@ export function brightnessFlicker({ data, frames }: Clip): number {
 
 /** Mean squared distance of all pairs of clips of one prompt: falls when samples collapse onto each other. */
 export function diversity(clips: readonly Clip[]): number {
-  if (clips.length < 2) throw new RangeError(`diversity needs two clips or more; got ${clips.length}`);
+  if (clips.length < 2) throw new RangeError(`diversity needs two clips or more; received ${clips.length}`);
   const distances = clips.flatMap((a, i) =>
     clips.slice(i + 1).map((b) => {
       let sum = 0;
@@ -119,7 +122,7 @@ export type Track = [number, number][];
 /** Points on a grid of `stride` pixels followed through the flow (bilinear); those that lose texture or leave are dropped. */
 export function tracks(flows: readonly Flow[], stride: number = 8): Track[] {
   const [first] = flows;
-  if (first === undefined) throw new RangeError('tracks got no flow; want one per frame pair');
+  if (first === undefined) throw new RangeError('tracks received no flow; wanted one per frame pair');
   const found: Track[] = [];
   for (let y = stride / 2; y < first.height; y += stride) {
     for (let x = stride / 2; x < first.width; x += stride) {

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Clip, readVideo } from '../../io/index.ts';
+import { openVideo, type VideoReader } from '../../io/index.ts';
 import { type FoundVideo, Journal, type VideoResult } from './journal.ts';
-import type { MeasureGroup, OpenMeasures } from './measures.ts';
+import { firstLine, type MeasuredValues, type MeasureGroup, type OpenMeasures } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
 /** What is evaluated, with what, and where results are kept. */
@@ -14,15 +14,15 @@ export interface EvaluateOptions {
   readonly groups: readonly MeasureGroup[];
   /** The file of results, one line a video; one that is there is continued. */
   readonly journal: string;
-  /** Most frames read of a video. Default all. */
+  /** Most frames read of a video. @defaultValue all */
   readonly maxFrames?: number;
-  /** Stops between two videos. */
+  /** Stops between two frames. */
   readonly signal?: AbortSignal;
 }
 
-/** One video is done by one group of measures. */
+/** One video is done by the measures of one pass. */
 export interface EvaluateProgress {
-  /** Of `total` = videos times groups. */
+  /** Of `total` = videos times passes. */
   readonly done: number;
   readonly total: number;
   /** What is known of the video by now. */
@@ -31,12 +31,16 @@ export interface EvaluateProgress {
   readonly known: boolean;
 }
 
+/** Networks that are held together take no more than this, unless a single group does. */
+const MOST_BYTES = 2 * 2 ** 30;
+
 /**
- * Measures videos group by group and one after the other, so that memory holds the networks of one group and one clip.
- * What is known of a video that has not changed since is taken from the journal, and a group with nothing left to measure
- * is not opened. A video that cannot be read is noted as broken and counts nowhere; a measure that fails on a video (too
- * few frames, say) leaves its columns empty and a note. A video is yielded once for each group; what the generator returns
- * holds each video once, with all of its values.
+ * Measures videos one after the other, frame by frame: each is read once for all measures whose networks find room
+ * together (2 GiB), in further passes for the others, and memory does not depend on its length. What is known of a video
+ * that has not changed since is taken from the journal, and a group with nothing left to measure is not opened. A video
+ * that cannot be read is noted as broken and counts nowhere; a measure that fails on a video (too few frames, say) leaves
+ * its columns empty and a note. A video is yielded once for each pass; what the generator returns holds each video once,
+ * with all of its values.
  */
 export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<EvaluateProgress, VideoResult[], void> {
   const { folder, groups, maxFrames } = options;
@@ -44,15 +48,37 @@ export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<
   const columns = groups.flatMap((group) => group.columns);
   const journal = await Journal.open(options.journal, { columns, ...(maxFrames !== undefined && { maxFrames }) });
   try {
-    for (const [i, group] of groups.entries()) yield* measureGroup(group, { ...options, videos, journal }, i);
+    const passes = passesOf(groups);
+    for (const [i, pass] of passes.entries()) {
+      const before = i * videos.length;
+      for await (const { done, ...step } of measurePass(pass, { ...options, videos, journal })) {
+        yield { ...step, done: before + done, total: passes.length * videos.length };
+      }
+    }
     return videos.map((video) => journal.result(video));
   } finally {
     await journal.close();
   }
 }
 
+/** Groups whose networks find room together, in their order. */
+function passesOf(groups: readonly MeasureGroup[]): MeasureGroup[][] {
+  const passes: MeasureGroup[][] = [];
+  let room = 0;
+  for (const group of groups) {
+    const { sizeBytes = 0 } = group;
+    if (passes.length > 0 && sizeBytes <= room) passes.at(-1)!.push(group);
+    else {
+      passes.push([group]);
+      room = MOST_BYTES;
+    }
+    room -= sizeBytes;
+  }
+  return passes;
+}
+
 async function found(folder: string, entry: VideoEntry): Promise<FoundVideo> {
-  const state = await stat(join(folder, entry.file)).catch(() => null);
+  const state = await stat(resolve(folder, entry.file)).catch(() => null);
   return { ...entry, sizeBytes: state?.size ?? -1, modifiedMs: state?.mtimeMs ?? -1 };
 }
 
@@ -61,63 +87,112 @@ interface Evaluation extends Omit<EvaluateOptions, 'journal'> {
   readonly journal: Journal;
 }
 
-async function* measureGroup(
-  group: MeasureGroup,
+/** The groups of one pass, opened when a video needs them. */
+async function* measurePass(
+  pass: readonly MeasureGroup[],
   evaluation: Evaluation,
-  index: number,
-): AsyncGenerator<EvaluateProgress, void, void> {
-  const { videos, groups, journal, signal } = evaluation;
-  let opened: OpenMeasures | null = null;
+): AsyncGenerator<Omit<EvaluateProgress, 'total'>, void, void> {
+  const { videos, journal, signal } = evaluation;
+  const opened = new Map<MeasureGroup, OpenMeasures>();
   try {
     for (const [i, video] of videos.entries()) {
       signal?.throwIfAborted();
-      const known = journal.knows(video, group.columns);
-      if (!known && group.appliesTo?.(video) === false) await journal.append({ ...video, ...nothing(group) });
-      else if (!known) {
-        opened ??= await group.open();
-        await journal.append({ ...video, ...(await measureFile(video, evaluation, group, opened)) });
-      }
-      const done = index * videos.length + i + 1;
-      yield { done, total: groups.length * videos.length, result: journal.result(video), known };
+      const due = pass.filter(({ columns }) => !journal.knows(video, columns));
+      const silent = due.filter((group) => group.appliesTo?.(video) === false);
+      const speaking = due.filter((group) => !silent.includes(group));
+      for (const group of speaking) if (!opened.has(group)) opened.set(group, await group.open());
+      const task = speaking.map((group): Task => ({ group, opened: opened.get(group)! }));
+      if (due.length > 0) await journal.append({ ...video, ...(await measureFile(video, evaluation, task, silent)) });
+      yield { done: i + 1, result: journal.result(video), known: due.length === 0 };
       await setImmediate(); // lets signals in
     }
   } finally {
-    opened?.dispose();
+    for (const { dispose } of opened.values()) dispose();
   }
+}
+
+/** A group at work. */
+interface Task {
+  readonly group: MeasureGroup;
+  readonly opened: OpenMeasures;
 }
 
 type Outcome =
   | Pick<VideoResult, 'broken'>
   | Pick<VideoResult, 'values' | 'notes' | 'frames' | 'height' | 'width' | 'fps'>;
 
-/** No value in any column of a group. */
-function nothing({ columns }: MeasureGroup): { values: Record<string, null>; notes: Record<string, string> } {
-  return { values: Object.fromEntries(columns.map(({ name }) => [name, null])), notes: {} };
+/** No value in any column of groups. */
+function nothing(groups: readonly MeasureGroup[], note?: string): MeasuredValues {
+  const names = groups.flatMap(({ columns }) => columns.map(({ name }) => name));
+  return {
+    values: Object.fromEntries(names.map((name) => [name, null])),
+    notes: note === undefined ? {} : { [names[0]!]: note },
+  };
 }
 
 async function measureFile(
   entry: FoundVideo,
-  { folder, maxFrames }: Evaluation,
-  group: MeasureGroup,
-  opened: OpenMeasures,
+  { folder, maxFrames, signal }: Evaluation,
+  tasks: readonly Task[],
+  silent: readonly MeasureGroup[],
 ): Promise<Outcome> {
+  if (tasks.length === 0) return nothing(silent);
   if (entry.sizeBytes <= 0) return { broken: entry.sizeBytes === 0 ? 'the file is empty' : 'there is no such file' };
-  let clip: Clip;
+  const path = resolve(folder, entry.file);
+  const open = (): Promise<VideoReader> => openVideo(path, maxFrames === undefined ? {} : { maxFrames });
   try {
-    clip = await readVideo(join(folder, entry.file), maxFrames === undefined ? {} : { maxFrames });
+    const needsFrames = tasks.some(({ opened }) => opened.needsFrames);
+    const counted = needsFrames ? { frames: await countFrames(await open(), signal) } : {};
+    const video = await open();
+    const { height, width, fps } = video;
+    const watches = tasks.map((task) => guarded(task, { ...entry, height, width, fps, ...counted }));
+    let frames = 0;
+    for await (const frame of video) {
+      signal?.throwIfAborted();
+      frames++;
+      for (const { see } of watches) await see(frame);
+    }
+    if (frames < 2) return { broken: `it has ${frames} frame; wanted two or more` };
+    const results = [nothing(silent), ...(await Promise.all(watches.map(({ result }) => result())))];
+    const values = Object.assign({}, ...results.map((result) => result.values));
+    const notes = Object.assign({}, ...results.map((result) => result.notes));
+    return { frames, height, width, fps, values, notes };
   } catch (error) {
+    signal?.throwIfAborted();
     return { broken: firstLine(error) };
-  }
-  if (clip.frames < 2) return { broken: `it has ${clip.frames} frame; want two or more` };
-  const { frames, height, width, fps } = clip;
-  const size = { frames, height, width, fps };
-  try {
-    return { ...size, values: await opened.measure({ ...entry, clip }), notes: {} };
-  } catch (error) {
-    return { ...size, ...nothing(group), notes: { [group.columns[0]!.name]: firstLine(error) } };
   }
 }
 
-function firstLine(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n')[0]! : String(error);
+async function countFrames(video: VideoReader, signal?: AbortSignal): Promise<number> {
+  let frames = 0;
+  for await (const _ of video) {
+    signal?.throwIfAborted();
+    frames++;
+  }
+  return frames;
+}
+
+/** A group on a video; where it fails, its columns stay empty, with a note. */
+function guarded({ group, opened }: Task, video: Parameters<OpenMeasures['start']>[0]) {
+  let failure: string | null = null;
+  const attempt = async <T>(work: () => T | Promise<T>): Promise<T | null> => {
+    if (failure !== null) return null;
+    try {
+      return await work();
+    } catch (error) {
+      failure = firstLine(error);
+      return null;
+    }
+  };
+  let watch: ReturnType<OpenMeasures['start']> | null = null;
+  const begun = (): ReturnType<OpenMeasures['start']> => {
+    watch ??= opened.start(video);
+    return watch;
+  };
+  return {
+    see: (frame: Uint8Array) => attempt(() => begun().see(frame)),
+    result: async (): Promise<MeasuredValues> => {
+      return (await attempt(() => begun().result())) ?? nothing([group], failure ?? undefined);
+    },
+  };
 }

@@ -1,14 +1,12 @@
 export { type EvaluateOptions, type EvaluateProgress, evaluateVideos } from './evaluate-videos.ts';
 export type { VideoResult } from './journal.ts';
-export {
-  type MeasureColumn,
-  type Measured,
-  type MeasuredVideo,
-  type MeasureGroup,
-  type OpenMeasures,
-  shrunk,
-  type WeightFreeOptions,
-  weightFreeMeasures,
+export type {
+  MeasureColumn,
+  Measured,
+  MeasuredValues,
+  MeasuredVideo,
+  MeasureGroup,
+  OpenMeasures,
 } from './measures.ts';
 export { type OfficialOptions, officialMeasures } from './official.ts';
 export {
@@ -28,3 +26,4 @@ export {
   underSuite,
   type VideoEntry,
 } from './videos.ts';
+export { type Shrinking, shrinking, type WeightFreeOptions, weightFreeMeasures } from './weight-free.ts';

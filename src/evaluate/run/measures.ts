@@ -1,8 +1,5 @@
-/** What is measured on one video: columns of a table, each saying how it came about. */
-import { type Clip, clipFrame, createClip } from '../../io/index.ts';
-import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from '../diagnostics/index.ts';
-import { interpolationSmoothness, motionReport } from '../motion/index.ts';
-import { flicker, sampledFrames } from '../vbench/index.ts';
+/** What is measured on one video: columns of a table, each saying how it came about, filled while the video is shown. */
+import type { VideoShape, Watch } from '../vbench/index.ts';
 import type { VideoEntry } from './videos.ts';
 
 /** A number that videos get, and how. */
@@ -15,132 +12,91 @@ export interface MeasureColumn {
   readonly officialEquivalent: boolean;
   /** What better means; null for numbers that only describe. */
   readonly better: 'higher' | 'lower' | null;
-  /** Whether values are 0 or 1, so that their mean is a share. */
+  /** Whether values are 0 or 1, so that their mean is a share. @defaultValue false */
   readonly isShare?: boolean;
-  /** Values of a prompt that count, those of the lowest seeds; default all. */
+  /** Values of a prompt that count, those of the lowest seeds. @defaultValue all */
   readonly mostPerPrompt?: number;
   /** Weight files with their SHA-256, for numbers that rest on networks. */
   readonly weights?: Readonly<Record<string, string>>;
 }
 
 /** A video as measures see it. */
-export interface MeasuredVideo extends Pick<VideoEntry, 'prompt' | 'style' | 'dimensions'> {
-  readonly clip: Clip;
-}
+export interface MeasuredVideo extends Pick<VideoEntry, 'prompt' | 'style' | 'dimensions'>, VideoShape {}
 
 /** A value and how much it counts among those of other videos; null where the measure says nothing about this video. */
 export type Measured = { readonly score: number; readonly weight: number } | null;
 
+/** Values by column, and by column why there is none. */
+export interface MeasuredValues {
+  readonly values: Readonly<Record<string, Measured>>;
+  readonly notes: Readonly<Record<string, string>>;
+}
+
 /** Columns that are measured together, on what `open` takes into memory. */
 export interface MeasureGroup {
   readonly columns: readonly MeasureColumn[];
-  /** Whether any column says something about a video; one that none does is not read. Default all. */
+  /** Bytes that its networks take. @defaultValue 0 */
+  readonly sizeBytes?: number;
+  /** Whether any column says something about a video; one that none does is not read. @defaultValue all */
   appliesTo?(video: VideoEntry): boolean;
   open(): Promise<OpenMeasures>;
 }
 
 /** A group that is ready to measure. */
 export interface OpenMeasures {
-  measure(video: MeasuredVideo): Promise<Readonly<Record<string, Measured>>>;
+  /** Whether it must know how many frames there will be: they are counted first. @defaultValue false */
+  readonly needsFrames?: boolean;
+  /** Starts on a video. */
+  start(video: MeasuredVideo): Watch<MeasuredValues>;
   /** Releases the networks. */
   dispose(): void;
 }
 
-/** Dials of the measures without networks. */
-export interface WeightFreeOptions {
-  /** Shorter side, in pixels, that frames are shrunk to (by whole factors) before flow is estimated. Default 64. */
-  readonly side?: number;
-}
-
-/** Measures that need no weights: motion by Lucas-Kanade flow on small frames at about 8 a second, change and looks. */
-export function weightFreeMeasures({ side = 64 }: WeightFreeOptions = {}): MeasureGroup {
-  const columns = weightFreeColumns(side);
-  const measure = async ({ clip }: MeasuredVideo) => {
-    const values = weightFreeValues(clip, side);
-    return Object.fromEntries(columns.map(({ name }) => [name, measured(values[name] ?? null)]));
-  };
-  return { columns, open: async () => ({ measure, dispose: () => {} }) };
-}
-
-function measured(score: number | boolean | null): Measured {
-  return score === null ? null : { score: Number(score), weight: 1 };
-}
-
-function weightFreeColumns(side: number): MeasureColumn[] {
-  const flow = `Lucas-Kanade flow, shorter side about ${side} px, about 8 frames a second`;
-  const column = (name: string, variant: string, better: MeasureColumn['better']): MeasureColumn => {
-    return { name, variant, officialEquivalent: false, better };
-  };
-  return [
-    { ...column('moving_lk', `VBench's rule of dynamic degree on ${flow}`, 'higher'), isShare: true },
-    column('motion_lk', `largest 5 % of ${flow}, as if 256 px`, null),
-    column('motion_decay', `last over first quarter of ${flow}`, null),
-    column('flow_interp_smoothness', `midpoints along ${flow}; not VBench's motion smoothness`, 'higher'),
-    column('blend_smoothness', 'midpoints by the mean of neighbours, on the same frames', null),
-    column('warping_error', `squared difference along ${flow}`, 'lower'),
-    column('jerk', `third differences of tracks along ${flow}`, 'lower'),
-    column('flicker_unfiltered', "VBench's temporal flickering without its static filter, all frames", 'higher'),
-    column('brightness_flicker', 'second difference of mean brightness, on the small frames', 'lower'),
-    column('still_share', 'frame pairs that change by less than one grey level, on the small frames', 'lower'),
-    column('fine_texture', 'share of spectral power above half the Nyquist frequency, last frame, small', null),
-    column('saturated', 'share of values at the bounds of 8 bits, last frame', null),
-    column('colourfulness', 'mean of largest minus smallest channel, last frame', null),
-  ];
-}
-
-function weightFreeValues(clip: Clip, side: number): Readonly<Record<string, number | boolean | null>> {
-  const small = shrunk(clip, side);
-  const report = motionReport(small);
-  const { flow, blend } = interpolationSmoothness(small);
-  const last = picture(clip);
-  return {
-    moving_lk: report.dynamicDegree.moving,
-    motion_lk: report.dynamicDegree.continuous,
-    motion_decay: report.decay,
-    flow_interp_smoothness: flow,
-    blend_smoothness: blend,
-    warping_error: report.warpingError,
-    jerk: report.jerk,
-    flicker_unfiltered: flicker(clip),
-    brightness_flicker: report.brightnessFlicker,
-    still_share: report.stillShare,
-    fine_texture: highFrequencyShare(picture(small)),
-    saturated: saturatedShare(last),
-    colourfulness: meanChroma(last),
-  };
-}
-
-function picture(clip: Clip): Picture {
-  return { data: clipFrame(clip, -1), height: clip.height, width: clip.width };
-}
-
-/** About 8 frames a second, each shrunk by a whole factor by means of squares; the rest at the right and bottom is cut. */
-export function shrunk(clip: Clip, side: number): Clip {
-  const { kept, interval } = sampledFrames(clip.frames, clip.fps);
-  const factor = Math.max(1, Math.floor(Math.min(clip.height, clip.width) / side));
-  const [height, width] = [Math.floor(clip.height / factor), Math.floor(clip.width / factor)];
-  const data = new Float32Array(kept.length * height * width * 3);
-  for (const [i, index] of kept.entries()) {
-    const frame = clipFrame(clip, index);
-    shrinkInto(data.subarray(i * height * width * 3), { frame, width: clip.width, factor }, height, width);
-  }
-  return createClip(data, { frames: kept.length, height, width, fps: clip.fps / interval });
-}
-
-interface Shrinking {
-  frame: Float32Array;
-  width: number;
-  factor: number;
-}
-
-function shrinkInto(out: Float32Array, { frame, width, factor }: Shrinking, rows: number, columns: number): void {
-  for (let i = 0; i < rows * columns * 3; i++) {
-    const [c, x, y] = [i % 3, Math.floor(i / 3) % columns, Math.floor(i / 3 / columns)];
-    let sum = 0;
-    for (let dy = 0; dy < factor; dy++) {
-      const row = (y * factor + dy) * width + x * factor;
-      for (let dx = 0; dx < factor; dx++) sum += frame[3 * (row + dx) + c]!;
+/**
+ * Measures by their columns as one. What fails on a video (too few frames, say) leaves its own columns empty, with the
+ * reason as their note; the others go on.
+ */
+export function together(
+  parts: readonly { readonly columns: readonly string[]; start(): Watch<MeasuredValues['values']> }[],
+): Watch<MeasuredValues> {
+  const [values, notes]: [Record<string, Measured>, Record<string, string>] = [{}, {}];
+  const attempt = async <T>(columns: readonly string[], work: () => T | Promise<T>): Promise<T | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      for (const name of columns) [values[name], notes[name]] = [null, firstLine(error)];
+      return null;
     }
-    out[i] = sum / factor ** 2;
-  }
+  };
+  const watches = new Map<readonly string[], Watch<MeasuredValues['values']>>();
+  const begin = async (): Promise<void> => {
+    for (const { columns, start } of parts) {
+      const watch = await attempt(columns, start);
+      if (watch) watches.set(columns, watch);
+    }
+  };
+  let begun: Promise<void> | null = null;
+  const each = async (work: (watch: Watch<MeasuredValues['values']>) => void | Promise<void>): Promise<void> => {
+    begun ??= begin();
+    await begun;
+    for (const [columns, watch] of watches) {
+      const done = await attempt(columns, async () => {
+        await work(watch);
+        return true;
+      });
+      if (!done) watches.delete(columns);
+    }
+  };
+  return {
+    see: (frame) => each((watch) => watch.see(frame)),
+    result: async () => {
+      await each(async (watch) => void Object.assign(values, await watch.result()));
+      return { values, notes };
+    },
+  };
+}
+
+/** What an error says, in one line. */
+export function firstLine(error: unknown): string {
+  return error instanceof Error ? error.message.split('\n')[0]! : String(error);
 }

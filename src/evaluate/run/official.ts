@@ -1,6 +1,7 @@
 /** VBench's dimensions on official weights, as measures. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type AmtConfig, amt } from '../../model/amt/index.ts';
@@ -18,9 +19,11 @@ import {
   backgroundConsistency,
   type Dimension,
   type DimensionStatus,
+  type DynamicDegree,
   dimensionTable,
   findOfficialFiles,
   imagingQuality,
+  type Measure,
   motionSmoothness,
   type OfficialConfigs,
   type OfficialFile,
@@ -31,13 +34,20 @@ import {
   temporalFlickering,
   videoTextConsistency,
 } from '../vbench/index.ts';
-import type { MeasureColumn, Measured, MeasuredVideo, MeasureGroup, OpenMeasures } from './measures.ts';
+import {
+  type MeasureColumn,
+  type Measured,
+  type MeasuredVideo,
+  type MeasureGroup,
+  type OpenMeasures,
+  together,
+} from './measures.ts';
 
 /** Which dimensions are opened, and with which sizes. */
 export interface OfficialOptions {
-  /** Default: all that the files allow. */
+  /** @defaultValue all that the files allow */
   readonly dimensions?: readonly Dimension[];
-  /** Sizes of the networks; default the published ones. */
+  /** Sizes of the networks. @defaultValue the published ones */
   readonly configs?: OfficialConfigs;
 }
 
@@ -59,29 +69,35 @@ interface Opened {
   readonly tokenizer: ClipTokenizer;
 }
 
-type Score = (video: MeasuredVideo, opened: Opened) => Promise<Measured>;
+/** A dimension on a video; null where it says nothing about it. */
+type Start = (video: MeasuredVideo, opened: Opened) => Measure<Measured> | null;
 
 /** How each dimension that is computed here is computed. */
-const SCORES: Readonly<Partial<Record<Dimension, Score>>> = {
-  subject_consistency: ({ clip }, { nets }) => subjectConsistency(clip, nets.dino),
-  background_consistency: ({ clip }, { nets }) => backgroundConsistency(clip, nets.clipBase),
-  temporal_flickering: ({ clip }, { nets }) => temporalFlickering(clip, nets.raft),
-  motion_smoothness: ({ clip }, { nets }) => motionSmoothness(clip, nets.amt),
-  dynamic_degree: async ({ clip }, { nets }) => {
-    const { moving } = await raftDynamicDegree(clip, nets.raft);
-    return { score: moving ? 1 : 0, weight: 1 };
+const STARTS: Readonly<Partial<Record<Dimension, Start>>> = {
+  subject_consistency: (_, { nets }) => subjectConsistency(nets.dino),
+  background_consistency: (_, { nets }) => backgroundConsistency(nets.clipBase),
+  temporal_flickering: (_, { nets }) => temporalFlickering(nets.raft),
+  motion_smoothness: (_, { nets }) => motionSmoothness(nets.amt),
+  dynamic_degree: (_, { nets }) => asShare(raftDynamicDegree(nets.raft)),
+  aesthetic_quality: (_, { nets }) => aestheticQuality(nets.clipLarge, nets.aesthetic),
+  imaging_quality: (_, { nets }) => imagingQuality(nets.musiq),
+  appearance_style: ({ style }, { nets, tokenizer }) => {
+    return style === undefined ? null : appearanceStyle(style, nets.clipBase, tokenizer);
   },
-  aesthetic_quality: ({ clip }, { nets }) => aestheticQuality(clip, nets.clipLarge, nets.aesthetic),
-  imaging_quality: ({ clip }, { nets }) => imagingQuality(clip, nets.musiq),
-  appearance_style: async ({ clip, style }, { nets, tokenizer }) => {
-    return style === undefined ? null : appearanceStyle(clip, style, nets.clipBase, tokenizer);
-  },
-  temporal_style: textScore,
-  overall_consistency: textScore,
+  temporal_style: textStart,
+  overall_consistency: textStart,
 };
 
-function textScore({ clip, prompt }: MeasuredVideo, { nets, tokenizer }: Opened): Promise<Measured> {
-  return videoTextConsistency(clip, prompt, nets.viclip, tokenizer);
+function textStart({ prompt }: MeasuredVideo, { nets, tokenizer }: Opened): Measure<Measured> {
+  return videoTextConsistency(prompt, nets.viclip, tokenizer);
+}
+
+function asShare(measure: Measure<DynamicDegree>): Measure<Measured> {
+  return (video) => {
+    const watch = measure(video);
+    const share = ({ moving }: DynamicDegree): Measured => ({ score: moving ? 1 : 0, weight: 1 });
+    return { see: watch.see, result: async () => share(await watch.result()) };
+  };
 }
 
 /**
@@ -100,6 +116,7 @@ export async function officialMeasures(folder: string, options: OfficialOptions 
     const files = new Set(dimensions.flatMap((dimension) => RECIPES[dimension].files));
     return {
       columns: dimensions.map((name) => columnOf(name, configs, hashes)),
+      sizeBytes: [...files].reduce((sum, file) => sum + hashes.get(file)!.sizeBytes, 0),
       appliesTo: (video) => dimensions.some((dimension) => counts(video, dimension)),
       open: async () => measuresOn(await openFiles(files, found, configs), dimensions),
     };
@@ -140,13 +157,14 @@ function columnOf(name: Dimension, configs: OfficialConfigs, hashes: Hashes): Me
     better: 'higher',
     ...(name === 'dynamic_degree' && { isShare: true }),
     ...(name === 'temporal_flickering' && { mostPerPrompt: 5 }),
-    weights: Object.fromEntries(RECIPES[name].files.map((file) => hashes.get(file)!)),
+    weights: Object.fromEntries(RECIPES[name].files.map((file) => [hashes.get(file)!.name, hashes.get(file)!.sha256])),
   };
 }
 
 function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasures {
   return {
-    measure: (video) => measureAll(dimensions, video, opened),
+    needsFrames: dimensions.some((dimension) => STARTS[dimension] === textStart),
+    start: (video) => together(startsOf(dimensions, video, opened)),
     dispose: () => {
       for (const held of Object.values(opened.nets)) held.dispose();
     },
@@ -154,19 +172,24 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
 }
 
 /** All dimensions of a video; two that are one number on one prompt are computed once. */
-async function measureAll(
-  wanted: readonly Dimension[],
+function startsOf(
+  dimensions: readonly Dimension[],
   video: MeasuredVideo,
   opened: Opened,
-): Promise<Record<string, Measured>> {
-  const known = new Map<Score, Measured>();
-  const values: Record<string, Measured> = {};
-  for (const dimension of wanted) {
-    const score = counts(video, dimension) ? SCORES[dimension]! : nothing;
-    if (!known.has(score)) known.set(score, await score(video, opened));
-    values[dimension] = known.get(score)!;
+): Parameters<typeof together>[0] {
+  const columns = new Map<Start, Dimension[]>();
+  for (const dimension of dimensions) {
+    const start = counts(video, dimension) ? STARTS[dimension]! : nothing;
+    columns.set(start, [...(columns.get(start) ?? []), dimension]);
   }
-  return values;
+  return [...columns].map(([start, names]) => ({
+    columns: names,
+    start: () => {
+      const watch = start(video, opened)?.(video);
+      const all = (value: Measured) => Object.fromEntries(names.map((name) => [name, value]));
+      return { see: (frame) => watch?.see(frame), result: async () => all(watch ? await watch.result() : null) };
+    },
+  }));
 }
 
 /** Whether a video counts for a dimension. */
@@ -174,7 +197,7 @@ function counts({ dimensions }: Pick<MeasuredVideo, 'dimensions'>, dimension: Di
   return dimensions === undefined || dimensions.includes(dimension);
 }
 
-const nothing: Score = async () => null;
+const nothing: Start = () => null;
 
 type Loaders = { [File in keyof OfficialNets]: (entries: CheckpointEntries) => Promise<OfficialNets[File]> };
 
@@ -212,16 +235,17 @@ async function openFiles(
   }
 }
 
-type Hashes = ReadonlyMap<OfficialFile, readonly [string, string]>;
+type Hashes = ReadonlyMap<OfficialFile, { readonly name: string; readonly sha256: string; readonly sizeBytes: number }>;
 
-/** Name and SHA-256 of each file. */
+/** Name, SHA-256 and size of each file. */
 async function hashesOf(files: ReadonlySet<OfficialFile>, found: ReadonlyMap<OfficialFile, string>): Promise<Hashes> {
-  const hashes = new Map<OfficialFile, [string, string]>();
+  const hashes = new Map<OfficialFile, { name: string; sha256: string; sizeBytes: number }>();
   for (const file of files) {
     const path = found.get(file)!;
     const hash = createHash('sha256');
     await pipeline(createReadStream(path), hash);
-    hashes.set(file, [basename(path), hash.digest('hex')]);
+    const { size } = await stat(path);
+    hashes.set(file, { name: basename(path), sha256: hash.digest('hex'), sizeBytes: size });
   }
   return hashes;
 }

@@ -35,6 +35,7 @@ export interface MeasureSummary extends MeasureColumn {
 
 /** An evaluation in numbers. */
 export interface EvaluationSummary {
+  /** Videos that could be read, and their prompts. */
   readonly videos: number;
   readonly prompts: number;
   /** Videos that could not be read, with the reason. */
@@ -70,9 +71,10 @@ export function summariseVideos(
   options: BootstrapOptions = {},
 ): EvaluationSummary {
   const measures = columns.map((column) => summariseColumn(results, column, options));
+  const read = results.filter(({ broken }) => broken === undefined);
   return {
-    videos: results.length,
-    prompts: new Set(results.map(({ prompt }) => prompt)).size,
+    videos: read.length,
+    prompts: new Set(read.map(({ prompt }) => prompt)).size,
     broken: results.flatMap(({ file, broken }) => (broken === undefined ? [] : [{ file, reason: broken }])),
     measures,
     vbench: vbenchTable(measures, imported),

@@ -1,11 +1,11 @@
 /** Which videos are evaluated: those of a folder or manifest, and the dimensions that VBench's list gives them. */
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { extname, normalize } from 'node:path';
 import { DIMENSION_NAMES, type Dimension } from '../vbench/index.ts';
 
 /** A video to evaluate. */
 export interface VideoEntry {
-  /** Path below the folder. */
+  /** Path below the folder, or an absolute one. */
   readonly file: string;
   readonly prompt: string;
   /** Which of the videos of its prompt, or the seed it was made with. */
@@ -20,8 +20,9 @@ const formats: ReadonlySet<string> = new Set(['.mp4', '.webp', '.gif', '.webm', 
 
 /**
  * Videos of a folder in the order of their names. Prompts come from VBench's names (`prompt-index.mp4`), or from a
- * manifest: a JSON object `{ file: prompt }` or `{ file: { prompt, seed, style } }`, or an array `[{ file, prompt, ... }]`.
- * With a manifest only what it lists is taken, whether it is there or not.
+ * manifest: a JSON object `{ file: prompt }` or `{ file: { prompt, seed, style } }`, an array `[{ file, prompt, ... }]`, or
+ * JSON Lines of such. With a manifest only what it lists is taken, whether it is there or not. What a Mac leaves beside
+ * files on foreign disks (`._name.mp4`) is no video.
  *
  * @throws Error if the folder holds no video, or the manifest cannot be read.
  */
@@ -29,7 +30,9 @@ export async function listVideos(folder: string, manifest?: string): Promise<Vid
   if (manifest !== undefined) return readManifest(manifest);
   const state = await stat(folder).catch(() => null);
   if (!state?.isDirectory()) throw new Error(`${folder} is no folder; give the folder of the videos`);
-  const names = (await readdir(folder)).filter((name) => formats.has(extname(name).toLowerCase())).sort();
+  const names = (await readdir(folder))
+    .filter((name) => formats.has(extname(name).toLowerCase()) && !name.startsWith('._'))
+    .sort();
   if (names.length === 0) throw new Error(`${folder} holds no video (${[...formats].join(', ')})`);
   return names.map((file) => ({ file, ...promptOfName(file) }));
 }
@@ -44,23 +47,42 @@ export function promptOfName(file: string): { prompt: string; seed: number } {
 type ManifestEntry = { file?: unknown; prompt?: unknown; seed?: unknown; index?: unknown; style?: unknown };
 
 async function readManifest(path: string): Promise<VideoEntry[]> {
-  const parsed = parsedManifest(path, await readFile(path, 'utf8'));
-  if (typeof parsed !== 'object' || parsed === null) throw new Error(`${path}: wanted an object or an array of videos`);
-  const entries: ManifestEntry[] = Array.isArray(parsed)
-    ? (parsed as ManifestEntry[])
-    : Object.entries(parsed).map(([file, value]) => {
-        return typeof value === 'string' ? { file, prompt: value } : { file, ...(value as ManifestEntry) };
-      });
+  const text = await readText(path);
+  const entries = parsedManifest(path, text).flatMap(entriesOf);
   if (entries.length === 0) throw new Error(`${path} lists no video`);
   return entries.map((entry, i) => checkedEntry(entry, `${path}, entry ${i}`));
 }
 
-function parsedManifest(path: string, text: string): unknown {
+/** A text without the byte order mark that some editors put before it. */
+async function readText(path: string): Promise<string> {
+  return (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
+}
+
+/** A whole JSON value, or one on each line (JSON Lines). */
+function parsedManifest(path: string, text: string): unknown[] {
   try {
-    return JSON.parse(text);
+    const parsed: unknown = JSON.parse(text);
+    return Array.isArray(parsed) ? parsed : [parsed];
   } catch (cause) {
+    const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+    try {
+      if (lines.length > 1) return lines.map((line): unknown => JSON.parse(line));
+    } catch {
+      // neither of the two
+    }
     throw new Error(`the manifest ${path} is no JSON: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** An entry with its file, or videos by their files. */
+function entriesOf(value: unknown): ManifestEntry[] {
+  if (typeof value !== 'object' || value === null) return [{}];
+  const { file, prompt } = value as ManifestEntry;
+  if (Array.isArray(value) || typeof file === 'string' || typeof prompt === 'string') return [value as ManifestEntry];
+  const named = Object.entries(value as Record<string, unknown>);
+  return named.map(([name, told]) => {
+    return typeof told === 'string' ? { file: name, prompt: told } : { ...(told as ManifestEntry), file: name };
+  });
 }
 
 function checkedEntry({ file, prompt, seed, index, style }: ManifestEntry, where: string): VideoEntry {
@@ -69,7 +91,7 @@ function checkedEntry({ file, prompt, seed, index, style }: ManifestEntry, where
   }
   const own = seed ?? index ?? promptOfName(file).seed;
   if (typeof own !== 'number' && typeof own !== 'string') throw new Error(`${where}: seed is ${JSON.stringify(own)}`);
-  return { file: join(file), prompt, seed: own, ...(typeof style === 'string' && { style }) };
+  return { file: normalize(file), prompt, seed: own, ...(typeof style === 'string' && { style }) };
 }
 
 /** A prompt of the list. */
@@ -95,7 +117,7 @@ export interface SuiteVideos {
  * @throws Error naming the entry that is none of these.
  */
 export async function readVBenchSuite(path: string): Promise<SuitePrompt[]> {
-  const parsed = parsedList(path, await readFile(path, 'utf8'));
+  const parsed = parsedList(path, await readText(path));
   return parsed.map((entry, i) => {
     const { prompt_en: prompt, dimension, auxiliary_info } = entry as Partial<ListedPrompt>;
     const dimensions: readonly unknown[] = Array.isArray(dimension) ? dimension : [];
@@ -130,12 +152,23 @@ function isDimension(name: unknown): name is Dimension {
 /** Videos of a prompt that count; further ones are for the static filter of temporal flickering. */
 const VIDEOS_A_PROMPT = 5;
 
+/** The list by prompt; VBench's own names some prompts twice, each time with other dimensions. */
+function mergedPrompts(suite: readonly SuitePrompt[]): Map<string, SuitePrompt> {
+  const merged = new Map<string, SuitePrompt>();
+  for (const entry of suite) {
+    const prompt = entry.prompt.normalize('NFC');
+    const { dimensions = [], ...before } = merged.get(prompt) ?? {};
+    merged.set(prompt, { ...entry, ...before, dimensions: [...new Set([...dimensions, ...entry.dimensions])] });
+  }
+  return merged;
+}
+
 /**
  * Gives each video the dimensions of its prompt, as the leaderboard counts them: a dimension is the mean over the videos
  * 0 to 4 of its own prompts, and temporal flickering may choose its still videos among more.
  */
 export function underSuite(videos: readonly VideoEntry[], suite: readonly SuitePrompt[]): SuiteVideos {
-  const listed = new Map(suite.map((entry) => [entry.prompt.normalize('NFC'), entry]));
+  const listed = mergedPrompts(suite);
   const seen = new Set<string>();
   const unlisted: string[] = [];
   const counted = videos.map((video): VideoEntry => {

@@ -18,7 +18,7 @@ export function normalCdf(x: number): number {
 
 /** Inverse of `normalCdf` by bisection, for p in (0, 1); error below 1e-6 in the middle range. */
 export function normalQuantile(p: number): number {
-  if (!(p > 0 && p < 1)) throw new RangeError(`p is ${p}; want a probability between 0 and 1, both excluded`);
+  if (!(p > 0 && p < 1)) throw new RangeError(`p is ${p}; wanted a probability between 0 and 1, both excluded`);
   let [low, high] = [-9, 9];
   while (high - low > 1e-9) {
     const middle = (low + high) / 2;
@@ -40,11 +40,11 @@ export interface Interval {
 
 /** Dials of the bootstrap. */
 export interface BootstrapOptions {
-  /** Draws: 2000 for figures (default), 10000 for tables. */
+  /** Draws: 2000 for figures, 10000 for tables. @defaultValue 2000 */
   resamples?: number;
-  /** Default 0.95. */
+  /** @defaultValue 0.95 */
   level?: number;
-  /** Default 0. */
+  /** @defaultValue 0 */
   seed?: number | string;
   /** `bca` corrects bias and skew and is the default below 30 prompts; `percentile` above. */
   kind?: 'percentile' | 'bca';
@@ -138,7 +138,7 @@ function corrected(
 }
 
 function checkScores(scores: Scores): void {
-  if (scores.length === 0) throw new RangeError('scores is empty; want a row per prompt');
+  if (scores.length === 0) throw new RangeError('scores is empty; wanted a row per prompt');
   const bare = scores.findIndex((row) => row.length === 0);
-  if (bare >= 0) throw new RangeError(`scores of prompt ${bare} are empty; want an entry per seed`);
+  if (bare >= 0) throw new RangeError(`scores of prompt ${bare} are empty; wanted an entry per seed`);
 }

@@ -13,7 +13,7 @@ import {
 /** Wilson score interval of `successes` out of `trials`, for shares such as dynamic degree. */
 export function wilson(successes: number, trials: number, level: number = 0.95): Interval {
   if (!(trials > 0 && successes >= 0 && successes <= trials)) {
-    throw new RangeError(`wilson got ${successes} of ${trials}; want 0 <= successes <= trials and trials > 0`);
+    throw new RangeError(`wilson received ${successes} of ${trials}; wanted 0 <= successes <= trials and trials > 0`);
   }
   const z = normalQuantile((1 + level) / 2);
   const share = successes / trials;
@@ -45,12 +45,14 @@ export function pairedDifference(first: Scores, second: Scores, options: Bootstr
 
 function subtract(first: Scores, second: Scores): number[][] {
   if (first.length !== second.length) {
-    throw new RangeError(`pairedDifference got ${first.length} and ${second.length} prompts; want the same prompts`);
+    throw new RangeError(
+      `pairedDifference received ${first.length} and ${second.length} prompts; wanted the same prompts`,
+    );
   }
   return first.map((row, i) => {
     const other = second[i]!;
     if (row.length !== other.length) {
-      throw new RangeError(`prompt ${i} has ${row.length} and ${other.length} seeds; want the same seeds`);
+      throw new RangeError(`prompt ${i} has ${row.length} and ${other.length} seeds; wanted the same seeds`);
     }
     return row.map((value, j) => value - other[j]!);
   });

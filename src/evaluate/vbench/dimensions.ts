@@ -88,8 +88,8 @@ export function vbenchTotals(scores: DimensionScores): VBenchTotals {
   const normalised: DimensionScores = {};
   for (const [name, raw] of Object.entries(scores)) {
     const rule = DIMENSIONS[name as Dimension];
-    if (!rule) throw new Error(`"${name}" is not a VBench dimension; want one of: ${DIMENSION_NAMES.join(', ')}`);
-    if (!Number.isFinite(raw)) throw new RangeError(`${name} is ${raw}; want a fraction such as 0.71`);
+    if (!rule) throw new Error(`"${name}" is not a VBench dimension; wanted one of: ${DIMENSION_NAMES.join(', ')}`);
+    if (!Number.isFinite(raw)) throw new RangeError(`${name} is ${raw}; wanted a fraction such as 0.71`);
     normalised[name as Dimension] = (raw - rule.min) / (rule.max - rule.min);
   }
   const missing = DIMENSION_NAMES.filter((name) => normalised[name] === undefined);

@@ -1,7 +1,4 @@
-import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Clip, clipFrame } from '../../io/index.ts';
-import { toByte } from '../../io/internal.ts';
-
+/** Which frames VBench takes, and how it pads them. */
 /**
  * The frames in the middles of n equal parts of a clip: part i runs from floor(i T / n) on; of a clip of fewer than n
  * frames all, the last one repeated. Source: VBench vbench/utils.py, `get_frame_indices` with "middle".
@@ -12,39 +9,6 @@ export function middleFrames(frames: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => {
     return i < parts ? Math.floor((bound(i) + bound(i + 1) - 1) / 2) : frames - 1;
   });
-}
-
-/** Frames of a clip as 8-bit values in float32: [n, H, W, 3] of whole numbers 0..255, as decoders give them. */
-export function byteFrames(clip: Clip, indices: readonly number[]): Tensor {
-  const size = clip.height * clip.width * 3;
-  const data = new Float32Array(indices.length * size);
-  for (const [i, index] of indices.entries()) {
-    const frame = clipFrame(clip, index);
-    for (let k = 0; k < size; k++) data[i * size + k] = toByte(frame[k]!);
-  }
-  return tf.tensor4d(data, [indices.length, clip.height, clip.width, 3]);
-}
-
-/**
- * One row of numbers for each frame of a clip, a few frames at a time, so that memory is bounded.
- *
- * @param extract - frames [B, H, W, 3] in [0, 1], of 8 bits, to [B] or [B, D]
- */
-export async function eachFrame(
-  clip: Clip,
-  extract: (frames: Tensor) => Tensor,
-  batch: number = 8,
-): Promise<Float32Array[]> {
-  const rows: Float32Array[] = [];
-  for (let first = 0; first < clip.frames; first += batch) {
-    const indices = Array.from({ length: Math.min(batch, clip.frames - first) }, (_, i) => first + i);
-    const result = tf.tidy(() => extract(tf.div(byteFrames(clip, indices), 255)));
-    const values = (await result.data()) as Float32Array;
-    result.dispose();
-    const width = values.length / indices.length;
-    for (const i of indices.keys()) rows.push(values.slice(i * width, (i + 1) * width));
-  }
-  return rows;
 }
 
 /** Pixels added on each side. */

@@ -22,7 +22,6 @@ export {
 export {
   isStill,
   motionSmoothness,
-  passesStaticFilter,
   raftDynamicDegree,
   temporalFlickering,
 } from './motion.ts';
@@ -41,6 +40,7 @@ export {
   type DynamicDegree,
   dynamicDegree,
   flicker,
+  flickering,
   flowDynamicDegree,
   sampledFrames,
   topMagnitude,
@@ -55,3 +55,4 @@ export {
   officialConfigs,
   RECIPES,
 } from './status.ts';
+export { type Measure, measured, type VideoShape, type Watch } from './watch.ts';

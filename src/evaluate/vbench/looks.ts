@@ -1,6 +1,5 @@
 /** VBench's dimensions that look at frames: consistency, aesthetics, imaging quality, style and agreement with the prompt. */
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import type { Clip } from '../../io/index.ts';
 import {
   type ClipConfig,
   type ClipTokenizer,
@@ -16,8 +15,9 @@ import { type ViclipConfig, viclipTextFeatures, viclipVideoFeatures } from '../.
 import type { Part } from '../../nn/index.ts';
 import { type AestheticHeadConfig, aestheticScore } from '../../reward/index.ts';
 import { mean } from '../statistics/index.ts';
-import { byteFrames, eachFrame, middleFrames } from './frames.ts';
+import { middleFrames } from './frames.ts';
 import { consistency } from './rules.ts';
+import { byteFrames, eachFrame, type Measure } from './watch.ts';
 
 /** A clip's score and how much it counts in the score of a set of clips (VBench averages some dimensions by frames). */
 export interface DimensionValue {
@@ -31,17 +31,15 @@ function unrounded(transform: ImageTransform, size: number): ImageTransform {
 }
 
 /** Subject consistency by DINO's class tokens. Source: VBench vbench/subject_consistency.py. */
-export async function subjectConsistency(clip: Clip, net: Part<DinoConfig>): Promise<DimensionValue> {
+export function subjectConsistency(net: Part<DinoConfig>): Measure<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchDino, net.config.img_size);
-  const features = await eachFrame(clip, (frames) => dinoFeatures(net, preprocess(frames, transform)));
-  return ofPairs(features);
+  return (video) => eachFrame(video, (frames) => dinoFeatures(net, preprocess(frames, transform)), ofPairs);
 }
 
 /** Background consistency by CLIP's image embeddings. Source: VBench vbench/background_consistency.py. */
-export async function backgroundConsistency(clip: Clip, net: Part<ClipConfig>): Promise<DimensionValue> {
+export function backgroundConsistency(net: Part<ClipConfig>): Measure<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchClip, net.config.image_resolution);
-  const features = await eachFrame(clip, (frames) => clipImageFeatures(net, preprocess(frames, transform)));
-  return ofPairs(features);
+  return (video) => eachFrame(video, (frames) => clipImageFeatures(net, preprocess(frames, transform)), ofPairs);
 }
 
 function ofPairs(features: readonly Float32Array[]): DimensionValue {
@@ -50,29 +48,24 @@ function ofPairs(features: readonly Float32Array[]): DimensionValue {
 }
 
 /** Aesthetic quality: a tenth of LAION's score, mean over frames. Source: VBench vbench/aesthetic_quality.py. */
-export async function aestheticQuality(
-  clip: Clip,
-  net: Part<ClipConfig>,
-  head: Part<AestheticHeadConfig>,
-): Promise<DimensionValue> {
+export function aestheticQuality(net: Part<ClipConfig>, head: Part<AestheticHeadConfig>): Measure<DimensionValue> {
   const transform = unrounded(imageTransforms.vbenchClip, net.config.image_resolution);
-  const scores = await eachFrame(clip, (frames) => {
-    return aestheticScore(head, clipImageFeatures(net, preprocess(frames, transform)));
-  });
-  return { score: mean(scores.map(([score]) => score! / 10)), weight: 1 };
+  const score = (frames: Tensor): Tensor => aestheticScore(head, clipImageFeatures(net, preprocess(frames, transform)));
+  return (video) => eachFrame(video, score, (rows) => ({ score: meanOf(rows, 10), weight: 1 }));
 }
 
 /** How imaging quality shrinks large frames: by their longer side to 512 (VBench's default), by the shorter, or not. */
 export type ImagingMode = 'longer' | 'shorter' | 'none';
 
 /** Imaging quality: MUSIQ's score over 100, mean over frames. Source: VBench vbench/imaging_quality.py. */
-export async function imagingQuality(
-  clip: Clip,
-  net: Part<MusiqConfig>,
-  mode: ImagingMode = 'longer',
-): Promise<DimensionValue> {
-  const scores = await eachFrame(clip, (frames) => musiqScore(net, capped(frames, mode)), 2);
-  return { score: mean(scores.map(([score]) => score! / 100)), weight: 1 };
+export function imagingQuality(net: Part<MusiqConfig>, mode: ImagingMode = 'longer'): Measure<DimensionValue> {
+  const score = (frames: Tensor): Tensor => musiqScore(net, capped(frames, mode));
+  return (video) => eachFrame(video, score, (rows) => ({ score: meanOf(rows, 100), weight: 1 }), 2);
+}
+
+/** Mean over frames of single values, each divided by `scale`. */
+function meanOf(rows: readonly Float32Array[], scale: number): number {
+  return mean(rows.map(([value]) => value! / scale));
 }
 
 const cap = 512;
@@ -92,42 +85,69 @@ function capped(frames: Tensor, mode: ImagingMode): Tensor {
  *
  * @param style - the style's phrase alone, for example "Van Gogh style"
  */
-export async function appearanceStyle(
-  clip: Clip,
+export function appearanceStyle(
   style: string,
   net: Part<ClipConfig>,
   tokenizer: ClipTokenizer,
-): Promise<DimensionValue> {
-  const transform = { ...imageTransforms.clipFile, size: net.config.image_resolution };
-  const text = tf.tidy(() => {
-    return clipTextFeatures(net, tokenizer.batch([style], net.config.context_length));
-  });
-  const logits = await eachFrame(clip, (frames) => {
-    return clipLogits(net.weights, clipImageFeatures(net, preprocess(frames, transform)), text);
-  });
-  text.dispose();
-  return { score: mean(logits.map(([logit]) => logit! / 100)), weight: clip.frames };
+): Measure<DimensionValue> {
+  const { context_length, embed_dim, image_resolution } = net.config;
+  const transform = { ...imageTransforms.clipFile, size: image_resolution };
+  return (video) => {
+    let text: Float32Array | null = null;
+    const logits = (frames: Tensor): Tensor => {
+      const features = clipImageFeatures(net, preprocess(frames, transform));
+      return clipLogits(net.weights, features, tf.tensor2d(text!, [1, embed_dim]));
+    };
+    const watch = eachFrame(video, logits, (rows) => ({ score: meanOf(rows, 100), weight: rows.length }));
+    const see = async (frame: Uint8Array): Promise<void> => {
+      text ??= await valuesOf(() => clipTextFeatures(net, tokenizer.batch([style], context_length)));
+      await watch.see(frame);
+    };
+    return { see, result: watch.result };
+  };
+}
+
+async function valuesOf(compute: () => Tensor): Promise<Float32Array> {
+  const tensor = tf.tidy(compute);
+  const values = await tensor.data<'float32'>();
+  tensor.dispose();
+  return values;
 }
 
 /**
  * Temporal style and overall consistency, which differ only in their prompts: the cosine of ViCLIP's features of eight
- * frames and of the whole prompt. Source: VBench vbench/temporal_style.py, vbench/overall_consistency.py.
+ * frames and of the whole prompt. It has to know how many frames there will be.
+ * Source: VBench vbench/temporal_style.py, vbench/overall_consistency.py.
  */
-export async function videoTextConsistency(
-  clip: Clip,
+export function videoTextConsistency(
   prompt: string,
   net: Part<ViclipConfig>,
   tokenizer: ClipTokenizer,
-): Promise<DimensionValue> {
-  const transform = { ...imageTransforms.vbenchClip, size: net.config.inputs_image_res };
-  const frames = middleFrames(clip.frames, net.config.video_input_num_frames);
-  const cosine = tf.tidy(() => {
-    const images = preprocess(tf.div(byteFrames(clip, frames), 255), transform);
-    const video = viclipVideoFeatures(net, tf.expandDims(images, 0));
-    const text = viclipTextFeatures(net, tokenizer.batch([prompt], net.config.max_txt_l));
-    return tf.matMul(normalised(video) as Tensor2D, normalised(text) as Tensor2D, false, true);
-  });
-  const [score] = await cosine.data<'float32'>();
-  cosine.dispose();
-  return { score: score!, weight: 1 };
+): Measure<DimensionValue> {
+  const { inputs_image_res, video_input_num_frames, max_txt_l } = net.config;
+  const transform = { ...imageTransforms.vbenchClip, size: inputs_image_res };
+  return (video) => {
+    const wanted = middleFrames(video.frames ?? 0, video_input_num_frames);
+    const kept = new Map<number, Uint8Array>();
+    let index = 0;
+    return {
+      see: (frame) => {
+        if (wanted.includes(index)) kept.set(index, frame);
+        index++;
+      },
+      result: async () => {
+        const [score] = await valuesOf(() => {
+          const frames = byteFrames(
+            wanted.map((frame) => kept.get(frame)!),
+            video,
+          );
+          const images = preprocess(tf.div(frames, 255), transform);
+          const seen = viclipVideoFeatures(net, tf.expandDims(images, 0));
+          const text = viclipTextFeatures(net, tokenizer.batch([prompt], max_txt_l));
+          return tf.matMul(normalised(seen) as Tensor2D, normalised(text) as Tensor2D, false, true);
+        });
+        return { score: score!, weight: 1 };
+      },
+    };
+  };
 }

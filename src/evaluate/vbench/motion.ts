@@ -1,41 +1,36 @@
 /** VBench's dimensions of motion by their own networks: RAFT for the degree and for stillness, AMT-S for smoothness. */
-import { tf } from '../../engine/tf.ts';
-import type { Clip } from '../../io/index.ts';
+import { type Tensor, tf } from '../../engine/tf.ts';
 import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
 import type { Part } from '../../nn/index.ts';
 import { mean } from '../statistics/index.ts';
-import { byteFrames, paddingTo, padPlane } from './frames.ts';
+import { paddingTo, padPlane } from './frames.ts';
 import type { DimensionValue } from './looks.ts';
-import { type DynamicDegree, dynamicDegree, flicker, sampledFrames, topMagnitude } from './rules.ts';
+import { type DynamicDegree, dynamicDegree, flickering, sampledFrames, topMagnitude } from './rules.ts';
+import { byteFrames, type Measure, type VideoShape } from './watch.ts';
 
 const iterations = 20;
 
-/** A frame of 8 bits with its border repeated to multiples of `stride`: [1, H, W, 3] of 0..255. */
-function paddedFrame(clip: Clip, frame: number, stride: number) {
-  const bytes = byteFrames(clip, [frame]);
-  const data = bytes.dataSync() as Float32Array;
-  bytes.dispose();
-  const { height, width } = clip;
+/** A frame with its border repeated to multiples of `stride`: [1, H, W, 3] of 0..255. */
+function paddedFrame(frame: Uint8Array, { height, width }: VideoShape, stride: number): Tensor {
+  const data = Float32Array.from(frame);
   const padded = padPlane({ data, height, width }, paddingTo(stride, height, width));
   return tf.tensor4d(padded.data, [1, padded.height, padded.width, 3]);
 }
 
 /** Mean of the largest `share` of RAFT's magnitudes between two frames; the padding counts, as in VBench. */
 async function pairMagnitude(
-  clip: Clip,
-  [from, to]: readonly [number, number],
   net: Part<RaftConfig>,
+  video: VideoShape,
+  pair: readonly [Uint8Array, Uint8Array],
   share?: number,
 ): Promise<number> {
   const flow = tf.tidy(() => {
-    const [first, second] = [from, to].map((frame) => {
-      return tf.sub(tf.mul(tf.div(paddedFrame(clip, frame, 8), 255), 2), 1);
-    });
+    const [first, second] = pair.map((frame) => tf.sub(tf.mul(tf.div(paddedFrame(frame, video, 8), 255), 2), 1));
     return raftForward(net, first!, second!, { iterations });
   });
-  const values = (await flow.data()) as Float32Array;
+  const values = await flow.data<'float32'>();
   flow.dispose();
   const [u, v] = [new Float32Array(values.length / 2), new Float32Array(values.length / 2)];
   for (let i = 0; i < u.length; i++) [u[i], v[i]] = [values[2 * i]!, values[2 * i + 1]!];
@@ -43,11 +38,21 @@ async function pairMagnitude(
 }
 
 /** Whether a clip moves, by RAFT on colour frames at about 8 a second. Source: VBench vbench/dynamic_degree.py. */
-export async function raftDynamicDegree(clip: Clip, raft: Part<RaftConfig>): Promise<DynamicDegree> {
-  const { kept } = sampledFrames(clip.frames, clip.fps);
-  const scores: number[] = [];
-  for (const [i, frame] of kept.slice(1).entries()) scores.push(await pairMagnitude(clip, [kept[i]!, frame], raft));
-  return dynamicDegree(scores, clip.height, clip.width);
+export function raftDynamicDegree(raft: Part<RaftConfig>): Measure<DynamicDegree> {
+  return (video) => {
+    const { interval } = sampledFrames(1, video.fps);
+    const scores: number[] = [];
+    let before: Uint8Array | null = null;
+    let index = 0;
+    return {
+      see: async (frame) => {
+        if (index++ % interval !== 0) return;
+        if (before) scores.push(await pairMagnitude(raft, video, [before, frame]));
+        before = frame;
+      },
+      result: () => dynamicDegree(scores, video.height, video.width),
+    };
+  };
 }
 
 const STILL_SHARE = 0.02;
@@ -69,47 +74,71 @@ export function isStill(
   return above <= allowed && long.every((score) => score <= threshold * allowed * 2);
 }
 
-/** VBench's static filter on all frames of a clip, by RAFT. */
-export async function passesStaticFilter(clip: Clip, raft: Part<RaftConfig>): Promise<boolean> {
-  const last = clip.frames - 1;
-  const neighbours: number[] = [];
-  for (let i = 0; i < last; i++) neighbours.push(await pairMagnitude(clip, [i, i + 1], raft, STILL_SHARE));
-  const long: number[] = [];
-  for (const pair of [
-    [0, last],
-    [last, 0],
-  ] as const)
-    long.push(await pairMagnitude(clip, pair, raft, STILL_SHARE));
-  return isStill(neighbours, long, clip.height, clip.width);
-}
-
-/** Temporal flickering of a clip that passes the static filter, null of one that moves. */
-export async function temporalFlickering(clip: Clip, raft: Part<RaftConfig>): Promise<DimensionValue | null> {
-  return (await passesStaticFilter(clip, raft)) ? { score: flicker(clip), weight: 1 } : null;
+/**
+ * Temporal flickering of a clip that passes VBench's static filter by RAFT on all frames, null of one that moves.
+ * Source: VBench static_filter.py, vbench/temporal_flickering.py.
+ */
+export function temporalFlickering(raft: Part<RaftConfig>): Measure<DimensionValue | null> {
+  return (video) => {
+    const changes = flickering();
+    const neighbours: number[] = [];
+    let first: Uint8Array | null = null;
+    let last: Uint8Array | null = null;
+    const magnitude = (...pair: [Uint8Array, Uint8Array]) => pairMagnitude(raft, video, pair, STILL_SHARE);
+    return {
+      see: async (frame) => {
+        changes.see(frame);
+        if (last) neighbours.push(await magnitude(last, frame));
+        first ??= frame;
+        last = frame;
+      },
+      result: async () => {
+        const score = changes.result();
+        const long = [await magnitude(first!, last!), await magnitude(last!, first!)];
+        return isStill(neighbours, long, video.height, video.width) ? { score, weight: 1 } : null;
+      },
+    };
+  };
 }
 
 /**
  * Motion smoothness: every other frame is made anew from its neighbours by AMT-S and compared with itself,
  * (255 - mean |difference|) / 255 on 8 bits; what is made is cut off, not rounded, to whole numbers.
  *
- * @throws RangeError with fewer than three frames, or frames below 128 pixels.
+ * @throws (from the measure) RangeError with fewer than three frames, or frames below 128 pixels.
  * Source: VBench vbench/motion_smoothness.py.
  */
-export async function motionSmoothness(clip: Clip, amt: Part<AmtConfig>): Promise<DimensionValue> {
-  if (clip.frames < 3) throw new RangeError(`motionSmoothness needs three frames or more; the clip has ${clip.frames}`);
-  const differences: number[] = [];
-  for (let odd = 1; odd + 1 < clip.frames; odd += 2) differences.push(await midpointDifference(clip, odd, amt));
-  return { score: (255 - mean(differences)) / 255, weight: 1 };
+export function motionSmoothness(amt: Part<AmtConfig>): Measure<DimensionValue> {
+  return (video) => {
+    const differences: number[] = [];
+    let seen: Uint8Array[] = [];
+    return {
+      see: async (frame) => {
+        seen.push(frame);
+        if (seen.length < 3) return;
+        differences.push(await midpointDifference(amt, video, seen as [Uint8Array, Uint8Array, Uint8Array]));
+        seen = [frame];
+      },
+      result: () => {
+        if (differences.length > 0) return { score: (255 - mean(differences)) / 255, weight: 1 };
+        throw new RangeError(`motionSmoothness: wanted three frames or more, received ${seen.length}`);
+      },
+    };
+  };
 }
 
-async function midpointDifference(clip: Clip, odd: number, net: Part<AmtConfig>): Promise<number> {
-  const { height, width } = clip;
+async function midpointDifference(
+  net: Part<AmtConfig>,
+  video: VideoShape,
+  [first, middle, last]: readonly [Uint8Array, Uint8Array, Uint8Array],
+): Promise<number> {
+  const { height, width } = video;
   const { top, left } = paddingTo(amtStride, height, width);
   const difference = tf.tidy(() => {
-    const [before, after] = [odd - 1, odd + 1].map((frame) => tf.div(paddedFrame(clip, frame, amtStride), 255));
+    const [before, after] = [first, last].map((frame) => tf.div(paddedFrame(frame, video, amtStride), 255));
     const between = tf.slice(amtMidpoint(net, before!, after!), [0, top, left, 0], [1, height, width, 3]);
     const bytes = tf.floor(tf.clipByValue(tf.mul(between, 255), 0, 255));
-    return tf.mean(tf.mean(tf.abs(tf.sub(bytes, byteFrames(clip, [odd]))), [2, 3]));
+    return tf.mean(tf.mean(tf.abs(tf.sub(bytes, byteFrames([middle], video))), [2, 3]));
   });
   const [value] = await difference.data<'float32'>();
   difference.dispose();

@@ -37,7 +37,7 @@ export function vbenchFileName(prompt: string, index: number, extension: string 
 
 /** How clips are encoded. */
 export interface ExportOptions {
-  /** Ending of clips that are encoded (files keep theirs): `.mp4` (default) for VBench, `.webp` needs no ffmpeg. */
+  /** Ending of clips that are encoded (files keep theirs): `.mp4` for VBench, `.webp` needs no ffmpeg. @defaultValue '.mp4' */
   readonly extension?: '.mp4' | '.webp';
 }
 
@@ -72,9 +72,9 @@ export interface VBenchRun {
   readonly dimensions: readonly Dimension[];
   /** Where VBench writes its results. */
   readonly output: string;
-  /** The program (default `vbench`, found in PATH), and words before its own. */
+  /** The program, found in PATH, and words before its own. @defaultValue ['vbench'] */
   readonly command?: readonly [string, ...string[]];
-  /** `vbench_standard` (default) wants VBench's own prompts, `custom_input` takes the prompts from the names. */
+  /** `vbench_standard` takes VBench's own prompts, `custom_input` those of the names. @defaultValue 'vbench_standard' */
   readonly mode?: 'vbench_standard' | 'custom_input';
   readonly signal?: AbortSignal;
   /** Hears what the program prints. */
@@ -99,7 +99,7 @@ const needsList: ReadonlySet<Dimension> = new Set<Dimension>([
  */
 export async function runVBench(run: VBenchRun): Promise<VBenchResults> {
   const { videos, dimensions, output, mode = 'vbench_standard', command: [program, ...words] = ['vbench'] } = run;
-  if (dimensions.length === 0) throw new RangeError('dimensions is empty; want at least one');
+  if (dimensions.length === 0) throw new RangeError('dimensions is empty; wanted at least one');
   const refused = dimensions.filter((dimension) => needsList.has(dimension));
   if (mode === 'custom_input' && refused.length > 0) {
     throw new Error(`VBench does not take ${refused.join(', ')} for other prompts than its own; leave them out`);

@@ -1,5 +1,5 @@
 /** VBench's rules that need no network of their own: flickering, consistency of features, the degree of motion. */
-import type { Clip } from '../../io/index.ts';
+import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type Flow, type FlowEstimator, lucasKanade, luma } from '../flow/index.ts';
@@ -9,19 +9,27 @@ import { mean } from '../statistics/index.ts';
  * Temporal flickering, 1 for a frozen clip: (255 - mean over pairs of mean |I_t - I_{t+1}|) / 255 on 8-bit
  * frames. Never show it without dynamic degree. Source: VBench vbench/temporal_flickering.py.
  */
-export function flicker({ data, frames }: Clip): number {
-  if (frames < 2) throw new RangeError(`flicker needs two frames or more; the clip has ${frames}`);
-  const size = data.length / frames;
-  const before = new Uint8Array(size);
-  let sum = 0;
-  for (let at = 0; at < data.length; at += size) {
-    for (let i = 0; i < size; i++) {
-      const byte = toByte(data[at + i]!);
-      if (at > 0) sum += Math.abs(byte - before[i]!);
-      before[i] = byte;
-    }
-  }
-  return 1 - sum / (255 * size * (frames - 1));
+export function flicker(clip: Clip): number {
+  const { see, result } = flickering();
+  for (let frame = 0; frame < clip.frames; frame++) see(Uint8Array.from(clipFrame(clip, frame), toByte));
+  return result();
+}
+
+/** {@link flicker} of frames one after the other. */
+export function flickering(): { see(frame: Uint8Array): void; result(): number } {
+  let before: Uint8Array | null = null;
+  let [sum, frames] = [0, 0];
+  return {
+    see: (frame) => {
+      if (before) for (let i = 0; i < frame.length; i++) sum += Math.abs(frame[i]! - before[i]!);
+      before = frame;
+      frames++;
+    },
+    result: () => {
+      if (before === null || frames < 2) throw new RangeError(`flicker: wanted two frames or more, received ${frames}`);
+      return 1 - sum / (255 * before.length * (frames - 1));
+    },
+  };
 }
 
 /**
@@ -32,7 +40,7 @@ export function flicker({ data, frames }: Clip): number {
 export function consistency(features: readonly ArrayLike<number>[]): { score: number; perFrame: number[] } {
   const [first] = features;
   if (first === undefined || features.length < 2) {
-    throw new RangeError(`consistency needs features of two frames or more; got ${features.length}`);
+    throw new RangeError(`consistency: wanted features of two frames or more, received ${features.length}`);
   }
   const perFrame = features.slice(1).map((feature, i) => {
     return (Math.max(0, cosine(features[i]!, feature)) + Math.max(0, cosine(first, feature))) / 2;
@@ -42,7 +50,7 @@ export function consistency(features: readonly ArrayLike<number>[]): { score: nu
 
 function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length)
-    throw new RangeError(`features have ${a.length} and ${b.length} values; want equal lengths`);
+    throw new RangeError(`features have ${a.length} and ${b.length} values; wanted equal lengths`);
   let [dot, aa, bb] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {
     dot += a[i]! * b[i]!;
@@ -72,7 +80,7 @@ const REFERENCE_FRAMES = 16;
 
 /** Every k-th frame with k = max(1, round(fps / 8)), halves to even: about 8 frames a second. */
 export function sampledFrames(frames: number, fps: number): { interval: number; kept: number[] } {
-  if (!(fps > 0)) throw new RangeError(`fps is ${fps}; want the true frame rate of the clip`);
+  if (!(fps > 0)) throw new RangeError(`fps is ${fps}; wanted the true frame rate of the clip`);
   const interval = Math.max(1, roundHalfEven(fps / REFERENCE_FPS));
   const kept = Array.from({ length: Math.ceil(frames / interval) }, (_, i) => i * interval);
   return { interval, kept };
@@ -94,7 +102,8 @@ export function topMagnitude(u: ArrayLike<number>, v: ArrayLike<number>, share: 
  * frames before any padding. Source: VBench vbench/dynamic_degree.py.
  */
 export function dynamicDegree(scores: readonly number[], height: number, width: number): DynamicDegree {
-  if (scores.length === 0) throw new RangeError('dynamicDegree got no frame pair; want a clip of two frames or more');
+  if (scores.length === 0)
+    throw new RangeError('dynamicDegree received no frame pair; wanted two frames or more at about 8 a second');
   const side = Math.min(height, width);
   const threshold = (6 * side) / REFERENCE_SIDE;
   const needed = roundHalfEven((4 * (scores.length + 1)) / REFERENCE_FRAMES);

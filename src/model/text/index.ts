@@ -2,6 +2,7 @@ export { cleanPrompt } from './clean-text.ts';
 export { type PromptCache, promptCache } from './prompt-cache.ts';
 export { type PromptEncoder, type Umt5PromptOptions, umt5PromptEncoder } from './prompt-encoder.ts';
 export { type TableTextEncoder, type TableTextOptions, tableTextEncoder } from './table.ts';
+export type { TextEncoder } from './text-encoder.ts';
 export { openTokenizer, type PromptTokenizer } from './tokenizer.ts';
 export { type TokenBatch, type Umt5Tap, umt5Encode } from './umt5.ts';
 export { type Umt5Config, umt5ConfigOf, umt5Presets, umt5Shapes } from './umt5-config.ts';

@@ -2,10 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { KvCache } from '../../model/wan/index.ts';
-import { addNoise } from '../ode/parameterisation.ts';
-import type { Schedule } from '../ode/schedule.ts';
-import { paced, runSteps, type SamplerStep } from '../ode/solver.ts';
-import { fewStep } from '../ode/solvers.ts';
+import { addNoise, fewStep, paced, runSteps, type SamplerStep, type Schedule } from '../ode/index.ts';
 import { type BlockNoise, type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 
 /** How a finished block enters the cache. */

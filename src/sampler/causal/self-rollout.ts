@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { KvCache } from '../../model/wan/index.ts';
 import type { Key } from '../../nn/index.ts';
-import { addNoise, velocityToX0 } from '../ode/parameterisation.ts';
+import { addNoise, velocityToX0 } from '../ode/index.ts';
 import { generateBlock, type RolloutOptions, rememberBlock } from './rollout.ts';
 import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 
@@ -14,7 +14,7 @@ export interface SelfRolloutOptions extends RolloutOptions {
 }
 
 /** A rollout up to its last network call, the only one that carries gradient. */
-export interface SelfRollout<_Cache = KvCache> {
+export interface SelfRollout {
   /** Clean latents [B, f, H, W, C] of all blocks but the last, constants. */
   blocks: Tensor[];
   /** Keys and values of those blocks. */

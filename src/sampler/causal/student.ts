@@ -17,7 +17,7 @@ import { type Key, type Part, toTensor } from '../../nn/index.ts';
  * The cache holds keys and values of the frames so far. It is a value: no method changes it in place, so that a
  * gradient through one call never reaches another.
  */
-export interface CausalStudent<_Cache = KvCache> {
+export interface CausalStudent {
   /** How the frames of its videos fall into blocks. */
   readonly blocks: BlockOptions;
   /** A cache without frames, for videos of the size of `video` [B, F, H, W, C]. */

@@ -2,15 +2,12 @@
 import type { Tensor } from '../../engine/tf.ts';
 import type { Clip } from '../../io/index.ts';
 import type { BlockPlace, Umt5Config } from '../../model/index.ts';
+import type { TextEncoder } from '../../model/text/index.ts';
 import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
 import { type WanConfig, wanPresets } from '../../model/wan/index.ts';
 import type { Key, Part } from '../../nn/index.ts';
-import { blockRanges, blocksOf } from '../causal/student.ts';
-import { uniPC } from '../ode/multistep.ts';
-import { checkSchedule, type Schedule } from '../ode/schedule.ts';
-import type { SamplerStep, Solver } from '../ode/solver.ts';
-import { fewStep } from '../ode/solvers.ts';
-import type { TextEncoder } from '../ode/text-velocity.ts';
+import { blockRanges, blocksOf } from '../causal/index.ts';
+import { checkSchedule, fewStep, type SamplerStep, type Schedule, type Solver, uniPC } from '../ode/index.ts';
 
 /** How a network is sampled. What a request leaves open is taken from the model's `defaults`, then from {@link defaultSettings}. */
 export interface GenerateSettings {

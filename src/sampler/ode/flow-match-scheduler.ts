@@ -41,7 +41,7 @@ export class FlowMatchScheduler {
 
   /** Index of the grid point nearest to t, the first of equals. */
   indexOf(t: number): number {
-    if (!Number.isFinite(t)) throw new RangeError(`a timestep must be a finite number in 0..1000, received ${t}`);
+    if (!Number.isFinite(t)) throw new RangeError(`t: wanted a finite number in 0..1000, received ${t}`);
     let best = 0;
     let distance = Number.POSITIVE_INFINITY;
     for (let i = 0; i < this.timesteps.length; i++) {
@@ -96,7 +96,7 @@ export function warpTimesteps(nominal: readonly number[], table: FlowMatchSchedu
   return nominal.map((value) => {
     if (Number.isInteger(value) && value >= 0 && value <= trainingSteps)
       return table.timesteps[trainingSteps - value] ?? 0;
-    throw new RangeError(`denoising steps must be whole numbers in 0..1000 to be warped, received ${value}`);
+    throw new RangeError(`list: wanted whole numbers in 0..1000 to warp, received ${value}`);
   });
 }
 

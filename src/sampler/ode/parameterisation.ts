@@ -24,22 +24,6 @@ export function x0ToVelocity(x: Tensor, x0: Tensor, sigma: Sigma): Tensor {
   return tf.tidy(() => x.sub(x0).div(sigma));
 }
 
-/** `x + (1 - sigma) v`: the noise in x. */
-export function velocityToNoise(x: Tensor, velocity: Tensor, sigma: Sigma): Tensor {
-  return tf.tidy(() => x.add(velocity.mul(complement(sigma))));
-}
-
-/** `(x - sigma noise) / (1 - sigma)`: the clean sample, given the noise in x. Not defined at sigma = 1. */
-export function noiseToX0(x: Tensor, noise: Tensor, sigma: Sigma): Tensor {
-  if (sigma === 1) throw new RangeError('noiseToX0: sigma is 1, where x is noise alone and x0 is not defined');
-  return tf.tidy(() => x.sub(noise.mul(sigma)).div(complement(sigma)));
-}
-
-/** The training target `noise - x0`. */
-export function velocityTarget(x0: Tensor, noise: Tensor): Tensor {
-  return noise.sub(x0);
-}
-
 /** Per-frame numbers [B][F] as a tensor [B, F, 1, 1, 1] that broadcasts against videos [B, F, H, W, C]. */
 export function perFrame(values: readonly ArrayLike<number>[]): Tensor {
   const frames = values[0]?.length ?? 0;

@@ -14,11 +14,6 @@ export function shiftSigma(sigma: number, shift: number): number {
   return (shift * sigma) / (1 + (shift - 1) * sigma);
 }
 
-/** The sigma that `shiftSigma` maps to `shifted`. */
-export function unshiftSigma(shifted: number, shift: number): number {
-  return shiftSigma(shifted, 1 / shift);
-}
-
 /** `count` equally spaced numbers from `start` to `end`, both included. */
 export function linspace(start: number, end: number, count: number): Float64Array {
   const step = count > 1 ? (end - start) / (count - 1) : 0;
@@ -49,10 +44,13 @@ export function flowSchedule({ steps, shift }: GridOptions): Schedule {
   return scheduleFromSigmas(shifted(linspace(1, 0, steps + 1).subarray(0, steps), shift));
 }
 
-/** Wan's grid for UniPC: starts at shift(0.999), timesteps cut to integers (Wan2.1 fm_solvers_unipc.py). */
+/**
+ * Wan's grid for UniPC: starts at shift(0.999), timesteps cut to integers (Wan2.1 fm_solvers_unipc.py). The start is a
+ * float32 there, a little above 0.999, so that whole timesteps such as 666 are not cut to the one below.
+ */
 export function uniPCSchedule({ steps, shift }: GridOptions): Schedule {
   checkGrid(steps, shift);
-  return truncated(shifted(linspace(0.999, 0, steps + 1).subarray(0, steps), shift));
+  return truncated(shifted(linspace(Math.fround(0.999), 0, steps + 1).subarray(0, steps), shift));
 }
 
 /** Wan's grid for DPM++: starts at exactly 1, timesteps cut to integers (Wan2.1 fm_solvers.py). */
@@ -90,20 +88,23 @@ function truncated(levels: Float64Array): Schedule {
 
 function checkGrid(steps: number, shift: number): void {
   if (!Number.isInteger(steps) || steps < 1)
-    throw new RangeError(`steps must be a whole number >= 1, received ${steps}`);
-  if (!(shift > 0)) throw new RangeError(`shift must be above 0 (1 = no shift), received ${shift}`);
+    throw new RangeError(`steps: wanted a whole number >= 1, received ${steps}`);
+  if (!(shift > 0 && shift < Number.POSITIVE_INFINITY))
+    throw new RangeError(`shift: wanted a number above 0 (1 = no shift), received ${shift}`);
 }
 
 /** Fails unless the schedule has one more noise level than timesteps and its levels fall. */
 export function checkSchedule({ sigmas, timesteps }: Schedule): void {
   if (sigmas.length !== timesteps.length + 1 || timesteps.length === 0) {
     throw new RangeError(
-      `a schedule needs N >= 1 timesteps and N + 1 sigmas, received ${timesteps.length} and ${sigmas.length}; ` +
+      `schedule: wanted N >= 1 timesteps and N + 1 sigmas, received ${timesteps.length} and ${sigmas.length}; ` +
         'append the final level (0) to sigmas',
     );
   }
   const rising = sigmas.findIndex((sigma, i) => i > 0 && !(sigma < sigmas[i - 1]!));
   if (rising > 0) {
-    throw new RangeError(`sigmas must fall, but sigmas[${rising}] = ${sigmas[rising]} follows ${sigmas[rising - 1]}`);
+    throw new RangeError(
+      `schedule: wanted sigmas that fall, received sigmas[${rising}] = ${sigmas[rising]} after ${sigmas[rising - 1]}`,
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** The velocity field of a Wan transformer under prompts, guided where asked. */
 import { compile } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { TextEncoder } from '../../model/text/index.ts';
 import {
   type CrossAttnCache,
   createCrossAttnCache,
@@ -11,11 +12,6 @@ import {
 import type { Part } from '../../nn/index.ts';
 import { guide, guided } from './parameterisation.ts';
 import type { Velocity } from './solver.ts';
-
-/** Turns prompts into text states [B, n, text_dim]; the receiver disposes them. */
-export interface TextEncoder {
-  encode(prompts: readonly string[]): Tensor | Promise<Tensor>;
-}
 
 /** A velocity field that holds tensors of its own until it is disposed. */
 export type OwnedVelocity = Velocity & { dispose(): void };

@@ -1,12 +1,19 @@
 /** ODE trajectories of a teacher, which the first phase regresses onto: one path, and many of them into a store. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { TextEncoder } from '../../model/text/index.ts';
 import type { WanConfig } from '../../model/wan/index.ts';
 import { type Key, type Part, toHost, toTensor } from '../../nn/index.ts';
-import { flowSchedule, type Schedule } from '../ode/schedule.ts';
-import type { Sampler, SamplerOptions, Velocity } from '../ode/solver.ts';
-import { euler } from '../ode/solvers.ts';
-import { type TextEncoder, type TextGuidance, textVelocity } from '../ode/text-velocity.ts';
+import {
+  euler,
+  flowSchedule,
+  type Sampler,
+  type SamplerOptions,
+  type Schedule,
+  type TextGuidance,
+  textVelocity,
+  type Velocity,
+} from '../ode/index.ts';
 import type { TrajectoryRecord, TrajectoryStore } from './store.ts';
 
 /** States of one path from noise to a clean sample. */

@@ -1,42 +1,49 @@
 /**
- * The whole method from nothing, stage by stage: autoencoder, teacher, distillation, trajectories, phase 1, reward and
- * judge, phase 2. Each stage runs in its own folder, resumes where it stopped, and leaves one file of weights.
+ * The whole method from nothing, stage by stage: autoencoder, teacher, distillation, trajectories, phase 1, judges,
+ * phase 2. Each stage runs in its own folder, resumes where it stopped, and leaves one file of weights.
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { report } from '../../engine/index.ts';
 import { writeAtomic } from '../../io/index.ts';
-import type { ArtefactName } from '../networks/artefacts.ts';
-import type { Recipe } from '../networks/recipe.ts';
-import type { SupervisedFrames } from './phases.ts';
+import { prepareFolder } from '../../io/internal.ts';
+import type { FrameChoice } from '../../reward/index.ts';
+import { trainingCurves } from '../../train/index.ts';
+import type { Recipe } from '../../world/index.ts';
+import { METHOD_NETWORKS, VARIANTS } from '../networks/files.ts';
+import { type Manifest, shipWeights } from '../networks/manifest.ts';
+import { placeOf, type StudyOptions, type StudyPlace, type Work, weightsFolder } from '../networks/place.ts';
+import { type ScratchResults, toJson, writePublished } from '../results/results.ts';
+import { compareAll } from '../results/scratch.ts';
 import * as stages from './stages.ts';
-import { StudyRun, type StudyRunOptions, type Work, weightsFolder } from './study-run.ts';
+import { StudyRun } from './study-run.ts';
 
 /**
  * Runs every stage that has not left its weights yet, in order.
  *
  * @throws Error if the folder holds a run of another recipe; the abort reason when `signal` stops it.
  */
-export async function* runChain(options: StudyRunOptions): Work {
-  await mkdir(weightsFolder(options), { recursive: true });
-  await settleRecipe(options);
-  const chain = new Chain(options);
+export async function* runChain(options: StudyOptions): Work {
+  const place = placeOf(options);
+  await mkdir(weightsFolder(place), { recursive: true });
+  await settleRecipe(place);
+  const chain = new Chain(place);
   yield* chain.vae();
   yield* chain.teacher();
   yield* chain.distil();
   yield* chain.trajectories();
   yield* chain.ode();
   yield* chain.judges();
-  yield* chain.classifier();
-  yield* chain.reward('reward-forcing', 'last');
+  if (place.world.judges.some(({ id }) => id === 'reward')) yield* chain.reward('reward-forcing', 'last');
 }
 
 /** One run of the chain: its stages read what the earlier ones left. */
 export class Chain {
   readonly #study: StudyRun;
 
-  constructor(options: StudyRunOptions) {
-    this.#study = new StudyRun(options);
+  constructor(options: StudyOptions) {
+    this.#study = new StudyRun(placeOf(options));
   }
 
   vae(): Work {
@@ -62,20 +69,17 @@ export class Chain {
   }
 
   async *judges(): Work {
-    yield* this.#make('reward', (study) => stages.makePreference(study, 'reward'));
-    yield* this.#make('judge', (study) => stages.makePreference(study, 'judge'));
-  }
-
-  classifier(): Work {
-    return this.#make('classifier', stages.makeClassifier);
+    for (const judge of this.#study.world.judges) {
+      yield* this.#make(judge.id, (study) => stages.makeJudge(study, judge));
+    }
   }
 
   /** Phase 2 from the student of phase 1, with the reward on the chosen frames. */
-  reward(name: ArtefactName, frames: SupervisedFrames): Work {
+  reward(name: string, frames: FrameChoice): Work {
     return this.#make(name, (study) => stages.makeRewarded(study, name, frames));
   }
 
-  async *#make(name: ArtefactName, stage: (study: StudyRun) => Work): Work {
+  async *#make(name: string, stage: (study: StudyRun) => Work): Work {
     if (!this.#study.has(name)) yield* this.#run(stage);
   }
 
@@ -89,7 +93,7 @@ export class Chain {
 }
 
 /** Notes the recipe of a new run, or compares with the one that is there. */
-async function settleRecipe({ folder, recipe }: StudyRunOptions): Promise<void> {
+async function settleRecipe({ folder, recipe }: StudyPlace): Promise<void> {
   const path = join(folder, 'recipe.json');
   const wanted = JSON.parse(JSON.stringify(recipe)) as Recipe;
   const text = await readFile(path, 'utf8').catch(() => null);
@@ -102,4 +106,48 @@ async function settleRecipe({ folder, recipe }: StudyRunOptions): Promise<void> 
     `${folder} holds a run of another recipe (${differing.join(', ')} differ): give another folder; to keep the ` +
       `stages that did not change, delete the folders and weights of those that did, and recipe.json`,
   );
+}
+
+/** Where a run from scratch works, and what its weights are shipped with. */
+export interface FromScratchOptions extends StudyOptions {
+  /** Gets the finished weights and their manifest. */
+  readonly shipTo: string;
+  readonly version: string;
+  readonly about: Pick<Manifest, 'command' | 'commit'>;
+}
+
+/**
+ * Runs the chain and the variants of frame supervision, compares them, writes `results.json` into the folder and ships
+ * the weights. Finished parts are not done again.
+ */
+export async function runFromScratch(options: FromScratchOptions): Promise<ScratchResults> {
+  const { shipTo, about, version } = options;
+  const place = placeOf(options);
+  const { recipe, world, folder } = place;
+  await prepareFolder(folder);
+  await prepareFolder(shipTo);
+  await trainAll(place);
+  const results = await compareAll({ ...place, version });
+  await writeAtomic(join(folder, 'results.json'), toJson(results));
+  const { name, device, threads } = report();
+  const engine = `${name}, ${device}, ${threads} threads`;
+  await shipWeights(weightsFolder(place), shipTo, { ...about, engine, licence: 'Apache-2.0', recipe, world });
+  await writePublished(shipTo, world, { results, curves: await trainingCurves(folder, stageFolders(place)) });
+  return results;
+}
+
+function stageFolders({ recipe, world }: StudyPlace): string[] {
+  const [, ...method] = METHOD_NETWORKS;
+  const others = method.map((name) => (name === 'distilled' ? 'distil' : name));
+  const judges = world.judges.map(({ id }) => id);
+  return [...recipe.vae.phases.map((_, i) => `vae-${i + 1}`), ...others, ...judges, ...Object.keys(VARIANTS)];
+}
+
+async function trainAll(place: StudyPlace): Promise<void> {
+  const { onProgress } = place;
+  for await (const progress of runChain(place)) onProgress?.(progress);
+  const chain = new Chain(place);
+  for (const [name, frames] of Object.entries(VARIANTS)) {
+    for await (const progress of chain.reward(name, frames)) onProgress?.(progress);
+  }
 }

@@ -1,74 +1,59 @@
+/** One run of a study's chain: what its stages share, and how each of them trains. */
 import { join } from 'node:path';
-import { type Architecture, type Key, type Net, type Part, random, type Weights } from '../../nn/index.ts';
+import { type Architecture, type Key, type Net, random } from '../../nn/index.ts';
+import type { Reward } from '../../reward/index.ts';
 import { openTrajectories, type TrajectoryStore } from '../../sampler/index.ts';
 import type * as train from '../../train/index.ts';
-import { type StudyText, textEncoder } from '../../world/digits/text.ts';
-import { type ArtefactName, hasArtefact, loadArtefact, saveArtefact } from '../networks/artefacts.ts';
-import type { Recipe } from '../networks/recipe.ts';
-
-/** Progress of long work. */
-export interface Progress {
-  /** What is being done, in a few words. */
-  stage: string;
-  done: number;
-  total: number;
-  /** Numbers of the last step, for stages that train. */
-  values: Readonly<Record<string, number>>;
-}
-
-/** Long work that yields how far it is. */
-export type Work<Result = void> = AsyncGenerator<Progress, Result, void>;
-
-/** Where and how a chain of stages runs. */
-export interface StudyRunOptions {
-  recipe: Recipe;
-  /** Holds a run folder per stage and `weights/`. */
-  folder: string;
-  signal?: AbortSignal;
-}
-
-/** The folder of the finished weights of a run. */
-export function weightsFolder({ folder }: Pick<StudyRunOptions, 'folder'>): string {
-  return join(folder, 'weights');
-}
+import type { Recipe, World, WorldText } from '../../world/index.ts';
+import { hasNetwork, loadNetwork, saveNetwork } from '../networks/files.ts';
+import { type StudyPlace, type Work, weightsFolder } from '../networks/place.ts';
 
 /** What a stage starts with: how long it runs, where it keeps its state, what stops it. */
-export type RunPlace = Pick<train.RunOptions, 'steps' | 'folder' | 'signal'>;
+export type RunPlace = Pick<train.RunOptions, 'steps' | 'folder' | 'saveEvery' | 'signal'>;
 
 /** What stages work with: the recipe, the networks made so far, and a run folder for each stage. */
 export class StudyRun {
   readonly recipe: Recipe;
+  readonly world: World;
   readonly folder: string;
   readonly weights: string;
-  readonly encodeText: StudyText['encode'];
+  readonly text: WorldText;
   readonly signal: AbortSignal | undefined;
-  readonly #text: StudyText;
   #owned: { dispose(): void }[] = [];
 
-  constructor(options: StudyRunOptions) {
-    this.recipe = options.recipe;
-    this.folder = options.folder;
-    this.weights = weightsFolder(options);
-    this.#text = textEncoder(options.recipe);
-    this.encodeText = this.#text.encode;
-    this.signal = options.signal;
+  constructor({ recipe, world, folder, signal }: StudyPlace) {
+    this.recipe = recipe;
+    this.world = world;
+    this.folder = folder;
+    this.weights = weightsFolder({ folder });
+    this.text = world.text({ seed: recipe.seed, ...recipe.text });
+    this.signal = signal;
   }
 
-  has(name: ArtefactName): boolean {
-    return hasArtefact(this.weights, name);
+  has(name: string): boolean {
+    return hasNetwork(this.weights, name);
   }
 
   /** Reads a finished network, which is released with the stage. */
-  async load<Config>(name: ArtefactName, architecture: Architecture<Config>): Promise<Net<Config>> {
-    return this.own(await loadArtefact(this.weights, name, architecture));
+  async load<Config>(name: string, architecture: Architecture<Config>): Promise<Net<Config>> {
+    return this.own(await loadNetwork(this.weights, name, architecture));
   }
 
-  async save(name: ArtefactName, net: Part<object> & { weights: Weights }, facts = {}): Promise<void> {
-    await saveArtefact(this.weights, name, net, { seed: String(this.recipe.seed), ...facts });
+  /** The world's reward that phase 2 climbs; released with the stage. */
+  async loadReward(): Promise<Reward> {
+    const judge = this.world.judges.find(({ id }) => id === 'reward');
+    if (!judge?.reward) {
+      throw new Error(`the world "${this.world.id}" has no judge "reward" for phase 2 to climb; give it one`);
+    }
+    return this.own(judge.reward(await loadNetwork(this.weights, judge.id, judge.architecture)));
   }
 
-  /** A network or weights to release when the stage ends. */
-  own<Owned extends { dispose(): void }>(owned: Owned): Owned {
+  async save<Config>(name: string, net: Net<Config>, facts: Readonly<Record<string, string>> = {}): Promise<void> {
+    await saveNetwork(this.weights, name, net, { seed: String(this.recipe.seed), ...facts });
+  }
+
+  /** Something to release when the stage ends. */
+  own<T extends { dispose(): void }>(owned: T): T {
     this.#owned.push(owned);
     return owned;
   }
@@ -91,7 +76,9 @@ export class StudyRun {
   async *train(stage: string, total: number, start: (run: RunPlace) => AsyncGenerator<train.TrainStep, void>): Work {
     const { signal } = this;
     const run = { steps: total, folder: join(this.folder, stage), saveEvery: 200, ...(signal && { signal }) };
-    yield* trainingProgress(stage, total, start(run));
+    for await (const { step, stepMs: _, clippedShare: __, ...values } of start(run)) {
+      yield { stage, done: step, total, values };
+    }
     signal?.throwIfAborted();
   }
 
@@ -99,13 +86,6 @@ export class StudyRun {
   release(): void {
     for (const owned of this.#owned) owned.dispose();
     this.#owned = [];
-    this.#text.dispose();
-  }
-}
-
-/** Steps of a training stage as progress. */
-async function* trainingProgress(stage: string, total: number, steps: AsyncGenerator<train.TrainStep, void>): Work {
-  for await (const { step, stepMs: _, clippedShare: __, ...values } of steps) {
-    yield { stage, done: step, total, values };
+    this.text.dispose();
   }
 }

@@ -5,8 +5,8 @@ import type { WanConfig } from '../../model/index.ts';
 import { type Net, random } from '../../nn/index.ts';
 import { flowSchedule, sampleTrajectories, statesFor, type TrajectoryStore } from '../../sampler/index.ts';
 import type { Source, TrajectoryBatch } from '../../train/index.ts';
-import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/generate.ts';
-import type { Work } from './study-run.ts';
+import type { Work } from '../networks/place.ts';
+import { clipLatentShape, type SamplingParts, studentSchedule } from '../networks/settings.ts';
 
 /** Trajectories sampled together. */
 const BATCH = 16;
@@ -21,22 +21,23 @@ export interface TeacherSampling {
 
 /** Samples the guided teacher's trajectories, keeping the states at the student's noise levels and the clean end. */
 export async function* sampleTeacher(
-  { recipe, encodeText }: Omit<SamplingParts, 'vae'>,
+  parts: Omit<SamplingParts, 'vae'>,
   teacher: Net<WanConfig>,
   { prompts, ...place }: TeacherSampling,
 ): Work {
+  const { recipe, text } = parts;
   const { guidanceScale } = recipe.sampling;
   const { steps } = recipe.trajectories;
   const { shift } = recipe.student;
   const settings = {
     ...place,
     teacher,
-    text: { encode: encodeText },
-    teacherId: teacher.about.sha256!,
+    text,
+    teacherId: teacher.about.sha256 ?? '',
     guidanceScale,
     jointGuidance: true,
     key: random.key(recipe.seed),
-    shape: clipLatentShape(recipe),
+    shape: clipLatentShape(parts),
     batch: BATCH,
     steps,
     shift,

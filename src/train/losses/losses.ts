@@ -1,7 +1,7 @@
 /** Losses of clean and noised latents: flow matching, distribution matching, regression of an ODE's states. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Key } from '../../nn/index.ts';
-import { shiftSigma } from '../../sampler/index.ts';
+import { shiftSigma } from '../../sampler/internal.ts';
 import { checkChoice, checkNumber } from '../checks.ts';
 
 /** How the noise levels of training samples are drawn; `shift` moves them towards noise. */

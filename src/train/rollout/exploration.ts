@@ -4,17 +4,14 @@ import type { VaeConfig } from '../../model/vae/index.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import type { Judge } from '../../reward/index.ts';
 import {
-  type BlockNoise,
-  type BlockRange,
-  blockRanges,
+  type BoundStudent,
   type CausalStudent,
+  causalStudent,
   rollout,
-  type SelfRollout,
   seededNoise,
   velocityToX0,
-  type WanStudent,
-  wanStudent,
 } from '../../sampler/index.ts';
+import { type BlockNoise, type BlockRange, blockRanges, type SelfRollout } from '../../sampler/internal.ts';
 import { checkFunction, checkMethods, checkNet } from '../checks.ts';
 import { deviation, groupsOf } from '../losses/policy.ts';
 import type { TrainStep } from '../run/stage.ts';
@@ -78,7 +75,7 @@ export interface Transition {
 
 /** Clips of one training step, those of a prompt next to each other. */
 export interface Explored {
-  student: WanStudent;
+  student: BoundStudent;
   /** Of each clip. */
   prompts: readonly string[];
   /** Text states `[B, L, D]` of each clip. */
@@ -108,7 +105,7 @@ export async function withExploration<R>(
   const drawn = await settings.prompts(key.stream('prompts'), batch);
   const prompts = drawn.flatMap((prompt) => Array<string>(samples).fill(prompt));
   const context = await settings.text.encode(prompts);
-  const student = wanStudent(settings.student, context);
+  const student = causalStudent(settings.student, context);
   const noise = startNoise(settings, key.stream('noise'));
   const renoise = seededNoise(key.stream('renoise'));
   const made: Pick<Explored, 'latents' | 'transitions'> = { latents: [], transitions: [] };
@@ -138,7 +135,7 @@ function startNoise({ batch, samples, latentShape, sharedStart }: ExplorationSet
 
 /** Fills `made` as the rollout goes, so that what it holds can be released whenever it fails. */
 async function roll(
-  { student, noise, renoise }: { student: WanStudent; noise: Tensor; renoise: BlockNoise },
+  { student, noise, renoise }: { student: BoundStudent; noise: Tensor; renoise: BlockNoise },
   schedule: ExplorationSettings['schedule'],
   kept: number,
   made: { latents: readonly Tensor[]; transitions: readonly Transition[] },
@@ -199,9 +196,7 @@ export function scoreValues(
 }
 
 /** A student's input at one block, with its memory of the blocks before. */
-export type BlockState = Pick<SelfRollout<CacheOf>, 'cache' | 'x' | 't' | 'sigma'>;
-
-type CacheOf = WanStudent extends CausalStudent<infer Cache> ? Cache : never;
+export type BlockState = Pick<SelfRollout, 'cache' | 'x' | 't' | 'sigma'>;
 
 /** Noise level and timestep of a denoising step. */
 export interface Level {
@@ -214,7 +209,7 @@ export interface Level {
  * with clean context had. `inputs` `[B, f, H, W, C]` stay the caller's; release the memories with `releaseStates`.
  */
 export function blockStates(
-  student: WanStudent,
+  student: BoundStudent,
   { blocks, latents }: Pick<Explored, 'blocks' | 'latents'>,
   inputs: readonly Tensor[],
   level: Level,
@@ -227,11 +222,11 @@ export function blockStates(
 }
 
 /** The student's clean estimate `[B, f, H, W, C]` at a state, with gradient. */
-export function estimateAt(student: WanStudent, { x, t, sigma, cache }: BlockState): Tensor {
+export function estimateAt(student: BoundStudent, { x, t, sigma, cache }: BlockState): Tensor {
   return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache, { gradient: true }), sigma));
 }
 
 /** Release the memories of states. */
-export function releaseStates(student: WanStudent, states: readonly BlockState[]): void {
+export function releaseStates(student: BoundStudent, states: readonly BlockState[]): void {
   for (const { cache } of states) student.release(cache);
 }

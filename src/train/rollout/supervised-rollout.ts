@@ -2,20 +2,18 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/wan/index.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
+import { type BoundStudent, causalStudent, type Schedule, seededNoise } from '../../sampler/index.ts';
 import {
   type BlockRange,
   blockRanges,
+  blocksOf,
   drawExitSteps,
   lastBlock,
-  type Schedule,
   type SelfRollout,
   type SelfRolloutOptions,
-  seededNoise,
   selfRollout,
   sliceFrames,
-  type WanStudent,
-  wanStudent,
-} from '../../sampler/index.ts';
+} from '../../sampler/internal.ts';
 import { checkBatch, checkChoice, checkLatentShape, checkNet, checkSteps } from '../checks.ts';
 import { checkEncoder, checkSource, type Source, type TextEncoder } from '../ingredients.ts';
 
@@ -60,31 +58,20 @@ export function settleGeneration<Given extends Omit<RolloutIngredients, 'exitSte
     latentShape: checkLatentShape('latentShape', latentShape),
     schedule: checkSteps('schedule', schedule),
   };
-  blockRanges(latentShape[0], blocksOf(student));
+  blockRanges(latentShape[0], blocksOf(student.config));
   return settled;
-}
-
-/** How the frames of a causal network's clips fall into blocks. */
-export function blocksOf({ config }: Net<WanConfig>): { framesPerBlock: number; independentFirstFrame: boolean } {
-  return {
-    framesPerBlock: config.num_frame_per_block * config.patch_size[0],
-    independentFirstFrame: config.independent_first_frame,
-  };
 }
 
 /** One batch, rolled out up to the exit steps of its supervised blocks. */
 export interface Rolled {
-  student: WanStudent;
+  student: BoundStudent;
   prompts: readonly string[];
-  rollouts: readonly WanRollout[];
+  rollouts: readonly SelfRollout[];
   /** Blocks whose exit step carries gradient, rising; no later block is generated. */
   blocks: readonly BlockRange[];
   /** Exit step of the last of them. */
   exitStep: number;
 }
-
-type Cache = ReturnType<WanStudent['emptyCache']>;
-type WanRollout = SelfRollout<Cache>;
 
 /**
  * Roll a batch out with the randomness of `key` and hand it to `work`; everything is released afterwards. `supervised`
@@ -99,9 +86,9 @@ export async function withRollouts<R>(
   const { batch, latentShape, schedule, exitSteps } = ingredients;
   const prompts = await ingredients.prompts(key.stream('prompts'), batch);
   const context = await ingredients.text.encode(prompts);
-  const student = wanStudent(ingredients.student, context);
+  const student = causalStudent(ingredients.student, context);
   const noise = toTensor(key.stream('noise').normal([batch, ...latentShape]));
-  let rollouts: WanRollout[] = [];
+  let rollouts: SelfRollout[] = [];
   try {
     const ranges = blockRanges(latentShape[0], student.blocks);
     const blocks = supervised(ranges);
@@ -135,12 +122,12 @@ export function blockOfFrame(ranges: readonly BlockRange[], frame: number, strid
  * gradient, by the student itself, from the same noise. Release them with `releaseRollouts`.
  */
 export async function supervisedRollouts(
-  student: WanStudent,
+  student: BoundStudent,
   noise: Tensor,
   blocks: readonly BlockRange[],
   options: SelfRolloutOptions,
-): Promise<WanRollout[]> {
-  const rollouts: WanRollout[] = [];
+): Promise<SelfRollout[]> {
+  const rollouts: SelfRollout[] = [];
   try {
     for (const { index, start, frames } of blocks) {
       const until = sliceFrames(noise, { start: 0, frames: start + frames });
@@ -156,7 +143,7 @@ export async function supervisedRollouts(
 }
 
 /** Release what rollouts hold. */
-export function releaseRollouts(rollouts: readonly WanRollout[]): void {
+export function releaseRollouts(rollouts: readonly SelfRollout[]): void {
   for (const rollout of rollouts) rollout.release();
 }
 

@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { wanStudent } from '../../sampler/index.ts';
+import { causalStudent } from '../../sampler/index.ts';
 import { checkWhole } from '../checks.ts';
 import { groupsOf, stepLogDensity } from '../losses/policy.ts';
 import type { Objective } from '../optimiser/gradients.ts';
@@ -95,7 +95,7 @@ async function onBest(
   const kept = (all: Tensor): Tensor => tf.gather(all, rows);
   const [text, past] = [kept(context), latents.map(kept)];
   const [inputs, results] = [transitions.map(({ x }) => kept(x)), transitions.map(({ next }) => kept(next))];
-  const student = wanStudent(net, text);
+  const student = causalStudent(net, text);
   const states = blockStates(student, { blocks, latents: past }, inputs, level);
   try {
     return await update({ student, states, results, sigma: schedule.sigmas[index + 1]! });

@@ -1,14 +1,14 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type WanConfig, wanCausalForward } from '../../model/wan/index.ts';
 import { type HostFloats, type Key, type Net, random, toTensor } from '../../nn/index.ts';
-import { blockRanges, velocityToX0 } from '../../sampler/index.ts';
+import { velocityToX0 } from '../../sampler/index.ts';
+import { blockRanges, blocksOf } from '../../sampler/internal.ts';
 import { checkBatch, checkNet, checkSeed, checkWhole } from '../checks.ts';
 import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';
 import { drawBlockIndices, odeLoss, pickStates, spread } from '../losses/losses.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate, replayable, type UpdateResult } from '../optimiser/update.ts';
-import { blocksOf } from '../rollout/supervised-rollout.ts';
 import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
 
 /** Trajectories of the teacher's ODE from noise to clip. */
@@ -130,7 +130,7 @@ async function drawEntry(
 ): Promise<Entry> {
   const { states, sigmas, prompts } = await data(key.stream('data'), batch);
   checkTrajectories(states, sigmas);
-  const blocks = blockRanges(states.shape[2] as number, blocksOf(student)).map(({ frames }) => frames);
+  const blocks = blockRanges(states.shape[2] as number, blocksOf(student.config)).map(({ frames }) => frames);
   const entries = includeClean ? sigmas.length : sigmas.length - 1;
   const rows = drawBlockIndices(key.stream('index'), { batch, blocks, entries });
   const context = await text.encode(prompts);

@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/wan/index.ts';
 import { type Net, withoutGradient } from '../../nn/index.ts';
-import { wanStudent } from '../../sampler/index.ts';
+import { causalStudent } from '../../sampler/index.ts';
 import { checkNet, checkNumber, checkWhole } from '../checks.ts';
 import { groupAdvantages, policyLoss, stepDivergence, stepLogDensity } from '../losses/policy.ts';
 import type { Objective } from '../optimiser/gradients.ts';
@@ -145,8 +145,8 @@ async function onSteps(
   const { context, transitions, scores } = explored;
   const level = { t: schedule.timesteps[index]!, sigma: schedule.sigmas[index]! };
   const advantages = tf.tensor1d(groupAdvantages(scores, samples));
-  const reference = referenceModel ? estimates(wanStudent(referenceModel.net, context), explored, level) : null;
-  const student = wanStudent(net, context);
+  const reference = referenceModel ? estimates(causalStudent(referenceModel.net, context), explored, level) : null;
+  const student = causalStudent(net, context);
   const states = statesOf(student, explored, level);
   try {
     const sigma = schedule.sigmas[index + 1]!;

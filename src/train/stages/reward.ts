@@ -1,4 +1,4 @@
-import type { BlockRange } from '../../sampler/index.ts';
+import type { BlockRange } from '../../sampler/internal.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';

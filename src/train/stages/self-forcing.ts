@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, withoutGradient } from '../../nn/index.ts';
-import type { BlockRange } from '../../sampler/index.ts';
+import type { BlockRange } from '../../sampler/internal.ts';
 import { checkNumber } from '../checks.ts';
 import { withTensors } from '../ingredients.ts';
 import { dmdLoss } from '../losses/losses.ts';

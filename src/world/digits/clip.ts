@@ -1,10 +1,12 @@
+/** Clips of the moving digits: handwriting painted in a colour, moving straight and never leaving the frame. */
 import type { Clip } from '../../io/index.ts';
-import { type Key, random } from '../../nn/random.ts';
-import { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
-import { labels, type PromptSet } from './prompts.ts';
-import { glyphCentroid, paint, SIZE } from './render.ts';
-import { caption, DIRECTIONS, type Label, SPEEDS } from './vocabulary.ts';
+import { type Key, random } from '../../nn/index.ts';
+import type { PromptSet, Split } from '../world.ts';
+import { COLOURS, type Colour, caption, DIRECTIONS, type Label, labels, SPEEDS } from './captions.ts';
+import { EXEMPLAR_SIZE, exemplar, exemplarCount } from './exemplars.ts';
 
+/** Side of a frame in pixels. */
+export const SIZE = 32;
 /** Frames in a clip. */
 export const FRAMES = 9;
 /** Frames per second. */
@@ -24,19 +26,19 @@ export interface DigitClip {
   exemplar: number;
 }
 
-/** Dials of `clip` and `batch`. */
+/** Dials of `clip`. */
 export interface ClipOptions {
-  /** Same seed and index, same clip. Default 0. */
+  /** Same seed and index, same clip. @defaultValue 0 */
   seed?: number | string;
-  /** Handwriting to draw from. Default `train`. */
+  /** Handwriting to draw from. @defaultValue 'train' */
   split?: Split;
-  /** Labels to draw from. Default `seen` in the train split, `all` in the test split. */
+  /** Labels to draw from. @defaultValue 'seen' in the train split, 'all' in the test split */
   prompts?: PromptSet;
-  /** Use only the first so many exemplars of each digit (all of the split when left out). */
+  /** Only the first so many exemplars of each digit. @defaultValue all of the split */
   exemplars?: number;
-  /** Show this label instead of drawing one. */
+  /** What to show. @defaultValue drawn */
   label?: Label;
-  /** Keep the digit where it starts; the caption still claims that it moves. */
+  /** Keeps the digit where it starts; the caption still claims that it moves. @defaultValue false */
   still?: boolean;
 }
 
@@ -67,30 +69,6 @@ export function clip(index: number, options: ClipOptions = {}): DigitClip {
   return { clip: video, caption: caption(label), label, motion, centroids, exemplar: chosen };
 }
 
-/** Clips stacked for training. */
-export interface DigitBatch {
-  /** [B, 9, 32, 32, 3] in [0, 1]. */
-  data: Float32Array;
-  shape: [number, number, number, number, number];
-  captions: string[];
-  labels: Label[];
-}
-
-/** Clips `start` to `start + size - 1` of the sequence, stacked. */
-export function batch(start: number, size: number, options: ClipOptions = {}): DigitBatch {
-  if (!Number.isInteger(size) || size < 1) throw new RangeError(`size is ${size}; want a positive integer`);
-  const length = FRAMES * SIZE * SIZE * 3;
-  const data = new Float32Array(size * length);
-  const clips = Array.from({ length: size }, (_, i) => clip(start + i, options));
-  for (const [i, { clip: video }] of clips.entries()) data.set(video.data, i * length);
-  return {
-    data,
-    shape: [size, FRAMES, SIZE, SIZE, 3],
-    captions: clips.map((item) => item.caption),
-    labels: clips.map((item) => item.label),
-  };
-}
-
 /** Ground-truth motion [dx, dy] of a label in pixels per frame. */
 export function velocity({ direction, speed }: Label): [number, number] {
   const [x, y] = DIRECTIONS[direction];
@@ -99,9 +77,9 @@ export function velocity({ direction, speed }: Label): [number, number] {
 
 function draw(index: number, options: ClipOptions): Draw {
   const { seed = 0, split = 'train', prompts, exemplars, label: given } = options;
-  if (!Number.isInteger(index) || index < 0) throw new RangeError(`index is ${index}; want an integer from 0`);
+  if (!Number.isInteger(index) || index < 0) throw new RangeError(`index: wanted an integer from 0, received ${index}`);
   if (exemplars !== undefined && !(Number.isInteger(exemplars) && exemplars >= 1)) {
-    throw new RangeError(`exemplars is ${exemplars}; want a positive integer`);
+    throw new RangeError(`exemplars: wanted a positive integer, received ${exemplars}`);
   }
   const key = random.key(seed).stream('digits').stream(split).stream(index);
   const label = given ?? key.stream('label').choice(labels(prompts ?? (split === 'train' ? 'seen' : 'all')));
@@ -115,4 +93,34 @@ function draw(index: number, options: ClipOptions): Draw {
 function place(key: Key, step: number): number {
   const travel = step * (FRAMES - 1);
   return key.integer(Math.max(0, -travel), SIZE - EXEMPLAR_SIZE - Math.max(0, travel) + 1);
+}
+
+/**
+ * Paints a coloured digit into `frame` [32, 32, 3] with its top left corner at the integer place (x, y);
+ * what falls outside the frame is cut. The frame is expected black.
+ */
+export function paint(frame: Float32Array, glyph: Float32Array, colour: Colour, x: number, y: number): void {
+  const [red, green, blue] = COLOURS[colour];
+  for (let row = 0; row < EXEMPLAR_SIZE; row++) {
+    for (let column = 0; column < EXEMPLAR_SIZE; column++) {
+      const [px, py] = [x + column, y + row];
+      if (px < 0 || py < 0 || px >= SIZE || py >= SIZE) continue;
+      const value = glyph[row * EXEMPLAR_SIZE + column]!;
+      const at = 3 * (py * SIZE + px);
+      frame[at] = value * red;
+      frame[at + 1] = value * green;
+      frame[at + 2] = value * blue;
+    }
+  }
+}
+
+/** Intensity-weighted centre [x, y] of an exemplar [14, 14], in its own pixel coordinates. */
+export function glyphCentroid(glyph: Float32Array): [number, number] {
+  let [mass, sumX, sumY] = [0, 0, 0];
+  for (let i = 0; i < glyph.length; i++) {
+    mass += glyph[i]!;
+    sumX += glyph[i]! * (i % EXEMPLAR_SIZE);
+    sumY += glyph[i]! * Math.floor(i / EXEMPLAR_SIZE);
+  }
+  return [sumX / mass, sumY / mass];
 }

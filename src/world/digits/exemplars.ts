@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import type { Split } from '../world.ts';
 
 /** Side of an exemplar in pixels, half of MNIST's 28. */
 export const EXEMPLAR_SIZE = 14;
 const SOURCE_SIZE = 28;
 const TRAIN_LIMIT = 900;
 const TRAIN_SHARE = 0.9;
-
-/** Exemplars are divided so that no handwriting of `test` is ever seen in training. */
-export type Split = 'train' | 'test';
 
 const loaded = new Map<number, Float32Array[]>();
 
@@ -29,7 +27,9 @@ export function exemplarCount(digit: number, split: Split): number {
 export function exemplar(digit: number, index: number, split: Split): Float32Array {
   const count = exemplarCount(digit, split);
   if (!Number.isInteger(index) || index < 0 || index >= count) {
-    throw new RangeError(`exemplar ${index} of digit ${digit} (${split}): want an integer from 0 to ${count - 1}`);
+    throw new RangeError(
+      `index: wanted an integer from 0 to ${count - 1} for exemplars of digit ${digit} (${split}), received ${index}`,
+    );
   }
   return load(digit)[split === 'train' ? index : exemplarCount(digit, 'train') + index]!;
 }
@@ -38,7 +38,7 @@ function load(digit: number): Float32Array[] {
   const known = loaded.get(digit);
   if (known) return known;
   if (!Number.isInteger(digit) || digit < 0 || digit > 9) {
-    throw new RangeError(`digit is ${digit}; want an integer from 0 to 9`);
+    throw new RangeError(`digit: wanted an integer from 0 to 9, received ${digit}`);
   }
   const path = createRequire(import.meta.url).resolve(`mnist/src/digits/${digit}.json`);
   const { data } = JSON.parse(readFileSync(path, 'utf8')) as { data: number[] };

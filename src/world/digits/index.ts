@@ -1,9 +1,4 @@
-export { batch, type ClipOptions, clip, type DigitBatch, type DigitClip, FPS, FRAMES, velocity } from './clip.ts';
-export { blurred, type Damage, damaged } from './damage.ts';
-export { EXEMPLAR_SIZE, exemplar, exemplarCount, type Split } from './exemplars.ts';
-export { mildDamage, type PictureBatch, type PictureOptions, picture, pictures } from './pictures.ts';
-export { isHeldOut, labels, type PromptSet, prompts } from './prompts.ts';
-export { glyphCentroid, paint, SIZE } from './render.ts';
+/** Real MNIST digits, coloured and moving over small frames, with captions and known motion. */
 export {
   COLOUR_NAMES,
   COLOURS,
@@ -12,12 +7,36 @@ export {
   DIRECTION_NAMES,
   DIRECTIONS,
   type Direction,
+  isHeldOut,
   type Label,
+  labels,
   NUMBERS,
   parseCaption,
   SPEED_NAMES,
   SPEEDS,
   type Speed,
-  tokenize,
-  VOCABULARY,
-} from './vocabulary.ts';
+} from './captions.ts';
+export {
+  CLASSIFIER,
+  type ClassifierConfig,
+  type ClassifierOptions,
+  classifier,
+  classifierForward,
+  classify,
+  trainClassifier,
+} from './classifier.ts';
+export { type ClipOptions, clip, type DigitClip, FPS, FRAMES, paint, SIZE, velocity } from './clip.ts';
+export { EXEMPLAR_SIZE, exemplar, exemplarCount } from './exemplars.ts';
+export {
+  type CaptionFidelity,
+  type ClipFidelity,
+  captionFidelity,
+  centroids,
+  type DigitMotion,
+  digitColour,
+  digitMotion,
+} from './fidelity.ts';
+export { motionReward } from './motion-reward.ts';
+export { type DigitPair, type DigitSide, digitPair, digitTask, PAIR_SHARES, type PairKind } from './pairs.ts';
+export { blurred, type Damage, damaged, mildDamage, picture, pictures } from './pictures.ts';
+export { type DigitOptions, digitWorld } from './world.ts';

@@ -1,0 +1,3 @@
+export * from './rollout.ts';
+export * from './self-rollout.ts';
+export * from './student.ts';
