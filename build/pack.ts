@@ -19,7 +19,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Vendored {
@@ -88,14 +88,19 @@ try {
   rmSync(stage, { recursive: true, force: true });
 }
 
-/** What package.json lists, as it stands in the working tree. */
+/** What package.json lists, as it stands in the working tree, less what is left in `dist` of sources that are gone. */
 function copyOwn(): void {
   const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
   for (const file of ['package.json', ...files]) {
     if (file.startsWith('!') || file === 'dist/node_modules') continue;
     if (!existsSync(join(root, file))) throw new Error(`${file} is missing: run "npm run build" before packing`);
-    cpSync(join(root, file), join(stage, file), { recursive: true });
+    cpSync(join(root, file), join(stage, file), { recursive: true, filter: hasSource });
   }
+}
+
+function hasSource(path: string): boolean {
+  const built = /^dist[\\/]((?:src|kernel)[\\/].*?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(relative(root, path));
+  return built === null || existsSync(join(root, `${built[1]}.ts`));
 }
 
 function copyVendored({ name, wanted, licence }: Vendored): void {
