@@ -21,9 +21,9 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { carried } from '../src/cli/licences.ts';
 
-interface Vendored {
-  readonly name: string;
+interface Part {
   /** Paths in the package, next to its main file and its licence. */
   readonly wanted: RegExp;
   /** A licence that the published package only names. */
@@ -60,27 +60,31 @@ COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER I
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 `;
 
-const packages: readonly Vendored[] = [
+const parts: Readonly<Record<(typeof carried)[number], Part>> = {
   // the libraries alone: they are called through their C interface, without the addon and the GPU's helpers
-  { name: 'onnxruntime-node', wanted: /^bin\/.*\/(libonnxruntime\.(so\.1|1\.dylib)|onnxruntime\.dll)$/, licence: mit },
-  ...['tfjs', 'tfjs-core', 'tfjs-layers', 'tfjs-converter', 'tfjs-data', 'tfjs-backend-cpu', 'tfjs-backend-webgl'].map(
-    (part) => ({ name: `@tensorflow/${part}`, wanted: declarations }),
-  ),
-  { name: '@tensorflow/tfjs-node-gpu', wanted: /^dist\/(?!.*_test\.js$).*\.js$/ },
+  'onnxruntime-node': { wanted: /^bin\/.*\/(libonnxruntime\.(so\.1|1\.dylib)|onnxruntime\.dll)$/, licence: mit },
+  '@tensorflow/tfjs': { wanted: declarations },
+  '@tensorflow/tfjs-core': { wanted: declarations },
+  '@tensorflow/tfjs-layers': { wanted: declarations },
+  '@tensorflow/tfjs-converter': { wanted: declarations },
+  '@tensorflow/tfjs-data': { wanted: declarations },
+  '@tensorflow/tfjs-backend-cpu': { wanted: declarations },
+  '@tensorflow/tfjs-backend-webgl': { wanted: declarations },
+  '@tensorflow/tfjs-node-gpu': { wanted: /^dist\/(?!.*_test\.js$).*\.js$/ },
   // the licence of what `build/plotly.ts` bundles
-  { name: 'plotly.js', wanted: /^LICENSE$/ },
+  'plotly.js': { wanted: /^LICENSE$/ },
   // what those ask for
-  { name: '@webgpu/types', wanted: /\.d\.ts$/ },
-  { name: 'seedrandom', wanted: /^(index|seedrandom|lib\/\w+)\.js$/ },
-  { name: 'long', wanted: /^(?!.*min)(src|dist|index).*\.js$/ },
-];
+  '@webgpu/types': { wanted: /\.d\.ts$/ },
+  seedrandom: { wanted: /^(index|seedrandom|lib\/\w+)\.js$/ },
+  long: { wanted: /^(?!.*min)(src|dist|index).*\.js$/ },
+};
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const destination = resolve(process.argv[2] ?? '.');
 const stage = mkdtempSync(join(tmpdir(), 'pack-'));
 try {
   copyOwn();
-  for (const vendored of packages) copyVendored(vendored);
+  for (const name of carried) copyPart(name, parts[name]);
   const options = { cwd: stage, shell: process.platform === 'win32', stdio: 'inherit' as const };
   const { status } = spawnSync('npm', ['pack', '--loglevel=warn', '--pack-destination', destination], options);
   process.exitCode = status ?? 1;
@@ -103,7 +107,7 @@ function hasSource(path: string): boolean {
   return built === null || existsSync(join(root, `${built[1]}.ts`));
 }
 
-function copyVendored({ name, wanted, licence }: Vendored): void {
+function copyPart(name: string, { wanted, licence }: Part): void {
   const [from, to] = [join(root, 'node_modules', name), join(stage, 'dist', 'node_modules', name)];
   if (!existsSync(from)) throw new Error(`${name} is not installed: run "npm ci" before packing`);
   const manifest = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8')) as Manifest;

@@ -1,5 +1,5 @@
 /** `reward-forcing licences`: every package that runs with this one, and its licence. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../io/internal.ts';
@@ -12,8 +12,25 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Packages of which this one carries parts, in a checkout without what packing puts into `dist/node_modules`. */
-const carried = ['@tensorflow/tfjs', '@tensorflow/tfjs-node-gpu', 'onnxruntime-node', 'plotly.js'];
+/**
+ * Packages of which this one carries parts: packing puts them into `dist/node_modules`, so that they are not installed
+ * with what they bring.
+ */
+export const carried = [
+  '@tensorflow/tfjs',
+  '@tensorflow/tfjs-core',
+  '@tensorflow/tfjs-layers',
+  '@tensorflow/tfjs-converter',
+  '@tensorflow/tfjs-data',
+  '@tensorflow/tfjs-backend-cpu',
+  '@tensorflow/tfjs-backend-webgl',
+  '@tensorflow/tfjs-node-gpu',
+  '@webgpu/types',
+  'long',
+  'onnxruntime-node',
+  'plotly.js',
+  'seedrandom',
+] as const;
 
 /** One line a package: licence, name, version; by licence, then by name. */
 export function licences(): string {
@@ -26,14 +43,14 @@ export function licences(): string {
   return [...new Set(text)].sort().join('\n');
 }
 
-/** The package in a folder and all that it brings, each once. */
+/** The package in a folder, what it carries, and all that it brings. */
 function* packagesUnder(root: string): Generator<Manifest, void> {
   const own = manifestIn(root)!;
-  const inside = join(root, 'dist', 'node_modules');
-  const brought = existsSync(inside) ? namesIn(inside) : carried;
-  const seen = new Set<string>();
-  const open = [...Object.keys(own.dependencies ?? {}), ...brought].map((name) => ({ name, from: join(root, 'dist') }));
+  const dist = join(root, 'dist');
   yield own;
+  yield* carried.flatMap((name) => manifestIn(folderOf(name, dist) ?? dist) ?? []);
+  const seen = new Set<string>();
+  const open = Object.keys(own.dependencies ?? {}).map((name) => ({ name, from: dist }));
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const folder = folderOf(next.name, next.from);
     if (folder === null || seen.has(folder)) continue; // what is for other platforms is not there
@@ -43,12 +60,6 @@ function* packagesUnder(root: string): Generator<Manifest, void> {
     const names = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
     open.push(...names.map((name) => ({ name, from: folder })));
   }
-}
-
-function namesIn(folder: string): string[] {
-  return readdirSync(folder).flatMap((name) =>
-    name.startsWith('@') ? readdirSync(join(folder, name)).map((inner) => `${name}/${inner}`) : [name],
-  );
 }
 
 /** Where Node finds a package from a folder, whatever it exports. */
