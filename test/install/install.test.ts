@@ -21,7 +21,7 @@ const nowhere = 'http://127.0.0.1:9';
 const offline = { HTTPS_PROXY: nowhere, HTTP_PROXY: nowhere, GLOBAL_AGENT_HTTPS_PROXY: nowhere, CI: '1' };
 
 beforeAll(async () => {
-  await run(process.execPath, ['--import', 'tsx', 'build/pack.ts', folder], { cwd: root });
+  await run(process.execPath, ['--import', 'tsx', 'test/pack/pack.ts', folder], { cwd: root });
   const [archive = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'app', private: true }));
   const flags = ['--ignore-scripts=false', '--no-audit', '--no-fund', '--prefer-offline', '--fetch-retries=5'];

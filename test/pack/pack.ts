@@ -1,5 +1,5 @@
 /**
- * Packs the package into a folder: `tsx build/pack.ts [FOLDER]`, after the build. It is packed from a copy, whose
+ * Packs the package into a folder: `tsx test/pack/pack.ts [FOLDER]`, after the build. It is packed from a copy, whose
  * `dist/node_modules`, where Node and TypeScript find them, holds what the built files use of some other packages.
  *
  * These cannot be dependencies of whoever installs this one: `onnxruntime-node` and `@tensorflow/tfjs-node-gpu` have
@@ -21,7 +21,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { carried } from '../src/cli/licences.ts';
+import { carried } from '../../src/cli/licences.ts';
 
 interface Part {
   /** Paths in the package, next to its main file and its licence. */
@@ -71,7 +71,7 @@ const parts: Readonly<Record<(typeof carried)[number], Part>> = {
   '@tensorflow/tfjs-backend-cpu': { wanted: declarations },
   '@tensorflow/tfjs-backend-webgl': { wanted: declarations },
   '@tensorflow/tfjs-node-gpu': { wanted: /^dist\/(?!.*_test\.js$).*\.js$/ },
-  // the licence of what `build/plotly.ts` bundles
+  // the licence of what `test/pack/plotly.ts` bundles
   'plotly.js': { wanted: /^LICENSE$/ },
   // what those ask for
   '@webgpu/types': { wanted: /\.d\.ts$/ },
@@ -79,7 +79,7 @@ const parts: Readonly<Record<(typeof carried)[number], Part>> = {
   long: { wanted: /^(?!.*min)(src|dist|index).*\.js$/ },
 };
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const destination = resolve(process.argv[2] ?? '.');
 const stage = mkdtempSync(join(tmpdir(), 'pack-'));
 try {

@@ -1,6 +1,6 @@
 /**
  * Bundles the part of plotly.js that draws this library's curves into `dist/plotly.js`, which pages embed:
- * `tsx build/plotly.ts`. It is made again only if plotly.js, or this file, is newer.
+ * `tsx test/pack/plotly.ts`. It is made again only if plotly.js, or this file, is newer.
  */
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -40,7 +40,7 @@ for (const script of document.querySelectorAll('script[type="application/vnd.plo
 `;
 
 const here = fileURLToPath(import.meta.url);
-const root = dirname(dirname(here));
+const root = dirname(dirname(dirname(here)));
 const out = join(root, 'dist', 'plotly.js');
 const timeOf = (path: string): number => (existsSync(path) ? statSync(path).mtimeMs : 0);
 

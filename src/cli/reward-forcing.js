@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const cli = new URL('../dist/src/cli.js', import.meta.url);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const cli = new URL('../../dist/src/cli.js', import.meta.url);
 
 if (!existsSync(cli)) {
   process.stderr.write('reward-forcing is not built yet: building it, once\n');
