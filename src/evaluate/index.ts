@@ -10,10 +10,12 @@ export {
   hackingSignals,
   type LogEvidence,
   logEvidence,
+  meanScore,
   type RewardCurve,
   type RewardHistory,
   type RunEvidence,
   rewardCurve,
+  scoreClips,
 } from './diagnostics/index.ts';
 export {
   type FeatureDistance,

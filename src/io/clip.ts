@@ -44,6 +44,19 @@ export function clipFrame(clip: Clip, index: number): Float32Array {
 }
 
 /**
+ * Frames `start` up to, not including, `end` of a clip as a clip of their own; negative ones count from the end.
+ *
+ * @throws RangeError if no frame is left.
+ * @example const last = sliceClip(clip, -1)
+ */
+export function sliceClip(clip: Clip, start: number, end: number = clip.frames): Clip {
+  const { data, frames, ...size } = clip;
+  const [from, to] = [start, end].map((frame) => Math.min(Math.max(frame < 0 ? frames + frame : frame, 0), frames));
+  const pixels = data.length / frames;
+  return createClip(data.slice(from! * pixels, to! * pixels), { ...size, frames: to! - from! });
+}
+
+/**
  * One clip of several of one size, one after the other.
  *
  * @throws RangeError if there is none, or the sizes differ.

@@ -2,7 +2,7 @@
  * Files and what they hold, without an engine: videos as clips in [0, 1], pictures, tensors of safetensors and PyTorch
  * files. What only the library's other layers need is in internal.ts.
  */
-export { type Clip, clipFrame, createClip, fromSigned, joinClips } from './clip.ts';
+export { type Clip, clipFrame, createClip, fromSigned, joinClips, sliceClip } from './clip.ts';
 export { type FileContent, readJsonObject, writeAtomic } from './files.ts';
 export { type HostData, type HostDType, type HostTensor, hostTensor } from './host-tensor.ts';
 export { encodePng, type Provenance, type RgbImage, readImage } from './image.ts';

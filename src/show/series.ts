@@ -9,6 +9,19 @@ export interface Line {
   high?: ArrayLike<number>;
 }
 
+/**
+ * Estimates with their intervals as a line in its band.
+ *
+ * @example show.curve({ student: show.band([0, 1, 2], intervals) })
+ */
+export function band(
+  x: ArrayLike<number>,
+  intervals: readonly { readonly estimate: number; readonly low: number; readonly high: number }[],
+): Line {
+  const all = (key: 'estimate' | 'low' | 'high'): number[] => intervals.map((interval) => interval[key]);
+  return { x, y: all('estimate'), low: all('low'), high: all('high') };
+}
+
 /** Lines by name: full ones, or values alone, whose x are 0, 1, 2, ... */
 export type Series = Readonly<Record<string, ArrayLike<number> | Line>>;
 

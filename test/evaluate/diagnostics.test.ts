@@ -1,7 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { type HackingSignals, hackingAlarms, hackingSignals, rewardCurve } from '../../src/evaluate/index.ts';
+import {
+  type HackingSignals,
+  hackingAlarms,
+  hackingSignals,
+  meanScore,
+  rewardCurve,
+  scoreClips,
+} from '../../src/evaluate/index.ts';
 import {
   colourDistance,
   colourMoments,
@@ -11,7 +18,7 @@ import {
   promptMargin,
   saturatedShare,
 } from '../../src/evaluate/internal.ts';
-import { type Clip, clipFrame } from '../../src/io/index.ts';
+import { type Clip, clipFrame, sliceClip } from '../../src/io/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 import { digits } from '../../src/world/index.ts';
 
@@ -83,6 +90,18 @@ describe('rewards along clips', () => {
       return { ...clip, data };
     });
     expect((await rewardCurve(brighter, prompts, channelReward())).lastMinusOthers).toBeGreaterThan(0.5);
+  });
+
+  test('scores of clips are those of the frames that the judge sees, with an interval around their mean', async () => {
+    const { scores } = await rewardCurve(videos, prompts, channelReward());
+    const last = scores.map((row) => row.at(-1)!);
+    expect(await scoreClips(channelReward(), videos, prompts)).toEqual(last);
+    const { estimate, low, high } = await meanScore(channelReward(), videos, prompts);
+    expect(estimate).toBeCloseTo(last.reduce((sum, score) => sum + score, 0) / last.length, 6);
+    expect(low).toBeLessThan(estimate);
+    expect(high).toBeGreaterThan(estimate);
+    const uneven = [sliceClip(videos[0]!, 0, 2), ...videos.slice(1)];
+    await expect(scoreClips(channelReward(), uneven, prompts)).rejects.toThrow('wanted 2 frames of 32x32 each');
   });
 
   test('the prompt margin is positive where the prompt matters and zero where it does not', async () => {

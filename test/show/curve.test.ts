@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { jupyterDisplay } from '../../src/display/index.ts';
-import { curve, score, smooth } from '../../src/show/index.ts';
+import { band, curve, score, smooth } from '../../src/show/index.ts';
 
 interface PlotlyChart {
   data: { name?: string; mode: string; y: (number | null)[]; fill?: string; opacity?: number }[];
@@ -21,6 +21,17 @@ test('the notebook gets a Plotly chart with the same lines', async () => {
     ['b', [3, 4], 'lines+markers'],
   ]);
   expect(chart.data.filter(({ fill }) => fill === 'tonexty')).toHaveLength(1);
+});
+
+test('intervals are drawn as a band around their estimates', async () => {
+  const line = band(
+    [5, 6],
+    [
+      { estimate: 3, low: 2, high: 4 },
+      { estimate: 4, low: 3, high: 5 },
+    ],
+  );
+  expect(line).toEqual({ x: [5, 6], y: [3, 4], low: [2, 3], high: [4, 5] });
 });
 
 test('smoothing keeps the raw line faint, whatever its length, and leaves bands alone', async () => {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { jupyterDisplay } from '../../src/display/index.ts';
-import { readImage } from '../../src/io/index.ts';
+import { hostTensor, readImage } from '../../src/io/index.ts';
 import { readPngText } from '../../src/io/internal.ts';
 import { spreadIndices } from '../../src/show/frames.ts';
-import { clip, curve, type Figure, flow, frames, score, table } from '../../src/show/index.ts';
+import { clip, curve, type Figure, flow, frames, masks, score, table } from '../../src/show/index.ts';
 import { movingDisc } from './clips.ts';
 
 let folder: string;
@@ -137,6 +137,14 @@ describe('table', () => {
   test('a table without columns is refused', () => {
     expect(() => table([])).toThrow('no columns');
   });
+});
+
+test('masks stand side by side at one size, and only square ones are drawn', () => {
+  const mask = (side: number) => hostTensor('bool', [side, side], new Uint8Array(side * side));
+  expect(masks([mask(3), mask(40)], { title: 'who sees whom' }).toText()).toBe(
+    'who sees whom: frames of clip (2 × 96 × 96)',
+  );
+  expect(() => masks([hostTensor('bool', [2, 3], new Uint8Array(6))])).toThrow('mask: wanted [L, L], received [2,3]');
 });
 
 test('score says values and intervals in words', () => {

@@ -2,9 +2,9 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { type Key, random } from '../../nn/index.ts';
-import type { Reward } from '../../reward/index.ts';
+import type { Judge, Reward } from '../../reward/index.ts';
 import { blur, gaussianTaps } from '../flow/index.ts';
-import { mean } from '../statistics/index.ts';
+import { type BootstrapOptions, bootstrap, type Interval, mean } from '../statistics/index.ts';
 import { clipDynamicDegree } from '../vbench/index.ts';
 import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from './pictures.ts';
 
@@ -53,6 +53,47 @@ export async function rewardCurve(
   return { scores: clips.map((_, i) => columns.map((column) => column[i]!)), mean: means, lastMinusOthers };
 }
 
+/**
+ * A judge's score of each clip under its prompt; `key` decides whatever is random.
+ *
+ * @throws RangeError if the clips differ in size, and what the judge throws.
+ * @example const scores = await evaluate.scoreClips(imageReward, clips, prompts)
+ */
+export async function scoreClips(
+  judge: Judge,
+  clips: readonly Clip[],
+  prompts: readonly string[],
+  key?: Key,
+): Promise<number[]> {
+  const { frames, height, width } = clips[0] ?? { frames: 1, height: 1, width: 1 };
+  const wrong = clips.find((clip) => clip.frames !== frames || clip.height !== height || clip.width !== width);
+  if (wrong) {
+    const received = `${wrong.frames} of ${wrong.width}x${wrong.height}`;
+    throw new RangeError(`clips: wanted ${frames} frames of ${width}x${height} each, received ${received}`);
+  }
+  const pixels = clips.map(({ data }) => data);
+  const video = tf.tidy(() => tf.reshape(stack(pixels, frames * height, width), [-1, frames, height, width, 3]));
+  return judge.score(video, prompts, key).finally(() => video.dispose());
+}
+
+/**
+ * Mean of {@link scoreClips}, with its interval over the prompts.
+ *
+ * @example const { estimate, low, high } = await evaluate.meanScore(nets.judge, clips, prompts)
+ */
+export async function meanScore(
+  judge: Judge,
+  clips: readonly Clip[],
+  prompts: readonly string[],
+  options: BootstrapOptions = {},
+): Promise<Interval> {
+  const scores = await scoreClips(judge, clips, prompts);
+  return bootstrap(
+    scores.map((score) => [score]),
+    options,
+  );
+}
+
 /** Scores of one frame of each clip (negative counts from the end). */
 export async function frameScores(
   clips: readonly Clip[],
@@ -70,10 +111,8 @@ async function scorePictures(
   prompts: readonly string[],
   reward: Reward,
 ): Promise<number[]> {
-  const video = tf.tidy(() => tf.expandDims(stack(pictures, height, width), 1)); // [B, H, W, 3] -> [B, 1, H, W, 3]
-  const scores = await reward.score(video, prompts);
-  video.dispose();
-  return scores;
+  const clips = pictures.map((data) => ({ data, frames: 1, height, width, fps: 1 }));
+  return scoreClips(reward, clips, prompts);
 }
 
 function stack(pictures: readonly Float32Array[], height: number, width: number): Tensor {

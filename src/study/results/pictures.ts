@@ -2,7 +2,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { lucasKanade } from '../../evaluate/index.ts';
 import { luma } from '../../evaluate/internal.ts';
-import { type Clip, clipFrame, createClip } from '../../io/index.ts';
+import { type Clip, joinClips, sliceClip } from '../../io/index.ts';
 import { packageVersion } from '../../io/internal.ts';
 import type { WanConfig } from '../../model/index.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
@@ -27,7 +27,9 @@ export function demoPicture({ manifest, recipe, world }: OpenedNetworks, record:
     'phase 1, regression': made('phase 1'),
     'phase 2, reward': made('phase 2'),
   };
-  const ends = Object.entries(sources).map(([title, clips]) => [`${title}: last frames`, lastFrames(clips)] as const);
+  const ends = Object.entries(sources).map(
+    ([title, clips]) => [`${title}: last frames`, joinClips(clips.map((clip) => sliceClip(clip, -1)))] as const,
+  );
   const motion = Object.entries(sources)
     .slice(2)
     .map(([title, [first]]) => [`${title}: ${some[0]}`, first!] as const);
@@ -38,14 +40,6 @@ export function demoPicture({ manifest, recipe, world }: OpenedNetworks, record:
     label: (title, index) => (titles.has(title) ? world.brief(some[index]!) : String(index)),
     provenance: { version: packageVersion(), weights: manifest.commit },
   });
-}
-
-/** One frame after the other: the last of each clip. */
-function lastFrames(clips: readonly Clip[]): Clip {
-  const { height, width, fps } = clips[0]!;
-  const data = new Float32Array(clips.length * height * width * 3);
-  for (const [i, clip] of clips.entries()) data.set(clipFrame(clip, -1), i * height * width * 3);
-  return createClip(data, { frames: clips.length, height, width, fps });
 }
 
 /** What the teacher believes the clip to be at falling noise levels. */
