@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
@@ -74,6 +74,26 @@ test('weights without a manifest are named, with the command that makes them', a
   );
 });
 
+test.each([
+  ['cut short', (text: string) => text.slice(0, 500), 'is not JSON'],
+  ['nothing', () => 'null', 'lacks files, recipe, seed'],
+  ["another program's", () => '{"files":5,"recipe":{},"seed":1}', 'lacks files, recipe'],
+])('a manifest that is %s is named', async (_, change, message) => {
+  const path = join(folder, 'manifest.json');
+  await writeFile(path, change(await readFile('data/study/manifest.json', 'utf8')));
+  const { code, err } = await cli([
+    'sample',
+    'a red digit one moves up slowly',
+    '--engine',
+    'cpu',
+    '--weights',
+    folder,
+  ]);
+  await rm(path);
+  expect(code).toBe(1);
+  expect(err).toMatch(new RegExp(`^error: ${path}:? ${message}`));
+});
+
 test('doctor says what is there and what is missing', async () => {
   const { code, out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '' } });
   expect(code).toBe(0);
@@ -84,7 +104,7 @@ test('doctor says what is there and what is missing', async () => {
 
 test('doctor names an engine once a line, in columns', async () => {
   const { out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '', TF_LIB_DIR: '' } });
-  const engines = out.split('\n').filter((line) => line.includes('engine'));
+  const engines = out.split('\n').filter((line) => /^\w+ +engine /.test(line));
   expect(engines.map((line) => line.slice(0, 9 + 'engine tensorflow'.length).trimEnd())).toEqual([
     'ok       engine onnx',
     expect.stringMatching(/^(ok|missing) +engine tensorflow$/),
