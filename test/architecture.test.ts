@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
@@ -35,6 +35,11 @@ function imports(file: string): string[] {
   return [...found].map((match) => match[1] ?? '');
 }
 
+/** Whether a folder says what of it others may import. */
+function hasDoor(folder: string): boolean {
+  return existsSync(join(folder, 'index.ts'));
+}
+
 describe('one direction of imports', () => {
   test.each(files('src').map((file) => [relative(root, file), file]))('%s', (_, file) => {
     const [layer = ''] = relative(join(root, 'src'), file).split(sep);
@@ -45,6 +50,19 @@ describe('one direction of imports', () => {
       if (top.has(layer) || to === layer) continue;
       expect(layers[layer], `src/${layer} is not a known layer: add it to this test`).toBeDefined();
       expect(layers[layer], `src/${layer} must not import src/${to}`).toContain(to);
+    }
+  });
+
+  test('other folders import what an index.ts or internal.ts exports, nothing past it', () => {
+    const doors = new Set(['index.ts', 'internal.ts']);
+    for (const file of files('src')) {
+      for (const target of imports(file).filter((name) => name.startsWith('.'))) {
+        const path = join(dirname(file), target);
+        const isInside = `${dirname(file)}${sep}`.startsWith(`${dirname(path)}${sep}`);
+        if (isInside || doors.has(basename(path)) || !hasDoor(dirname(path))) continue;
+        if (relative(root, path) === join('src', 'engine', 'tf.ts')) continue; // the tensor language itself
+        expect.fail(`${relative(root, file)} imports ${relative(root, path)}: import it from the folder's index.ts`);
+      }
     }
   });
 

@@ -49,12 +49,24 @@ test('without the world itself, or with another one, they are refused', async ()
   await expect(runChain({ recipe, world: other, folder: run }).next()).rejects.toThrow("world: wanted the recipe's");
 });
 
-test('a world without a reward runs to phase 1', async () => {
+test('a world without a reward runs to phase 1, and its folder opens', async () => {
   const bare = lights();
+  const [run, shipped] = [join(folder, 'bare'), join(folder, 'bare-shipped')];
   const stages = new Set<string>();
-  for await (const { stage } of runChain({ recipe: smokeRecipe(bare), world: bare, folder: join(folder, 'bare') }))
-    stages.add(stage);
+  const recipe = smokeRecipe(bare);
+  for await (const { stage } of runChain({ recipe, world: bare, folder: run })) stages.add(stage);
   expect([...stages].slice(-2)).toEqual(['trajectories', 'ode']);
+  const about = { command: 'test', commit: 'test', engine: 'onnx', licence: 'none', recipe, world: bare };
+  await shipWeights(weightsFolder({ folder: run }), shipped, about);
+  const nets = await open(shipped, { world: bare });
+  expect(Object.keys(nets.checksums)).toEqual(['vae', 'teacher', 'distilled', 'ode']);
+  expect(() => nets.rewardForcing).toThrow('the world "lights" has no reward');
+  expect(() => nets.phase2()).toThrow('has no reward "reward"');
+  const compare = { prompts: bare.prompts('all', 1), seeds: 1 };
+  await expect(evaluateContestant(nets, contestant(nets, 'phase 1'), { ...compare, seeds: 0 })).rejects.toThrow(
+    'seeds:',
+  );
+  nets.dispose();
 }, 60_000);
 
 test('no file of the study knows what a world shows', () => {

@@ -1,5 +1,5 @@
 import type { Clip } from '../../io/index.ts';
-import { random } from '../../nn/random.ts';
+import { random } from '../../nn/index.ts';
 import { frechetDistance, kernelDistance, moments, symmetricEigen } from './frechet.ts';
 
 /** What sets of clips are compared by; the name stands with every distance. */

@@ -1,2 +1,2 @@
-export { type FeatureDistance, type FeatureExtractor, featureDistance, principalComponents } from './features.ts';
-export { frechetDistance, kernelDistance, type Moments, moments } from './frechet.ts';
+export * from './features.ts';
+export * from './frechet.ts';

@@ -1,3 +1,3 @@
-export { compareFlows, type FlowComparison } from './compare.ts';
-export { clipFlow, type Flow, type FlowEstimator, type LucasKanadeOptions, lucasKanade, warp } from './lucas-kanade.ts';
-export { blur, channel, gaussianTaps, luma, lumaAt, type Plane, sample } from './plane.ts';
+export * from './compare.ts';
+export * from './lucas-kanade.ts';
+export * from './plane.ts';

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { openVideo, type VideoReader } from '../../io/index.ts';
 import { type FoundVideo, Journal, type VideoResult } from './journal.ts';
-import { firstLine, type MeasuredValues, type MeasureGroup, type OpenMeasures } from './measures.ts';
+import { firstLine, type MeasureGroup, type OpenMeasures, together } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
 /** What is evaluated, with what, and where results are kept. */
@@ -121,13 +121,13 @@ type Outcome =
   | Pick<VideoResult, 'broken'>
   | Pick<VideoResult, 'values' | 'notes' | 'frames' | 'height' | 'width' | 'fps'>;
 
-/** No value in any column of groups. */
-function nothing(groups: readonly MeasureGroup[], note?: string): MeasuredValues {
-  const names = groups.flatMap(({ columns }) => columns.map(({ name }) => name));
-  return {
-    values: Object.fromEntries(names.map((name) => [name, null])),
-    notes: note === undefined ? {} : { [names[0]!]: note },
-  };
+function namesOf({ columns }: MeasureGroup): string[] {
+  return columns.map(({ name }) => name);
+}
+
+/** No value in any column of groups that say nothing about a video. */
+function nothing(groups: readonly MeasureGroup[]): Record<string, null> {
+  return Object.fromEntries(groups.flatMap(namesOf).map((name) => [name, null]));
 }
 
 async function measureFile(
@@ -136,7 +136,7 @@ async function measureFile(
   tasks: readonly Task[],
   silent: readonly MeasureGroup[],
 ): Promise<Outcome> {
-  if (tasks.length === 0) return nothing(silent);
+  if (tasks.length === 0) return { values: nothing(silent), notes: {} };
   if (entry.sizeBytes <= 0) return { broken: entry.sizeBytes === 0 ? 'the file is empty' : 'there is no such file' };
   const path = resolve(folder, entry.file);
   const open = (): Promise<VideoReader> => openVideo(path, maxFrames === undefined ? {} : { maxFrames });
@@ -145,18 +145,19 @@ async function measureFile(
     const counted = needsFrames ? { frames: await countFrames(await open(), signal) } : {};
     const video = await open();
     const { height, width, fps } = video;
-    const watches = tasks.map((task) => guarded(task, { ...entry, height, width, fps, ...counted }));
+    const shown = { ...entry, height, width, fps, ...counted };
+    const watch = together(
+      tasks.map(({ group, opened }) => ({ columns: namesOf(group), start: () => opened.start(shown) })),
+    );
     let frames = 0;
     for await (const frame of video) {
       signal?.throwIfAborted();
       frames++;
-      for (const { see } of watches) await see(frame);
+      await watch.see(frame);
     }
     if (frames < 2) return { broken: `it has ${frames} frame; wanted two or more` };
-    const results = [nothing(silent), ...(await Promise.all(watches.map(({ result }) => result())))];
-    const values = Object.assign({}, ...results.map((result) => result.values));
-    const notes = Object.assign({}, ...results.map((result) => result.notes));
-    return { frames, height, width, fps, values, notes };
+    const { values, notes } = await watch.result();
+    return { frames, height, width, fps, values: { ...nothing(silent), ...values }, notes };
   } catch (error) {
     signal?.throwIfAborted();
     return { broken: firstLine(error) };
@@ -170,29 +171,4 @@ async function countFrames(video: VideoReader, signal?: AbortSignal): Promise<nu
     frames++;
   }
   return frames;
-}
-
-/** A group on a video; where it fails, its columns stay empty, with a note. */
-function guarded({ group, opened }: Task, video: Parameters<OpenMeasures['start']>[0]) {
-  let failure: string | null = null;
-  const attempt = async <T>(work: () => T | Promise<T>): Promise<T | null> => {
-    if (failure !== null) return null;
-    try {
-      return await work();
-    } catch (error) {
-      failure = firstLine(error);
-      return null;
-    }
-  };
-  let watch: ReturnType<OpenMeasures['start']> | null = null;
-  const begun = (): ReturnType<OpenMeasures['start']> => {
-    watch ??= opened.start(video);
-    return watch;
-  };
-  return {
-    see: (frame: Uint8Array) => attempt(() => begun().see(frame)),
-    result: async (): Promise<MeasuredValues> => {
-      return (await attempt(() => begun().result())) ?? nothing([group], failure ?? undefined);
-    },
-  };
 }

@@ -52,45 +52,39 @@ export interface OpenMeasures {
   dispose(): void;
 }
 
+/** Measures at work, by the columns that stay empty if they fail. */
+export interface MeasurePart {
+  readonly columns: readonly string[];
+  start(): Watch<MeasuredValues>;
+}
+
 /**
- * Measures by their columns as one. What fails on a video (too few frames, say) leaves its own columns empty, with the
- * reason as their note; the others go on.
+ * Measures as one. What fails on a video (too few frames, say) leaves its own columns empty, with the reason as their
+ * note; the others go on.
  */
-export function together(
-  parts: readonly { readonly columns: readonly string[]; start(): Watch<MeasuredValues['values']> }[],
-): Watch<MeasuredValues> {
+export function together(parts: readonly MeasurePart[]): Watch<MeasuredValues> {
   const [values, notes]: [Record<string, Measured>, Record<string, string>] = [{}, {}];
-  const attempt = async <T>(columns: readonly string[], work: () => T | Promise<T>): Promise<T | null> => {
-    try {
-      return await work();
-    } catch (error) {
-      for (const name of columns) [values[name], notes[name]] = [null, firstLine(error)];
-      return null;
-    }
-  };
-  const watches = new Map<readonly string[], Watch<MeasuredValues['values']>>();
-  const begin = async (): Promise<void> => {
-    for (const { columns, start } of parts) {
-      const watch = await attempt(columns, start);
-      if (watch) watches.set(columns, watch);
-    }
-  };
-  let begun: Promise<void> | null = null;
-  const each = async (work: (watch: Watch<MeasuredValues['values']>) => void | Promise<void>): Promise<void> => {
-    begun ??= begin();
-    await begun;
-    for (const [columns, watch] of watches) {
-      const done = await attempt(columns, async () => {
+  const watches = new Map<MeasurePart, Watch<MeasuredValues> | null>(parts.map((part) => [part, null]));
+  const each = async (work: (watch: Watch<MeasuredValues>) => void | Promise<void>): Promise<void> => {
+    for (const [part, begun] of watches) {
+      try {
+        const watch = begun ?? part.start();
+        watches.set(part, watch);
         await work(watch);
-        return true;
-      });
-      if (!done) watches.delete(columns);
+      } catch (error) {
+        watches.delete(part);
+        for (const name of part.columns) [values[name], notes[name]] = [null, firstLine(error)];
+      }
     }
   };
   return {
     see: (frame) => each((watch) => watch.see(frame)),
     result: async () => {
-      await each(async (watch) => void Object.assign(values, await watch.result()));
+      await each(async (watch) => {
+        const own = await watch.result();
+        Object.assign(values, own.values);
+        Object.assign(notes, own.notes);
+      });
       return { values, notes };
     },
   };

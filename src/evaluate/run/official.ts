@@ -5,9 +5,9 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type AmtConfig, amt } from '../../model/amt/index.ts';
-import { openCheckpoint } from '../../model/checkpoint.ts';
 import { type ClipConfig, type ClipTokenizer, clip, openClipTokenizer } from '../../model/clip/index.ts';
 import { type DinoConfig, dino } from '../../model/dino/index.ts';
+import { openCheckpoint } from '../../model/index.ts';
 import { type MusiqConfig, musiq } from '../../model/musiq/index.ts';
 import { type RaftConfig, raft } from '../../model/raft/index.ts';
 import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
@@ -37,8 +37,10 @@ import {
 import {
   type MeasureColumn,
   type Measured,
+  type MeasuredValues,
   type MeasuredVideo,
   type MeasureGroup,
+  type MeasurePart,
   type OpenMeasures,
   together,
 } from './measures.ts';
@@ -172,11 +174,7 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
 }
 
 /** All dimensions of a video; two that are one number on one prompt are computed once. */
-function startsOf(
-  dimensions: readonly Dimension[],
-  video: MeasuredVideo,
-  opened: Opened,
-): Parameters<typeof together>[0] {
+function startsOf(dimensions: readonly Dimension[], video: MeasuredVideo, opened: Opened): MeasurePart[] {
   const columns = new Map<Start, Dimension[]>();
   for (const dimension of dimensions) {
     const start = counts(video, dimension) ? STARTS[dimension]! : nothing;
@@ -186,7 +184,9 @@ function startsOf(
     columns: names,
     start: () => {
       const watch = start(video, opened)?.(video);
-      const all = (value: Measured) => Object.fromEntries(names.map((name) => [name, value]));
+      const all = (value: Measured): MeasuredValues => {
+        return { values: Object.fromEntries(names.map((name) => [name, value])), notes: {} };
+      };
       return { see: (frame) => watch?.see(frame), result: async () => all(watch ? await watch.result() : null) };
     },
   }));

@@ -1,5 +1,5 @@
 /** Means with intervals: the nested bootstrap over prompts and seeds. */
-import { random } from '../../nn/random.ts';
+import { random } from '../../nn/index.ts';
 
 /** Mean of numbers; NaN of none. */
 export function mean(values: ArrayLike<number>): number {

@@ -1,4 +1,4 @@
-import { random } from '../../nn/random.ts';
+import { random } from '../../nn/index.ts';
 import {
   type BootstrapOptions,
   bootstrap,

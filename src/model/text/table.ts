@@ -1,6 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
+import type { Key } from '../../nn/index.ts';
 import { normal, Weights } from '../../nn/index.ts';
-import type { Key } from '../../nn/random.ts';
 import type { PromptEncoder } from './prompt-encoder.ts';
 
 /** What the table encoder of the small scale is made from. */

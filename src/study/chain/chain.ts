@@ -11,7 +11,7 @@ import { prepareFolder } from '../../io/internal.ts';
 import type { FrameChoice } from '../../reward/index.ts';
 import { trainingCurves } from '../../train/index.ts';
 import type { Recipe } from '../../world/index.ts';
-import { METHOD_NETWORKS, VARIANTS } from '../networks/files.ts';
+import { hasReward, METHOD_NETWORKS, VARIANTS } from '../networks/files.ts';
 import { type Manifest, shipWeights } from '../networks/manifest.ts';
 import { placeOf, type StudyOptions, type StudyPlace, type Work, weightsFolder } from '../networks/place.ts';
 import { type ScratchResults, toJson, writePublished } from '../results/results.ts';
@@ -35,7 +35,7 @@ export async function* runChain(options: StudyOptions): Work {
   yield* chain.trajectories();
   yield* chain.ode();
   yield* chain.judges();
-  if (place.world.judges.some(({ id }) => id === 'reward')) yield* chain.reward('reward-forcing', 'last');
+  if (hasReward(place.world)) yield* chain.reward('reward-forcing', 'last');
 }
 
 /** One run of the chain: its stages read what the earlier ones left. */

@@ -19,9 +19,15 @@ export const VARIANTS: Readonly<Record<'reward-random' | 'reward-all', FrameChoi
 };
 export type VariantName = keyof typeof VARIANTS;
 
-/** Names of all networks that a study of a world ships. */
-export function networkNames({ judges }: World): string[] {
-  return [...METHOD_NETWORKS, ...judges.map(({ id }) => id)];
+/** Names of all networks that a study of a world ships; without a reward there is no phase 2. */
+export function networkNames(world: World): string[] {
+  const method = METHOD_NETWORKS.filter((name) => name !== 'reward-forcing' || hasReward(world));
+  return [...method, ...world.judges.map(({ id }) => id)];
+}
+
+/** Whether a world has a reward that phase 2 can climb. */
+export function hasReward({ judges }: World): boolean {
+  return judges.some(({ id, reward }) => id === 'reward' && reward);
 }
 
 export function networkPath(folder: string, name: string): string {

@@ -15,7 +15,7 @@ import {
   type WorldText,
   worldOf,
 } from '../../world/index.ts';
-import { loadNetwork } from './files.ts';
+import { hasReward, loadNetwork } from './files.ts';
 import { type Manifest, readManifest, shippedFolder, verifyWeights } from './manifest.ts';
 import {
   clipLatentShape,
@@ -36,8 +36,8 @@ interface MethodNetworks {
   distilled: Net<WanConfig>;
   /** The causal student after phase 1. */
   ode: Net<WanConfig>;
-  /** The causal student after phase 2. */
-  rewardForcing: Net<WanConfig>;
+  /** The causal student after phase 2; null on a world without a reward. */
+  rewardForcing: Net<WanConfig> | null;
 }
 
 /** A judge of the world with its network, which the reward owns where there is one. */
@@ -87,7 +87,7 @@ export class TrainedJudges implements Judges {
 }
 
 /** What a study trained: its networks by plain names, and what every call with them needs. */
-export class Networks implements MethodNetworks {
+export class Networks {
   readonly recipe: Recipe;
   readonly world: World;
   readonly text: WorldText;
@@ -95,8 +95,9 @@ export class Networks implements MethodNetworks {
   readonly vae: Net<VaeConfig>;
   readonly teacher: Net<WanConfig>;
   readonly distilled: Net<WanConfig>;
+  /** The causal student after phase 1. */
   readonly ode: Net<WanConfig>;
-  readonly rewardForcing: Net<WanConfig>;
+  readonly #rewardForcing: Net<WanConfig> | null;
 
   private constructor(recipe: Recipe, world: World, nets: MethodNetworks, judges: TrainedJudges) {
     this.recipe = recipe;
@@ -107,7 +108,7 @@ export class Networks implements MethodNetworks {
     this.teacher = nets.teacher;
     this.distilled = nets.distilled;
     this.ode = nets.ode;
-    this.rewardForcing = nets.rewardForcing;
+    this.#rewardForcing = nets.rewardForcing;
   }
 
   /**
@@ -117,12 +118,20 @@ export class Networks implements MethodNetworks {
    */
   static async load(folder: string, recipe: Recipe, world: World = worldOf(recipe.world)): Promise<Networks> {
     const vae = await loadNetwork(folder, 'vae', vaeArchitecture);
-    const wans = ['teacher', 'distilled', 'ode', 'reward-forcing'] as const;
-    const [teacher, distilled, ode, rewardForcing] = (await Promise.all(
-      wans.map((name) => loadNetwork(folder, name, wan)),
-    )) as [Net<WanConfig>, Net<WanConfig>, Net<WanConfig>, Net<WanConfig>];
+    const [teacher, distilled, ode, rewardForcing] = await Promise.all([
+      loadNetwork(folder, 'teacher', wan),
+      loadNetwork(folder, 'distilled', wan),
+      loadNetwork(folder, 'ode', wan),
+      hasReward(world) ? loadNetwork(folder, 'reward-forcing', wan) : null,
+    ]);
     const judges = await TrainedJudges.load(folder, world);
     return new Networks(recipe, world, { vae, teacher, distilled, ode, rewardForcing }, judges);
+  }
+
+  /** The causal student after phase 2. */
+  get rewardForcing(): Net<WanConfig> {
+    if (this.#rewardForcing) return this.#rewardForcing;
+    throw new Error(`rewardForcing: the world "${this.world.id}" has no reward, so there was no phase 2; give it one`);
   }
 
   /** What phase 2 climbs. */
@@ -152,8 +161,9 @@ export class Networks implements MethodNetworks {
 
   /** SHA-256 of each file, by the name of the network. */
   get checksums(): Readonly<Record<string, string>> {
-    const { vae, teacher, distilled, ode, rewardForcing } = this;
-    const method = { vae, teacher, distilled, ode, 'reward-forcing': rewardForcing };
+    const { vae, teacher, distilled, ode } = this;
+    const last = this.#rewardForcing && { 'reward-forcing': this.#rewardForcing };
+    const method = { vae, teacher, distilled, ode, ...last };
     const sums = Object.entries(method).map(([name, { about }]) => [name, about.sha256 ?? ''] as const);
     return { ...Object.fromEntries(sums), ...this.judges.checksums };
   }
@@ -189,7 +199,7 @@ export class Networks implements MethodNetworks {
 
   /** Releases all weights. */
   dispose(): void {
-    for (const owner of [this.vae, this.teacher, this.distilled, this.ode, this.rewardForcing]) owner.dispose();
+    for (const owner of [this.vae, this.teacher, this.distilled, this.ode, this.#rewardForcing]) owner?.dispose();
     this.judges.dispose();
     this.text.dispose();
   }
@@ -200,7 +210,7 @@ export interface OpenOptions {
   /** Engine to start; a parameter of a notebook is any text, and one that names no engine is refused. @defaultValue the one in use, or `auto` */
   readonly engine?: engine.EngineName | 'auto' | (string & {});
   /** Threads of an engine that is started here. @defaultValue as many as there are cores */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** The world that the weights were trained on, where it does not come with the package. */
   readonly world?: World;
 }

@@ -86,6 +86,10 @@ export async function evaluateContestant(
   { prompts, seeds, onProgress, signal }: CompareOptions,
 ): Promise<Outcome> {
   const { recipe } = parts;
+  if (prompts.length === 0) throw new RangeError('prompts: wanted at least one, received none');
+  if (!Number.isInteger(seeds) || seeds < 1) {
+    throw new RangeError(`seeds: wanted a whole number of at least 1, received ${seeds}`);
+  }
   const total = 2 * prompts.length * seeds;
   let done = 0;
   const count = (): void => {

@@ -5,7 +5,6 @@ import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import type { Judge } from '../../reward/index.ts';
 import {
   type BoundStudent,
-  type CausalStudent,
   causalStudent,
   rollout,
   seededNoise,
