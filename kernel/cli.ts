@@ -46,6 +46,10 @@ program
   .allowUnknownOption()
   .action((_folder, _options, flags: { environment: string }, command: Command) => lab(command.args, flags));
 
+// Nobody reads on (`| head -1`), or the disk is full: the end, without a stack; where neither can be told, the code is.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
+process.stderr.on('error', () => undefined);
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -32,15 +32,27 @@ export function userDataFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'jupyter');
 }
 
-/** Writes the kernel specification and returns its folder; an earlier one is replaced as a whole. */
+/**
+ * Writes the kernel specification and returns its folder; an earlier one is replaced as a whole.
+ *
+ * @throws Error with the folder if it cannot be written.
+ */
 export function installKernel(main: string, options: { prefix?: string } = {}): string {
   const data = options.prefix === undefined ? userDataFolder() : join(options.prefix, 'share', 'jupyter');
   const folder = join(data, 'kernels', KERNEL_NAME);
   const aside = `${folder}.${process.pid}`;
-  mkdirSync(aside, { recursive: true });
-  writeFileSync(join(aside, 'kernel.json'), `${JSON.stringify(kernelSpec(main), null, 2)}\n`);
-  rmSync(folder, { recursive: true, force: true });
-  renameSync(aside, folder);
+  try {
+    mkdirSync(aside, { recursive: true });
+    writeFileSync(join(aside, 'kernel.json'), `${JSON.stringify(kernelSpec(main), null, 2)}\n`);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(aside, folder);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const fix = options.prefix === undefined ? 'set JUPYTER_DATA_DIR, or give --prefix' : 'give another --prefix';
+    throw new Error(`cannot write the kernel specification to ${folder} (${code ?? message}): ${fix}`, {
+      cause: error,
+    });
+  }
   return folder;
 }
 

@@ -7,12 +7,14 @@ import { join } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DemoFlags } from './cli/demo.ts';
 import type { EvaluateFlags } from './cli/evaluate.ts';
-import { exitCodeOf, explain } from './cli/failure.ts';
+import { exitCodeOf, explain, UsageError } from './cli/failure.ts';
 import { handOver } from './cli/hand-over.ts';
+import { guardOutput } from './cli/output.ts';
 import type { SampleFlags } from './cli/sample.ts';
 import type { WanSampleFlags } from './cli/wan-request.ts';
 import { packageRoot, packageVersion } from './io/internal.ts';
 
+guardOutput();
 process.exitCode = await main(process.argv.slice(2));
 
 /** Runs a command line; returns the exit code. */
@@ -49,6 +51,10 @@ function program(): Command {
     .option('--weights <file>', 'describe a file of weights instead')
     .action(async (flags: { weights?: string }) => (await import('./cli/doctor.ts')).doctor(flags));
   addEngineInstall(root);
+  root
+    .command('licences')
+    .description('the licence of every package that runs with this one')
+    .action(async () => void process.stdout.write(`${(await import('./cli/licences.ts')).licences()}\n`));
   // Only for the help text: these go to the kernel's own command line before this one is read.
   root.command('kernel').description('install the Jupyter kernel: kernel install [--user | --prefix FOLDER]');
   root.command('notebook').description('run a notebook without Python: notebook run FILE [--html FILE]');
@@ -122,16 +128,22 @@ function namesOf(text: string): string[] {
 }
 
 function addEngineInstall(root: Command): void {
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
   root
     .command('engine')
-    .description('engines that need a library of their own')
+    .description('libraries and programs that are fetched on demand')
     .command('install')
-    .addArgument(new Argument('<name>', 'the engine').choices(['tensorflow']))
-    .description('fetch the library of an engine by pip, into .venv-tensorflow')
-    .option('--gpu', 'the wheel for NVIDIA GPUs')
-    .action(async (_: string, { gpu = false }: { gpu?: boolean }) => {
+    .addArgument(new Argument('<name>', 'the engine tensorflow, or ffmpeg').choices(['tensorflow', 'ffmpeg']))
+    .description("tensorflow's library by pip, into .venv-tensorflow; ffmpeg by npm, into the user's cache")
+    .option('--gpu', 'tensorflow: the wheel for NVIDIA GPUs')
+    .action(async (name: 'tensorflow' | 'ffmpeg', { gpu = false }: { gpu?: boolean }) => {
+      if (name === 'ffmpeg') {
+        if (gpu) throw new UsageError('--gpu: only for tensorflow; leave it out');
+        const path = await (await import('./cli/install-ffmpeg.ts')).installFfmpeg(say);
+        return void process.stdout.write(`videos are written and read by ${path}\n`);
+      }
       const { installTensorflow } = await import('./engine/index.ts');
-      const { api } = await installTensorflow({ gpu, onCommand: (text) => process.stdout.write(`${text}\n`) });
+      const { api } = await installTensorflow({ gpu, onCommand: say });
       process.stdout.write(`the tensorflow engine uses ${api}\n`);
     });
 }

@@ -61,7 +61,7 @@ export class KernelClient {
 
   /** Starts a kernel and waits until it answers. Throws when it exits first. */
   static async start({ argv, cwd, env, onLog }: StartOptions): Promise<KernelClient> {
-    const folder = mkdtempSync(join(tmpdir(), 'kernel-'));
+    const folder = temporaryFolder();
     const connection = await freeConnection();
     const file = join(folder, 'connection.json');
     writeFileSync(file, JSON.stringify(connection));
@@ -260,4 +260,14 @@ async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'kernel-'));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const fix = 'set TMPDIR to a folder that can be written to';
+    throw new Error(`cannot make a folder in ${tmpdir()} (${code ?? message}): ${fix}`, { cause: error });
+  }
 }

@@ -1,13 +1,17 @@
-/** A notebook as one self-contained HTML page, from the richest form of each output that needs no script. */
-import { basename } from 'node:path';
+/** A notebook as one self-contained HTML page: pictures that need no script, and charts that take their place. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import hljs from 'highlight.js';
 import { escapeHtml } from '../escape-html.ts';
+import { packageRoot } from '../install.ts';
 import type { Json } from '../protocol/wire.ts';
 import { type Cell, cellText, type Notebook, type Output } from './document.ts';
 import { formulaStyle, markdownToHtml } from './markdown.ts';
 
 /** Forms of an output in the order of preference. */
 const IMAGE_TYPES = ['image/png', 'image/jpeg', 'image/webp', 'image/gif'];
+const CHART_TYPE = 'application/vnd.plotly.v1+json';
 
 const STYLE = `
 :root { color-scheme: light; --ink: #1f2328; --muted: #59636e; --line: #d1d9e0; --paper: #ffffff; --code: #f6f8fa; --accent: #0b62c4; }
@@ -51,6 +55,7 @@ export function notebookToHtml(notebook: Notebook, file: string): string {
 <main>
 ${cells}
 </main>
+${cells.includes(chartStart) ? chartScript() : ''}
 </body>
 </html>
 `;
@@ -67,21 +72,38 @@ function renderCell(cell: Cell): string {
 
 function renderOutput(output: Output): string {
   if (output.output_type === 'stream') {
-    return block(output['name'] === 'stderr' ? 'output stderr' : 'output', pre(join(output['text'])));
+    return block(output['name'] === 'stderr' ? 'output stderr' : 'output', pre(joined(output['text'])));
   }
-  if (output.output_type === 'error') return block('output error', pre(join(output['traceback'], '\n')));
+  if (output.output_type === 'error') return block('output error', pre(joined(output['traceback'], '\n')));
   return block('output', renderData((output['data'] ?? {}) as Json, (output['metadata'] ?? {}) as Json));
 }
 
+/** A chart stands in the page as a picture and as a description, from which the page's script draws it. */
 function renderData(data: Json, metadata: Json): string {
-  if (data['text/html'] !== undefined) return join(data['text/html']);
-  if (data['image/svg+xml'] !== undefined) return join(data['image/svg+xml']);
+  const picture = renderStill(data, metadata);
+  const chart = data[CHART_TYPE];
+  if (chart === undefined) return picture;
+  const description = JSON.stringify(chart).replaceAll('<', '\\u003c'); // none ends the element
+  return `<div>${picture}</div>${chartStart}${description}</script>`;
+}
+
+const chartStart = `<script type="${CHART_TYPE}">`;
+
+/** The bundled part of plotly.js; nothing where the package is not built, so that pictures stay. */
+function chartScript(): string {
+  const file = join(packageRoot(dirname(fileURLToPath(import.meta.url))), 'dist', 'plotly.js');
+  return existsSync(file) ? `<script>${readFileSync(file, 'utf8')}</script>` : '';
+}
+
+function renderStill(data: Json, metadata: Json): string {
+  if (data['text/html'] !== undefined) return joined(data['text/html']);
+  if (data['image/svg+xml'] !== undefined) return joined(data['image/svg+xml']);
   const image = IMAGE_TYPES.find((type) => data[type] !== undefined);
-  const alt = escapeHtml(join(data['text/plain'] ?? ''));
+  const alt = escapeHtml(joined(data['text/plain'] ?? ''));
   if (image)
-    return `<img alt="${alt}"${width(metadata[image])} src="data:${image};base64,${join(data[image]).replace(/\s/g, '')}">`;
-  if (data['text/markdown'] !== undefined) return markdownToHtml(join(data['text/markdown']));
-  return pre(join(data['text/plain'] ?? ''));
+    return `<img alt="${alt}"${width(metadata[image])} src="data:${image};base64,${joined(data[image]).replace(/\s/g, '')}">`;
+  if (data['text/markdown'] !== undefined) return markdownToHtml(joined(data['text/markdown']));
+  return pre(joined(data['text/plain'] ?? ''));
 }
 
 /** Front ends are told the size on the page of pictures drawn for fine screens. */
@@ -91,7 +113,7 @@ function width(shown: unknown): string {
 }
 
 /** nbformat allows text as one string or as lines. */
-function join(text: unknown, separator = ''): string {
+function joined(text: unknown, separator = ''): string {
   return Array.isArray(text) ? text.join(separator) : String(text);
 }
 

@@ -1,6 +1,7 @@
 /** Where a notebook's outputs come from: versions, engine, seeds and weights, stored in its metadata. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { KernelClient } from '../client/client.ts';
 import type { Json } from '../protocol/wire.ts';
@@ -81,9 +82,16 @@ async function valuesOf(kernel: KernelClient, expressions: Record<string, string
 
 function versions(root: string): Record<string, string> {
   const own = versionIn(root) ?? 'unknown';
-  const packages = COMPUTING.map((name) => [name, versionIn(join(root, 'node_modules', name))]);
+  const packages = COMPUTING.map((name) => [name, versionOf(name)]);
   const found = packages.filter(([, version]) => version !== null);
   return { 'reward-forcing': own, node: process.versions.node, ...Object.fromEntries(found) };
+}
+
+/** Of a package as this one finds it: beside it, above it, or among what it carries. */
+function versionOf(name: string): string | null {
+  const folders = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  const folder = folders.map((path) => join(path, name)).find((path) => existsSync(join(path, 'package.json')));
+  return folder === undefined ? null : versionIn(folder);
 }
 
 function versionIn(folder: string): string | null {

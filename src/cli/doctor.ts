@@ -26,7 +26,8 @@ export async function doctor({ weights }: { weights?: string }): Promise<void> {
     return;
   }
   const findings = await examine();
-  process.stdout.write(`${findings.map(line).join('\n')}\n`);
+  const width = Math.max(...findings.map(({ what }) => what.length)) + 2;
+  process.stdout.write(`${findings.map((finding) => line(finding, width)).join('\n')}\n`);
   const failed = findings.filter(({ state }) => state === 'failed').map(({ what }) => what);
   if (failed.length > 0) throw new Error(`${failed.join(', ')} failed: the lines above say what helps`);
 }
@@ -41,8 +42,8 @@ async function inspected(path: string): Promise<string> {
   }
 }
 
-function line({ what, state, detail, fix }: Finding): string {
-  return `${state.padEnd(8)}${what.padEnd(14)}${detail}${fix ? ` (${fix})` : ''}`;
+function line({ what, state, detail, fix }: Finding, width: number): string {
+  return `${state.padEnd(9)}${what.padEnd(width)}${detail}${fix ? ` (${fix})` : ''}`;
 }
 
 /** Everything the doctor looks at. Never throws: a check that fails is a finding. */
@@ -74,13 +75,15 @@ function machine(): Finding {
 }
 
 async function examineEngine({ name, reason }: EngineEntry): Promise<Finding> {
-  if (reason !== null) return { what: `engine ${name}`, state: 'missing', detail: reason };
+  const what = `engine ${name}`;
+  const without = (message: string): string => message.replace(`${what}: `, ''); // the line begins with it
+  if (reason !== null) return { what, state: 'missing', detail: without(reason) };
   try {
     const { device, versions } = await use(name);
     const detail = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
-    return { what: `engine ${name}`, state: 'ok', detail: `${device}; ${detail.join(', ')}` };
+    return { what, state: 'ok', detail: `${device}; ${detail.join(', ')}` };
   } catch (error) {
-    return { what: `engine ${name}`, state: 'failed', detail: (error as Error).message, fix: 'npm ci' };
+    return { what, state: 'failed', detail: without((error as Error).message), fix: 'npm ci' };
   }
 }
 
@@ -98,7 +101,7 @@ async function video(): Promise<Finding> {
     what: 'video',
     state: 'missing',
     detail,
-    fix: 'npm install @ffmpeg-installer/ffmpeg, or set FFMPEG_BIN',
+    fix: 'reward-forcing engine install ffmpeg, or set FFMPEG_BIN',
   };
 }
 
@@ -123,10 +126,10 @@ async function weights(): Promise<Finding> {
 }
 
 function build(): Finding {
-  const main = join(packageRoot(), 'dist', 'kernel', 'main.js');
-  return existsSync(main)
-    ? { what: 'kernel', state: 'ok', detail: 'built' }
-    : { what: 'kernel', state: 'missing', detail: 'not built', fix: 'npm run build' };
+  const missing = ['kernel/main.js', 'plotly.js'].filter((file) => !existsSync(join(packageRoot(), 'dist', file)));
+  return missing.length === 0
+    ? { what: 'build', state: 'ok', detail: 'the kernel, and the charts of pages' }
+    : { what: 'build', state: 'missing', detail: `not built: ${missing.join(', ')}`, fix: 'npm run build' };
 }
 
 function python(): Finding {

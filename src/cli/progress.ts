@@ -7,10 +7,11 @@ export interface ProgressStream {
   write(text: string): unknown;
 }
 
-/** Time between lines of one stage. */
-const INTERVAL_MS = { terminal: 100, plain: 5000 };
+/** Time between lines of one stage; in a log a stage that takes long is told of less often. */
+const INTERVAL_MS = { terminal: 100, plain: 5000, plainLater: 60_000 };
+const LATER_MS = 30_000;
 
-/** A line of progress: updated in place on a terminal, plain lines at each stage and every five seconds elsewhere. */
+/** A line of progress: updated in place on a terminal, plain lines at each stage and every so often elsewhere. */
 export class ProgressLine {
   readonly #stream: ProgressStream;
   readonly #now: () => number;
@@ -36,7 +37,8 @@ export class ProgressLine {
       this.#started = now;
       this.#first = progress.done;
     }
-    const interval = this.#stream.isTTY ? INTERVAL_MS.terminal : INTERVAL_MS.plain;
+    const inLog = now - this.#started > LATER_MS ? INTERVAL_MS.plainLater : INTERVAL_MS.plain;
+    const interval = this.#stream.isTTY ? INTERVAL_MS.terminal : inLog;
     if (!isNew && !isLast && now - this.#written < interval) return;
     this.#written = now;
     this.#show(describe(progress, this.#first, (now - this.#started) / 1000));
@@ -67,13 +69,21 @@ export class ProgressLine {
 }
 
 function describe({ stage, done, total, values }: study.Progress, first: number, seconds: number): string {
-  const left = done > first && done < total ? `, ${duration((seconds / (done - first)) * (total - done))} left` : '';
+  if (total === 1) return stage;
+  const passed = done - first;
+  const pace = passed > 0 && seconds > 0 ? `, ${rate(passed / seconds)}` : '';
+  const left = passed > 0 && done < total ? `, ${duration((seconds / passed) * (total - done))} left` : '';
   const numbers = Object.entries(values)
     .slice(0, 3)
     .map(([name, value]) => ` ${name} ${Number.isInteger(value) ? value : value.toPrecision(3)}`)
     .join('');
-  if (total === 1) return stage;
-  return `${stage}: ${done}/${total}${numbers} (${duration(seconds)}${left})`;
+  const percent = Math.floor((100 * done) / total);
+  return `${stage}: ${done}/${total} ${percent}%${numbers} (${duration(seconds)}${pace}${left})`;
+}
+
+/** How often, or where that is less than once a second how long for one. */
+function rate(perSecond: number): string {
+  return perSecond >= 1 ? `${Number(perSecond.toPrecision(2))}/s` : `${Number((1 / perSecond).toPrecision(2))} s each`;
 }
 
 function duration(seconds: number): string {

@@ -119,7 +119,7 @@ export interface Engine {
 }
 
 /** What the value of an option must be: a whole number of at least 1, true or false, or the path of a folder. */
-export type OptionKind = 'count' | 'flag' | 'folder';
+export type OptionKind = 'threads' | 'count' | 'flag' | 'folder';
 
 /** An engine as it describes itself. Nothing is loaded before `start`. */
 export interface EngineDefinition<Name extends string, Options> {

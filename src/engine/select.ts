@@ -42,9 +42,14 @@ function resolveName(name: string): EngineName {
   throw new Error(`${source}: unknown engine '${wanted}'; use one of ${engineNames.join(', ')}, auto`);
 }
 
+/** More threads than any machine has processors for end in failures of the system that name nothing. */
+const mostThreads = 1024;
+const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1;
+
 /** What an option must be, by its kind: in words, and a test. */
 const kinds: Readonly<Record<OptionKind, readonly [wanted: string, fits: (value: unknown) => boolean]>> = {
-  count: ['a whole number of at least 1', (value) => Number.isInteger(value) && (value as number) >= 1],
+  threads: [`a whole number from 1 to ${mostThreads}`, (value) => isCount(value) && value <= mostThreads],
+  count: ['a whole number of at least 1', isCount],
   flag: ['true or false', (value) => typeof value === 'boolean'],
   folder: ['the path of a folder', (value) => typeof value === 'string' && value !== ''],
 };

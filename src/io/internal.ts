@@ -7,6 +7,6 @@ export { bytesOf, bytesPerElement, elementCount, viewBytes } from './host-tensor
 export { addPngText, enlargement, frameImage, readPngText } from './image.ts';
 export type { PickleValue } from './pickle-value.ts';
 export type { EntriesOptions } from './safetensors.ts';
-export { findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
+export { ffmpegFolder, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
 export { type ClipsToWrite, encodeVideo, probeCodec, resolveEncoder, writeClips } from './video-write.ts';
 export { toBfloat16, toFloat16 } from './widen.ts';

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -18,6 +19,11 @@ export interface Ffmpeg {
   from: 'FFMPEG_BIN' | 'ffmpeg-static' | 'PATH' | '@ffmpeg-installer/ffmpeg';
 }
 
+/** Where `reward-forcing engine install ffmpeg` puts one: a folder of the user's cache. */
+export function ffmpegFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'reward-forcing', 'ffmpeg');
+}
+
 /**
  * An ffmpeg: FFMPEG_BIN, else the binary of ffmpeg-static if its install script ran, else the first on PATH, else the
  * one that `@ffmpeg-installer/ffmpeg` carries where that package is installed; null where there is none. Packages are
@@ -27,7 +33,7 @@ export interface Ffmpeg {
  */
 export async function findFfmpeg(
   environment: NodeJS.ProcessEnv = process.env,
-  folders: readonly string[] = [dirname(fileURLToPath(import.meta.url)), process.cwd()],
+  folders: readonly string[] = [dirname(fileURLToPath(import.meta.url)), process.cwd(), ffmpegFolder()],
 ): Promise<Ffmpeg | null> {
   const { FFMPEG_BIN: named, PATH: path = '' } = environment;
   if (named) {
@@ -68,7 +74,7 @@ async function isProgram(path: string): Promise<boolean> {
 /** What is told of a machine without ffmpeg. */
 export const howToGetFfmpeg: string =
   'none was found in FFMPEG_BIN, ffmpeg-static, PATH or @ffmpeg-installer/ffmpeg: install one (`apt install ffmpeg`, ' +
-  '`brew install ffmpeg`, `npm install @ffmpeg-installer/ffmpeg`)';
+  '`brew install ffmpeg`, `reward-forcing engine install ffmpeg`)';
 
 /** Characters kept of the beginning and of the end of what ffmpeg says; a broken file makes it say megabytes. */
 const [keptHead, keptTail] = [2 ** 16, 2 ** 13];

@@ -3,6 +3,7 @@ import sharp from 'sharp';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
 import { addPngText } from '../io/internal.ts';
+import { chartScript, chartType, withChart } from './charts.ts';
 
 /** Something to look at: in a notebook, as a file, in a report. */
 export interface Figure {
@@ -35,7 +36,11 @@ export function figure({ text, png, html, extra, rich = false, provenance = {} }
   const label = (bytes: Uint8Array): Uint8Array => addPngText(bytes, { Software: 'reward-forcing', ...provenance });
   const drawn = once(async () => label(await png()));
   const shown = extra ? async () => label(await halved(await drawn())) : drawn;
-  const written = once(html ?? (async () => imageTag(await drawn(), text)));
+  const picture = html ?? (async () => imageTag(await drawn(), text));
+  const written = once(async () => {
+    const chart = extra?.()[chartType];
+    return chart === undefined ? picture() : withChart(await picture(), chart);
+  });
   return {
     toText: () => text,
     toPng: drawn,
@@ -85,5 +90,5 @@ async function halved(png: Uint8Array): Promise<Uint8Array> {
 }
 
 function page(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><body>${body}</body></html>\n`;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><body>${body}${chartScript(body).script}</body></html>\n`;
 }

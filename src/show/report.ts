@@ -1,5 +1,6 @@
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
+import { chartScript } from './charts.ts';
 import type { Figure } from './figure.ts';
 import { ink, sans } from './theme.ts';
 
@@ -71,13 +72,14 @@ async function writeReport({ title, summary, sections, provenance = {} }: Report
   for (const [index, section] of sections.entries()) parts.push(await writeSection(section, index));
   const links = sections.map((section, index) => `<li><a href="#s${index + 1}">${escapeHtml(section.title)}</a></li>`);
   const contents = sections.length > 2 ? `<nav aria-label="Contents"><ol>${links.join('')}</ol></nav>` : '';
+  const { script, source } = chartScript(parts.join());
   return [
     '<!doctype html>',
     '<html lang="en">',
     '<head>',
     '<meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
+    `<meta http-equiv="Content-Security-Policy" content="${policy}${source}">`,
     '<meta name="generator" content="reward-forcing">',
     `<title>${escapeHtml(title)}</title>`,
     `<style>${reportStyle}</style>`,
@@ -87,6 +89,7 @@ async function writeReport({ title, summary, sections, provenance = {} }: Report
     contents,
     `<main>${parts.join('\n')}</main>`,
     footer(provenance),
+    script,
     '</body>',
     '</html>',
     '',

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type HostTensor, writeSafetensors } from '../../src/io/index.ts';
@@ -73,12 +74,98 @@ test('weights without a manifest are named, with the command that makes them', a
   );
 });
 
+test.each([
+  ['cut short', (text: string) => text.slice(0, 500), 'is not JSON'],
+  ['nothing', () => 'null', 'lacks files, recipe, seed'],
+  ["another program's", () => '{"files":5,"recipe":{},"seed":1}', 'lacks files, recipe'],
+])('a manifest that is %s is named', async (_, change, message) => {
+  const path = join(folder, 'manifest.json');
+  await writeFile(path, change(await readFile('data/study/manifest.json', 'utf8')));
+  const { code, err } = await cli([
+    'sample',
+    'a red digit one moves up slowly',
+    '--engine',
+    'cpu',
+    '--weights',
+    folder,
+  ]);
+  await rm(path);
+  expect(code).toBe(1);
+  expect(err).toMatch(new RegExp(`^error: ${path}:? ${message}`));
+});
+
 test('doctor says what is there and what is missing', async () => {
   const { code, out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '' } });
   expect(code).toBe(0);
   expect(out).toMatch(/^ok +engine onnx +cpu .*onnxruntime/m);
   expect(out).toMatch(/^missing +python/m);
   expect(out).toMatch(/^(ok|missing) +video/m);
+});
+
+test('doctor names an engine once a line, in columns', async () => {
+  const { out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '', TF_LIB_DIR: '' } });
+  const engines = out.split('\n').filter((line) => /^\w+ +engine /.test(line));
+  expect(engines.map((line) => line.slice(0, 9 + 'engine tensorflow'.length).trimEnd())).toEqual([
+    'ok       engine onnx',
+    expect.stringMatching(/^(ok|missing) +engine tensorflow$/),
+    'ok       engine cpu',
+  ]);
+  expect(out).not.toMatch(/engine tensorflow.*engine tensorflow:/);
+});
+
+test('licences names every package that runs with this one', async () => {
+  const { code, out } = await cli(['licences']);
+  expect(code).toBe(0);
+  for (const line of [
+    /^Apache-2\.0 +reward-forcing \d/m,
+    /^MIT +onnxruntime-node \d/m,
+    /^LGPL.* @img\/sharp-libvips-/m,
+  ]) {
+    expect(out).toMatch(line);
+  }
+  expect(out).not.toMatch(/^not named/m);
+  expect(out).not.toContain('vitest');
+});
+
+test.each([
+  [['engine', 'install', 'paint'], /Allowed choices are tensorflow, ffmpeg/],
+  [['engine', 'install', 'ffmpeg', '--gpu'], /--gpu: only for tensorflow/],
+])('%j is a usage error', async (args, message) => {
+  const { code, err } = await cli(args);
+  expect([code, err]).toEqual([2, expect.stringMatching(message)]);
+});
+
+test.skipIf(process.platform !== 'linux').each([
+  ['a reader that has gone', '| head -c 1', 0, ''],
+  ['a full disk', '> /dev/full', 1, 'error: cannot write the output: no space is left on its device\n'],
+  ['a full disk for complaints, too', '> /dev/full 2> /dev/full', 1, ''],
+])('output to %s ends without a stack', async (_, where, wanted, told) => {
+  const line = `set -o pipefail; '${process.execPath}' dist/src/cli.js licences ${where}`;
+  const { status, stderr } = spawnSync('bash', ['-c', line], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([wanted, told]);
+});
+
+test('more threads than a machine can have are refused', async () => {
+  const { code, err } = await cli(['sample', 'a red digit one moves up slowly', '--threads', '1e9']);
+  expect([code, err]).toEqual([1, expect.stringMatching(/wanted threads to be a whole number from 1 to 1024/)]);
+});
+
+test('a kernel specification that cannot be written is named', async () => {
+  const prefix = join(file, 'prefix');
+  const { code, err } = await cli(['kernel', 'install', '--prefix', prefix]);
+  const folder = join(prefix, 'share', 'jupyter', 'kernels', 'reward-forcing');
+  expect([code, err]).toEqual([
+    1,
+    `cannot write the kernel specification to ${folder} (ENOTDIR): give another --prefix\n`,
+  ]);
+});
+
+test('a folder for temporary files that is not there is named', async () => {
+  const TMPDIR = join(folder, 'absent');
+  const notebook = join(folder, 'any.ipynb');
+  await writeFile(notebook, JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells: [] }));
+  const { code, err } = await cli(['notebook', 'run', notebook], { env: { TMPDIR } });
+  expect([code, err]).toEqual([1, expect.stringContaining(`cannot make a folder in ${TMPDIR} (ENOENT): set TMPDIR`)]);
 });
 
 test('doctor finds an ffmpeg setting that names no program', async () => {

@@ -22,8 +22,8 @@ test('a terminal gets one line, updated in place at most ten times a second, clo
   }
   line.end();
   expect(written.length).toBeLessThan(15);
-  expect(written[0]).toBe('\r\u001b[Kteacher: 1/100 loss 0.500 (0 s)');
-  expect(written.at(-2)).toBe('\r\u001b[Kteacher: 100/100 loss 0.500 (1 s)');
+  expect(written[0]).toBe('\r\u001b[Kteacher: 1/100 1% loss 0.500 (0 s)');
+  expect(written.at(-2)).toBe('\r\u001b[Kteacher: 100/100 100% loss 0.500 (1 s, 100/s)');
   expect(written.at(-1)).toBe('\n');
 });
 
@@ -41,12 +41,22 @@ test('a log gets plain lines: each stage, its end, and one every five seconds be
   }
   line.say('a notice');
   expect(written).toEqual([
-    'ode: 1/12 (0 s)\n',
-    'ode: 6/12 (5 s, 6 s left)\n',
-    'ode: 11/12 (10 s, 1 s left)\n',
-    'ode: 12/12 (11 s)\n',
+    'ode: 1/12 8% (0 s)\n',
+    'ode: 6/12 50% (5 s, 1/s, 6 s left)\n',
+    'ode: 11/12 91% (10 s, 1/s, 1 s left)\n',
+    'ode: 12/12 100% (11 s, 1/s)\n',
     'a notice\n',
   ]);
+});
+
+test('a log of hours gets a line a minute', () => {
+  const { written, line, wait } = recorded(false);
+  for (let done = 1; done <= 360; done++) {
+    line.update({ stage: 'teacher', done, total: 1000, values: {} });
+    wait(10_000);
+  }
+  expect(written).toHaveLength(4 + 59);
+  expect(written.at(-1)).toBe('teacher: 358/1000 35% (60 min, 10 s each, 1.8 h left)\n');
 });
 
 test('a resumed stage is timed from where it goes on', () => {
@@ -54,7 +64,7 @@ test('a resumed stage is timed from where it goes on', () => {
   line.update({ stage: 'teacher', done: 600, total: 1000, values: {} });
   wait(10_000);
   line.update({ stage: 'teacher', done: 700, total: 1000, values: {} });
-  expect(written).toEqual(['teacher: 600/1000 (0 s)\n', 'teacher: 700/1000 (10 s, 30 s left)\n']);
+  expect(written).toEqual(['teacher: 600/1000 60% (0 s)\n', 'teacher: 700/1000 70% (10 s, 10/s, 30 s left)\n']);
 });
 
 test('work without steps to count is announced by its name', () => {

@@ -1,4 +1,6 @@
+import { parseHTML } from 'linkedom';
 import { expect, test } from 'vitest';
+import { codeCell, type Notebook, type Output } from '../../kernel/notebook/document.ts';
 import { notebookToHtml } from '../../kernel/notebook/html.ts';
 import { formulaStyle, markdownToHtml } from '../../kernel/notebook/markdown.ts';
 
@@ -40,4 +42,22 @@ test('only pages with formulas carry their style, and it refers to nothing outsi
   expect(page('no formula')).not.toContain('Temml');
   expect(page('$x$')).toContain('Temml');
   expect(formulaStyle().match(/url\(["'](?!data:)/g)).toBeNull();
+});
+
+test('a page carries the script that draws its charts once, and each with the picture that stands in for it', () => {
+  const chart = { 'application/vnd.plotly.v1+json': { data: [{ y: [1, 2], name: '</script>' }], layout: {} } };
+  const display: Output = { output_type: 'display_data', metadata: {}, data: { ...chart, 'image/png': 'AAAA' } };
+  const cell = { ...codeCell('a'), outputs: [display, display] };
+  const page = (cells: Notebook['cells']): string =>
+    notebookToHtml({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells }, 'a.ipynb');
+  const { document } = parseHTML(page([cell]));
+  const charts = [...document.querySelectorAll('script[type="application/vnd.plotly.v1+json"]')];
+  expect(charts.map((script) => JSON.parse(script.textContent ?? '') as unknown)).toEqual(
+    Array(2).fill(Object.values(chart)[0]),
+  );
+  expect(charts.map((script) => script.previousElementSibling?.querySelector('img')?.src)).toEqual(
+    Array(2).fill('data:image/png;base64,AAAA'),
+  );
+  expect(document.querySelectorAll('script:not([type])')).toHaveLength(1);
+  expect(page([codeCell('a')])).not.toContain('<script');
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,9 +38,28 @@ test('is one page with all sections, figures, captions and its making', async ()
 });
 
 test('asks nothing of the network: no address outside of it, and a policy that forbids any', async () => {
-  const html = await report(content).toHtml();
-  expect(html.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|\/\/[a-z]+\.|<script|<link/);
+  const html = (await report(content).toHtml()).replace(/<script>.*<\/script>/s, '');
+  expect(html.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|\/\/[a-z]+\.|<script>|<link/);
   expect(html).toContain("default-src 'none'");
+});
+
+test('carries the script that draws its charts once, the only one that its policy lets run', async () => {
+  const reward = curve({ '</script><b>': [0, 1] });
+  const html = await report({ title: 'a', sections: [{ title: 'b', figures: [reward, reward] }] }).toHtml();
+  const { document } = parseHTML(html);
+  const [first, second, script, ...others] = document.querySelectorAll('script');
+  expect(others).toEqual([]);
+  for (const chart of [first, second]) {
+    expect(chart?.getAttribute('type')).toBe('application/vnd.plotly.v1+json');
+    expect(JSON.parse(chart?.textContent ?? '')).toMatchObject({ data: [{ type: 'scatter', name: '</script><b>' }] });
+    expect(chart?.previousElementSibling?.tagName).toBe('SVG');
+  }
+  const hash = createHash('sha256')
+    .update(script?.textContent ?? '')
+    .digest('base64');
+  expect(html).toContain(`; script-src 'sha256-${hash}'">`);
+  const still = await report({ title: 'a', sections: [{ title: 'b', figures: [table([{ a: 1 }])] }] }).toHtml();
+  expect(still).not.toMatch(/<script|script-src/);
 });
 
 test('is saved whole, and shown in a notebook inside a frame', async () => {

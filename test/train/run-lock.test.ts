@@ -54,8 +54,25 @@ describe('a run folder', () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'lock.json'), '{"pid"');
     await expect(RunFolder.open(folder, { config: {} })).rejects.toThrow('is being taken by another run');
-    await utimes(join(folder, 'lock.json'), 0, 0);
-    await (await RunFolder.open(folder, { config: {} })).close();
+    const nextYear = new Date().getFullYear() + 1; // the clock may have been set back since
+    for (const written of [new Date(0), new Date(nextYear, 0)]) {
+      await writeFile(join(folder, 'lock.json'), '{"pid"');
+      await utimes(join(folder, 'lock.json'), written, written);
+      await (await RunFolder.open(folder, { config: {} })).close();
+    }
+  });
+
+  test.each([
+    'null\n',
+    '[]\n',
+    '{"pid": 7}\n',
+    '{"pid": "x", "host": "", "since": "", "birth": null, "run": ""}\n',
+    'no\n',
+  ])('with a lock that is none of ours (%j) is refused with the path of what to delete', async (text) => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'lock.json'), text);
+    const opened = RunFolder.open(folder, { config: {} });
+    await expect(opened).rejects.toThrow(`${join(folder, 'lock.json')} is no lock of ours`);
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
@@ -120,6 +120,18 @@ describe('a run', () => {
     const lines = await logOf(folder);
     expect(lines.map(({ step }) => step)).toEqual([1, 2, 3]);
     expect(lines[2]?.['loss']).not.toBe(1);
+  });
+
+  test('says which steps its log has lost', async () => {
+    const folder = await temporaryFolder();
+    await collect(teacher().run({ steps: 4, seed: 1, folder }));
+    const log = join(folder, 'metrics.jsonl');
+    const [first, ...later] = (await readFile(log, 'utf8')).split('\n');
+    await writeFile(log, [first, later[0]?.slice(5), ...later.slice(2)].join('\n')); // one line damaged, one gone
+    const warnings: string[] = [];
+    const onWarning = (message: string): number => warnings.push(message);
+    await collect(teacher().run({ steps: 5, seed: 1, folder, onWarning }));
+    expect(warnings).toEqual([`${log}: 2 of 4 steps are missing, from step 2 to 3`]);
   });
 
   test('that fails in a step saves nothing of it and releases what it held', async () => {

@@ -5,7 +5,7 @@ import { findRuntime } from './library.ts';
 export const onnx: EngineDefinition<'onnx', OnnxOptions> = {
   name: 'onnx',
   description: 'records operations and runs whole steps on ONNX Runtime; the default',
-  options: { threads: 'count', spin: 'flag', maxPending: 'count', maxSessions: 'count' },
+  options: { threads: 'threads', spin: 'flag', maxPending: 'count', maxSessions: 'count' },
   find: findRuntime,
   start: async (options) => (await import('./engine.ts')).startOnnx(options),
 };

@@ -8,7 +8,7 @@ export type { TensorflowLibrary } from './library.ts';
 export const tensorflow: EngineDefinition<'tensorflow', TensorflowOptions> = {
   name: 'tensorflow',
   description: 'runs each operation at once on TensorFlow, on a GPU where it sees one; tfjs-node without its addon',
-  options: { threads: 'count', library: 'folder' },
+  options: { threads: 'threads', library: 'folder' },
   find: findTensorflow,
   start: async (options) => (await import('./engine.ts')).startTensorflow(options),
 };

@@ -59,9 +59,20 @@ function checkManifest(path: string, text: string): Manifest {
   } catch (error) {
     throw new Error(`${path} is not JSON (${(error as Error).message}): restore it from version control`);
   }
-  const missing = (['files', 'recipe', 'seed'] as const).filter((key) => manifest?.[key] === undefined);
+  const { files, recipe, seed } = manifest ?? {};
+  const isThere = { files: isObject(files), recipe: isRecipe(recipe), seed: Number.isInteger(seed) };
+  const missing = Object.entries(isThere).flatMap(([key, there]) => (there ? [] : [key]));
   if (missing.length === 0) return manifest as Manifest;
   throw new Error(`${path} lacks ${missing.join(', ')}: it is no manifest of weights; restore it from version control`);
+}
+
+/** A recipe as this version writes it, with its world, or as 0.1 did. */
+function isRecipe(value: unknown): boolean {
+  return isObject(value) && (isObject(value['world']) || isObject(value['vae']));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**

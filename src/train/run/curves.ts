@@ -17,9 +17,10 @@ const POINTS = 100;
 export async function trainingCurves(folder: string, stages: readonly string[]): Promise<TrainingCurves> {
   const curves: Record<string, StageCurve> = {};
   for (const stage of stages) {
-    const text = await readFile(join(folder, stage, 'metrics.jsonl'), 'utf8').catch(() => '');
+    const file = join(folder, stage, 'metrics.jsonl');
+    const text = await readFile(file, 'utf8').catch(() => '');
     const lines = text.split('\n').filter((line) => line !== '');
-    if (lines.length > 0) curves[stage] = thinned(lines.map((line) => JSON.parse(line) as Metrics));
+    if (lines.length > 0) curves[stage] = thinned(lines.map((line, i) => metricsIn(line, `${file}, line ${i + 1}`)));
   }
   return curves;
 }
@@ -29,6 +30,16 @@ interface Metrics {
   loss: number;
   gradNorm: number;
   values: Record<string, number>;
+}
+
+function metricsIn(line: string, place: string): Metrics {
+  try {
+    return JSON.parse(line) as Metrics;
+  } catch (error) {
+    throw new Error(
+      `${place}: is no JSON (${(error as Error).message}); run the stage again, which drops broken lines`,
+    );
+  }
 }
 
 function thinned(all: readonly Metrics[]): StageCurve {

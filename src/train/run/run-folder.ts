@@ -96,7 +96,10 @@ export class RunFolder {
       read: (file: string) => readCheckpointFile(found.path, file),
     };
     const step = resumePoint?.step ?? 0;
-    const logs = { metrics: await openLog(path, 'metrics', step), timings: await openLog(path, 'timings', step) };
+    const logs = {
+      metrics: await openLog(path, 'metrics', step, onWarning),
+      timings: await openLog(path, 'timings', step, () => undefined),
+    };
     return new RunFolder(path, { keepLast, resumePoint, starts, logs, lock });
   }
 
@@ -157,13 +160,23 @@ function absent(error: NodeJS.ErrnoException): null {
   throw error;
 }
 
-/** Open a log for appending, less the lines after `step` that a broken-off run has left. */
-async function openLog(path: string, name: string, step: number): Promise<FileHandle> {
+/** Open a log for appending, less the lines after `step` that a broken-off run has left; steps without a line are told. */
+async function openLog(
+  path: string,
+  name: string,
+  step: number,
+  onWarning: (message: string) => void,
+): Promise<FileHandle> {
   const file = join(path, `${name}.jsonl`);
   const text = (await readFile(file, 'utf8').catch(absent)) ?? '';
   const kept = text.split('\n').filter((line) => stepOf(line) <= step);
   const wanted = kept.map((line) => `${line}\n`).join('');
   if (wanted !== text) await writeAtomic(file, wanted);
+  const there = new Set(kept.map(stepOf));
+  const missing = Array.from({ length: step }, (_, i) => i + 1).filter((each) => !there.has(each));
+  if (missing.length > 0) {
+    onWarning(`${file}: ${missing.length} of ${step} steps are missing, from step ${missing[0]} to ${missing.at(-1)}`);
+  }
   return open(file, 'a');
 }
 

@@ -84,7 +84,7 @@ const nobody: Holder = { pid: 0, host: '', since: '', birth: null, run: '' };
 async function read(file: string): Promise<Holder | 'gone' | 'unwritten'> {
   try {
     const text = await readFile(file, 'utf8');
-    if (text.endsWith('\n')) return JSON.parse(text) as Holder;
+    if (text.endsWith('\n')) return holderIn(JSON.parse(text));
     const age = Math.abs(Date.now() - (await stat(file)).mtimeMs); // a clock may have been set back
     return age < writingMs ? 'unwritten' : nobody;
   } catch (error) {
@@ -92,6 +92,15 @@ async function read(file: string): Promise<Holder | 'gone' | 'unwritten'> {
     if (!(error instanceof SyntaxError)) throw error;
     throw new Error(`${file} is no lock of ours (${error.message}): if no run uses the folder, delete that file`);
   }
+}
+
+/** @throws SyntaxError if the value is nothing that `create` writes. */
+function holderIn(value: unknown): Holder {
+  const { pid, host, since, birth, run } = (value ?? {}) as Partial<Holder>;
+  const isWritten = [host, since, run].every((field) => typeof field === 'string');
+  if (!isWritten || !Number.isInteger(pid) || (birth !== null && typeof birth !== 'string'))
+    throw new SyntaxError('it names no process');
+  return value as Holder;
 }
 
 /** Whether a process that lives, and is not this one, holds the lock. */
