@@ -10,7 +10,7 @@ export type WeightSource = Tensor | HostTensor;
 
 /** How {@link Weights.from} makes its variables. */
 export interface WeightsOptions {
-  /** Whether optimizers may change the variables (default true). */
+  /** Whether optimizers may change the variables. @defaultValue true */
   trainable?: boolean;
 }
 

@@ -6,7 +6,7 @@ export interface ClipConfig {
   readonly vision_layers: number;
   readonly vision_width: number;
   readonly vision_patch_size: number;
-  /** Heads of the image tower (default vision_width / 64, as in the original, which has no such key). */
+  /** Heads of the image tower. @defaultValue vision_width / 64, as in the original, which has no such key */
   readonly vision_heads?: number;
   /** Tokens of a text, the start and end tokens included. */
   readonly context_length: number;

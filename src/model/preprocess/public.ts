@@ -1,4 +1,4 @@
-/** `model.images`: what image towers want of pictures. */
+/** `model.images`: how pictures are prepared for image towers. */
 export { type AxisPlan, type ResampleFilter, resample } from './resample.ts';
 export {
   frameFeatures,

@@ -21,9 +21,9 @@ export interface ResampleFilter {
 export interface AxisPlan {
   readonly from: number;
   readonly to: number;
-  /** First pixel kept (default 0). */
+  /** First pixel kept. @defaultValue 0 */
   readonly first?: number;
-  /** Pixels kept (default all). */
+  /** Pixels kept. @defaultValue all */
   readonly count?: number;
   /** Old pixels for each new one, where it is not from / to. */
   readonly scale?: number;

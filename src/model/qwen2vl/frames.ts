@@ -6,11 +6,11 @@ import type { Qwen2VlVisionConfig } from './weights.ts';
 
 /** Bounds of {@link smartResize}. */
 export interface SmartResizeOptions {
-  /** Both sides become multiples of this: patch_size * spatial_merge_size (default 28). */
+  /** Both sides become multiples of this: patch_size * spatial_merge_size . @defaultValue 28 */
   readonly factor?: number;
-  /** Least pixels of a frame (default 128 * 28 * 28, Qwen's for videos). */
+  /** Least pixels of a frame. @defaultValue 128 * 28 * 28, Qwen's for videos */
   readonly minPixels?: number;
-  /** Most pixels of a frame (default 448 * 448, VideoAlign's). */
+  /** Most pixels of a frame. @defaultValue 448 * 448, VideoAlign's */
   readonly maxPixels?: number;
 }
 
@@ -26,7 +26,7 @@ export interface SmartResizeOptions {
 export function smartResize(height: number, width: number, options: SmartResizeOptions = {}): [number, number] {
   const { factor = 28, minPixels = 128 * 28 * 28, maxPixels = 448 * 448 } = options;
   const ratio = Math.max(height, width) / Math.min(height, width);
-  if (!(ratio <= 200)) throw new RangeError(`a frame has ${height}x${width} pixels; want sides within 200 times`);
+  if (!(ratio <= 200)) throw new RangeError(`a frame has ${height}x${width} pixels; wanted sides within 200 times`);
   const sides = [height, width].map((side) => Math.max(factor, roundHalfEven(side / factor) * factor));
   const area = sides[0]! * sides[1]!;
   if (area > maxPixels) return scaled(Math.sqrt((height * width) / maxPixels), Math.floor);
@@ -43,11 +43,11 @@ export function smartResize(height: number, width: number, options: SmartResizeO
 export interface SmartFramesOptions {
   /** A number of frames, instead of a rate. */
   readonly nframes?: number;
-  /** Frames a second of the video (default 2). */
+  /** Frames a second of the video. @defaultValue 2 */
   readonly fps?: number;
-  /** Least frames (default 4). */
+  /** Least frames. @defaultValue 4 */
   readonly minFrames?: number;
-  /** Most frames (default 768, at most all). */
+  /** Most frames. @defaultValue 768, at most all */
   readonly maxFrames?: number;
 }
 
@@ -61,7 +61,7 @@ const FRAME_FACTOR = 2;
  */
 export function smartFrameCount(totalFrames: number, videoFps: number, options: SmartFramesOptions = {}): number {
   if (!(totalFrames >= FRAME_FACTOR))
-    throw new RangeError(`a video has ${totalFrames} frames; want ${FRAME_FACTOR} or more`);
+    throw new RangeError(`a video has ${totalFrames} frames; wanted ${FRAME_FACTOR} or more`);
   const { nframes, fps = 2, minFrames = 4, maxFrames = Math.min(768, totalFrames) } = options;
   const even = (x: number, round: (x: number) => number): number => round(x / FRAME_FACTOR) * FRAME_FACTOR;
   if (nframes !== undefined) return clampCount(even(nframes, roundHalfEven), totalFrames);
@@ -72,7 +72,9 @@ export function smartFrameCount(totalFrames: number, videoFps: number, options: 
 
 function clampCount(count: number, totalFrames: number): number {
   if (count >= FRAME_FACTOR) return Math.min(count, totalFrames);
-  throw new RangeError(`${count} frames would be shown; want ${FRAME_FACTOR} or more: raise nframes, fps or maxFrames`);
+  throw new RangeError(
+    `${count} frames would be shown; wanted ${FRAME_FACTOR} or more: raise nframes, fps or maxFrames`,
+  );
 }
 
 /** Indices of `count` frames spread evenly over a video, first and last included. */
@@ -107,7 +109,7 @@ export function patchify(videos: Tensor, config: Qwen2VlVisionConfig): VideoPatc
   const { patch_size: p, spatial_merge_size: m, temporal_patch_size: tp } = config;
   const [batch, , height, width, channels] = videos.shape as [number, number, number, number, number];
   if (height % (p * m) !== 0 || width % (p * m) !== 0) {
-    throw new RangeError(`videos have shape [${videos.shape}]; want height and width that are multiples of ${p * m}`);
+    throw new RangeError(`videos have shape [${videos.shape}]; wanted height and width that are multiples of ${p * m}`);
   }
   const { mean, std } = imageTransforms.clip;
   const pixels = tf.tidy(() => {

@@ -144,7 +144,7 @@ function sequencePlaces(
 
 function videoPlaces(grid: PatchGrid | undefined, merge: number): Place[] {
   if (grid === undefined)
-    throw new RangeError('there are more runs of video tokens than grids; want one grid for each');
+    throw new RangeError('there are more runs of video tokens than grids; wanted one grid for each');
   const [time, rows, columns] = [grid[0], grid[1] / merge, grid[2] / merge];
   return Array.from({ length: time * rows * columns }, (_, i) => [
     Math.floor(i / (rows * columns)),

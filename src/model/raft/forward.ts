@@ -23,7 +23,7 @@ import { raftNames, raftShapes } from './weights.ts';
  * `step.i.correlations`, `step.i.flow` (coarse) and, where something listens, `step.i.upsampled`.
  */
 export interface RaftOptions extends Tapped {
-  /** Refinement steps (default 12; VBench uses 20). */
+  /** Refinement steps; VBench uses 20. @defaultValue 12 */
   readonly iterations?: number;
 }
 

@@ -31,7 +31,7 @@ export interface Umt5PromptOptions {
   readonly weights: Weights;
   readonly config: Umt5Config;
   readonly tokenizer: PromptTokenizer;
-  /** Tokens of every context (default 512, as Wan2.1). */
+  /** Tokens of every context. @defaultValue 512, as Wan2.1 */
   readonly textLen?: number;
 }
 

@@ -20,7 +20,7 @@ export interface WeightsFile extends TensorSource {
 export interface Umt5FileOptions {
   readonly file: WeightsFile;
   readonly tokenizer: PromptTokenizer;
-  /** Tokens that a prompt is cut to (default 512, as Wan2.1). */
+  /** Tokens that a prompt is cut to. @defaultValue 512, as Wan2.1 */
   readonly textLen?: number;
   /** Folder that keeps encoded prompts; null encodes anew each time. */
   readonly cache: string | null;

@@ -33,7 +33,7 @@ export const largeActivation: number = 2 ** 24;
 
 /** How layers are applied. */
 export interface LayerOptions extends Tapped {
-  /** Elements from which on an activation counts as large; default {@link largeActivation}. */
+  /** Elements from which on an activation counts as large. @defaultValue {@link largeActivation} */
   readonly large?: number | undefined;
 }
 

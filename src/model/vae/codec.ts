@@ -12,17 +12,23 @@ import { vaeInitial, vaeOfficialNames } from './weights.ts';
 
 /** Options of a pass through encoder or decoder; values are seen once per chunk. */
 export interface VaeOptions extends Tapped {
-  /** Latent frames evaluated together; default as many as keep the largest activation below 256 MiB. */
+  /** Latent frames evaluated together. @defaultValue as many as keep the largest activation below 256 MiB */
   readonly latentsPerChunk?: number;
 }
 
 /** Options of {@link decode}. */
 export interface DecodeOptions extends VaeOptions {
-  /** Bound pixels to [−1, 1] as the reference does (default true); the gradient is zero where a pixel is bounded. */
+  /**
+   * Bound pixels to [−1, 1] as the reference does; the gradient is zero where a pixel is bounded.
+   *
+   * @defaultValue true
+   */
   readonly clamp?: boolean;
   /**
-   * Let the gradient reach only this many latent frames, the last ones (default all). The earlier ones are decoded
+   * Let the gradient reach only this many latent frames, the last ones. The earlier ones are decoded
    * as constants: the same pixels, a truncated gradient, and memory for the last block only.
+   *
+   * @defaultValue all
    */
   readonly gradientLatents?: number;
 }

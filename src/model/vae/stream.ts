@@ -26,7 +26,7 @@ export interface EncodedPiece {
   readonly state: VaeState;
 }
 
-/** What may happen to the state that a piece is given (`consume`: default false). */
+/** What may happen to the state that a piece is given. @defaultValue consume: false */
 export type PieceOptions = Partial<Pick<ChunkUse, 'consume'>>;
 
 /**

@@ -20,7 +20,7 @@ import {
 export interface OpenWanOptions extends Omit<WanTransformerOptions, 'configFile'> {
   /** A training checkpoint (`self_forcing_dmd.pt`) in place of the folder's transformer. */
   readonly student?: string;
-  /** Folder of encoded prompts (default `.prompts` in the model's folder); null encodes each time. */
+  /** Folder of encoded prompts; null encodes each time. @defaultValue `.prompts` in the model's folder */
   readonly promptCache?: string | null;
 }
 

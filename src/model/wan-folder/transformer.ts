@@ -15,13 +15,13 @@ export type BlockPlace = 'resident' | 'host' | 'host-bfloat16' | 'file';
 
 /** Options of {@link openWanTransformer}. */
 export interface WanTransformerOptions {
-  /** Default: recognised from config.json and shapes. */
+  /** @defaultValue recognised from config.json and shapes */
   readonly preset?: WanPreset;
   /** Keys that win over the recognised ones, for example `{ local_attn_size: 12 }` of a causal student. */
   readonly config?: Partial<WanConfig>;
-  /** Key of a training checkpoint (default: the averaged generator, else the generator). */
+  /** Key of a training checkpoint. @defaultValue the averaged generator, else the generator */
   readonly part?: string;
-  /** Default `resident`. */
+  /** @defaultValue 'resident' */
   readonly blocks?: BlockPlace;
   /** Path of an official or diffusers config.json. */
   readonly configFile?: string | null;

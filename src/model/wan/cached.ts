@@ -94,7 +94,7 @@ export function keepCache(cache: KvCache): KvCache {
 
 /** Options of {@link wanCachedForward}. */
 export interface WanCachedOptions extends Tapped {
-  /** Index of the first token frame of `x` in the video; default the one after the cache's last. */
+  /** Index of the first token frame of `x` in the video. @defaultValue the one after the cache's last */
   startFrame?: number;
 }
 

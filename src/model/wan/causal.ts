@@ -25,7 +25,9 @@ import { textSource } from './text.ts';
 export interface WanCausalOptions extends Tapped {
   /**
    * How the mask is applied: one masked attention (`mask`, fastest for few tokens), or one attention for each block
-   * without hidden work and without a mask in memory (`blocks`). By default chosen by the number of tokens.
+   * without hidden work and without a mask in memory (`blocks`).
+   *
+   * @defaultValue by the number of tokens
    */
   attention?: 'mask' | 'blocks';
 }
@@ -66,7 +68,7 @@ export function wanCausalForward(
 export interface WanTeacherForcingInput extends WanInput {
   /** Clean latents [B, F, H, W, in_dim]. */
   cleanX: Tensor;
-  /** Timesteps of the clean frames, as `t`; default 0. */
+  /** Timesteps of the clean frames, as `t`. @defaultValue 0 */
   cleanT?: Timesteps;
 }
 
