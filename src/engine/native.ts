@@ -48,13 +48,12 @@ export function copiesOf(c: LibraryHandle): Copies {
 
 /** Libraries already open. koffi unloads a library whose handle is collected, so the handles must live on. */
 const libraries: LibraryHandle[] = [];
-let configured = false;
+const stackBytes = 16 << 20;
 
-/** Gives native calls the stack that big libraries need. */
+/** Gives native calls the stack that big libraries need; who maps a file first (src/io/bytes.ts) sets the same. */
 export function configureNative(): void {
-  if (configured) return;
-  configured = true;
-  koffi.config({ sync_stack_size: 16 << 20, sync_heap_size: 2 << 20 });
+  const { sync_stack_size } = koffi.config() as { sync_stack_size: number };
+  if (sync_stack_size !== stackBytes) koffi.config({ sync_stack_size: stackBytes, sync_heap_size: 2 << 20 });
 }
 
 /** Opens a library for the rest of the process. Throws with `fix` when it cannot be loaded. */

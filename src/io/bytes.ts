@@ -119,6 +119,9 @@ function mapBytes(file: number, begin: number, length: number): Uint8Array | nul
 function findMapper(): Mapper | null {
   if (process.platform === 'win32') return null;
   try {
+    const { sync_stack_size } = koffi.config() as { sync_stack_size: number };
+    // koffi's settings are fixed by the first library that it loads, and engines need this much stack
+    if (sync_stack_size < 16 << 20) koffi.config({ sync_stack_size: 16 << 20, sync_heap_size: 2 << 20 });
     const c = koffi.load(null);
     return {
       mmap: c.func('mmap', 'intptr_t', ['intptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']),

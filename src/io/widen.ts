@@ -20,9 +20,9 @@ export function toFloat32(host: HostTensor, into?: Float32Array): Float32Array {
     case 'float16':
       return widenByTable(data as Uint16Array, halfTable(), target(data.length, into));
     case 'float8_e4m3':
-      return widenByTable(data as Uint8Array, float8Table(4, 3), target(data.length));
+      return widenByTable(data as Uint8Array, float8Table(4, 3), target(data.length, into));
     case 'float8_e5m2':
-      return widenByTable(data as Uint8Array, float8Table(5, 2), target(data.length));
+      return widenByTable(data as Uint8Array, float8Table(5, 2), target(data.length, into));
     case 'float8_e8m0':
       return widenByTable(data as Uint8Array, scaleTable(), target(data.length));
     case 'complex64':

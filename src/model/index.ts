@@ -1,7 +1,7 @@
 /** `model`: networks under their published names, a namespace each, and the files they come from. */
 export * as amt from './amt/public.ts';
 export * as imageReward from './blip/public.ts';
-export { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+export { type Checkpoint, openCheckpoint } from './checkpoint/index.ts';
 export * as clip from './clip/public.ts';
 export * as dino from './dino/public.ts';
 export {

@@ -9,7 +9,7 @@ import {
 } from '../nn/index.ts';
 import { amt } from './amt/index.ts';
 import { imageReward } from './blip/index.ts';
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint/index.ts';
 import { clip } from './clip/index.ts';
 import { dino } from './dino/index.ts';
 import { musiq } from './musiq/index.ts';

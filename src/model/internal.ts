@@ -1,7 +1,7 @@
 /** What other layers use of the model layer beside a single folder: everything by its full name. */
 export * from './amt/index.ts';
 export * from './blip/index.ts';
-export * from './checkpoint.ts';
+export * from './checkpoint/index.ts';
 export * from './clip/index.ts';
 export * from './dino/index.ts';
 export * from './inspect.ts';

@@ -1,4 +1,5 @@
 export * from './load.ts';
+export * from './lora.ts';
 export * from './net.ts';
 export * from './random.ts';
 export * from './shapes.ts';

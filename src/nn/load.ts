@@ -1,6 +1,8 @@
 import { capabilities } from '../engine/index.ts';
 import { tf } from '../engine/tf.ts';
 import { type HostTensor, hostTensor, toFloat32 } from '../io/index.ts';
+import { bytesOf, elementCount } from '../io/internal.ts';
+import { loraOf, loraText } from './lora.ts';
 import { checkShapes, type Shapes } from './shapes.ts';
 import { type WeightSource, Weights, type WeightsOptions } from './weights.ts';
 
@@ -9,10 +11,41 @@ export type CheckpointEntries =
   | Iterable<readonly [string, WeightSource]>
   | AsyncIterable<readonly [string, WeightSource]>;
 
+/** Wrappers that training frameworks leave in the names of a checkpoint. */
+const wrappers = /(?:^|(?<=\.))(?:module|_fsdp_wrapped_module|_checkpoint_wrapped_module|_orig_mod)\./g;
+
+/** Networks that lie beside others in one file. */
+const neighbours = /^(?:model\.diffusion_model|diffusion_model|first_stage_model|vae|text_encoders|cond_stage_model)\./;
+
+/**
+ * The name without wrappers of training (DistributedDataParallel, FSDP, compile) and without what files put before it;
+ * null for a weight of a network that lies beside this one.
+ */
+export function plainName(name: string, prefixes: readonly string[]): string | null {
+  let plain = name.replace(wrappers, '');
+  for (let found: string | undefined = ''; found !== undefined; ) {
+    found = prefixes.find((prefix) => plain.startsWith(prefix));
+    plain = plain.slice(found?.length ?? 0);
+  }
+  return neighbours.test(plain) ? null : plain;
+}
+
+/** Entries under other names; null drops one. */
+export async function* renamedEntries(
+  entries: CheckpointEntries,
+  rename: (name: string) => string | null,
+): AsyncGenerator<[string, WeightSource]> {
+  for await (const [name, source] of entries) {
+    const found = rename(name);
+    if (found !== null) yield [found, source];
+  }
+}
+
 /**
  * Weights from a checkpoint, each entry renamed to its official name (null drops it), all of them checked.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
+ * @throws Error listing the missing, surplus and misshapen weights by their official names, saying what a LoRA is, or
+ * naming a weight that holds what is no number.
  */
 export async function loadChecked(
   shapes: Shapes,
@@ -20,8 +53,10 @@ export async function loadChecked(
   rename: (name: string) => string | null,
   options: WeightsOptions = {},
 ): Promise<Weights> {
-  const weights = await Weights.stream(renamed(entries, rename), options);
+  const weights = await Weights.stream(widened(renamedEntries(entries, rename)), options);
   try {
+    const lora = loraOf(weights.shapes());
+    if (lora !== null) throw new Error(`the tensors are those of ${loraText(lora)}`);
     checkShapes(weights.shapes(), shapes, 'the tensors of the checkpoint');
   } catch (error) {
     weights.dispose();
@@ -40,15 +75,57 @@ export async function fromFile<T>(path: string, load: (path: string) => Promise<
   }
 }
 
-async function* renamed(
-  entries: CheckpointEntries,
-  rename: (name: string) => string | null,
-): AsyncGenerator<[string, WeightSource]> {
+async function* widened(entries: AsyncIterable<[string, WeightSource]>): AsyncGenerator<[string, WeightSource]> {
   const widen = widener();
   for await (const [name, source] of entries) {
-    const official = rename(name);
-    if (official !== null) yield [official, widen(source)];
+    if (!(source instanceof tf.Tensor)) checkFinite(name, source);
+    yield [name, widen(source)];
   }
+}
+
+/**
+ * Checks that a weight holds numbers.
+ *
+ * @throws Error naming it if some of its values are NaN or infinite.
+ */
+export function checkFinite(name: string, tensor: HostTensor): void {
+  if (!holdsNonFinite(tensor)) return;
+  throw new Error(
+    `${name}: some of its ${elementCount(tensor.shape)} values are NaN or infinite; the file is damaged, or its ` +
+      'training diverged: take another or an earlier one',
+  );
+}
+
+/**
+ * For each type, of the elements in a 32-bit word: the bits of their exponents (of E4M3 those of its only NaN), the last
+ * of these, and the signs. What is not finite has all of its bits set, so that adding the last carries into the sign.
+ */
+const exponents: Readonly<Partial<Record<HostTensor['dtype'], readonly [bits: number, last: number, signs: number]>>> =
+  {
+    float32: [0x7f800000, 0x00800000, 0x80000000],
+    bfloat16: [0x7f807f80, 0x00800080, 0x80008000],
+    float16: [0x7c007c00, 0x04000400, 0x80008000],
+    float8_e4m3: [0x7f7f7f7f, 0x01010101, 0x80808080],
+    float8_e5m2: [0x7c7c7c7c, 0x04040404, 0x80808080],
+  };
+
+function holdsNonFinite(tensor: HostTensor): boolean {
+  if (tensor.dtype === 'float64') return (tensor.data as Float64Array).some((value) => value - value !== 0);
+  const found = exponents[tensor.dtype];
+  if (found === undefined) return false;
+  const [bits, last, signs] = found;
+  const words = wordsOf(bytesOf(tensor));
+  for (let i = 0; i < words.length; i++) if (((words[i]! & bits) + last) & signs) return true;
+  return false;
+}
+
+/** Bytes as 32-bit words, copied only where they do not lie so; what is left of the last word is 0. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const isAligned = bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0;
+  if (isAligned) return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const copy = new Uint8Array(4 * Math.ceil(bytes.length / 4));
+  copy.set(bytes);
+  return new Uint32Array(copy.buffer);
 }
 
 /**
@@ -59,7 +136,7 @@ export function copiesUploads(): boolean {
   return capabilities().copiesUploads;
 }
 
-const narrow: ReadonlySet<HostTensor['dtype']> = new Set(['bfloat16', 'float16']);
+const narrow: ReadonlySet<HostTensor['dtype']> = new Set(['bfloat16', 'float16', 'float8_e4m3', 'float8_e5m2']);
 
 /** Widens half precisions, each into the memory of the one before where the engine copies it anyway. */
 export function widener(): <Source extends WeightSource>(source: Source) => Source | HostTensor {

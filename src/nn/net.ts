@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import type { HostTensor } from '../io/index.ts';
 import { bytesOf } from '../io/internal.ts';
-import { type CheckpointEntries, loadChecked } from './load.ts';
+import { type CheckpointEntries, loadChecked, plainName, renamedEntries } from './load.ts';
 import type { Key } from './random.ts';
 import { checkShapes, parameterCount, type Shapes } from './shapes.ts';
 import type { Part, WeightView } from './view.ts';
@@ -46,6 +46,8 @@ export interface ArchitectureParts<Config, Forward, Preset extends string> {
   readonly presets: Readonly<Record<Preset, Config>>;
   /** Shape of every weight by its official name. */
   shapes(config: Config): Shapes;
+  /** What files put before the names, such as `model.diffusion_model.`; wrappers of training are known anyway. */
+  readonly prefixes?: readonly string[];
   /** Official name of a weight in any published naming, null for what the network does not read. */
   officialName?(config: Config): (name: string) => string | null;
   /** Tensors of a checkpoint brought into the official form, where names alone do not do it (joined, transposed). */
@@ -95,19 +97,25 @@ export interface Architecture<Config, Forward = unknown, Preset extends string =
 export function architecture<Config, Forward, Preset extends string>(
   parts: ArchitectureParts<Config, Forward, Preset>,
 ): Architecture<Config, Forward, Preset> {
-  const { name, shapes, initial } = parts;
-  const officialName = parts.officialName ?? (() => (given: string) => given);
+  const { name, shapes, initial, prefixes = [] } = parts;
+  const plain = (given: string): string | null => plainName(given, prefixes);
+  const officialName = (config: Config): ((given: string) => string | null) => {
+    const own = parts.officialName?.(config) ?? ((given: string) => given);
+    return (given) => {
+      const bare = plain(given);
+      return bare === null ? null : own(bare);
+    };
+  };
   const made: Architecture<Config, Forward, Preset> = {
     ...parts,
     officialName,
-    compare:
-      parts.compare ??
-      ((received, config) => ({
+    compare: (received, config) =>
+      parts.compare?.(renamedShapes(received, plain), config) ?? {
         wanted: shapes(config),
         official: renamedShapes(received, officialName(config)),
-      })),
+      },
     load: async (config, entries, { about, ...options } = {}) => {
-      const official = parts.official?.(entries, config) ?? entries;
+      const official = parts.official?.(renamedEntries(entries, plain), config) ?? entries;
       return new Net(made, config, await loadChecked(shapes(config), official, officialName(config), options), about);
     },
     init: (config, key) => {

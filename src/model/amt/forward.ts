@@ -122,6 +122,5 @@ export const amt: Architecture<AmtConfig, typeof amtMidpoint, 'amt_s'> = archite
   name: 'AMT',
   presets: amtPresets,
   shapes: amtShapes,
-  officialName: () => (name) => name.replace(/^module\./, ''),
   forward: amtMidpoint,
 });

@@ -114,6 +114,7 @@ export const clip: Architecture<ClipConfig, typeof clipImageFeatures, ClipPreset
   name: 'CLIP',
   presets: clipPresets,
   shapes: clipShapes,
+  prefixes: ['clip.', 'model.'],
   officialName: clipReadName,
   official: openaiEntries,
   compare: (received, config) => ({ wanted: clipShapes(config), official: clipOfficialShapes(received, config) }),

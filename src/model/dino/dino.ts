@@ -86,5 +86,6 @@ export const dino: Architecture<DinoConfig, typeof dinoFeatures, DinoPreset> = a
   name: 'DINO',
   presets: dinoPresets,
   shapes: dinoShapes,
+  prefixes: ['backbone.'],
   forward: dinoFeatures,
 });

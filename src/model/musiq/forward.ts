@@ -186,6 +186,6 @@ export const musiq: Architecture<MusiqConfig, typeof musiqScore, MusiqPreset> = 
   name: 'MUSIQ',
   presets: musiqPresets,
   shapes: musiqShapes,
-  officialName: () => (name) => name.replace(/^(params|module)\./, ''),
+  prefixes: ['params.'],
   forward: musiqScore,
 });

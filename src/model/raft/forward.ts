@@ -149,6 +149,7 @@ export const raft: Architecture<RaftConfig, typeof raftForward, 'raft_large' | '
   name: 'RAFT',
   presets: raftPresets,
   shapes: raftShapes,
+  prefixes: ['model.'],
   officialName: raftNames,
   forward: raftForward,
 });

@@ -109,7 +109,6 @@ function headShapes(config: RaftConfig): Entry[] {
 }
 
 const moduleNames: readonly (readonly [RegExp, string])[] = [
-  [/^module\./, ''],
   [/^fnet\./, 'feature_encoder.'],
   [/^cnet\./, 'context_encoder.'],
   [/^(\w+_encoder)\.conv1\./, '$1.convnormrelu.0.'],

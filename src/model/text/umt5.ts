@@ -127,6 +127,16 @@ export const umt5: Architecture<Umt5Config, typeof umt5Encode, 'umt5-xxl'> = arc
   name: 'umT5 encoder',
   presets: umt5Presets,
   shapes: umt5Shapes,
+  prefixes: [
+    'text_encoders.umt5xxl.transformer.',
+    'text_encoders.t5xxl.transformer.',
+    'cond_stage_model.',
+    'text_encoder.',
+    'umt5xxl.',
+    't5xxl.',
+    'transformer.',
+    'model.',
+  ],
   officialName: () => umt5Name,
   forward: umt5Encode,
 });

@@ -158,6 +158,7 @@ export const vae: Architecture<VaeConfig, typeof decode, VaePreset> = architectu
   name: 'Wan VAE',
   presets: vaePresets,
   shapes: vaeShapes,
+  prefixes: ['first_stage_model.', 'vae.', 'model.'],
   officialName: vaeOfficialNames,
   initial: vaeInitial,
   isHidden: (name) => /^(encoder|decoder)\./.test(name),

@@ -1,8 +1,8 @@
 /** Configurations from the shapes of weights, where no file says them. */
 import { readJsonObject } from '../../io/index.ts';
 import { type Shapes, sameShape } from '../../nn/index.ts';
-import { type VaeConfig, vaeConfig, vaeOfficialNames, vaePresets, vaeShapes } from '../vae/index.ts';
-import { officialNames, type WanConfig, type WanPreset, wanConfig, wanPresets, wanShapes } from '../wan/index.ts';
+import { type VaeConfig, vae, vaeConfig, vaePresets, vaeShapes } from '../vae/index.ts';
+import { type WanConfig, type WanPreset, wan, wanConfig, wanPresets, wanShapes } from '../wan/index.ts';
 
 /** A transformer's file as it was recognised. */
 export interface RecognisedWan {
@@ -31,7 +31,7 @@ export interface KnownOfWan {
  */
 export function recogniseWan(file: Shapes, { preset, json, config }: KnownOfWan): RecognisedWan {
   const layers = new Set([...file.keys()].map((name) => /(?:^|\.)blocks\.(\d+)\./.exec(name)?.[1])).size - 1;
-  const official = officialNames({ ...wanPresets.tiny, num_layers: layers });
+  const official = wan.officialName({ ...wanPresets.tiny, num_layers: layers });
   const places = new Map([...file.keys()].map((name) => [official(name) ?? '', name]));
   const shapes = new Map([...places].map(([name, place]) => [name, file.get(place)!]));
   refuseImages(shapes);
@@ -107,8 +107,8 @@ export async function recogniseVae(shapes: Shapes, path: string, configFile: str
     return vaeConfig(Object.fromEntries(known.filter(([key]) => key in vaePresets['wan2.1'])));
   }
   for (const config of Object.values(vaePresets)) {
-    const official = vaeOfficialNames(config);
-    if (sameShapes(vaeShapes(config), new Map([...shapes].map(([name, shape]) => [official(name), shape]))))
+    const official = vae.officialName(config);
+    if (sameShapes(vaeShapes(config), new Map([...shapes].map(([name, shape]) => [official(name) ?? '', shape]))))
       return config;
   }
   const known = Object.keys(vaePresets).join(', ');

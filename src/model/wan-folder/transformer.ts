@@ -1,8 +1,17 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
 import { type HostTensor, hostTensor, readJsonObject, toFloat32 } from '../../io/index.ts';
-import { bytesOf, toBfloat16 } from '../../io/internal.ts';
-import { checkShapes, copiesUploads, type Net, type Shapes, type Weights } from '../../nn/index.ts';
-import { type Checkpoint, openCheckpoint } from '../checkpoint.ts';
+import { toBfloat16 } from '../../io/internal.ts';
+import {
+  checkFinite,
+  checkShapes,
+  copiesUploads,
+  loraOf,
+  loraText,
+  type Net,
+  type Shapes,
+  type Weights,
+} from '../../nn/index.ts';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts';
 import { type SwappedWan, swappedWan, type WanConfig, type WanPreset, wan, wanShapes } from '../wan/index.ts';
 import { type RecognisedWan, recogniseWan } from './recognise.ts';
 
@@ -58,6 +67,8 @@ export async function recogniseTransformer(
 ): Promise<RecognisedWan & { readonly file: Checkpoint }> {
   const { part } = options;
   const file = await openCheckpoint(path, part === undefined ? {} : { part });
+  const lora = loraOf(shapesOf(file));
+  if (lora !== null) throw new RangeError(`${path} is ${loraText(lora)}`);
   const json = options.configFile == null ? undefined : await readJsonObject(options.configFile);
   const found = recogniseWan(shapesOf(file), { preset: options.preset, json, config: options.config });
   const { places, config } = found;
@@ -82,28 +93,26 @@ async function loadBlocks(
     return wan.load(config, file.entries({ reuse: copiesUploads() }), { trainable: false, about });
   }
   if (blocks === 'file') return swappedWan(config, { read: (name) => file.map(places.get(name)!) }, about);
-  const held = new Map<string, HostTensor>();
+  const held = new Map<string, () => HostTensor>();
   for (const name of wanShapes(config).keys()) {
-    held.set(name, await (blocks === 'host' ? inMemory : narrowed)(file, places.get(name)!));
+    held.set(name, await (blocks === 'host' ? inMemory : narrowed)(file, places.get(name)!, name));
   }
-  return swappedWan(config, { read: (name) => held.get(name)! }, about);
+  return swappedWan(config, { read: (name) => held.get(name)!() }, about);
 }
 
-/** A tensor in the pages that the system keeps of the file anyway. */
-function inMemory(file: Checkpoint, name: string): HostTensor {
-  const tensor = file.map(name);
-  touch(bytesOf(tensor));
-  return tensor;
-}
-
-/** Makes the system read the pages of mapped memory now. */
-function touch(bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; at += 4096) Atomics.load(bytes, at); // a plain read may be optimised away
+/** A tensor in the pages that the system keeps of the file anyway, all of which are read now. */
+async function inMemory(file: Checkpoint, place: string, name: string): Promise<() => HostTensor> {
+  const tensor = file.map(place);
+  checkFinite(name, tensor);
+  const isScaled = tensor.dtype !== file.info(place).dtype; // made of what the file has, and larger
+  return isScaled ? () => file.map(place) : () => tensor;
 }
 
 /** Half the bytes of float32; what is narrow already stays as it is. */
-async function narrowed(file: Checkpoint, name: string): Promise<HostTensor> {
-  const tensor = await file.read(name);
-  if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return tensor;
-  return hostTensor('bfloat16', tensor.shape, toBfloat16(toFloat32(tensor)));
+async function narrowed(file: Checkpoint, place: string, name: string): Promise<() => HostTensor> {
+  const tensor = await file.read(place);
+  checkFinite(name, tensor);
+  if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return () => tensor;
+  const halves = hostTensor('bfloat16', tensor.shape, toBfloat16(toFloat32(tensor)));
+  return () => halves;
 }

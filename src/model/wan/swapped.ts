@@ -5,7 +5,15 @@
 import { flush } from '../../engine/index.ts';
 import { isTapeOn, type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { type LentResult, Net, type NetAbout, toTensor, Weights, type WeightView } from '../../nn/index.ts';
+import {
+  checkFinite,
+  type LentResult,
+  Net,
+  type NetAbout,
+  toTensor,
+  Weights,
+  type WeightView,
+} from '../../nn/index.ts';
 import type { WanConfig } from './config.ts';
 import { wan } from './pass.ts';
 import { wanShapes } from './weights.ts';
@@ -33,14 +41,28 @@ export interface SwappedWan extends WeightView {
  */
 export function swappedWan(config: WanConfig, source: BlockSource, about?: NetAbout): Net<WanConfig, SwappedWan> {
   const names = [...wanShapes(config).keys()].filter((name) => !name.startsWith('blocks.'));
-  const resident = Weights.from(lazily(names, source), { trainable: false });
+  const checked = checkedSource(source);
+  const resident = Weights.from(lazily(names, checked), { trainable: false });
   const weights: SwappedWan = {
     get: (name) => resident.get(name),
     at: (prefix) => resident.at(prefix),
-    lend: (block, use) => lendBlock(source, block, use),
+    lend: (block, use) => lendBlock(checked, block, use),
     dispose: () => resident.dispose(),
   };
   return new Net(wan, config, weights, about);
+}
+
+/** What is read for the first time is looked at: a weight that holds NaN or infinity ends the pass by its name. */
+function checkedSource(source: BlockSource): BlockSource {
+  const seen = new Set<string>();
+  return {
+    read: (name) => {
+      const tensor = source.read(name);
+      if (!seen.has(name)) checkFinite(name, tensor);
+      seen.add(name);
+      return tensor;
+    },
+  };
 }
 
 function* lazily(names: readonly string[], source: BlockSource): Generator<[string, HostTensor]> {

@@ -86,9 +86,6 @@ const replacements: readonly (readonly [RegExp, string])[] = [
   [/\.o\.(weight|bias)$/, '.to_out.0.$1'],
 ];
 
-/** Wrappers that training frameworks leave in the names of a checkpoint. */
-const wrappers = /_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.|_orig_mod\./g;
-
 /** Parts that adversarial critics add to the transformer; they are no part of it. */
 const critics = /^(_cls_pred_branch|_register_tokens|_gan_ca_blocks)\b/;
 
@@ -98,14 +95,10 @@ export function diffusersName(official: string): string {
 }
 
 /**
- * Official name of a weight in any published checkpoint: official, diffusers, or Self-Forcing's `model.` with the
- * wrappers of its training framework; null for the parts that adversarial critics add. Names that are none of these
- * come back as they are.
+ * Official name of a weight under official or diffusers' names; null for the parts that adversarial critics add. Names
+ * that are none of these come back as they are.
  */
 export function officialNames(config: WanConfig): (name: string) => string | null {
   const translated = new Map([...wanShapes(config).keys()].map((name) => [diffusersName(name), name]));
-  return (name) => {
-    const plain = name.replace(wrappers, '').replace(/^model\./, '');
-    return critics.test(plain) ? null : (translated.get(plain) ?? plain);
-  };
+  return (name) => (critics.test(name) ? null : (translated.get(name) ?? name));
 }
