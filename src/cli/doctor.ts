@@ -36,7 +36,7 @@ export async function doctor({ weights }: { weights?: string }): Promise<void> {
 async function inspected(path: string): Promise<string> {
   try {
     const { judges } = worldOf(shippedRecipes.study().world);
-    return String(await inspectWeights(path, { also: judges.map(({ architecture }) => architecture) }));
+    return String(await inspectWeights(path, { values: true, also: judges.map(({ architecture }) => architecture) }));
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(`--weights: ${error.message}`, { cause: error }) : error;
   }

@@ -23,6 +23,7 @@ export async function openShards(path: string): Promise<SafetensorsFile> {
   for (const name of places.keys()) shardOf(name).info(name);
   return {
     path,
+    files: [path, ...[...shards.values()].map((file) => file.path)],
     metadata,
     names: () => [...places.keys()],
     has: (name) => places.has(name),

@@ -16,6 +16,8 @@ import {
 /** An open description of a safetensors file: the header is in memory, each tensor is read when asked for. */
 export interface SafetensorsFile {
   readonly path: string;
+  /** The files that hold the tensors: this one, or an index and its parts. */
+  readonly files: readonly string[];
   readonly metadata: ReadonlyMap<string, string>;
   /** Names of all tensors, in header order. */
   names(): string[];
@@ -73,6 +75,7 @@ function describe(path: string, { tensors, metadata }: SafetensorsHeader): Safet
   const byPosition = () => [...tensors].sort(([, a], [, b]) => a.begin - b.begin);
   return {
     path,
+    files: [path],
     metadata,
     names: () => [...tensors.keys()],
     has: (name) => tensors.has(name),

@@ -2,6 +2,10 @@
 import {
   type Architecture,
   type Comparison,
+  isFiniteTensor,
+  type LoraDescription,
+  loraOf,
+  loraText,
   parameterCount,
   type ShapeDifferences,
   type Shapes,
@@ -58,6 +62,12 @@ export interface WeightsInspection {
   readonly dtypes: readonly string[];
   /** The nearest preset, null if the names are those of no known architecture. */
   readonly fit: WeightsFit | null;
+  /** What the file changes, where it is a LoRA and no network. */
+  readonly lora: LoraDescription | null;
+  /** What is odd about it. */
+  readonly notes: readonly string[];
+  /** Weights that hold NaN or infinity, null where values were not looked at. */
+  readonly notFinite: readonly string[] | null;
   /** The same in a few lines of text. */
   toString(): string;
 }
@@ -66,23 +76,29 @@ export interface WeightsInspection {
 export interface InspectOptions {
   /** Key of a saved dictionary, as for `openCheckpoint`. */
   readonly part?: string;
+  /** Whether all values are read as well, to find those that are no numbers. @defaultValue false */
+  readonly values?: boolean;
   /** Architectures beside those of this layer. */
   readonly also?: readonly Architecture<unknown>[];
 }
 
 /**
  * Says what a file of weights holds and which preset it fits: format, dtypes, naming, and what is missing, surplus
- * or misshapen. Names and shapes only: no tensor is read. Errors as for `openCheckpoint`.
+ * or misshapen. Names and shapes only, unless `values` are asked for. Errors as for `openCheckpoint`.
  *
  * @example console.log(String(await inspectWeights('diffusion_pytorch_model.safetensors')))
  */
 export async function inspectWeights(
   path: string,
-  { also = [], ...options }: InspectOptions = {},
+  { also = [], values = false, ...options }: InspectOptions = {},
 ): Promise<WeightsInspection> {
-  const file = await openCheckpoint(path, options);
+  const notes: string[] = [];
+  const file = await openCheckpoint(path, { ...options, onNote: (note) => notes.push(note) });
   const infos = file.names().map((name) => [name, file.info(name)] as const);
   const shapes: Shapes = new Map(infos.map(([name, { shape }]) => [name, shape]));
+  const lora = loraOf(shapes);
+  const fit = lora === null ? nearestFit([...architectures, ...also], shapes) : null;
+  const notFinite = values ? await namesOfNonFinite(file) : null;
   const found: Omit<WeightsInspection, 'toString'> = {
     path,
     format: file.format,
@@ -90,9 +106,18 @@ export async function inspectWeights(
     tensors: shapes.size,
     parameters: parameterCount(shapes),
     dtypes: [...new Set(infos.map(([, { dtype }]) => dtype))],
-    fit: nearestFit([...architectures, ...also], shapes),
+    fit: fit && { ...fit, fits: fit.fits && !notFinite?.length },
+    lora,
+    notes,
+    notFinite,
   };
   return { ...found, toString: () => inspectionText(found) };
+}
+
+async function namesOfNonFinite(file: Checkpoint): Promise<string[]> {
+  const found: string[] = [];
+  for await (const [name, tensor] of file.entries({ reuse: true })) if (!isFiniteTensor(tensor)) found.push(name);
+  return found;
 }
 
 /** The preset with the fewest differences, among those of which the file has at least half the names. */
@@ -131,19 +156,25 @@ function inspectionText({
   parameters,
   dtypes,
   fit,
+  lora,
+  notes,
+  notFinite,
 }: Omit<WeightsInspection, 'toString'>): string {
   const where = part === null ? '' : `, under "${part}"`;
   const head = `${path}: ${format}, ${tensors} tensors, ${parameters.toLocaleString('en')} numbers, ${dtypes.join(', ')}${where}`;
-  if (fit === null) return `${head}\narchitecture: none that is known here`;
+  const lines = [head, ...notes.map((note) => `note: ${note}`)];
+  if (lora !== null) return [...lines, loraText(lora)].join('\n');
+  if (fit === null) return [...lines, 'architecture: none that is known here'].join('\n');
   const verdict = fit.fits ? 'fits' : 'is nearest to, but does not fit,';
   const misshapen = fit.misshapen.map(({ name, received, wanted }) => `${name} [${received}], wanted [${wanted}]`);
   return [
-    head,
+    ...lines,
     `architecture: ${fit.architecture}; ${verdict} preset ${fit.preset}; ${fit.naming} names`,
     ...(fit.note === null ? [] : [`to load: ${fit.note}`]),
     ...listed('missing', fit.missing),
     ...listed('surplus', fit.surplus),
     ...listed('misshapen', misshapen),
+    ...listed('NaN or infinite', notFinite ?? []),
   ].join('\n');
 }
 

@@ -89,7 +89,7 @@ async function* widened(entries: AsyncIterable<[string, WeightSource]>): AsyncGe
  * @throws Error naming it if some of its values are NaN or infinite.
  */
 export function checkFinite(name: string, tensor: HostTensor): void {
-  if (!holdsNonFinite(tensor)) return;
+  if (isFiniteTensor(tensor)) return;
   throw new Error(
     `${name}: some of its ${elementCount(tensor.shape)} values are NaN or infinite; the file is damaged, or its ` +
       'training diverged: take another or an earlier one',
@@ -109,14 +109,15 @@ const exponents: Readonly<Partial<Record<HostTensor['dtype'], readonly [bits: nu
     float8_e5m2: [0x7c7c7c7c, 0x04040404, 0x80808080],
   };
 
-function holdsNonFinite(tensor: HostTensor): boolean {
-  if (tensor.dtype === 'float64') return (tensor.data as Float64Array).some((value) => value - value !== 0);
+/** Whether all values are numbers: none NaN, none infinite. */
+export function isFiniteTensor(tensor: HostTensor): boolean {
+  if (tensor.dtype === 'float64') return (tensor.data as Float64Array).every((value) => value - value === 0);
   const found = exponents[tensor.dtype];
-  if (found === undefined) return false;
+  if (found === undefined) return true;
   const [bits, last, signs] = found;
   const words = wordsOf(bytesOf(tensor));
-  for (let i = 0; i < words.length; i++) if (((words[i]! & bits) + last) & signs) return true;
-  return false;
+  for (let i = 0; i < words.length; i++) if (((words[i]! & bits) + last) & signs) return false;
+  return true;
 }
 
 /** Bytes as 32-bit words, copied only where they do not lie so; what is left of the last word is 0. */

@@ -98,15 +98,17 @@ interface Chosen {
 /** The dictionary of a saved object that holds the network: the one asked for, else the best that holds anything. */
 function partOf(file: PthFile, wanted: string | undefined, tell: (note: string) => void): Chosen {
   const { value } = file;
+  const files = [file.path];
+  const at = (part: string): WeightFile => ({ ...file.at(part), files });
   const isDictionary = (key: string): boolean => value instanceof Map && value.get(key) instanceof Map;
   if (wanted !== undefined)
-    return isDictionary(wanted) ? { file: file.at(wanted), part: wanted } : { file, part: null };
+    return isDictionary(wanted) ? { file: at(wanted), part: wanted } : { file: { ...file, files }, part: null };
   const found = networkParts.filter(isDictionary);
-  const full = found.find((part) => file.at(part).names().length > 0);
-  if (full === undefined) return { file, part: null };
+  const full = found.find((part) => at(part).names().length > 0);
+  if (full === undefined) return { file: { ...file, files }, part: null };
   const empty = found.slice(0, found.indexOf(full));
   if (empty.length > 0) tell(`${empty.join(' and ')} holds nothing; ${full} is taken`);
-  return { file: file.at(full), part: full };
+  return { file: at(full), part: full };
 }
 
 /** The tensors whose names begin with a part, without it; all of them where no name does. */

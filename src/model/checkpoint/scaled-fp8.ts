@@ -9,6 +9,8 @@ import { elementCount } from '../../io/internal.ts';
 /** A file of weights as its reader gives it. */
 export interface WeightFile {
   readonly path: string;
+  /** The files that hold the tensors: this one, or the parts of an index. */
+  readonly files: readonly string[];
   /** Text beside the tensors, where the format has it. */
   readonly metadata?: ReadonlyMap<string, string>;
   names(): string[];

@@ -8,7 +8,7 @@ export {
   type Umt5PromptOptions,
   umt5PromptEncoder,
 } from './encoders.ts';
-export { type PromptCache, promptCache } from './prompt-cache.ts';
+export { encoderIdentity, type PromptCache, promptCache } from './prompt-cache.ts';
 export { umt5, umt5Encode } from './umt5.ts';
 export {
   type TensorSource,

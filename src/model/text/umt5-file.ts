@@ -2,16 +2,18 @@
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostDType, HostTensor } from '../../io/index.ts';
-import { bytesOf, elementCount } from '../../io/internal.ts';
-import { copiesUploads, toHost, toTensor, Weights, widener } from '../../nn/index.ts';
+import { elementCount } from '../../io/internal.ts';
+import { checkFinite, copiesUploads, toHost, toTensor, Weights, widener } from '../../nn/index.ts';
 import type { PromptTokenizer, TokenBatch } from '../tokenizer/index.ts';
 import { cleanPrompt } from './clean-text.ts';
-import { type PromptCache, promptCache, sha256 } from './prompt-cache.ts';
+import { encoderIdentity, type PromptCache, promptCache } from './prompt-cache.ts';
 import { bucketIds, umt5Block } from './umt5.ts';
 import { type Umt5Config, umt5ConfigOf, umt5Name, umt5Shapes } from './umt5-weights.ts';
 
 /** A file of weights: an open checkpoint. */
 export interface WeightsFile extends TensorSource {
+  /** The files that hold the tensors. */
+  readonly files: readonly string[];
   names(): string[];
   info(name: string): { readonly dtype: HostDType; readonly shape: readonly number[] };
 }
@@ -40,14 +42,22 @@ export interface Umt5FileEncoder {
  * changes no row.
  */
 export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5FileEncoder> {
-  const { tokenizer, textLen = 512 } = options;
-  const source = officialSource(options.file);
+  const { file, tokenizer, textLen = 512, cache: folder } = options;
+  const source = officialSource(file);
   const config = umt5ConfigOf(source.shapes);
-  const { cache: folder } = options;
-  const cache = folder === null ? null : promptCache(folder, await identityOf(source, tokenizer, textLen));
+  let cache: Promise<PromptCache | null> | undefined;
+  const openCache = async (): Promise<PromptCache | null> =>
+    folder === null ? null : promptCache(folder, await encoderIdentity(folder, file.files));
   const encodeOne = async (text: string): Promise<HostTensor> => {
+    cache ??= openCache(); // looks at the whole file, so not before there is a prompt
+    const kept = await cache;
     const prompt = cleanPrompt(text);
-    return (await cache?.read(prompt)) ?? encodeAnew(prompt, { source, config, tokenizer, textLen, cache });
+    const tokens = tokenizer.encode(prompt).slice(0, textLen);
+    const known = await kept?.read(prompt, tokens);
+    if (known !== undefined) return known;
+    const rows = await encodeAnew(prompt, tokens.length, { source, config, tokenizer });
+    await kept?.write(prompt, tokens, rows);
+    return rows;
   };
   return {
     config,
@@ -66,23 +76,28 @@ export function umt5FileConfig(file: WeightsFile): Umt5Config {
 }
 
 interface Encoding {
-  source: OfficialSource;
-  config: Umt5Config;
-  tokenizer: PromptTokenizer;
-  textLen: number;
-  cache: PromptCache | null;
+  readonly source: OfficialSource;
+  readonly config: Umt5Config;
+  readonly tokenizer: PromptTokenizer;
 }
 
+/** @throws Error naming a weight that holds NaN or infinity. */
 async function encodeAnew(
   prompt: string,
-  { source, config, tokenizer, textLen, cache }: Encoding,
+  length: number,
+  { source, config, tokenizer }: Encoding,
 ): Promise<HostTensor> {
-  const tokens = tokenizer.batch([prompt], Math.min(tokenizer.encode(prompt).length, textLen));
+  const tokens = tokenizer.batch([prompt], length);
   const encoded = await umt5EncodeFrom(source, config, tokens);
   const rows = tf.squeeze(encoded, [0]); // [1, n, D] -> [n, D]
   const host = await toHost(rows);
   tf.dispose([tokens.ids, tokens.mask, encoded, rows]);
-  await cache?.write(prompt, host);
+  try {
+    checkFinite('the rows of the prompt', host);
+  } catch (error) {
+    for (const name of source.shapes.keys()) checkFinite(name, await source.read(name)); // the weight to blame
+    throw error;
+  }
   return host;
 }
 
@@ -112,16 +127,6 @@ function officialSource(file: WeightsFile): OfficialSource {
     read: (name, into) => file.read(place(name), into),
     readRows: (name, start, count) => file.readRows(place(name), start, count),
   };
-}
-
-/** Tells encoders apart without reading all of them: shapes, the smallest weights, and how the tokenizer cuts. */
-async function identityOf(source: OfficialSource, tokenizer: PromptTokenizer, textLen: number): Promise<string> {
-  const shapes = [...source.shapes].map(([name, shape]) => `${name} ${shape}`).sort();
-  const small = [...source.shapes.keys()].filter((name) => /norm\d?\.weight$/.test(name)).sort();
-  const parts: (string | Uint8Array)[] = [String(textLen), ...shapes];
-  for (const name of small) parts.push(bytesOf(await source.read(name)));
-  parts.push(String(tokenizer.encode('The quick brown fox jumps over 13 lazy dogs. 一只猫')));
-  return sha256(parts);
 }
 
 /** Where tensors are read from by official name: an open safetensors or PyTorch file. */

@@ -20,6 +20,8 @@ import {
 export interface OpenWanOptions extends Omit<WanTransformerOptions, 'configFile'> {
   /** A training checkpoint (`self_forcing_dmd.pt`) in place of the folder's transformer. */
   readonly student?: string;
+  /** The file of the transformer, where a folder has several. */
+  readonly transformer?: string;
   /** Folder of encoded prompts; null encodes each time. @defaultValue `.prompts` in the model's folder */
   readonly promptCache?: string | null;
 }
@@ -62,7 +64,7 @@ export interface WanDescription {
  */
 export async function describeWan(folder: string, options: OpenWanOptions = {}): Promise<WanDescription> {
   const { blocks = 'resident' } = options;
-  const files = await findWanFiles(folder, options.student);
+  const files = await findWanFiles(folder, options.student ?? options.transformer);
   const { preset, config } = await recogniseTransformer(files.dit, { ...options, configFile: files.ditConfig });
   const { config: autoencoder } = await recogniseVaeFile(files);
   const text = checkedText(umt5FileConfig(await openCheckpoint(files.text)), config);
@@ -84,7 +86,7 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
  */
 export async function openWan(folder: string, options: OpenWanOptions = {}): Promise<OpenedWan> {
   const { promptCache = join(folder, '.prompts') } = options;
-  const files = await findWanFiles(folder, options.student);
+  const files = await findWanFiles(folder, options.student ?? options.transformer);
   const { net, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
   try {
     const text = await openText(files, net.config, promptCache);

@@ -30,9 +30,9 @@ export interface KnownOfWan {
  * @throws RangeError for image-to-video models and for files that are no Wan transformer, or whose heads are unknown.
  */
 export function recogniseWan(file: Shapes, { preset, json, config }: KnownOfWan): RecognisedWan {
-  const layers = new Set([...file.keys()].map((name) => /(?:^|\.)blocks\.(\d+)\./.exec(name)?.[1])).size - 1;
-  const official = wan.officialName({ ...wanPresets.tiny, num_layers: layers });
-  const places = new Map([...file.keys()].map((name) => [official(name) ?? '', name]));
+  const numbers = [...file.keys()].map((name) => /(?:^|\.)blocks\.(\d+)\./.exec(name)?.[1]);
+  const layers = new Set(numbers.filter((number) => number !== undefined)).size;
+  const places = placesOf(file, wan.officialName({ ...wanPresets.tiny, num_layers: layers }));
   const shapes = new Map([...places].map(([name, place]) => [name, file.get(place)!]));
   refuseImages(shapes);
   const near = preset ?? presetOf(shapes);
@@ -46,6 +46,19 @@ export function recogniseWan(file: Shapes, { preset, json, config }: KnownOfWan)
     );
   }
   return { preset: near, config: wanConfig({ ...withoutSizes(base ?? {}), ...sizes, ...config }), places };
+}
+
+/** The file's names by official ones; those that the network does not read are left out. */
+function placesOf(file: Shapes, official: (name: string) => string | null): Map<string, string> {
+  const places = new Map<string, string>();
+  for (const name of file.keys()) {
+    const found = official(name);
+    if (found === null) continue;
+    const other = places.get(found);
+    if (other !== undefined) throw new RangeError(`${other} and ${name} both stand for ${found}: remove one of them`);
+    places.set(found, name);
+  }
+  return places;
 }
 
 /** Keys of diffusers that the shapes say, or that belong to image-to-video. */

@@ -73,7 +73,6 @@ export async function recogniseTransformer(
   const found = recogniseWan(shapesOf(file), { preset: options.preset, json, config: options.config });
   const { places, config } = found;
   const received = new Map([...places].map(([name, place]) => [name, file.info(place).shape]));
-  received.delete(''); // parts that are not the transformer's
   checkShapes(received, wanShapes(config), file.path);
   return { ...found, file };
 }

@@ -103,9 +103,10 @@ export function wanConfig(fields: Readonly<Record<string, unknown>> | Partial<Wa
 function officialKeys(fields: object): Record<string, unknown> {
   const { num_attention_heads: heads, attention_head_dim: width, ...rest } = fields as Record<string, unknown>;
   if (heads === undefined) return rest;
-  const { in_channels, out_channels, image_dim, added_kv_proj_dim, rope_max_seq_len: _, ...same } = rest;
-  if ((image_dim ?? added_kv_proj_dim ?? null) !== null) {
-    throw new RangeError('image_dim: image-to-video models are not supported, wanted null');
+  const { in_channels, out_channels, image_dim, added_kv_proj_dim, pos_embed_seq_len, ...same } = rest;
+  delete same['rope_max_seq_len'];
+  if ((image_dim ?? added_kv_proj_dim ?? pos_embed_seq_len ?? null) !== null) {
+    throw new RangeError('image_dim, pos_embed_seq_len: image-to-video models are not supported, wanted null');
   }
   const sizes = { num_heads: heads, dim: (heads as number) * (width as number), in_dim: in_channels };
   return { ...same, ...sizes, out_dim: out_channels };

@@ -37,4 +37,4 @@ export {
 } from './positions.ts';
 export { type BlockSource, type SwappedWan, swappedWan } from './swapped.ts';
 export { type CrossAttnCache, createCrossAttnCache, disposeCrossAttnCache, type WanContext } from './text.ts';
-export { diffusersName, officialNames, wanShapes } from './weights.ts';
+export { diffusersName, wanShapes } from './weights.ts';

@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { hostTensor } from '../../../src/io/index.ts';
-import { promptCache } from '../../../src/model/internal.ts';
+import { encoderIdentity, promptCache } from '../../../src/model/internal.ts';
 import { testFolder } from '../../folder.ts';
 
 const rows = hostTensor('float32', [2, 2], new Float32Array([1, 2, 3, 4]));
+const tokens = [4, 5, 1];
 const all = await testFolder('prompts');
 let folder = '';
 beforeEach(async () => {
@@ -19,11 +20,12 @@ async function onlyFile(): Promise<string> {
 
 test('keeps rows by prompt and encoder', async () => {
   const cache = promptCache(folder, 'one');
-  expect(await cache.read('a cat')).toBeUndefined();
-  await cache.write('a cat', rows);
-  expect(await cache.read('a cat')).toEqual(rows);
-  expect(await cache.read('a dog')).toBeUndefined();
-  expect(await promptCache(folder, 'two').read('a cat')).toBeUndefined();
+  expect(await cache.read('a cat', tokens)).toBeUndefined();
+  await cache.write('a cat', tokens, rows);
+  expect(await cache.read('a cat', tokens)).toEqual(rows);
+  expect(await cache.read('a dog', tokens)).toBeUndefined();
+  expect(await promptCache(folder, 'two').read('a cat', tokens)).toBeUndefined();
+  expect(await cache.read('a cat', [4, 5, 6, 1])).toBeUndefined();
 });
 
 test.each([
@@ -39,16 +41,37 @@ test.each([
   ],
 ])('a file that is %s counts as absent and is written anew', async (_, damage) => {
   const cache = promptCache(folder, 'one');
-  await cache.write('a cat', rows);
+  await cache.write('a cat', tokens, rows);
   await damage(await onlyFile());
-  expect(await cache.read('a cat')).toBeUndefined();
-  await cache.write('a cat', rows);
-  expect(await cache.read('a cat')).toEqual(rows);
+  expect(await cache.read('a cat', tokens)).toBeUndefined();
+  await cache.write('a cat', tokens, rows);
+  expect(await cache.read('a cat', tokens)).toEqual(rows);
 });
 
 test('a folder that cannot be made keeps nothing and says nothing', async () => {
   await writeFile(join(folder, 'file'), '');
   const cache = promptCache(join(folder, 'file', 'inside'), 'one');
-  await cache.write('a cat', rows);
-  expect(await cache.read('a cat')).toBeUndefined();
+  await cache.write('a cat', tokens, rows);
+  expect(await cache.read('a cat', tokens)).toBeUndefined();
+});
+
+test('an encoder is told by all bytes of its files, which are read once while nothing touches them', async () => {
+  const [one, two] = [join(folder, 'one.bin'), join(folder, 'two.bin')];
+  await writeFile(one, Buffer.alloc(5000, 1));
+  await writeFile(two, Buffer.alloc(5000, 1));
+  const cache = join(folder, 'cache');
+  const first = await encoderIdentity(cache, [one]);
+  expect(await encoderIdentity(cache, [two])).toBe(first); // the same content under another name
+  const memory = await readFile(join(cache, 'encoders.json'), 'utf8');
+  expect(await encoderIdentity(cache, [one])).toBe(first);
+  expect(await readFile(join(cache, 'encoders.json'), 'utf8')).toBe(memory);
+  const { atime, mtime } = await stat(one);
+  const changed = Buffer.alloc(5000, 1);
+  changed[4000] = 2;
+  await writeFile(one, changed);
+  await utimes(one, atime, mtime); // as copies that keep times do
+  expect(await encoderIdentity(cache, [one])).not.toBe(first);
+  expect(await encoderIdentity(cache, [one, two])).not.toBe(await encoderIdentity(cache, [one]));
+  await writeFile(join(cache, 'encoders.json'), 'not JSON');
+  expect(await encoderIdentity(cache, [two])).toBe(first);
 });

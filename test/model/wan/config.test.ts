@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as engine from '../../../src/engine/index.ts';
-import { diffusersName, officialNames, wan, wanConfig, wanPresets, wanShapes } from '../../../src/model/internal.ts';
+import { diffusersName, wan, wanConfig, wanPresets, wanShapes } from '../../../src/model/internal.ts';
 import { parameterCount, random } from '../../../src/nn/index.ts';
 
 test.each([
@@ -48,7 +48,7 @@ describe('a wrong configuration is refused', () => {
 
 test('names of every checkpoint lead back to the official ones', () => {
   const config = wanPresets.tiny;
-  const back = officialNames(config);
+  const back = wan.officialName(config);
   const names = [...wanShapes(config).keys()];
   expect(new Set(names.map(diffusersName)).size).toBe(names.length);
   for (const name of names) {
