@@ -6,11 +6,6 @@ export type MimeBundle = Record<string, unknown>;
 /** The method by which a notebook kernel asks a value for its {@link MimeBundle}. */
 export const jupyterDisplay: unique symbol = Symbol.for('Jupyter.display') as never;
 
-/** A value that says how a notebook shows it. */
-export interface Displayed {
-  [jupyterDisplay](): MimeBundle | Promise<MimeBundle>;
-}
-
 /** The same object with a display of its own, which neither JSON nor a listing of its keys sees. */
 export function withDisplay<T extends object>(value: T, display: (value: T) => MimeBundle): T {
   return Object.defineProperty(value, jupyterDisplay, {

@@ -1,5 +1,4 @@
 /** The small scale end to end, on any world: trained networks, what they are measured by, and the chain that makes them. */
-export { frameScores as scoreFrames } from '../evaluate/internal.ts';
 export { type ClipsToWrite, prepareFolder, probeCodec, writeClips } from '../io/internal.ts';
 export { Chain, type FromScratchOptions, runChain, runFromScratch } from './chain/chain.ts';
 export { sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';

@@ -210,7 +210,7 @@ describe('choosing an engine', () => {
   });
 
   test.each([
-    [{ threads: 0 }, /threads to be a whole number of at least 1, received threads: 0/],
+    [{ threads: 0 }, /threads to be a whole number from 1 to 1024, received threads: 0/],
     [{ threads: 1.5 }, /threads to be a whole number/],
     [{ spin: 'no' }, /spin to be true or false, received spin: "no"/],
     [{ maxPending: -1 }, /maxPending to be a whole number/],

@@ -68,7 +68,8 @@ test('the page carries every section and asks nothing of the network', async () 
   expect(page).toContain('<title>Can a reward teach');
   for (const title of ['The world', 'Trajectories', 'Phase 1', 'Phase 2', 'What was measured', 'The answer'])
     expect(page).toMatch(new RegExp(`<h[23]>${title}`));
-  expect(page).not.toMatch(/<script|<link |(?:src|href)="https?:/);
+  const still = page.replace(/<script(?: type="[^"]*")?>[\s\S]*?<\/script>/g, ''); // charts come with their own script
+  expect(still).not.toMatch(/<script|<link |(?:src|href)="https?:/);
 });
 
 test('two runs write the same results.json', async () => {

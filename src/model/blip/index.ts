@@ -1,9 +1,6 @@
-export { blipImageTokens, blipTextStates, imageReward, imageRewardForward } from './forward.ts';
+export { imageReward, imageRewardForward } from './forward.ts';
 export {
-  type BlipVitConfig,
   type ImageRewardConfig,
-  imageRewardName,
   imageRewardPresets,
   imageRewardShapes,
-  type MedConfig,
 } from './weights.ts';

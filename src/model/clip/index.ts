@@ -1,3 +1,3 @@
 export { type ClipConfig, clipConfigOf, clipPresets, type HfClipConfig } from './config.ts';
 export { clip, clipImageFeatures, clipLogits, clipTextFeatures, resblock } from './forward.ts';
-export { clipOfficialShapes, clipOpenaiName, clipShapes } from './weights.ts';
+export { clipOpenaiName, clipShapes } from './weights.ts';

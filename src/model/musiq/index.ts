@@ -1,2 +1,2 @@
 export { hashedPlaces, musiq, musiqScore } from './forward.ts';
-export { type MusiqConfig, type MusiqPreset, musiqPresets, musiqShapes } from './weights.ts';
+export { type MusiqConfig, musiqPresets, musiqShapes } from './weights.ts';

@@ -1,4 +1,4 @@
-export { type AxisPlan, type ResampleFilter, resample, resampleMatrix } from './resample.ts';
+export { type ResampleFilter, resample, resampleMatrix } from './resample.ts';
 export {
   frameFeatures,
   framePlans,

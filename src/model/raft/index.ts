@@ -1,5 +1,5 @@
 export { type RaftConfig, type RaftConfigFile, raftConfig, raftPresets } from './config.ts';
 export { correlationPyramid, lookUp } from './correlation.ts';
-export { type FlowFrame, type RaftFlow, raftClipFlow, raftEstimator, raftFramesFlow } from './flow.ts';
-export { type RaftOptions, raft, raftForward } from './forward.ts';
-export { raftNames, raftShapes, raftTorchvisionName } from './weights.ts';
+export { raftClipFlow, raftEstimator, raftFramesFlow } from './flow.ts';
+export { raft, raftForward } from './forward.ts';
+export { raftShapes, raftTorchvisionName } from './weights.ts';

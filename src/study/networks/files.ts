@@ -10,14 +10,12 @@ import type { World } from '../../world/index.ts';
 
 /** Networks of the method, in the order in which they are trained; the world's judges come after them. */
 export const METHOD_NETWORKS = ['vae', 'teacher', 'distilled', 'ode', 'reward-forcing'] as const;
-export type MethodNetwork = (typeof METHOD_NETWORKS)[number];
 
 /** Students of phase 2 under other frame supervision: trained for the comparison, kept in the run folder, not shipped. */
 export const VARIANTS: Readonly<Record<'reward-random' | 'reward-all', FrameChoice>> = {
   'reward-random': 'random-per-batch',
   'reward-all': 'all',
 };
-export type VariantName = keyof typeof VARIANTS;
 
 /** Names of all networks that a study of a world ships; without a reward there is no phase 2. */
 export function networkNames(world: World): string[] {
