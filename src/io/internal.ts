@@ -1,12 +1,11 @@
 /** What the library's other layers need of io besides its public surface; it may change from one version to the next. */
 
-export { openFile } from './bytes.ts';
 export { toByte } from './clip.ts';
 export { packageRoot, packageVersion, prepareFolder, refusalOf } from './files.ts';
 export { bytesOf, bytesPerElement, elementCount, viewBytes } from './host-tensor.ts';
 export { addPngText, enlargement, frameImage, readPngText } from './image.ts';
 export type { PickleValue } from './pickle-value.ts';
-export type { EntriesOptions } from './safetensors.ts';
+
 export { ffmpegFolder, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
 export { type ClipsToWrite, encodeVideo, probeCodec, resolveEncoder, writeClips } from './video-write.ts';
 export { toBfloat16, toFloat16 } from './widen.ts';

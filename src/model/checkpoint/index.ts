@@ -1,2 +1,1 @@
-export { type Checkpoint, type CheckpointOptions, openCheckpoint } from './checkpoint.ts';
-export type { WeightFile } from './scaled-fp8.ts';
+export { type Checkpoint, openCheckpoint } from './checkpoint.ts';

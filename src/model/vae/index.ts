@@ -8,4 +8,4 @@ export {
   encodeChunk,
   encodeStream,
 } from './stream.ts';
-export { vaeDiffusersName, vaeOfficialNames } from './weights.ts';
+export { vaeDiffusersName } from './weights.ts';
