@@ -1,16 +1,6 @@
 /** What a file of weights holds, and which of the known architectures it fits. */
-import {
-  type Architecture,
-  type Comparison,
-  isFiniteTensor,
-  type LoraDescription,
-  loraOf,
-  loraText,
-  parameterCount,
-  type ShapeDifferences,
-  type Shapes,
-  shapeDifferences,
-} from '../nn/index.ts';
+import { type Architecture, type Comparison, parameterCount, type ShapeDifferences, type Shapes } from '../nn/index.ts';
+import { isFiniteTensor, type LoraDescription, loraOf, loraText, shapeDifferences } from '../nn/internal.ts';
 import { amt } from './amt/index.ts';
 import { imageReward } from './blip/index.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint/index.ts';

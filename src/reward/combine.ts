@@ -1,6 +1,7 @@
 /** Rewards made of rewards: on chosen frames, summed, standardised, in batches, with text that is remembered. */
 import { type Tensor, tf } from '../engine/tf.ts';
-import { type Key, sameShape } from '../nn/index.ts';
+import type { Key } from '../nn/index.ts';
+import { sameShape } from '../nn/internal.ts';
 import {
   createReward,
   type Judge,

@@ -1,6 +1,7 @@
 /** What every judge of generated video owes its callers, and what a reward owes beyond: a gradient. */
 import { type Tensor, tf } from '../engine/tf.ts';
-import { type Key, type NetAbout, withoutGradient } from '../nn/index.ts';
+import type { Key, NetAbout } from '../nn/index.ts';
+import { withoutGradient } from '../nn/internal.ts';
 import { type ClipBatch, chooseFrames, type FrameChoice, frameAt, framesAt } from './frames.ts';
 
 /** All that decides a judge's numbers; a run stores it with its settings. */

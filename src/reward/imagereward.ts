@@ -4,7 +4,8 @@ import { type ImageRewardConfig, imageRewardForward, imageReward as imageRewardN
 import { openCheckpoint } from '../model/internal.ts';
 import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
 import { openWordPiece, type WordPieceTokenizer } from '../model/tokenizer/index.ts';
-import { fromFile, type Net } from '../nn/index.ts';
+import type { Net } from '../nn/index.ts';
+import { fromFile } from '../nn/internal.ts';
 import { createReward, type Reward, sourceOf } from './contract.ts';
 import { clampFrames, type FrameClamp } from './frames.ts';
 

@@ -3,7 +3,8 @@ import { basename } from 'node:path';
 import { readJsonObject } from '../io/index.ts';
 import { openCheckpoint } from '../model/internal.ts';
 import { joinedEntries, mergedLora, type Qwen2VlConfig, qwen2vl } from '../model/qwen2vl/index.ts';
-import { type CheckpointEntries, fromFile, type Net } from '../nn/index.ts';
+import type { CheckpointEntries, Net } from '../nn/index.ts';
+import { fromFile } from '../nn/internal.ts';
 import {
   type VideoAlignOptions,
   type VideoAlignReward,

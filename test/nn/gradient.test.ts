@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { stopGradient, withoutGradient } from '../../src/nn/index.ts';
+import { stopGradient } from '../../src/nn/index.ts';
+import { withoutGradient } from '../../src/nn/internal.ts';
 
 beforeAll(() => engine.use('cpu'));
 

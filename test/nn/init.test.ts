@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { hostTensor } from '../../src/io/index.ts';
-import { constant, fans, normal, random, toHost, toTensor, xavierUniform } from '../../src/nn/index.ts';
+import { random, toHost, toTensor } from '../../src/nn/index.ts';
+import { constant, fans, normal, xavierUniform } from '../../src/nn/internal.ts';
 
 beforeAll(() => engine.use('cpu'));
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type HostTensor, hostTensor, openSafetensors, toFloat32, writeSafetensors } from '../../src/io/index.ts';
-import { copiesUploads, loadChecked, shapesOf } from '../../src/nn/index.ts';
+import { copiesUploads, loadChecked, shapesOf } from '../../src/nn/internal.ts';
 import { testFolder } from '../folder.ts';
 
 /** Every kind of weight that shares memory on its way: single values, half precisions of falling and rising size. */

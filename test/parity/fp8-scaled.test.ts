@@ -16,7 +16,7 @@ import {
   wanConfig,
   wanForward,
 } from '../../src/model/internal.ts';
-import { checkFinite } from '../../src/nn/index.ts';
+import { checkFinite } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('fp8-scaled');

@@ -16,7 +16,8 @@ import {
   smartFrameCount,
   smartResize,
 } from '../../src/model/qwen2vl/index.ts';
-import { checkShapes, shapesOf, type Weights } from '../../src/nn/index.ts';
+import { checkShapes, type Weights } from '../../src/nn/index.ts';
+import { shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 interface Notes {

@@ -6,7 +6,8 @@ import { openSafetensors } from '../../src/io/index.ts';
 import { zeroPadding } from '../../src/model/text/encoders.ts';
 import { type Umt5Config, umt5, umt5Encode, umt5EncodeFrom, umt5Shapes } from '../../src/model/text/index.ts';
 import { relativeBucket } from '../../src/model/text/umt5.ts';
-import { checkShapes, shapesOf, Weights } from '../../src/nn/index.ts';
+import { checkShapes, Weights } from '../../src/nn/index.ts';
+import { shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('umt5');

@@ -12,7 +12,8 @@ import { type MusiqConfig, musiq } from '../../model/musiq/index.ts';
 import { type RaftConfig, raft } from '../../model/raft/index.ts';
 import { type ClipTokenizer, openClipTokenizer } from '../../model/tokenizer/index.ts';
 import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
-import { type CheckpointEntries, fromFile, type Net } from '../../nn/index.ts';
+import type { CheckpointEntries, Net } from '../../nn/index.ts';
+import { fromFile } from '../../nn/internal.ts';
 import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';
 import {
   aestheticQuality,

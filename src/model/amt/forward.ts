@@ -7,7 +7,8 @@
  */
 
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, sameShape } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part } from '../../nn/index.ts';
+import { sameShape } from '../../nn/internal.ts';
 import { corrected, correlateBothWays, decode, doubled, finer, firstGuess, type Motion } from './decoders.ts';
 import { activeConv, conv, correlationFeatures, imagePyramid, warp } from './layers.ts';
 import { type AmtConfig, amtPresets, amtShapes } from './weights.ts';

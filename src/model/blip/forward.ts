@@ -5,7 +5,8 @@
 
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Tapped, tapBelow } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Tapped } from '../../nn/index.ts';
+import { tapBelow } from '../../nn/internal.ts';
 import { affine, classToken, joinHeads, patchTokens, splitHeads, vitBlocks, withClassToken } from '../layers/index.ts';
 import type { TokenBatch } from '../tokenizer/index.ts';
 import {

@@ -2,7 +2,8 @@
 
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Tapped, tapBelow, type WeightView } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Tapped, type WeightView } from '../../nn/index.ts';
+import { tapBelow } from '../../nn/internal.ts';
 import {
   affine,
   classToken,

@@ -1,6 +1,7 @@
 /** Shapes of CLIP's weights by OpenAI's names, and checkpoints of transformers brought into that form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type CheckpointEntries, ownTensor, type Shapes, type WeightSource } from '../../nn/index.ts';
+import type { CheckpointEntries, Shapes, WeightSource } from '../../nn/index.ts';
+import { ownTensor } from '../../nn/internal.ts';
 import { affineShapes } from '../layers/index.ts';
 import type { ClipConfig } from './config.ts';
 

@@ -2,7 +2,8 @@
 
 import { linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Tapped, tapBelow } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Tapped } from '../../nn/index.ts';
+import { tapBelow } from '../../nn/internal.ts';
 import { type Qwen2VlTokens, qwen2VlLanguage } from './language.ts';
 import { qwen2VlComparison, qwen2VlName, refusedLora } from './lora.ts';
 import type { PatchGrid } from './positions.ts';

@@ -4,7 +4,8 @@
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
-import { type CheckpointEntries, type Comparison, ownTensor, type Shapes, type WeightSource } from '../../nn/index.ts';
+import type { CheckpointEntries, Comparison, Shapes, WeightSource } from '../../nn/index.ts';
+import { ownTensor } from '../../nn/internal.ts';
 import { type Qwen2VlConfig, qwen2VlRewardShapes } from './weights.ts';
 
 /** Low-rank changes of weights, by the keys of PEFT's `adapter_config.json`. */

@@ -8,11 +8,11 @@ import {
   type Architecture,
   architecture,
   type Part,
-  sameShape,
   stopGradient,
   type Tapped,
   type ValueTap,
 } from '../../nn/index.ts';
+import { sameShape } from '../../nn/internal.ts';
 import { type RaftConfig, raftPresets } from './config.ts';
 import { correlationPyramid, lookUp } from './correlation.ts';
 import { encodeImage, updateStep, upsampleBilinear, upsampleConvex, upsamplingMask } from './modules.ts';

@@ -1,7 +1,8 @@
 /** Captions as the context of a diffusion model: by umT5, or by a fixed table of words at the small scale. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 
-import { type Key, normal, Weights } from '../../nn/index.ts';
+import { type Key, Weights } from '../../nn/index.ts';
+import { normal } from '../../nn/internal.ts';
 import type { PromptTokenizer } from '../tokenizer/index.ts';
 import { cleanPrompt } from './clean-text.ts';
 import { umt5Encode } from './umt5.ts';

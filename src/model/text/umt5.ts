@@ -5,15 +5,8 @@
 
 import { attention, gelu, linear, rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import {
-  type Architecture,
-  architecture,
-  type Part,
-  sameShape,
-  type Tapped,
-  tapBelow,
-  type ValueTap,
-} from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Tapped, type ValueTap } from '../../nn/index.ts';
+import { sameShape, tapBelow } from '../../nn/internal.ts';
 import type { TokenBatch } from '../tokenizer/index.ts';
 import { type Umt5Config, umt5Name, umt5Presets, umt5Shapes } from './umt5-weights.ts';
 

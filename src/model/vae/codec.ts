@@ -4,7 +4,8 @@
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_.encode`, `WanVAE_.decode`).
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Tapped, withoutGradient } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Tapped } from '../../nn/index.ts';
+import { withoutGradient } from '../../nn/internal.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
 import { latentShape, type VaeConfig, type VaePreset, vaePresets, vaeStrides } from './config.ts';
 import { decoderLayers, encoderLayers, vaeShapes } from './layers.ts';

@@ -1,6 +1,7 @@
 /** Diffusers' names of the VAE's weights, and first values for them. */
 import type { HostTensor } from '../../io/index.ts';
-import { constant, fans, type Key } from '../../nn/index.ts';
+import type { Key } from '../../nn/index.ts';
+import { constant, fans } from '../../nn/internal.ts';
 import type { VaeConfig } from './config.ts';
 import { vaeShapes } from './layers.ts';
 

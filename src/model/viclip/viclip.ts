@@ -7,7 +7,8 @@
  */
 import { layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Shapes, sameShape, type WeightView } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Shapes, type WeightView } from '../../nn/index.ts';
+import { sameShape } from '../../nn/internal.ts';
 import { type ClipConfig, clipShapes, clipTextFeatures, resblock } from '../clip/index.ts';
 import { affine, classToken, patchTokens, withClassToken } from '../layers/index.ts';
 

@@ -1,6 +1,7 @@
 /** A Wan2.1 folder as one object: transformer, VAE and text encoder, ready for the pipelines. */
 import { join } from 'node:path';
-import { copiesUploads, type Net, type Weights } from '../../nn/index.ts';
+import type { Net, Weights } from '../../nn/index.ts';
+import { copiesUploads } from '../../nn/internal.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts';
 import { type Umt5Config, type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/index.ts';
 import { openTokenizer } from '../tokenizer/index.ts';

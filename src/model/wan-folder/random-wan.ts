@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostTensor, writeAtomic, writeSafetensors } from '../../io/index.ts';
-import { type Key, type Net, normal, type Shapes } from '../../nn/index.ts';
+import type { Key, Net, Shapes } from '../../nn/index.ts';
+import { normal } from '../../nn/internal.ts';
 import { umt5Shapes } from '../text/index.ts';
 import { vae as autoencoder, type VaeConfig } from '../vae/index.ts';
 import { type WanConfig, wan } from '../wan/index.ts';

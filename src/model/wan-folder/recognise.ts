@@ -1,6 +1,7 @@
 /** Configurations from the shapes of weights, where no file says them. */
 import { readJsonObject } from '../../io/index.ts';
-import { type Shapes, sameShape } from '../../nn/index.ts';
+import type { Shapes } from '../../nn/index.ts';
+import { sameShape } from '../../nn/internal.ts';
 import { type VaeConfig, vae, vaeConfig, vaePresets, vaeShapes } from '../vae/index.ts';
 import { type WanConfig, type WanPreset, wan, wanConfig, wanPresets, wanShapes } from '../wan/index.ts';
 

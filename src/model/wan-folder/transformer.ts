@@ -1,16 +1,8 @@
 /** A Wan transformer from its file, with its weights wherever they are to be. */
 import { type HostTensor, hostTensor, readJsonObject, toFloat32 } from '../../io/index.ts';
 import { toBfloat16 } from '../../io/internal.ts';
-import {
-  checkFinite,
-  checkShapes,
-  copiesUploads,
-  loraOf,
-  loraText,
-  type Net,
-  type Shapes,
-  type Weights,
-} from '../../nn/index.ts';
+import { checkShapes, type Net, type Shapes, type Weights } from '../../nn/index.ts';
+import { checkFinite, copiesUploads, loraOf, loraText } from '../../nn/internal.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts';
 import { type SwappedWan, swappedWan, type WanConfig, type WanPreset, wan, wanShapes } from '../wan/index.ts';
 import { type RecognisedWan, recogniseWan } from './recognise.ts';

@@ -6,7 +6,8 @@
 
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, sameShape, type Tapped, toTensor } from '../../nn/index.ts';
+import { type Part, type Tapped, toTensor } from '../../nn/index.ts';
+import { sameShape } from '../../nn/internal.ts';
 import {
   attendByBlocks,
   causalVisibility,

@@ -81,6 +81,15 @@ export const wanPresets: Readonly<Record<WanPreset, WanConfig>> = {
 };
 
 /**
+ * Shift of the noise levels and scale of guidance that are advised with a network: 8 and 6 for 1.3B, Wan's own 5 and 5
+ * for 14B (Wan2.1 README.md, generate.py); other sizes are taken for small ones.
+ */
+export function advisedSampling({ dim }: WanConfig): { readonly shift: number; readonly guidanceScale: number } {
+  const isLarge = dim === wanPresets['wan2.1-t2v-14b'].dim;
+  return isLarge ? { shift: 5, guidanceScale: 5 } : { shift: 8, guidanceScale: 6 };
+}
+
+/**
  * Completes and checks a configuration, for example the content of an official or diffusers `config.json`.
  *
  * Missing keys take the values of the published models; `dim`, `ffn_dim`, `num_heads` and `num_layers` must be there.

@@ -16,7 +16,7 @@ export {
   wanCachedForward,
 } from './cached.ts';
 export { wanCausalForward, wanTeacherForcing } from './causal.ts';
-export { type WanConfig, type WanPreset, wanConfig, wanPresets } from './config.ts';
+export { advisedSampling, type WanConfig, type WanPreset, wanConfig, wanPresets } from './config.ts';
 export { tokenGrid } from './embedding.ts';
 export { type WanInput, wan, wanForward } from './pass.ts';
 export {

@@ -1,7 +1,8 @@
 /** What every pass through the transformer shares, whatever its tokens see of each other, and the bidirectional one. */
 import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Tapped, type ValueTap, withBlock } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Tapped, type ValueTap } from '../../nn/index.ts';
+import { withBlock } from '../../nn/internal.ts';
 import { boundedAttention } from './attention.ts';
 import { type Attend, type KeyValue, wanBlock } from './block.ts';
 import { type WanConfig, type WanPreset, wanPresets } from './config.ts';

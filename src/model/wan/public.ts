@@ -22,7 +22,7 @@ export {
   wanCausalForward as causalForward,
   wanTeacherForcing as teacherForcing,
 } from './causal.ts';
-export { type WanConfig as Config, type WanPreset as Preset, wanConfig as config } from './config.ts';
+export { advisedSampling, type WanConfig as Config, type WanPreset as Preset, wanConfig as config } from './config.ts';
 export { tokenGrid } from './embedding.ts';
 export { type WanForwardOptions as ForwardOptions, type WanInput as Input, wanForward as forward } from './pass.ts';
 export type { Timesteps } from './positions.ts';

@@ -5,15 +5,8 @@
 import { flush } from '../../engine/index.ts';
 import { isTapeOn, type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import {
-  checkFinite,
-  type LentResult,
-  Net,
-  type NetAbout,
-  toTensor,
-  Weights,
-  type WeightView,
-} from '../../nn/index.ts';
+import { Net, type NetAbout, toTensor, Weights, type WeightView } from '../../nn/index.ts';
+import { checkFinite, type LentResult } from '../../nn/internal.ts';
 import type { WanConfig } from './config.ts';
 import { wan } from './pass.ts';
 import { wanShapes } from './weights.ts';

@@ -2,7 +2,8 @@
 
 import { gelu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Part, withBlock } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
+import { withBlock } from '../../nn/internal.ts';
 import { type KeyValue, textKeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { dense } from './embedding.ts';

@@ -1,7 +1,8 @@
 /** Shapes of the transformer's weights, first values for them, and the names that published checkpoints give them. */
 import type { HostTensor } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
-import { constant, type Key, normal, type Shapes, xavierUniform } from '../../nn/index.ts';
+import type { Key, Shapes } from '../../nn/index.ts';
+import { constant, normal, xavierUniform } from '../../nn/internal.ts';
 import { affineShapes } from '../layers/index.ts';
 import type { WanConfig } from './config.ts';
 

@@ -4,7 +4,7 @@ import type { Clip } from '../../io/index.ts';
 import type { BlockPlace, Umt5Config } from '../../model/internal.ts';
 import type { TextEncoder } from '../../model/text/index.ts';
 import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
-import { type WanConfig, wanPresets } from '../../model/wan/index.ts';
+import { advisedSampling, type WanConfig } from '../../model/wan/index.ts';
 import type { Key, Part } from '../../nn/index.ts';
 import { blockRanges, blocksOf } from '../causal/index.ts';
 import { checkSchedule, fewStep, type SamplerStep, type Schedule, type Solver, uniPC } from '../ode/index.ts';
@@ -112,16 +112,15 @@ export const defaultNegativePrompt: string =
   '静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走';
 
 /**
- * How Wan is sampled: 50 steps of UniPC, with the shift 8 and guidance 6 that are advised for 1.3B, or Wan's own 5 and
- * 5 for 14B (Wan2.1 README.md, generate.py); causal students take Self-Forcing's four steps, without guidance.
+ * How Wan is sampled: 50 steps of UniPC, with the shift and guidance that are advised for the size; causal students take
+ * Self-Forcing's four steps, without guidance.
  */
 export function defaultSettings(config: WanConfig, causal: boolean): GenerateSettings {
   const every = { size: [832, 480], frames: 81, fps: 16, joint: false, batch: 1 } as const;
   if (causal) {
     return { ...every, causal, solver: fewStep, steps: 4, shift: 5, guidanceScale: 1, negativePrompt: null };
   }
-  const isLarge = config.dim === wanPresets['wan2.1-t2v-14b'].dim;
-  const advised = isLarge ? { shift: 5, guidanceScale: 5 } : { shift: 8, guidanceScale: 6 };
+  const advised = advisedSampling(config);
   return { ...every, causal, solver: uniPC, steps: 50, ...advised, negativePrompt: defaultNegativePrompt };
 }
 

@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { flush } from '../../engine/index.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { checksumOf, type Key, random } from '../../nn/index.ts';
+import { type Key, random } from '../../nn/index.ts';
+import { checksumOf } from '../../nn/internal.ts';
 import { checkFunction, checkSeed, checkText, checkWhole } from '../checks.ts';
 import type { Learner } from '../optimiser/learner.ts';
 import type { UpdateResult } from '../optimiser/update.ts';

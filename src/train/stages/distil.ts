@@ -1,6 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/wan/index.ts';
-import { type Key, type Net, toTensor, withoutGradient } from '../../nn/index.ts';
+import { type Key, type Net, toTensor } from '../../nn/index.ts';
+import { withoutGradient } from '../../nn/internal.ts';
 import { addNoise, type Schedule } from '../../sampler/index.ts';
 import { checkBatch, checkLatentShape, checkNet, checkSteps } from '../checks.ts';
 import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';

@@ -1,6 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/wan/index.ts';
-import { type Net, withoutGradient } from '../../nn/index.ts';
+import type { Net } from '../../nn/index.ts';
+import { withoutGradient } from '../../nn/internal.ts';
 import { causalStudent } from '../../sampler/index.ts';
 import { checkNet, checkNumber, checkWhole } from '../checks.ts';
 import { groupAdvantages, policyLoss, stepDivergence, stepLogDensity } from '../losses/policy.ts';

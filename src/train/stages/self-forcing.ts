@@ -1,5 +1,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Key, withoutGradient } from '../../nn/index.ts';
+import type { Key } from '../../nn/index.ts';
+import { withoutGradient } from '../../nn/internal.ts';
 import type { BlockRange } from '../../sampler/internal.ts';
 import { checkNumber } from '../checks.ts';
 import { withTensors } from '../ingredients.ts';

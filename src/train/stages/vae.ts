@@ -1,6 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/vae/index.ts';
-import { type HostFloats, type Net, type Part, toTensor, withoutGradient } from '../../nn/index.ts';
+import { type HostFloats, type Net, type Part, toTensor } from '../../nn/index.ts';
+import { withoutGradient } from '../../nn/internal.ts';
 import { checkBatch, checkChoice, checkNet, checkNumber } from '../checks.ts';
 import { checkSource, type Source, withTensors } from '../ingredients.ts';
 import type { Objective } from '../optimiser/gradients.ts';

@@ -2,16 +2,8 @@
 import { conv2d, gelu, layerNorm, linear, softmaxCrossEntropy } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import {
-  type Architecture,
-  architecture,
-  constant,
-  fans,
-  type Key,
-  type Net,
-  type Part,
-  type Shapes,
-} from '../../nn/index.ts';
+import { type Architecture, architecture, type Key, type Net, type Part, type Shapes } from '../../nn/index.ts';
+import { constant, fans } from '../../nn/internal.ts';
 import {
   Learner,
   type LearnerOptions,

@@ -1,6 +1,7 @@
 /** The small preference reward: sizes, weights, and the architecture record of one for a world's pictures. */
 import type { HostTensor } from '../../io/index.ts';
-import { type Architecture, architecture, constant, fans, type Key, normal, type Shapes } from '../../nn/index.ts';
+import { type Architecture, architecture, type Key, type Shapes } from '../../nn/index.ts';
+import { constant, fans, normal } from '../../nn/internal.ts';
 import { type Attributes, preferenceForward } from './model.ts';
 
 /** Sizes of the small preference reward. */

@@ -17,7 +17,8 @@ import {
   wanConfig,
   writeRandomWan,
 } from '../../../src/model/internal.ts';
-import { checkFinite, random } from '../../../src/nn/index.ts';
+import { random } from '../../../src/nn/index.ts';
+import { checkFinite } from '../../../src/nn/internal.ts';
 import { testFolder } from '../../folder.ts';
 
 const folder = await testFolder('files');

@@ -12,7 +12,8 @@ import {
   wanCausalForward,
   wanPresets,
 } from '../../../src/model/internal.ts';
-import { normal, random, toTensor, type Weights } from '../../../src/nn/index.ts';
+import { random, toTensor, type Weights } from '../../../src/nn/index.ts';
+import { normal } from '../../../src/nn/internal.ts';
 
 const config = wanPresets.tiny;
 const key = random.key(11);

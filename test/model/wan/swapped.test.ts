@@ -17,7 +17,8 @@ import {
   wanForward,
   wanPresets,
 } from '../../../src/model/internal.ts';
-import { normal, type Part, random, toTensor, Weights } from '../../../src/nn/index.ts';
+import { type Part, random, toTensor, Weights } from '../../../src/nn/index.ts';
+import { normal } from '../../../src/nn/internal.ts';
 
 const config = wanPresets.tiny;
 const key = random.key(5);
