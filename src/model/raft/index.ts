@@ -2,4 +2,4 @@ export { type RaftConfig, type RaftConfigFile, raftConfig, raftPresets } from '.
 export { correlationPyramid, lookUp } from './correlation.ts';
 export { raftClipFlow, raftEstimator, raftFramesFlow } from './flow.ts';
 export { raft, raftForward } from './forward.ts';
-export { raftShapes, raftTorchvisionName } from './weights.ts';
+export { raftShapes } from './weights.ts';

@@ -127,7 +127,7 @@ const moduleNames: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** torchvision's name of a weight that the original (princeton-vl/RAFT) calls `name`; others come back as they are. */
-export function raftTorchvisionName(name: string): string {
+function raftTorchvisionName(name: string): string {
   return moduleNames.reduce((result, [from, to]) => result.replace(from, to), name);
 }
 
