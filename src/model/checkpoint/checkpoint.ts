@@ -119,7 +119,7 @@ function flatPart(file: WeightFile, wanted: string | undefined): Chosen {
   if (part === undefined) return { file, part: null };
   if (!has(part)) {
     const there = [...new Set(names.map((name) => name.split('.')[0]!))].slice(0, 8).join(', ');
-    throw new RangeError(`part: "${part}" is not in ${file.path}; there are ${there}`);
+    throw new RangeError(`part: nothing is saved under "${part}" in ${file.path}; there are ${there}`);
   }
   const prefix = `${part}.`;
   const own = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
