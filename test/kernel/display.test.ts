@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
-import { ofType, startKernel, text } from './start.ts';
+import { begin, ofType, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
 
@@ -102,10 +102,7 @@ test('the handle of a display shows nothing more as the value of a cell', async 
 });
 
 test('a drawing that an interrupt ended neither appears later nor holds up the next cell', async () => {
-  const ended = kernel.execute(
-    `{ ${SLOW} console.log('begun'); display(slow('never', 1e6)); display(slow('late', 150)); }`,
-  );
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const { ended } = await begin(kernel, `{ ${SLOW} display(slow('never', 1e6)); display(slow('late', 150)); }`);
   await kernel.request('control', 'interrupt_request', {});
   expect((await ended).reply).toMatchObject({ ename: 'KeyboardInterrupt' });
   const { shown } = await shownBy("display(slow('next', 200));");

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KernelClient } from '../../kernel/client/client.ts';
-import { ofType, result, startKernel, text } from './start.ts';
+import { begin, ofType, result, startKernel, text } from './start.ts';
 
 /** A cell that shows `bundle`, which is code. */
 const shows = (bundle: string): string => `({ [Symbol.for('Jupyter.display')]: () => (${bundle}) })`;
@@ -139,9 +139,9 @@ test.each(changes)('a kernel keeps its own built-ins: %s', async (change) => {
     expect(text(next.published)).toBe('said\n');
     expect((await kernel.execute('throw 7')).reply).toMatchObject({ ename: 'Thrown', evalue: '7' });
     expect(ofType((await kernel.execute('display(sum)')).published, 'display_data')).toHaveLength(1);
-    const waiting = kernel.execute('await new ((async () => {})().constructor as any)(() => {})');
+    const { ended } = await begin(kernel, 'await new ((async () => {})().constructor as any)(() => {})');
     await kernel.request('control', 'interrupt_request', {});
-    expect((await waiting).reply['status']).toBe('error');
+    expect((await ended).reply['status']).toBe('error');
     expect(result((await kernel.execute('sum')).published)).toBe('1');
   } finally {
     await kernel.stop();

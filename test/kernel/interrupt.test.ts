@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Execution, KernelClient } from '../../kernel/client/client.ts';
 import type { Json } from '../../kernel/protocol/wire.ts';
+import * as start from './start.ts';
 import { result, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
@@ -13,17 +14,11 @@ beforeAll(async () => {
 
 afterAll(() => kernel.stop());
 
-/** Sends a cell and waits until it runs; its end comes later. */
+/** Begins a cell and leaves it time to reach what the test is about. */
 async function begin(code: string, options: Json = {}): Promise<{ ended: Promise<Execution> }> {
-  let ended: Promise<Execution> | undefined;
-  await new Promise<void>((resolve, reject) => {
-    ended = kernel.execute(`display("runs"); ${code}`, options, 60_000, ({ header }) => {
-      if (header.msg_type === 'display_data') resolve();
-    });
-    ended.catch(reject);
-  });
+  const begun = await start.begin(kernel, code, options);
   await pause(50);
-  return { ended: ended as Promise<Execution> };
+  return begun;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
