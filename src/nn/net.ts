@@ -9,8 +9,7 @@ import { bytesOf } from '../io/internal.ts';
 import { type CheckpointEntries, loadChecked, plainName, renamedEntries } from './load.ts';
 import type { Key } from './random.ts';
 import { checkShapes, parameterCount, type Shapes } from './shapes.ts';
-import type { Part, WeightView } from './view.ts';
-import { Weights, type WeightsOptions } from './weights.ts';
+import { type Part, Weights, type WeightsOptions, type WeightView } from './weights.ts';
 import { weightsBundle } from './weights-display.ts';
 
 /** Where a net comes from. */

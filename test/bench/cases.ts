@@ -1,6 +1,5 @@
 /** What `bench engine` measures, as data that every side understands: operations, then whole steps of the product. */
-import { decoderLayers, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
-import { type WanConfig, wanPresets } from '../../src/model/wan/index.ts';
+import { decoderLayers, type VaeConfig, vaeConfig, type WanConfig, wanPresets } from '../../src/model/internal.ts';
 
 interface Named {
   readonly name: string;

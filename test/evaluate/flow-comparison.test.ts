@@ -4,7 +4,7 @@ import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { clipFlow, compareFlows, type Flow, lucasKanade } from '../../src/evaluate/index.ts';
 import { luma, warpingError } from '../../src/evaluate/internal.ts';
-import { raftEstimator, raftShapes } from '../../src/model/raft/index.ts';
+import { raftEstimator, raftShapes } from '../../src/model/internal.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';
 import { realClip } from './clips.ts';

@@ -2,9 +2,15 @@
 import { join } from 'node:path';
 import { OFFICIAL_FILES, type OfficialConfigs, officialConfigs } from '../../src/evaluate/vbench/status.ts';
 import { writeSafetensors } from '../../src/io/index.ts';
-import { type ClipConfig, clipPresets, clipShapes } from '../../src/model/clip/index.ts';
-import { type DinoConfig, dinoPresets, dinoShapes } from '../../src/model/dino/index.ts';
-import { raftShapes } from '../../src/model/raft/index.ts';
+import {
+  type ClipConfig,
+  clipPresets,
+  clipShapes,
+  type DinoConfig,
+  dinoPresets,
+  dinoShapes,
+  raftShapes,
+} from '../../src/model/internal.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';
 

@@ -11,11 +11,11 @@ import {
   umt5,
   umt5Encode,
   umt5EncodeFrom,
-  umt5Name,
   wan,
   wanConfig,
   wanForward,
 } from '../../src/model/internal.ts';
+import { umt5Name } from '../../src/model/text/umt5.ts';
 import { checkFinite } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 

@@ -9,7 +9,6 @@ import {
   disposeCache,
   disposeCrossAttnCache,
   type KvCache,
-  keepCache,
   teacherForcingVisibility,
   timestepEmbedding,
   visibilityMask,
@@ -160,7 +159,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
           const x = tf.slice(toOurs(cases.tensor(`${source}.x`)), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
           const t = rows(`${source}.t`).map((row) => row.slice(start, end));
           const result = wanCachedForward({ weights, config }, { x, t, context: text }, before);
-          cache = keepCache(result.cache);
+          cache = kept(result.cache);
           return result.velocity;
         });
         disposeCache(before);
@@ -195,7 +194,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
             const x = tf.slice(toOurs(all), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
             const input = { x, t, context: cases.tensor('s.context') };
             const result = wanCachedForward({ weights, config }, input, before, { startFrame: start });
-            cache = keepCache(result.cache);
+            cache = kept(result.cache);
             return result.velocity;
           });
           disposeCache(before);
@@ -221,3 +220,9 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       tf.dispose([exact, computed]);
     }));
 });
+
+/** A cache that outlives the enclosing `tf.tidy`. */
+function kept(cache: KvCache): KvCache {
+  for (const { k, v } of cache.layers) for (const tensor of [k, v]) tf.keep(tensor);
+  return cache;
+}

@@ -10,8 +10,8 @@ import {
   wanConfig,
   wanForward,
 } from '../../src/model/internal.ts';
-import { checkShapes, parameterCount, random } from '../../src/nn/index.ts';
-import { shapesOf } from '../../src/nn/internal.ts';
+import { parameterCount, random } from '../../src/nn/index.ts';
+import { checkShapes, shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 const data = fixture('wan-dit');

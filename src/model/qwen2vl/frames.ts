@@ -1,6 +1,6 @@
 /** Frames as Qwen2-VL wants them: how many, how large, and in which order of patches. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { imageTransforms, resample, roundHalfEven } from '../preprocess/index.ts';
+import { imageTransforms, resample, roundHalfEven } from '../preprocess/preprocess.ts';
 import type { PatchGrid } from './positions.ts';
 import type { Qwen2VlVisionConfig } from './weights.ts';
 

@@ -1,5 +1,27 @@
 /** Correlations of all pairs of pixels on several scales, and looking them up around where a pixel is thought to go. */
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
+import { sameShape } from '../../nn/internal.ts';
+
+/** Throws unless both pictures fit: of one shape, sides multiples of `stride`, large enough for the coarsest level. */
+export function checkPair(what: string, pair: readonly [Tensor, Tensor], stride: number, levels: number): void {
+  const [{ shape, rank }, second] = pair;
+  const [, height = 0, width = 0, channels] = shape;
+  const smallest = 8 * 2 ** levels; // correlations are taken at an eighth of the resolution
+  const whole = rank === 4 && channels === 3 && height % stride === 0 && width % stride === 0;
+  if (whole && Math.min(height, width) >= smallest && sameShape(shape, second.shape)) return;
+  throw new RangeError(
+    `${what} have shapes [${shape}] and [${second.shape}]; wanted equal [B, H, W, 3] with H and W multiples ` +
+      `of ${stride}, ${smallest} or more (pad or enlarge them)`,
+  );
+}
+
+/** Places (x, y) of all pixels of [B, h, w, ...]: [1, h, w, 2]. */
+export function pixelGrid([, h = 0, w = 0]: readonly number[]): Tensor {
+  const data = Float32Array.from({ length: h * w * 2 }, (_, i) => {
+    return i % 2 === 0 ? (i >> 1) % w : Math.floor((i >> 1) / w);
+  });
+  return tf.tensor4d(data, [1, h, w, 2]);
+}
 
 /**
  * <f1(p), f2(q)> / sqrt(C) for all p and q; on coarser levels q runs over means of 2x2, 4x4, ... pixels. A level is

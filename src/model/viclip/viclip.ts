@@ -9,8 +9,9 @@ import { layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Shapes, type WeightView } from '../../nn/index.ts';
 import { sameShape } from '../../nn/internal.ts';
-import { type ClipConfig, clipShapes, clipTextFeatures, resblock } from '../clip/index.ts';
-import { affine, classToken, patchTokens, withClassToken } from '../layers/index.ts';
+import { clipTextFeatures, resblocks } from '../clip/clip.ts';
+import { type ClipConfig, clipShapes } from '../clip/weights.ts';
+import { affine, classToken, patchTokens, withClassToken } from '../layers/layers.ts';
 
 /** Sizes of ViCLIP, in the names of its constructor (InternVideo ViCLIP viclip.py) where it has one. */
 export interface ViclipConfig {
@@ -33,18 +34,9 @@ export interface ViclipConfig {
 /** `l14` is the published ViCLIP-L (InternVid-10M-FLT), which VBench uses. */
 export const viclipPresets: Readonly<Record<'l14', ViclipConfig>> = {
   l14: {
-    embed_dim: 768,
-    inputs_image_res: 224,
-    video_input_num_frames: 8,
-    patch_size: 14,
-    vision_width: 1024,
-    vision_layers: 24,
-    vision_heads: 16,
-    max_txt_l: 32,
-    vocab_size: 49408,
-    text_width: 768,
-    text_layers: 12,
-    text_heads: 12,
+    ...{ embed_dim: 768, inputs_image_res: 224, video_input_num_frames: 8, patch_size: 14 },
+    ...{ vision_width: 1024, vision_layers: 24, vision_heads: 16, max_txt_l: 32, vocab_size: 49408 },
+    ...{ text_width: 768, text_layers: 12, text_heads: 12 },
   },
 };
 
@@ -68,19 +60,18 @@ export function towerConfig(config: ViclipConfig): ClipConfig {
 /** Shape of every weight by its official name. */
 export function viclipShapes(config: ViclipConfig): Shapes {
   const { vision_width: width, patch_size: patch, video_input_num_frames: frames } = config;
-  const own: [string, number[]][] = [
-    ['temp', []],
-    ['vision_encoder.temporal_positional_embedding', [1, frames, width]],
-  ];
   const shared = [...clipShapes(towerConfig(config))]
     .filter(([name]) => name !== 'logit_scale')
     .map(([name, shape]): [string, readonly number[]] => {
-      if (name === 'visual.conv1.weight') return ['vision_encoder.conv1.weight', [width, 3, 1, patch, patch]];
-      return name.startsWith('visual.')
-        ? [name.replace('visual.', 'vision_encoder.'), shape]
-        : [`text_encoder.${name}`, shape];
+      const isVisual = name.startsWith('visual.');
+      return [isVisual ? name.replace('visual.', 'vision_encoder.') : `text_encoder.${name}`, shape];
     });
-  return new Map<string, readonly number[]>([...own, ...shared]);
+  return new Map<string, readonly number[]>([
+    ['temp', []],
+    ['vision_encoder.temporal_positional_embedding', [1, frames, width]],
+    ...shared,
+    ['vision_encoder.conv1.weight', [width, 3, 1, patch, patch]],
+  ]);
 }
 
 /**
@@ -112,10 +103,8 @@ export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Te
   return tf.tidy(() => {
     const tower = weights.at('vision_encoder');
     const tokens = videoTokens(tower, tf.reshape(videos, [batch * frames, side, side, 3]), batch);
-    let x = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
-    for (let i = 0; i < config.vision_layers; i++) {
-      x = resblock(tower.at(`transformer.resblocks.${i}`), config.vision_heads, null, x);
-    }
+    const start = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
+    const x = resblocks(tower, { layers: config.vision_layers, heads: config.vision_heads, mask: null }, start);
     const pooled = layerNorm(classToken(x), ...affine(tower, 'ln_post'), epsilon);
     return tf.matMul(pooled as Tensor2D, tower.get('proj') as Tensor2D);
   });

@@ -1,19 +1,21 @@
 /** A Wan2.1 folder as one object: transformer, VAE and text encoder, ready for the pipelines. */
 import { join } from 'node:path';
-import type { Net, Weights } from '../../nn/index.ts';
+import type { Net } from '../../nn/index.ts';
 import { copiesUploads } from '../../nn/internal.ts';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts';
-import { type Umt5Config, type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/index.ts';
-import { openTokenizer } from '../tokenizer/index.ts';
-import { type VaeConfig, vae } from '../vae/index.ts';
-import type { SwappedWan, WanConfig, WanPreset } from '../wan/index.ts';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import type { Umt5Config } from '../text/umt5.ts';
+import { type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/umt5-file.ts';
+import { openTokenizer } from '../tokenizer/tokenizer.ts';
+import { vae } from '../vae/codec.ts';
+import type { VaeConfig } from '../vae/config.ts';
+import type { WanConfig } from '../wan/config.ts';
 import { findWanFiles, type WanFiles } from './files.ts';
-import { recogniseVae } from './recognise.ts';
 import {
-  type BlockPlace,
+  type KnownWan,
+  type OpenedTransformer,
   openWanTransformer,
   recogniseTransformer,
-  shapesOf,
+  recogniseVae,
   type WanTransformerOptions,
 } from './transformer.ts';
 
@@ -27,16 +29,14 @@ export interface OpenWanOptions extends Omit<WanTransformerOptions, 'configFile'
   readonly promptCache?: string | null;
 }
 
-/** An open model. */
-export interface OpenedWan {
+interface WanFolder extends KnownWan {
   readonly files: WanFiles;
-  /** Null for sizes that are none of the presets'. */
-  readonly preset: WanPreset | null;
-  readonly blocks: BlockPlace;
   /** A student's checkpoint generates block by block. */
   readonly defaults: { readonly causal: boolean };
-  /** The transformer. */
-  readonly net: Net<WanConfig, Weights | SwappedWan>;
+}
+
+/** An open model. */
+export interface OpenedWan extends WanFolder, OpenedTransformer {
   readonly decoder: Net<VaeConfig>;
   /** Reads the encoder when a prompt needs it, and keeps nothing of it. */
   readonly text: Umt5FileEncoder;
@@ -45,13 +45,7 @@ export interface OpenedWan {
 }
 
 /** What a folder holds, without its weights: `sampler.planMemory` says from it what a run will need. */
-export interface WanDescription {
-  readonly files: WanFiles;
-  /** Null for sizes that are none of the presets'. */
-  readonly preset: WanPreset | null;
-  readonly blocks: BlockPlace;
-  /** A student's checkpoint generates block by block. */
-  readonly defaults: { readonly causal: boolean };
+export interface WanDescription extends WanFolder {
   readonly net: { readonly config: WanConfig };
   readonly decoder: { readonly config: VaeConfig };
   readonly text: { readonly config: Umt5Config };
@@ -125,5 +119,5 @@ async function openVae(files: WanFiles): Promise<Net<VaeConfig>> {
 
 async function recogniseVaeFile(files: WanFiles): Promise<{ file: Checkpoint; config: VaeConfig }> {
   const file = await openCheckpoint(files.vae);
-  return { file, config: await recogniseVae(shapesOf(file), files.vae, files.vaeConfig) };
+  return { file, config: await recogniseVae(file.shapes(), files.vae, files.vaeConfig) };
 }

@@ -6,7 +6,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Part, stopGradient, type Tapped } from '../../nn/index.ts';
 import { boundedAttention, joined, type Range, tokenRange } from './attention.ts';
-import type { KeyValue } from './block.ts';
+import type { Attend, KeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches, tokenGrid, unpatchify } from './embedding.ts';
 import { runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
@@ -38,14 +38,9 @@ export interface CachePlan {
  *
  * @param frameTokens tokens of a latent frame: H W over the patch
  */
-export function createCache(config: WanConfig, frameTokens: number): KvCache {
-  const { local_attn_size: local } = config;
-  return {
-    layers: [],
-    globalEnd: 0,
-    localEnd: 0,
-    capacity: local === -1 ? Number.POSITIVE_INFINITY : local * frameTokens,
-  };
+export function createCache({ local_attn_size: local }: WanConfig, frameTokens: number): KvCache {
+  const capacity = local === -1 ? Number.POSITIVE_INFINITY : local * frameTokens;
+  return { layers: [], globalEnd: 0, localEnd: 0, capacity };
 }
 
 /** Releases the keys and values of a cache. */
@@ -80,16 +75,10 @@ export function planCache(cache: KvCache, start: number, count: number, sinkToke
 }
 
 /** Keys and values that a layer's queries meet: what is kept of the past, as constants, then their own. */
-export function extendLayer(past: KeyValue | undefined, own: KeyValue, { kept }: CachePlan): KeyValue {
+function extendLayer(past: KeyValue | undefined, own: KeyValue, { kept }: CachePlan): KeyValue {
   if (past === undefined || kept.length === 0) return own;
   const before = (x: Tensor) => kept.map((range) => tokenRange(stopGradient(x), range));
   return { k: joined([...before(past.k), own.k]), v: joined([...before(past.v), own.v]) };
-}
-
-/** Keeps a cache alive beyond the enclosing `tf.tidy`; returns it. */
-export function keepCache(cache: KvCache): KvCache {
-  for (const { k, v } of cache.layers) [k, v].map((tensor) => tf.keep(tensor));
-  return cache;
 }
 
 /** Options of {@link wanCachedForward}. */
@@ -135,11 +124,18 @@ export function wanCachedForward(
   const { velocity, layers } = tf.tidy(() => {
     const time = timeOf(net, t, x.shape[0]!, grid[0]);
     const seen: KeyValue[] = [];
+    const attend = (layer: number): Attend => {
+      return (q, own) => {
+        const met = extendLayer(cache.layers[layer], own, plan);
+        seen.push(met); // for the next cache
+        return boundedAttention(q, met.k, met.v);
+      };
+    };
     const hidden = runBlocks(net, {
       tokens: embedPatches(net, x),
       time,
       rope: ropeOf(config, grid, startFrame),
-      attend: (layer) => (q, own) => boundedAttention(q, ...recorded(seen, cache.layers[layer], own, plan)),
+      attend,
       text: textSource(net, context, x.shape[0]!),
       onValue: options.onValue,
       met: () => seen.at(-1)!,
@@ -149,11 +145,4 @@ export function wanCachedForward(
   });
   const { globalEnd, localEnd } = plan;
   return { velocity, cache: { layers, globalEnd, localEnd, capacity: cache.capacity } };
-}
-
-/** Extends a layer's past and remembers the result for the next cache. */
-function recorded(seen: KeyValue[], past: KeyValue | undefined, own: KeyValue, plan: CachePlan): [Tensor, Tensor] {
-  const extended = extendLayer(past, own, plan);
-  seen.push(extended);
-  return [extended.k, extended.v];
 }

@@ -3,7 +3,6 @@
  * blocks visible. Same weights and names as the bidirectional transformer.
  * Source: Self-Forcing wan/modules/causal_model.py (`CausalWanModel._forward_train`).
  */
-
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Part, type Tapped, toTensor } from '../../nn/index.ts';
@@ -26,9 +25,7 @@ import { textSource } from './text.ts';
 export interface WanCausalOptions extends Tapped {
   /**
    * How the mask is applied: one masked attention (`mask`, fastest for few tokens), or one attention for each block
-   * without hidden work and without a mask in memory (`blocks`).
-   *
-   * @defaultValue by the number of tokens
+   * without hidden work and without a mask in memory (`blocks`). @defaultValue by the number of tokens
    */
   attention?: 'mask' | 'blocks';
 }

@@ -3,10 +3,11 @@ import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, type ValueTap } from '../../nn/index.ts';
 import { withBlock } from '../../nn/internal.ts';
+import { dense } from '../layers/layers.ts';
 import { boundedAttention } from './attention.ts';
 import { type Attend, type KeyValue, wanBlock } from './block.ts';
 import { type WanConfig, type WanPreset, wanPresets } from './config.ts';
-import { dense, embedPatches, embedTime, type TimeModulation, tokenGrid, unpatchify } from './embedding.ts';
+import { embedPatches, embedTime, type TimeModulation, tokenGrid, unpatchify } from './embedding.ts';
 import { type Rope, ropeOf, type Timesteps, timestepEmbedding } from './positions.ts';
 import { textSource, type WanContext } from './text.ts';
 import { officialNames, wanInitial, wanShapes } from './weights.ts';
@@ -49,8 +50,7 @@ export function sinusoidsOf(config: WanConfig, t: Timesteps, batch: number, fram
 
 /** Modulation for the tokens of `frames` token frames; timesteps as for {@link sinusoidsOf}. */
 export function timeOf(net: Part<WanConfig>, t: Timesteps, batch: number, frames: number): TimeModulation {
-  const { config } = net;
-  return embedTime(net, sinusoidsOf(config, t, batch, frames));
+  return embedTime(net, sinusoidsOf(net.config, t, batch, frames));
 }
 
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
@@ -117,18 +117,16 @@ export function wanForward(
     const time = timeOf(net, t, x.shape[0]!, seqLen === undefined ? grid[0] : 1);
     const padding = paddingOf(length, seqLen);
     const mask = padding > 0 ? keyMask(length, padding) : null;
-    const pass: Pass = {
+    const attend: Attend = (q, { k, v }) => boundedAttention(q, k, v, { mask });
+    const hidden = runBlocks(net, {
       tokens: padRows(embedPatches(net, x), padding),
       time,
       rope: padRope(ropeOf(config, grid), padding),
-      attend:
-        () =>
-        (q, { k, v }) =>
-          boundedAttention(q, k, v, { mask }),
+      attend: () => attend,
       text: textSource(net, context, x.shape[0]!),
       onValue,
-    };
-    const y = runHead(net, runBlocks(net, pass), time.e);
+    });
+    const y = runHead(net, hidden, time.e);
     onValue?.('head', y);
     return unpatchify(config, padding > 0 ? tf.slice(y, [0, 0, 0], [-1, length, -1]) : y, grid);
   });
@@ -146,22 +144,15 @@ function keyMask(length: number, padding: number): Tensor {
 }
 
 function padRows(tokens: Tensor, padding: number): Tensor {
-  if (padding === 0) return tokens;
-  return tf.pad(tokens, [
-    [0, 0],
-    [0, padding],
-    [0, 0],
-  ]);
+  const after: [number, number] = [0, padding];
+  return padding === 0 ? tokens : tf.pad(tokens, [[0, 0], after, [0, 0]]);
 }
 
 /** Padding is turned by no angle. */
 function padRope({ cos, sin }: Rope, padding: number): Rope {
   if (padding === 0) return { cos, sin };
-  const rows: [number, number][] = [
-    [0, padding],
-    [0, 0],
-  ];
-  return { cos: tf.pad(cos, rows, 1), sin: tf.pad(sin, rows) };
+  const after: [number, number] = [0, padding];
+  return { cos: tf.pad(cos, [after, [0, 0]], 1), sin: tf.pad(sin, [after, [0, 0]]) };
 }
 
 /**
@@ -174,14 +165,8 @@ export const wan: Architecture<WanConfig, typeof wanForward, WanPreset> = archit
   presets: wanPresets,
   shapes: wanShapes,
   prefixes: [
-    'model.diffusion_model.',
-    'diffusion_model.',
-    'generator_ema.',
-    'generator.',
-    'model.',
-    'transformer.',
-    'net.',
-    'dit.',
+    ...['model.diffusion_model.', 'diffusion_model.', 'generator_ema.', 'generator.'],
+    ...['model.', 'transformer.', 'net.', 'dit.'],
   ],
   officialName: officialNames,
   initial: wanInitial,

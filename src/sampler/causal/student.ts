@@ -9,7 +9,7 @@ import {
   tokenGrid,
   type WanConfig,
   wanCachedForward,
-} from '../../model/wan/index.ts';
+} from '../../model/internal.ts';
 import { type Key, type Part, toTensor } from '../../nn/index.ts';
 
 /**

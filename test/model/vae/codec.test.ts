@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import { type ChunkRun, chunkRun } from '../../../src/model/vae/chunks.ts';
 import {
   decode,
   decodeChunk,
@@ -16,7 +15,8 @@ import {
   vae,
   vaeConfig,
   vaeShapes,
-} from '../../../src/model/vae/index.ts';
+} from '../../../src/model/internal.ts';
+import { type ChunkRun, chunkRun } from '../../../src/model/vae/chunks.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 

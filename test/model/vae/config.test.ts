@@ -9,7 +9,7 @@ import {
   vaeConfig,
   vaePresets,
   vaeStrides,
-} from '../../../src/model/vae/index.ts';
+} from '../../../src/model/internal.ts';
 
 test('the published configuration has stride 4×8×8 and normalised latents', () => {
   const config = vaePresets['wan2.1'];

@@ -1,7 +1,7 @@
 /** Checkpoints load under both published namings, and misfits are listed. */
 import { expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
-import { vae, vaeConfig, vaeDiffusersName, vaePresets, vaeShapes } from '../../../src/model/vae/index.ts';
+import { vae, vaeConfig, vaeDiffusersName, vaePresets, vaeShapes } from '../../../src/model/internal.ts';
 import { random } from '../../../src/nn/index.ts';
 
 await use('cpu');

@@ -11,7 +11,7 @@ import {
   viclipShapes,
   viclipTextFeatures,
   viclipVideoFeatures,
-} from '../../../src/model/viclip/index.ts';
+} from '../../../src/model/internal.ts';
 import { parameterCount } from '../../../src/nn/index.ts';
 import { hashed } from '../hashed.ts';
 import { hashedWeights } from '../hashed-weights.ts';

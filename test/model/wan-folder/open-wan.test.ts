@@ -8,8 +8,6 @@ import {
   diffusersName,
   type OpenWanOptions,
   openWan,
-  umt5Name,
-  umt5OfficialName,
   vae,
   vaeDiffusersName,
   wanForward,
@@ -17,6 +15,7 @@ import {
   wanShapes,
   writeRandomWan,
 } from '../../../src/model/internal.ts';
+import { umt5Name } from '../../../src/model/text/umt5.ts';
 import { random, toTensor } from '../../../src/nn/index.ts';
 import { testFolder } from '../../folder.ts';
 import { writeSparse } from '../sparse-file.ts';
@@ -83,7 +82,7 @@ async function diffusersFolder(): Promise<string> {
   return to;
 }
 
-/** The inverse of `umt5OfficialName`. */
+/** The inverse of `umt5Name`. */
 function transformersName(official: string): string {
   const candidates = ['shared.weight', 'encoder.final_layer_norm.weight'];
   const parts = [
@@ -98,7 +97,7 @@ function transformersName(official: string): string {
   const block = /^blocks\.(\d+)\./.exec(official)?.[1] ?? '0';
   candidates.push(...parts.map((part) => `encoder.block.${block}.layer.0.${part}.weight`));
   candidates.push(...dense.map((part) => `encoder.block.${block}.layer.1.${part}.weight`));
-  return candidates.find((name) => umt5OfficialName(name) === official)!;
+  return candidates.find((name) => umt5Name(name) === official)!;
 }
 
 test('an official folder opens as its preset, and everything is freed', async () => {
