@@ -83,11 +83,7 @@ async function* widened(entries: AsyncIterable<[string, WeightSource]>): AsyncGe
   }
 }
 
-/**
- * Checks that a weight holds numbers.
- *
- * @throws Error naming it if some of its values are NaN or infinite.
- */
+/** @throws Error naming a weight of which some values are NaN or infinite. */
 export function checkFinite(name: string, tensor: HostTensor): void {
   if (isFiniteTensor(tensor)) return;
   throw new Error(
@@ -150,22 +146,16 @@ export function widener(): <Source extends WeightSource>(source: Source) => Sour
   };
 }
 
-/** What a file of a LoRA holds. */
+/** What a file of a LoRA holds: smallest and largest rank of its changes, and the modules that it changes. */
 export interface LoraDescription {
-  /** Smallest and largest rank of its changes, the same number where all have one. */
   readonly ranks: readonly [number, number];
-  /** Modules that it changes, as the file names them. */
   readonly targets: readonly string[];
 }
 
 const down = /^(.*?)\.(?:lora_A|lora_down)(?:\.\w+)?(?:\.weight)?$/;
 const other = /\.(?:lora_B|lora_up)(?:\.\w+)?(?:\.weight)?$|\.(?:alpha|diff|diff_b|dora_scale)$/;
 
-/**
- * What a LoRA changes and by which rank; null for the weights of a network, also of one whose factors lie beside them.
- *
- * @example loraOf(new Map([['blocks.0.self_attn.q.lora_A.weight', [4, 64]], ['blocks.0.self_attn.q.lora_B.weight', [64, 4]]]))
- */
+/** What a LoRA changes and by which rank; null for the weights of a network, also with factors beside them. */
 export function loraOf(shapes: Shapes): LoraDescription | null {
   const ranks: number[] = [];
   const targets: string[] = [];

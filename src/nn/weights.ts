@@ -42,7 +42,6 @@ export type ValueTap = (name: string, value: Tensor) => void;
 
 /** Option of every pass whose inner values can be seen. */
 export interface Tapped {
-  /** Hears of each value. */
   readonly onValue?: ValueTap | undefined;
 }
 
@@ -64,9 +63,8 @@ let serial = 0;
 
 /**
  * The weights of a model: a map from checkpoint key to variable, in the layout and under the names of the official
- * checkpoint (`Linear.weight` [out, in], `Conv3d.weight` [out, in, kT, kH, kW]).
- *
- * `weights.at('blocks.0')` is a view that shares the variables. Weights own engine memory: `dispose()` releases it.
+ * checkpoint (`Linear.weight` [out, in], `Conv3d.weight` [out, in, kT, kH, kW]). They own engine memory: `dispose()`
+ * releases it.
  *
  * @example
  * const weights = Weights.from(await readSafetensors('weights.safetensors'));
@@ -74,39 +72,37 @@ let serial = 0;
  * linear(x, block.get('q.weight'), block.get('q.bias'));
  */
 export class Weights {
-  readonly #variables: ReadonlyMap<string, Variable>;
+  readonly #variables: Map<string, Variable>;
   readonly #prefix: string;
 
   static {
-    // What a notebook kernel asks for: a tree of the names with shapes, types and sizes.
-    Object.defineProperty(Weights.prototype, jupyterDisplay, {
-      value(this: Weights) {
-        return weightsBundle(this.entries().map(([name, { shape, dtype }]) => ({ name, shape, dtype })));
-      },
-    });
+    const value = function (this: Weights): Record<string, string> {
+      return weightsBundle(this.entries()); // what a notebook shows: a tree of the names with shapes, types and sizes
+    };
+    Object.defineProperty(Weights.prototype, jupyterDisplay, { value });
   }
 
-  private constructor(variables: ReadonlyMap<string, Variable>, prefix: string) {
+  private constructor(variables: Map<string, Variable>, prefix: string) {
     this.#variables = variables;
     this.#prefix = prefix;
   }
 
   /**
-   * Makes weights that own a variable for each entry; host data is uploaded one entry at a time.
-   * Tensors given stay the caller's to dispose.
+   * Makes weights that own a variable for each entry; host data is uploaded one entry at a time. Tensors given stay the
+   * caller's to dispose.
    *
    * @throws Error if a name is given twice.
    */
   static from(entries: Iterable<readonly [string, WeightSource]>, options: WeightsOptions = {}): Weights {
+    const made = new Weights(new Map(), '');
     const model = serial++;
-    const variables = new Map<string, Variable>();
     try {
-      for (const entry of entries) addVariable(variables, entry, model, options);
+      for (const entry of entries) addVariable(made.#variables, entry, model, options);
     } catch (error) {
-      tf.dispose([...variables.values()]);
+      made.dispose();
       throw error;
     }
-    return new Weights(variables, '');
+    return made;
   }
 
   /** As {@link Weights.from}, for entries that arrive one after the other (a file read tensor by tensor). */
@@ -114,22 +110,18 @@ export class Weights {
     entries: AsyncIterable<readonly [string, WeightSource]>,
     options: WeightsOptions = {},
   ): Promise<Weights> {
+    const made = Weights.from([], options);
     const model = serial++;
-    const variables = new Map<string, Variable>();
     try {
-      for await (const entry of entries) addVariable(variables, entry, model, options);
+      for await (const entry of entries) addVariable(made.#variables, entry, model, options);
     } catch (error) {
-      tf.dispose([...variables.values()]);
+      made.dispose();
       throw error;
     }
-    return new Weights(variables, '');
+    return made;
   }
 
-  /**
-   * The variable of a key.
-   *
-   * @throws Error with the full name if there is none.
-   */
+  /** @throws Error with the full name if there is none. */
   get(name: string): Variable {
     const found = this.#variables.get(this.#prefix + name);
     if (found === undefined) throw new Error(`no weight "${this.#prefix}${name}"${this.#nearby(name)}`);
@@ -162,9 +154,7 @@ export class Weights {
 
   /** Variables that an optimizer may change, in order. */
   trainable(): Variable[] {
-    return this.entries()
-      .map(([, variable]) => variable)
-      .filter((variable) => variable.trainable);
+    return this.entries().flatMap(([, variable]) => (variable.trainable ? [variable] : []));
   }
 
   /** Host copies of all weights, for files and comparisons. */
@@ -174,11 +164,7 @@ export class Weights {
     return host;
   }
 
-  /**
-   * Replaces the values of all weights; names and shapes must fit exactly.
-   *
-   * @throws Error listing the missing, surplus and misshapen weights; nothing is changed then.
-   */
+  /** Replaces all values. @throws Error listing the weights whose names or shapes do not fit; nothing is changed then. */
   load(values: ReadonlyMap<string, WeightSource>): void {
     checkShapes(shapesOf(values), this.shapes(), 'the given weights');
     for (const [name, source] of values) tf.tidy(() => this.get(name).assign(ownTensor(source)));

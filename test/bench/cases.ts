@@ -1,5 +1,6 @@
 /** What `bench engine` measures, as data that every side understands: operations, then whole steps of the product. */
-import { decoderLayers, type VaeConfig, vaeConfig, type WanConfig, wanPresets } from '../../src/model/internal.ts';
+import { type VaeConfig, vaeConfig, type WanConfig, wanPresets } from '../../src/model/internal.ts';
+import { decoderLayers } from '../../src/model/vae/layers.ts';
 
 interface Named {
   readonly name: string;

@@ -30,26 +30,26 @@ import {
 } from '../../src/evaluate/internal.ts';
 import { findOfficialFiles } from '../../src/evaluate/vbench/status.ts';
 import { type Clip, clipFrame, createClip, writeSafetensors } from '../../src/io/index.ts';
+import { amtShapes } from '../../src/model/amt/weights.ts';
+import { clipShapes } from '../../src/model/clip/weights.ts';
+import { dinoShapes } from '../../src/model/dino/dino.ts';
 import {
   amtMidpoint,
   amtPresets,
-  amtShapes,
   type ClipTokenizer,
   clipImageFeatures,
-  clipShapes,
   clipTextFeatures,
   dinoFeatures,
-  dinoShapes,
   imageTransforms,
   musiqPresets,
   musiqScore,
-  musiqShapes,
   preprocess,
   raftForward,
-  raftShapes,
   viclipPresets,
-  viclipShapes,
 } from '../../src/model/internal.ts';
+import { musiqShapes } from '../../src/model/musiq/musiq.ts';
+import { raftShapes } from '../../src/model/raft/weights.ts';
+import { viclipShapes } from '../../src/model/viclip/viclip.ts';
 import { testFolder } from '../folder.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';

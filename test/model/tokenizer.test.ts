@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { openTokenizer, type PromptTokenizer } from '../../src/model/internal.ts';
+import type { PromptTokenizer } from '../../src/model/internal.ts';
+import { openTokenizer } from '../../src/model/tokenizer/tokenizer.ts';
 import { testFolder } from '../folder.ts';
 
 await use('cpu');

@@ -3,18 +3,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
-  type LoraConfig,
   mergedLora,
-  type PatchGrid,
   patchify,
   type Qwen2VlConfig,
-  type Qwen2VlInput,
-  qwen2VlRewardShapes,
   qwen2VlRewards,
   qwen2vl,
   smartFrameCount,
   smartResize,
 } from '../../src/model/internal.ts';
+import type { LoraConfig } from '../../src/model/qwen2vl/lora.ts';
+import type { PatchGrid } from '../../src/model/qwen2vl/positions.ts';
+import type { Qwen2VlInput } from '../../src/model/qwen2vl/qwen2vl.ts';
+import { qwen2VlRewardShapes } from '../../src/model/qwen2vl/weights.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { checkShapes, shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';

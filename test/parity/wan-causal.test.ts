@@ -2,23 +2,24 @@ import { describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import {
-  causalBlocks,
-  causalVisibility,
   createCache,
   createCrossAttnCache,
   disposeCache,
-  disposeCrossAttnCache,
   type KvCache,
-  teacherForcingVisibility,
-  timestepEmbedding,
-  visibilityMask,
   type WanConfig,
   wan,
   wanCachedForward,
   wanCausalForward,
-  wanConfig,
-  wanTeacherForcing,
 } from '../../src/model/internal.ts';
+import {
+  causalBlocks,
+  causalVisibility,
+  teacherForcingVisibility,
+  visibilityMask,
+} from '../../src/model/wan/attention.ts';
+import { wanTeacherForcing } from '../../src/model/wan/causal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
+import { timestepEmbedding } from '../../src/model/wan/positions.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
@@ -174,7 +175,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
         await expectParity(`wan-causal ${part}.cross0.v [${name}]`, text.layers[0]!.v, cases.host(`${part}.cross0.v`));
       }
       disposeCache(cache);
-      disposeCrossAttnCache(text);
+      disposeCache(text);
       tf.dispose([...blocks, out]);
     }),
   );

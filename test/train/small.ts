@@ -4,14 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import {
-  vae as autoencoder,
-  type VaeConfig,
-  vaeConfig,
-  type WanConfig,
-  wan,
-  wanConfig,
-} from '../../src/model/internal.ts';
+import { vae as autoencoder, type VaeConfig, vaeConfig, type WanConfig, wan } from '../../src/model/internal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
 import { type HostFloats, type Key, Net, random, type Weights } from '../../src/nn/index.ts';
 import { createReward, frameSelect, type Reward } from '../../src/reward/index.ts';
 import { denoisingSteps, type Schedule } from '../../src/sampler/index.ts';

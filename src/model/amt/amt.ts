@@ -2,9 +2,7 @@
  * AMT: the picture halfway between two others, which VBench's motion smoothness compares with the one that was there.
  * From coarse to fine: decoders that double the resolution, update blocks that look up correlations.
  * Source: Li et al. 2023, arXiv 2304.09790; MCG-NKU/AMT networks/AMT-S.py.
- *
- * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
- * stand in test/model/amt.
+ * Instead of a parity fixture, numbers of the original's own module on hashed weights stand in test/model/amt.
  */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type WeightView } from '../../nn/index.ts';
@@ -17,10 +15,8 @@ import { type AmtConfig, amtPresets, amtShapes } from './weights.ts';
 export const amtStride = 16;
 
 /**
- * The picture halfway between: [B, H, W, 3] in [0, 1].
+ * The picture halfway between two of [B, H, W, 3] in [0, 1], H and W multiples of 16.
  *
- * @param first - [B, H, W, 3] in [0, 1], H and W multiples of 16
- * @param second - as `first`
  * @throws RangeError for other shapes and for pictures too small for the coarsest correlations.
  */
 export function amtMidpoint(net: Part<AmtConfig>, first: Tensor, second: Tensor): Tensor {
@@ -119,9 +115,7 @@ function residualBlock(weights: WeightView, side: number, x: Tensor): Tensor {
 
 /**
  * The motion corrected by what is found where it points to. Halfway in time the second picture is as far again as the
- * place between, so the first picture's pixel p is looked up at p + 2 f.
- *
- * @param scale - resolution of the motion over that of the correlations
+ * place between, so the first picture's pixel p is looked up at p + 2 f. Its resolution is `scale` times the correlations'.
  */
 function corrected(
   weights: WeightView,
@@ -177,11 +171,7 @@ function combined(
   return tf.add(average, change);
 }
 
-/**
- * AMT's frame interpolation.
- *
- * @example await amt.load(amt.presets.amt_s, (await openCheckpoint('amt-s.pth')).entries())
- */
+/** AMT's frame interpolation. */
 export const amt: Architecture<AmtConfig, typeof amtMidpoint, 'amt_s'> = architecture({
   name: 'AMT',
   presets: amtPresets,

@@ -105,9 +105,8 @@ export function imageRewardShapes({ vit, med_config }: ImageRewardConfig): Shape
 const unused = /^blip\.(vision_proj|text_proj)\.|\.position_ids$/;
 
 /**
- * Raw scores [B] of images for prompts: `(raw - reward_mean) / reward_std` is the published reward.
- *
- * @param images - [B, image_size, image_size, 3], preprocessed
+ * Raw scores [B] of preprocessed images [B, image_size, image_size, 3] for prompts: `(raw - reward_mean) / reward_std` is
+ * the published reward.
  */
 export function imageRewardForward(
   net: Part<ImageRewardConfig>,
@@ -130,7 +129,7 @@ export function imageRewardForward(
 }
 
 /** Tokens of BLIP's image tower after the final norm, class token first: [B, 1 + L, D]. */
-export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, options: Tapped = {}): Tensor {
+function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, options: Tapped = {}): Tensor {
   const { weights, config } = net;
   checkSquare(images, config.image_size);
   return tf.tidy(() => {
@@ -141,12 +140,10 @@ export function blipImageTokens(net: Part<BlipVitConfig>, images: Tensor, option
 }
 
 /**
- * States of the prompt's tokens, each layer of which looks at the image: [B, L, D]. Blocks are post-norm,
+ * States of the prompt's tokens [B, L, D], each layer of which looks at the image's tokens. Blocks are post-norm,
  * y = norm(x + f(x)); there is no token-type embedding.
- *
- * @param image - [B, tokens, width] from {@link blipImageTokens}
  */
-export function blipTextStates(
+function blipTextStates(
   net: Part<MedConfig>,
   { ids, mask }: TokenBatch,
   image: Tensor,
@@ -178,12 +175,8 @@ function embedTokens(net: Part<MedConfig>, ids: Tensor): Tensor {
   return layerNorm(tf.add(words, places), ...affine(weights, 'LayerNorm'), config.layer_norm_eps);
 }
 
-interface LayerInput {
-  readonly x: Tensor;
-  /** [B, 1, 1, L], 1 = token. */
-  readonly keys: Tensor;
-  readonly image: Tensor;
-}
+/** What a layer sees; `keys` is [B, 1, 1, L], 1 = token. */
+type LayerInput = Readonly<Record<'x' | 'keys' | 'image', Tensor>>;
 
 function textLayer(net: Part<MedConfig>, { x, keys, image }: LayerInput, { onValue }: Tapped): Tensor {
   const { weights, config } = net;

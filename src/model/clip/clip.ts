@@ -46,9 +46,8 @@ export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, { onVal
 }
 
 /**
- * Text features [B, embed_dim], projected, not normalised: the state at the end token, which has the largest id.
- *
- * @param ids - int32 [B, L], L at most context_length; each token sees itself and those before it
+ * Text features [B, embed_dim] of ids int32 [B, L <= context_length], projected, not normalised: the state at the end
+ * token, which has the largest id. Each token sees itself and those before it.
  */
 export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, { onValue }: Tapped = {}): Tensor {
   const { weights, config } = net;

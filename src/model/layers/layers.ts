@@ -119,16 +119,8 @@ export function preNormBlock(weights: WeightView, x: Tensor, block: PreNorm): Te
   });
 }
 
-/** Sizes of a vision transformer. */
-export interface VitSizes {
-  /** Side of a patch in pixels. */
-  readonly patch_size: number;
-  /** Width of tokens. */
-  readonly embed_dim: number;
-  /** Number of blocks. */
-  readonly depth: number;
-  readonly num_heads: number;
-}
+/** Sizes of a vision transformer: side of a patch in pixels, width of tokens, blocks, heads. */
+export type VitSizes = Readonly<Record<'patch_size' | 'embed_dim' | 'depth' | 'num_heads', number>>;
 
 /** All blocks and the final norm of BLIP's and DINO's towers, on tokens [B, L, D]: class token first, positions added. */
 export function vitBlocks(
@@ -165,12 +157,8 @@ export function vitTree({ patch_size, embed_dim: width, depth }: VitSizes, image
 }
 
 /**
- * Patch tokens of images, width fastest: a convolution whose stride is its kernel, computed as a linear layer. Pixels
- * beyond the last whole patch are not seen.
- *
- * @param images - [B, H, W, 3]
- * @param weight - [D, 3, p, p]
- * @returns [B, floor(H / p) floor(W / p), D]
+ * Patch tokens [B, floor(H / p) floor(W / p), D] of images [B, H, W, 3], width fastest: a convolution whose stride is its
+ * kernel [D, 3, p, p], computed as a linear layer. Pixels beyond the last whole patch are not seen.
  */
 export function patchTokens(images: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
   const [batch, height, width, channels] = images.shape as [number, number, number, number];

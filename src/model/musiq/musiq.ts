@@ -2,9 +2,7 @@
  * MUSIQ: multi-scale image quality transformer, the scorer of VBench's imaging quality. A picture of any size becomes
  * several sizes of it, each cut into patches with places on one grid. Source: Ke et al. 2021, arXiv 2108.05997;
  * IQA-PyTorch pyiqa/archs/musiq_arch.py.
- *
- * There is no parity fixture: IQA-PyTorch's own module was run on hashed weights, and its numbers
- * stand in test/model/musiq.
+ * Instead of a parity fixture, numbers of IQA-PyTorch's own module on hashed weights stand in test/model/musiq.
  */
 import { attention, conv2d, layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
@@ -98,11 +96,7 @@ export function musiqShapes(config: MusiqConfig): Shapes {
 const epsilon = { norm: 1e-6, root: 1e-6, block: 1e-4, weight: 1e-5 };
 const groups = 32;
 
-/**
- * Quality scores [B] of pictures of any size, 0 to 100 for the `spaq` model. Pictures of one call have one size.
- *
- * @param images - [B, H, W, 3] in [0, 1]
- */
+/** Quality scores [B] of pictures [B, H, W, 3] in [0, 1] of any size, 0 to 100 for the `spaq` model. */
 export function musiqScore(net: Part<MusiqConfig>, images: Tensor): Tensor {
   const { weights, config } = net;
   if (images.rank !== 4 || images.shape[3] !== 3) {
@@ -202,17 +196,17 @@ function groupNorm(x: Tensor, weights: WeightView, name: string, eps: number): T
 }
 
 /** Patches of one size of the pictures. */
-export interface ScaleTokens {
+interface ScaleTokens {
   /** [B, L, p, p, 3] */
   readonly patches: Tensor;
-  /** For each patch its row in the position table: [L] of integers below G². */
+  /** For each patch its row in the position table. */
   readonly places: readonly number[];
   /** Which size: 0 for the smallest, the last for the pictures as they are. */
   readonly scale: number;
 }
 
 /** Patches of all sizes, smallest first: [B, H, W, 3] in [-1, 1]. */
-export function multiscaleTokens(config: MusiqConfig, images: Tensor): ScaleTokens[] {
+function multiscaleTokens(config: MusiqConfig, images: Tensor): ScaleTokens[] {
   const { patch_size, spatial_pos_grid_size: grid, longer_side_lengths } = config;
   const copies = [...longer_side_lengths.map((longer) => resizeLonger(images, longer)), images];
   return copies.map((copy, scale) => {
@@ -254,11 +248,7 @@ export function hashedPlaces(grid: number, rows: number, columns: number): numbe
   });
 }
 
-/**
- * MUSIQ under IQA-PyTorch's names.
- *
- * @example await musiq.load(musiq.presets.spaq, (await openCheckpoint('musiq_spaq_ckpt-358bb6af.pth')).entries())
- */
+/** MUSIQ under IQA-PyTorch's names. */
 export const musiq: Architecture<MusiqConfig, typeof musiqScore, MusiqPreset> = architecture({
   name: 'MUSIQ',
   presets: musiqPresets,

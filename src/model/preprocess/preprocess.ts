@@ -36,7 +36,7 @@ export function resampleMatrix(plan: AxisPlan, filter: ResampleFilter): Float32A
   const matrix = new Float32Array(count * from);
   for (let row = 0; row < count; row++) {
     const taps = filter.antialias ? wideTaps(plan, filter, first + row) : plainTaps(plan, filter, first + row);
-    for (const [index, weight] of taps) matrix[row * from + clampIndex(index, from)]! += weight;
+    for (const [index, weight] of taps) matrix[row * from + Math.min(Math.max(index, 0), from - 1)]! += weight;
   }
   return matrix;
 }
@@ -75,16 +75,9 @@ function weightAt(kernel: ResampleFilter['kernel'], distance: number, a: number)
   return x < 2 ? a * (((x - 5) * x + 8) * x - 4) : 0;
 }
 
-function clampIndex(index: number, length: number): number {
-  return Math.min(Math.max(index, 0), length - 1);
-}
-
 /**
- * Resizes and crops images.
- *
- * @param x - [B, H, W, C]
- * @param afterAxis - applied after each of the two passes, columns first (rounding, for example)
- * @returns [B, rows.count, columns.count, C]
+ * Resizes and crops images [B, H, W, C] to [B, rows.count, columns.count, C]. `afterAxis` is applied after each of the
+ * two passes, columns first (rounding, for example).
  */
 export function resample(
   x: Tensor,
@@ -123,16 +116,11 @@ export interface ImageTransform extends ResampleFilter {
   readonly std: readonly [number, number, number];
 }
 
-/** Channel statistics of CLIP's training images; BLIP and ImageReward use them too. */
-const clipStatistics: Pick<ImageTransform, 'mean' | 'std'> = {
-  mean: [0.48145466, 0.4578275, 0.40821073],
-  std: [0.26862954, 0.26130258, 0.27577711],
-};
-
-const imagenetStatistics: Pick<ImageTransform, 'mean' | 'std'> = {
-  mean: [0.485, 0.456, 0.406],
-  std: [0.229, 0.224, 0.225],
-};
+/** Channel statistics of CLIP's training images, which BLIP and ImageReward use too, and of ImageNet. */
+const statistics = {
+  clip: { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] },
+  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+} as const;
 
 /**
  * The published transforms at 224 pixels; other sizes are `{ ...imageTransforms.clip, size }`.
@@ -142,17 +130,22 @@ const imagenetStatistics: Pick<ImageTransform, 'mean' | 'std'> = {
  * - `vbenchClip`, `vbenchDino`: VBench vbench/utils.py, `clip_transform` and `dino_transform`.
  */
 export const imageTransforms: Readonly<Record<'clip' | 'clipFile' | 'vbenchClip' | 'vbenchDino', ImageTransform>> = {
-  clip: { size: 224, kernel: 'bicubic', antialias: true, crop: true, rounding: 'none', ...clipStatistics },
-  clipFile: { size: 224, kernel: 'bicubic', antialias: true, crop: true, rounding: 'each', ...clipStatistics },
-  vbenchClip: { size: 224, kernel: 'bicubic', antialias: false, crop: true, rounding: 'once', ...clipStatistics },
-  vbenchDino: { size: 224, kernel: 'bilinear', antialias: false, crop: false, rounding: 'once', ...imagenetStatistics },
+  clip: { size: 224, kernel: 'bicubic', antialias: true, crop: true, rounding: 'none', ...statistics.clip },
+  clipFile: { size: 224, kernel: 'bicubic', antialias: true, crop: true, rounding: 'each', ...statistics.clip },
+  vbenchClip: { size: 224, kernel: 'bicubic', antialias: false, crop: true, rounding: 'once', ...statistics.clip },
+  vbenchDino: {
+    size: 224,
+    kernel: 'bilinear',
+    antialias: false,
+    crop: false,
+    rounding: 'once',
+    ...statistics.imagenet,
+  },
 };
 
 /**
- * Frames as an image tower wants them: resized, cropped, normalised.
- *
- * @param frames - [B, H, W, 3] in [0, 1]
- * @returns [B, h, w, 3]; a gradient flows if `rounding` is `none`
+ * Frames [B, H, W, 3] in [0, 1] as an image tower wants them, [B, h, w, 3]: resized, cropped, normalised. A gradient
+ * flows if `rounding` is `none`.
  */
 export function preprocess(frames: Tensor, transform: ImageTransform): Tensor {
   return tf.tidy(() => {

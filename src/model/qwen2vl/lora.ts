@@ -96,10 +96,9 @@ export async function* mergedLora(
 
 /** W + lora_alpha / r * B A, alive until the next entry is asked for. */
 function* merged(name: string, parts: Required<Parts>, lora: LoraConfig): Generator<[string, WeightSource]> {
-  if (parts.A.shape[0] !== lora.r) {
-    throw new Error(
-      `${name}: lora_A has rank ${parts.A.shape[0]}, lora is ${JSON.stringify(lora)}; wanted its r the same`,
-    );
+  const [rank] = parts.A.shape;
+  if (rank !== lora.r) {
+    throw new Error(`${name}: lora_A has rank ${rank}, lora is ${JSON.stringify(lora)}; wanted its r the same`);
   }
   const scale = lora.lora_alpha / lora.r;
   const sum = tf.tidy(() => {

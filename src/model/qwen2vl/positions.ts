@@ -31,13 +31,8 @@ export function patchPlaces([time, height, width]: PatchGrid, merge: number): [r
   });
 }
 
-/** Neighbouring slices of one size, which attend to themselves in one batch. */
-export interface SliceRun {
-  /** Slices in a row. */
-  slices: number;
-  /** Patches of each. */
-  size: number;
-}
+/** Neighbouring slices of so many patches each, which attend to themselves in one batch. */
+export type SliceRun = { slices: number; size: number };
 
 /** The slices of several grids one after the other. */
 export function sliceRuns(grids: readonly PatchGrid[]): SliceRun[] {
@@ -51,10 +46,7 @@ export function sliceRuns(grids: readonly PatchGrid[]): SliceRun[] {
 }
 
 /** Cosines and sines of the angles, [B or 1, L, 1, D/2] each. */
-export interface Turns {
-  readonly cos: Tensor;
-  readonly sin: Tensor;
-}
+export type Turns = Readonly<Record<'cos' | 'sin', Tensor>>;
 
 /** Turns of angles [B, L, D/2]. */
 export function turnsOf(angles: Tensor): Turns {

@@ -27,12 +27,9 @@ export interface Qwen2VlInput {
 }
 
 /**
- * Raw scores of videos, one at each special token in the order of the text: [B, specialTokens.length]
- * (VideoAlign: visual quality, motion quality, text alignment).
- *
- * A head with one row reads every special token; one with more reads token j by its row j.
- *
- * @param specialTokens - their ids; each sequence holds each of them once
+ * Raw scores of videos, one at each special token in the order of the text, [B, specialTokens.length] (VideoAlign: visual
+ * quality, motion quality, text alignment). Each sequence holds each special token once. A head with one row reads every
+ * special token; one with more reads token j by its row j.
  */
 export function qwen2VlRewards(
   net: Part<Qwen2VlConfig>,

@@ -24,11 +24,8 @@ export function pixelGrid([, h = 0, w = 0]: readonly number[]): Tensor {
 }
 
 /**
- * <f1(p), f2(q)> / sqrt(C) for all p and q; on coarser levels q runs over means of 2x2, 4x4, ... pixels. A level is
- * [B h w, H_l, W_l]: a map of the second image for each pixel of the first.
- *
- * @param first - features [B, h, w, C]
- * @param second - features [B, h, w, C]
+ * <f1(p), f2(q)> / sqrt(C) for all p and q of features [B, h, w, C]; on coarser levels q runs over means of 2x2, 4x4, ...
+ * pixels. A level is [B h w, H_l, W_l]: a map of the second image for each pixel of the first.
  */
 export function correlationPyramid(first: Tensor, second: Tensor, levels: number): Tensor[] {
   const [batch, h, w, channels] = first.shape as [number, number, number, number];
@@ -45,11 +42,8 @@ export function correlationPyramid(first: Tensor, second: Tensor, levels: number
 }
 
 /**
- * Correlations in windows of (2 r + 1)² around places of the second image, bilinear, 0 outside of it. The offset in x
- * is the slow one.
- *
- * @param places - [B, h, w, 2] as (x, y) in pixels of the finest level; no gradient flows to them
- * @returns [B, h, w, levels (2 r + 1)²]
+ * Correlations [B, h, w, levels (2 r + 1)²] in windows around places [B, h, w, 2] of the second image, as (x, y) in pixels
+ * of the finest level: bilinear, 0 outside of it, the offset in x the slow one. No gradient flows to the places.
  */
 export function lookUp(pyramid: readonly Tensor[], places: Tensor, radius: number): Tensor {
   const [batch, h, w] = places.shape as [number, number, number];
@@ -115,12 +109,8 @@ function windowTaps(centre: Tensor, radius: number, length: number): WindowTaps 
 /** v[i] first[i] + v[i + 1] second[i] along axis 1 or 2. */
 function mixNeighbours(values: Tensor, { first, second }: WindowTaps, axis: 1 | 2): Tensor {
   const size = values.shape.map((extent, i) => (i === axis ? extent - 1 : extent));
-  const from = (offset: number): Tensor =>
-    tf.slice(
-      values,
-      size.map((_, i) => (i === axis ? offset : 0)),
-      size,
-    );
+  const begin = (offset: number): number[] => size.map((_, i) => (i === axis ? offset : 0));
+  const from = (offset: number): Tensor => tf.slice(values, begin(offset), size);
   const share = (shares: Tensor): Tensor => tf.expandDims(shares, 3 - axis); // [P, S, 1] for axis 1, [P, 1, S] for 2
   return tf.add(tf.mul(from(0), share(first)), tf.mul(from(1), share(second)));
 }
@@ -128,10 +118,8 @@ function mixNeighbours(values: Tensor, { first, second }: WindowTaps, axis: 1 | 
 /** Bilinear weights of `length` pixels for places centre - r, ..., centre + r: [P, 1] -> [P, 2 r + 1, length]. */
 function hats(centre: Tensor, radius: number, length: number): Tensor {
   const side = 2 * radius + 1;
-  const offsets = tf.tensor2d(
-    Float32Array.from({ length: side * length }, (_, i) => (i % length) - Math.floor(i / length) + radius),
-    [side, length],
-  );
+  const data = Float32Array.from({ length: side * length }, (_, i) => (i % length) - Math.floor(i / length) + radius);
+  const offsets = tf.tensor2d(data, [side, length]);
   const distance = tf.abs(tf.sub(tf.expandDims(offsets, 0), tf.expandDims(centre, 2)));
   return tf.relu(tf.sub(1, distance));
 }

@@ -96,11 +96,8 @@ export function upsampleBilinear(flow: Tensor): Tensor {
 }
 
 /**
- * Flow at eight times the resolution, each new value a mixture of the 3x3 coarse values around it.
- *
- * @param flow - [B, h, w, 2]
- * @param mask - [B, h, w, 9 * 64]: neighbour, then place in the 8x8 cell; made to sum to 1 over neighbours
- * @returns [B, 8h, 8w, 2]
+ * Flow [B, h, w, 2] at eight times the resolution, each new value a mixture of the 3x3 coarse values around it by a mask
+ * [B, h, w, 9 * 64]: neighbour, then place in the 8x8 cell; made to sum to 1 over neighbours.
  */
 export function upsampleConvex(flow: Tensor, mask: Tensor): Tensor {
   const [batch, h, w] = flow.shape as [number, number, number];

@@ -28,11 +28,10 @@ export interface RaftOptions extends Tapped {
 const stride = 8;
 
 /**
- * Flow from the first images to the second: [B, H, W, 2] in pixels as (right, down). A gradient flows to both images
- * and to the weights; as in the original, not through the places where correlations are looked up.
+ * Flow from the first images to the second, [B, H, W, 3] in [-1, 1], H and W multiples of 8: [B, H, W, 2] in pixels as
+ * (right, down). A gradient flows to both images and to the weights; as in the original, not through the places where
+ * correlations are looked up.
  *
- * @param first - [B, H, W, 3] in [-1, 1], H and W multiples of 8
- * @param second - as `first`
  * @throws RangeError for other shapes, images too small for the coarsest level, or no step.
  */
 export function raftForward(
@@ -59,16 +58,10 @@ export function raftForward(
 }
 
 /** What changes from step to step: the hidden state, and the place in the second image that each pixel goes to. */
-interface RefinementState {
-  readonly hidden: Tensor;
-  readonly places: Tensor;
-}
+type RefinementState = Readonly<Record<'hidden' | 'places', Tensor>>;
 
 /** What stays the same: correlations of all pairs, and the context. */
-interface EncodedPair extends Pick<RefinementState, 'hidden'> {
-  readonly levels: readonly Tensor[];
-  readonly context: Tensor;
-}
+type EncodedPair = Readonly<Record<'hidden' | 'context', Tensor>> & { readonly levels: readonly Tensor[] };
 
 function refine(
   net: Part<RaftConfig>,
@@ -123,11 +116,9 @@ export interface FlowFrame {
   readonly width: number;
 }
 
-/** Displacements from one frame to the next: pixel (x, y) moves to (x + u, y + v), v pointing down. */
+/** Displacements [H, W] in pixels from one frame to the next: pixel (x, y) moves to (x + u, y + v), v pointing down. */
 export interface RaftFlow {
-  /** [H, W] pixels to the right. */
   u: Float32Array;
-  /** [H, W] pixels down. */
   v: Float32Array;
   /** [H, W], all 1: RAFT answers everywhere. */
   valid: Uint8Array;

@@ -30,9 +30,8 @@ export interface Umt5FileEncoder {
 }
 
 /**
- * The text encoder of a Wan2.1 folder: cleans and tokenises a prompt, looks it up in the cache, and otherwise reads
- * the encoder block by block. Only the real tokens are encoded: padding is masked in the original, so that it
- * changes no row.
+ * The text encoder of a Wan2.1 folder: cleans and tokenises a prompt, looks it up in the cache, and otherwise reads the
+ * encoder block by block. Only the real tokens are encoded: in the original padding is masked and changes no row.
  */
 export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5FileEncoder> {
   const { file, tokenizer, textLen = 512, cache: folder } = options;
@@ -87,11 +86,8 @@ async function encodeAnew(source: OfficialSource, config: Umt5Config, tokens: To
 function stacked(all: readonly HostTensor[]): Tensor {
   const longest = Math.max(...all.map(({ shape }) => shape[0]!));
   return tf.tidy(() => {
-    const padded = all.map((rows) => {
-      const short: [number, number] = [0, longest - rows.shape[0]!];
-      return tf.pad(toTensor(rows), [short, [0, 0]]);
-    });
-    return tf.stack(padded);
+    const missing = (rows: HostTensor): [number, number] => [0, longest - rows.shape[0]!];
+    return tf.stack(all.map((rows) => tf.pad(toTensor(rows), [missing(rows), [0, 0]])));
   });
 }
 
@@ -118,12 +114,8 @@ function officialSource(file: Checkpoint): OfficialSource {
 }
 
 /**
- * As `umt5Encode`, with weights read block by block from a file, so that the 5.7 billion parameters of umT5-XXL need
- * the memory of one block, and of the token table only the rows of the tokens are read. The result [B, L, dim] belongs to the caller.
- *
- * @example
- * const file = await openPth('models_t5_umt5-xxl-enc-bf16.pth');
- * const rows = await umt5EncodeFrom(file, umt5Presets['umt5-xxl'], tokenizer.batch([prompt], 512));
+ * As `umt5Encode`, with weights read block by block from a file, so that the 5.7 billion parameters of umT5-XXL need the
+ * memory of one block, and of the token table only the rows of the tokens are read.
  */
 export async function umt5EncodeFrom(source: TensorSource, config: Umt5Config, tokens: TokenBatch): Promise<Tensor> {
   const buckets = bucketIds(tokens.ids.shape[1]!, config.num_buckets);

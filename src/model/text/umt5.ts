@@ -52,11 +52,7 @@ export function umt5Shapes({ vocab, dim, dim_attn, dim_ffn, num_heads, num_layer
   });
 }
 
-/**
- * The configuration of a checkpoint, from the shapes of its weights under official names.
- *
- * @throws RangeError if a weight that it is read from is not there.
- */
+/** The configuration of a checkpoint, from the shapes of its weights under official names; a RangeError if they lack. */
 export function umt5ConfigOf(shapes: Shapes): Umt5Config {
   const shape = (name: string): readonly number[] => {
     const found = shapes.get(name);

@@ -1,9 +1,7 @@
 /**
- * Configuration of the Wan causal video VAE, in the official constructor's names.
+ * Sizes of the Wan causal video VAE and the statistics that normalise its latents, in the official constructor's names.
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_`), constants of `WanVAE`.
  */
-
-/** Sizes of a VAE and the statistics that normalise its latents. */
 export interface VaeConfig {
   /** Channels of the first level. */
   readonly dim: number;

@@ -1,9 +1,7 @@
 /**
  * ViCLIP: CLIP for short videos, CLIP's towers, the visual one with a time axis. Source: Wang et al. 2023,
  * arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and viclip_text.py as VBench carries them.
- *
- * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
- * stand in test/model/viclip.
+ * Instead of a parity fixture, numbers of the original's own module on hashed weights stand in test/model/viclip.
  */
 import { layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
@@ -74,11 +72,7 @@ export function viclipShapes(config: ViclipConfig): Shapes {
   ]);
 }
 
-/**
- * ViCLIP under the names of its published file.
- *
- * @example await viclip.load(viclip.presets.l14, (await openCheckpoint('ViClip-InternVid-10M-FLT.pth')).entries())
- */
+/** ViCLIP under the names of its published file. */
 export const viclip: Architecture<ViclipConfig, typeof viclipVideoFeatures, 'l14'> = architecture({
   name: 'ViCLIP',
   presets: viclipPresets,
@@ -89,9 +83,8 @@ export const viclip: Architecture<ViclipConfig, typeof viclipVideoFeatures, 'l14
 const epsilon = 1e-5;
 
 /**
- * Video features [B, embed_dim], projected, not normalised: all patches of all frames attend to each other.
- *
- * @param videos - [B, F, S, S, 3], preprocessed as for CLIP, with the frames and the side of the configuration
+ * Video features [B, embed_dim] of [B, F, S, S, 3], preprocessed as for CLIP: projected, not normalised; all patches of all
+ * frames attend to each other.
  */
 export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Tensor {
   const { weights, config } = net;
@@ -123,11 +116,7 @@ function videoTokens(tower: WeightView, images: Tensor, batch: number): Tensor {
   return withClassToken(start, tf.reshape(timed, [batch, -1, width])); // [B, F, L, D] -> [B, F L, D]
 }
 
-/**
- * Text features [B, embed_dim], projected, not normalised.
- *
- * @param ids - int32 [B, max_txt_l] of CLIP's tokenizer, filled up with 0
- */
+/** Text features [B, embed_dim] of ids int32 [B, max_txt_l], filled up with 0: projected, not normalised. */
 export function viclipTextFeatures(net: Part<ViclipConfig>, ids: Tensor): Tensor {
   const { weights, config } = net;
   return clipTextFeatures({ weights: weights.at('text_encoder'), config: towerConfig(config) }, ids);

@@ -73,10 +73,9 @@ const published: Readonly<Record<Part, string>> = {
 const fp8 = /fp8|f8_/i;
 
 /**
- * The files of a folder in the layout of Wan-AI/Wan2.1-T2V-1.3B, of its `-Diffusers` twin, or with the names and
- * folders of ComfyUI.
+ * The files of a folder in the layout of Wan-AI/Wan2.1-T2V-1.3B, of its `-Diffusers` twin, or with the names and folders
+ * of ComfyUI; `dit` takes the transformer's place: one of several, or a training checkpoint.
  *
- * @param dit - a file that takes the transformer's place: one of several, or a training checkpoint
  * @throws Error naming every missing file and where it is published, or the transformers between which to choose.
  */
 export async function findWanFiles(folder: string, dit?: string): Promise<WanFiles> {

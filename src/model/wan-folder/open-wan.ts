@@ -62,7 +62,8 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
   const files = await findWanFiles(folder, options.student ?? options.transformer);
   const { preset, config } = await recogniseTransformer(files.dit, { ...options, configFile: files.ditConfig });
   const { config: autoencoder } = await recogniseVaeFile(files);
-  const text = checkedText(umt5FileConfig(await openCheckpoint(files.text)), config);
+  const text = umt5FileConfig(await openCheckpoint(files.text));
+  checkText(text, config);
   const defaults = { causal: options.student !== undefined };
   return { files, preset, blocks, defaults, net: { config }, decoder: { config: autoencoder }, text: { config: text } };
 }
@@ -85,7 +86,9 @@ export async function openWan(folder: string, options: OpenWanOptions = {}): Pro
   const { net, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
   try {
     const text = await openText(files, net.config, promptCache);
-    const decoder = await openVae(files);
+    const { file, config } = await recogniseVaeFile(files);
+    const entries = file.entries({ reuse: copiesUploads() });
+    const decoder = await vae.load(config, entries, { trainable: false, about: { origin: files.vae } });
     const dispose = (): void => {
       net.dispose();
       decoder.dispose();
@@ -102,19 +105,13 @@ async function openText(files: WanFiles, dit: WanConfig, cache: string | null): 
   const tokenizer = await openTokenizer(files.tokenizer);
   const file = await openCheckpoint(files.text);
   const text = await umt5FileEncoder({ file, tokenizer, textLen: dit.text_len, cache });
-  checkedText(text.config, dit);
+  checkText(text.config, dit);
   return text;
 }
 
-function checkedText(text: Umt5Config, { text_dim }: WanConfig): Umt5Config {
-  if (text.dim === text_dim) return text;
-  throw new RangeError(`the text encoder is ${text.dim} wide and the transformer reads ${text_dim}: use its own`);
-}
-
-async function openVae(files: WanFiles): Promise<Net<VaeConfig>> {
-  const { file, config } = await recogniseVaeFile(files);
-  const about = { origin: files.vae };
-  return vae.load(config, file.entries({ reuse: copiesUploads() }), { trainable: false, about });
+function checkText({ dim }: Umt5Config, { text_dim }: WanConfig): void {
+  if (dim === text_dim) return;
+  throw new RangeError(`the text encoder is ${dim} wide and the transformer reads ${text_dim}: use its own`);
 }
 
 async function recogniseVaeFile(files: WanFiles): Promise<{ file: Checkpoint; config: VaeConfig }> {

@@ -46,11 +46,9 @@ export interface OpenedTransformer extends KnownWan {
 }
 
 /**
- * Opens the transformer's file alone: safetensors, its index, or a training checkpoint. Names and shapes are checked
- * before any tensor is read.
+ * Opens the transformer's file alone: safetensors, its index, or a training checkpoint.
  *
- * @throws Error listing the missing, surplus and misshapen weights by their official names.
- * @example await openWanTransformer('self_forcing_dmd.pt', { blocks: 'host-bfloat16' })
+ * @throws Error listing the weights that do not fit by their official names, before any tensor is read.
  */
 export async function openWanTransformer(
   path: string,
@@ -88,29 +86,18 @@ export async function recogniseTransformer(path: string, options: WanTransformer
   const shapes: Shapes = new Map([...places].map(([name, place]) => [name, file.info(place).shape]));
   refuseImages(shapes);
   const preset = options.preset ?? presetOf(shapes);
-  const config = configOf(shapes, { ...options, near: preset, json, layers: layers.size });
-  checkShapes(shapes, wanShapes(config), file.path);
-  return { file, preset, config, places };
-}
-
-interface KnownOfWan extends Pick<WanTransformerOptions, 'preset' | 'config'> {
-  /** The preset of the same shapes. */
-  readonly near: WanPreset | null;
-  readonly json: Readonly<Record<string, unknown>> | undefined;
-  readonly layers: number;
-}
-
-function configOf(shapes: Shapes, { preset, config, near, json, layers }: KnownOfWan): WanConfig {
-  if (preset !== undefined) return wanConfig({ ...wanPresets[preset], ...config });
-  const sizes = sizesOf(shapes, layers);
-  const base = near === null ? json : { ...wanPresets[near], ...json };
-  if (base === undefined && config?.num_heads === undefined) {
+  const isAsked = options.preset !== undefined;
+  const base = preset === null ? json : { ...wanPresets[preset], ...(!isAsked && json) };
+  if (base === undefined && options.config?.num_heads === undefined) {
     const known = Object.keys(wanPresets).join(', ');
     throw new RangeError(
       `the transformer's sizes are those of no preset (${known}) and there is no config.json: give config.num_heads`,
     );
   }
-  return wanConfig({ ...withoutSizes(base ?? {}), ...sizes, ...config });
+  const sizes = isAsked ? {} : sizesOf(shapes, layers.size);
+  const config = wanConfig({ ...withoutSizes(base ?? {}), ...sizes, ...options.config });
+  checkShapes(shapes, wanShapes(config), file.path);
+  return { file, preset, config, places };
 }
 
 /** The file's names by official ones; those that the network does not read are left out. */
@@ -173,11 +160,7 @@ function refuseImages(shapes: Shapes): void {
   }
 }
 
-/**
- * Configuration of a VAE: diffusers' config.json, else the preset whose shapes the file has.
- *
- * @throws RangeError if neither is known.
- */
+/** Configuration of a VAE: diffusers' config.json, else the preset whose shapes the file has; else a RangeError. */
 export async function recogniseVae(shapes: Shapes, path: string, configFile: string | null): Promise<VaeConfig> {
   if (configFile !== null) {
     const { base_dim, ...rest } = await readJsonObject(configFile);
@@ -186,8 +169,8 @@ export async function recogniseVae(shapes: Shapes, path: string, configFile: str
   }
   for (const config of Object.values(vaePresets)) {
     const official = vae.officialName(config);
-    if (sameShapes(vaeShapes(config), new Map([...shapes].map(([name, shape]) => [official(name) ?? '', shape]))))
-      return config;
+    const named = new Map([...shapes].map(([name, shape]) => [official(name) ?? '', shape]));
+    if (sameShapes(vaeShapes(config), named)) return config;
   }
   const known = Object.keys(vaePresets).join(', ');
   throw new RangeError(`${path}: the sizes are those of no VAE preset (${known}); lay a vae/config.json beside it`);

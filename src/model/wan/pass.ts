@@ -48,9 +48,16 @@ export function sinusoidsOf(config: WanConfig, t: Timesteps, batch: number, fram
   throw new RangeError(`t: wanted ${wanted}, received [${rows}, ${columns}]`);
 }
 
-/** Modulation for the tokens of `frames` token frames; timesteps as for {@link sinusoidsOf}. */
-export function timeOf(net: Part<WanConfig>, t: Timesteps, batch: number, frames: number): TimeModulation {
-  return embedTime(net, sinusoidsOf(net.config, t, batch, frames));
+/** What the passes have alike: tokens, modulation and text of an input of `frames` token frames. */
+export function passOf(
+  net: Part<WanConfig>,
+  { x, t, context }: WanInput,
+  frames: number,
+  { onValue }: Tapped,
+): Omit<Pass, 'rope' | 'attend'> {
+  const batch = x.shape[0]!;
+  const time = embedTime(net, sinusoidsOf(net.config, t, batch, frames));
+  return { time, tokens: embedPatches(net, x), text: textSource(net, context, batch), onValue };
 }
 
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
@@ -96,38 +103,28 @@ export interface WanForwardOptions extends Tapped {
 }
 
 /**
- * Velocity v = noise - x0 that a bidirectional Wan transformer predicts.
+ * Velocity v = noise - x0, [B, F, H, W, out_dim], that a bidirectional Wan transformer predicts.
  * Source: Wan2.1 wan/modules/model.py (`WanModel.forward`).
  *
- * @param input x [B, F, H, W, in_dim], t in 0..1000, context [B, n <= text_len, text_dim]
- * @returns [B, F, H, W, out_dim]
  * @throws RangeError if a shape does not fit the configuration.
- * @example
- * const velocity = wanForward(net, { x, t: 937.5, context });
+ * @example const velocity = wanForward(net, { x, t: 937.5, context });
  */
 export function wanForward(
   net: Part<WanConfig>,
-  { x, t, context }: WanInput,
-  { seqLen, onValue }: WanForwardOptions = {},
+  input: WanInput,
+  { seqLen, ...options }: WanForwardOptions = {},
 ): Tensor {
   const { config } = net;
-  const grid = tokenGrid(config, x);
+  const grid = tokenGrid(config, input.x);
   const length = grid[0] * grid[1] * grid[2];
   return tf.tidy(() => {
-    const time = timeOf(net, t, x.shape[0]!, seqLen === undefined ? grid[0] : 1);
+    const pass = passOf(net, input, seqLen === undefined ? grid[0] : 1, options);
     const padding = paddingOf(length, seqLen);
     const mask = padding > 0 ? keyMask(length, padding) : null;
     const attend: Attend = (q, { k, v }) => boundedAttention(q, k, v, { mask });
-    const hidden = runBlocks(net, {
-      tokens: padRows(embedPatches(net, x), padding),
-      time,
-      rope: padRope(ropeOf(config, grid), padding),
-      attend: () => attend,
-      text: textSource(net, context, x.shape[0]!),
-      onValue,
-    });
-    const y = runHead(net, hidden, time.e);
-    onValue?.('head', y);
+    const [tokens, rope] = [padRows(pass.tokens, padding), padRope(ropeOf(config, grid), padding)];
+    const y = runHead(net, runBlocks(net, { ...pass, tokens, rope, attend: () => attend }), pass.time.e);
+    options.onValue?.('head', y);
     return unpatchify(config, padding > 0 ? tf.slice(y, [0, 0, 0], [-1, length, -1]) : y, grid);
   });
 }

@@ -39,7 +39,6 @@ export type { Timesteps } from './positions.ts';
 export {
   type CrossAttnCache,
   createCrossAttnCache,
-  disposeCrossAttnCache,
   type WanContext as Context,
 } from './text.ts';
 export { wanShapes as shapes } from './weights.ts';

@@ -28,9 +28,7 @@ export interface SwappedWan extends WeightView {
  * weights; each block runs by itself, and reading counts as part of its time.
  *
  * @throws Error from a pass inside of a gradient, which would need all blocks at once.
- * @example
- * const net = swappedWan(config, { read: (name) => file.map(name) });
- * const velocity = wanForward(net, { x, t: 937.5, context });
+ * @example const net = swappedWan(config, { read: (name) => file.map(name) });
  */
 export function swappedWan(config: WanConfig, source: BlockSource, about?: NetAbout): Net<WanConfig, SwappedWan> {
   const names = [...wanShapes(config).keys()].filter((name) => !name.startsWith('blocks.'));

@@ -36,7 +36,7 @@ export type WanContext = Tensor | CrossAttnCache;
 
 /**
  * Computes the keys and values of a text once, for sampling with fixed weights. The caller disposes it with
- * {@link disposeCrossAttnCache}. A pass that is differentiated should be given the embeddings instead: through a
+ * `disposeCache`. A pass that is differentiated should be given the embeddings instead: through a
  * cache made outside of the gradient, the text layers would learn nothing.
  *
  * @param context [B, n <= text_len, text_dim]
@@ -46,11 +46,6 @@ export function createCrossAttnCache(net: Part<WanConfig>, context: Tensor): Cro
     const text = embedText(net, context);
     return { layers: Array.from({ length: net.config.num_layers }, (_, i) => layerText(net, i, text)) };
   });
-}
-
-/** Releases a cache. */
-export function disposeCrossAttnCache(cache: CrossAttnCache): void {
-  for (const { k, v } of cache.layers) tf.dispose([k, v]);
 }
 
 /**

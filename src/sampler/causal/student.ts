@@ -4,7 +4,6 @@ import {
   createCache,
   createCrossAttnCache,
   disposeCache,
-  disposeCrossAttnCache,
   type KvCache,
   tokenGrid,
   type WanConfig,
@@ -66,7 +65,7 @@ export function causalStudent(net: Part<WanConfig>, context: Tensor): BoundStude
       return next;
     },
     release: disposeCache,
-    dispose: () => disposeCrossAttnCache(text),
+    dispose: () => disposeCache(text),
   };
 }
 

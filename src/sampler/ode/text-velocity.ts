@@ -4,7 +4,7 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import {
   type CrossAttnCache,
   createCrossAttnCache,
-  disposeCrossAttnCache,
+  disposeCache,
   type TextEncoder,
   type WanConfig,
   wanForward,
@@ -72,7 +72,7 @@ function pass(net: Part<WanConfig>, context: CrossAttnCache): (x: Tensor, t: num
 function owned(velocity: Velocity, caches: readonly CrossAttnCache[], release?: () => void): OwnedVelocity {
   const dispose = (): void => {
     release?.();
-    for (const cache of caches) disposeCrossAttnCache(cache);
+    for (const cache of caches) disposeCache(cache);
   };
   return Object.assign((x: Tensor, t: number, sigma: number) => velocity(x, t, sigma), { dispose });
 }

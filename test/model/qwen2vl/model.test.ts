@@ -1,16 +1,10 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import {
-  mergedLora,
-  type Qwen2VlConfig,
-  type Qwen2VlInput,
-  qwen2VlPresets,
-  qwen2VlRewardShapes,
-  qwen2VlRewards,
-  qwen2vl,
-} from '../../../src/model/internal.ts';
+import { mergedLora, type Qwen2VlConfig, qwen2VlRewards, qwen2vl } from '../../../src/model/internal.ts';
 import { qwen2VlOfficialName } from '../../../src/model/qwen2vl/lora.ts';
+import type { Qwen2VlInput } from '../../../src/model/qwen2vl/qwen2vl.ts';
+import { qwen2VlPresets, qwen2VlRewardShapes } from '../../../src/model/qwen2vl/weights.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashedWeight } from '../hashed.ts';
 

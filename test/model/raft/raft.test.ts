@@ -4,17 +4,11 @@ import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import { clipDynamicDegree, clipFlow } from '../../../src/evaluate/index.ts';
 import { luma } from '../../../src/evaluate/internal.ts';
 import { createClip } from '../../../src/io/index.ts';
-import {
-  type RaftConfig,
-  raft,
-  raftEstimator,
-  raftForward,
-  raftPresets,
-  raftShapes,
-} from '../../../src/model/internal.ts';
+import { type RaftConfig, raft, raftForward, raftPresets } from '../../../src/model/internal.ts';
 import { correlationPyramid, lookUp } from '../../../src/model/raft/correlation.ts';
 import { upsampleBilinear, upsampleConvex } from '../../../src/model/raft/modules.ts';
-import { raftFramesFlow } from '../../../src/model/raft/raft.ts';
+import { raftEstimator, raftFramesFlow } from '../../../src/model/raft/raft.ts';
+import { raftShapes } from '../../../src/model/raft/weights.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 import { tinyRaft } from './tiny.ts';

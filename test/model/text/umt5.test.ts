@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
-import { type Umt5Config, umt5Encode, umt5Presets, umt5Shapes } from '../../../src/model/internal.ts';
-import { relativeBucket } from '../../../src/model/text/umt5.ts';
+import { type Umt5Config, umt5Shapes } from '../../../src/model/internal.ts';
+import { relativeBucket, umt5Encode, umt5Presets } from '../../../src/model/text/umt5.ts';
 import { parameterCount, Weights } from '../../../src/nn/index.ts';
 import { hashedWeight } from '../hashed.ts';
 

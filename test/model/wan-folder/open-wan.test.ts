@@ -4,18 +4,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/io/index.ts';
-import {
-  diffusersName,
-  type OpenWanOptions,
-  openWan,
-  vae,
-  vaeDiffusersName,
-  wanForward,
-  wanPresets,
-  wanShapes,
-  writeRandomWan,
-} from '../../../src/model/internal.ts';
+import { vae, wanForward, wanPresets, wanShapes } from '../../../src/model/internal.ts';
 import { umt5Name } from '../../../src/model/text/umt5.ts';
+import { vaeDiffusersName } from '../../../src/model/vae/layers.ts';
+import { diffusersName } from '../../../src/model/wan/weights.ts';
+import { type OpenWanOptions, openWan } from '../../../src/model/wan-folder/open-wan.ts';
+import { writeRandomWan } from '../../../src/model/wan-folder/random-wan.ts';
 import { random, toTensor } from '../../../src/nn/index.ts';
 import { testFolder } from '../../folder.ts';
 import { writeSparse } from '../sparse-file.ts';
