@@ -87,6 +87,7 @@ export async function recogniseTransformer(path: string, options: WanTransformer
   refuseImages(shapes);
   const preset = options.preset ?? presetOf(shapes);
   const isAsked = options.preset !== undefined;
+  const sizes = isAsked ? {} : sizesOf(shapes, layers.size);
   const base = preset === null ? json : { ...wanPresets[preset], ...(!isAsked && json) };
   if (base === undefined && options.config?.num_heads === undefined) {
     const known = Object.keys(wanPresets).join(', ');
@@ -94,7 +95,6 @@ export async function recogniseTransformer(path: string, options: WanTransformer
       `the transformer's sizes are those of no preset (${known}) and there is no config.json: give config.num_heads`,
     );
   }
-  const sizes = isAsked ? {} : sizesOf(shapes, layers.size);
   const config = wanConfig({ ...withoutSizes(base ?? {}), ...sizes, ...options.config });
   checkShapes(shapes, wanShapes(config), file.path);
   return { file, preset, config, places };
