@@ -69,17 +69,18 @@ export function perFrame(x: Tensor, f: (images: Tensor) => Tensor): Tensor {
 }
 
 /**
- * Causal convolution of x [B,F,H,W,C] with two frames of left context; what the slot does not supply is zeros. `part` is
- * the parameter's name below the layer, '' for the layer itself; `border` is the padding of height and width.
+ * Causal convolution of x [B,F,H,W,C] with its left context, two frames or none; what the slot does not supply is zeros.
+ * `part` is the parameter's name below the layer, '' for the layer itself; `border` is the padding of height and width.
  */
 export function causalConv(call: LayerCall, x: Tensor, part: string, border: number = 1): Tensor {
   const { past, next } = call.chunk;
+  const [weight, bias] = parameters(call, part);
+  const before = weight.shape[2]! - 1;
   const slot = path(call.name, part);
   const context = past[slot];
   const seen = context ? tf.concat([context, x], 1) : x;
-  if (next) next[slot] = lastFrames(seen, Math.min(2, frames(seen)));
-  const missing = 2 - (context ? frames(context) : 0);
-  const [weight, bias] = parameters(call, part);
+  if (next && before > 0) next[slot] = lastFrames(seen, Math.min(before, frames(seen)));
+  const missing = before - (context ? frames(context) : 0);
   const side: [number, number] = [border, border];
   return conv3d(seen, weight, bias, { stride: [1, 1, 1], padding: [[missing, 0], side, side] });
 }

@@ -28,7 +28,7 @@ export function encoderLayers(config: VaeConfig): VaeLayer[] {
   const widths = config.dim_mult.map((mult) => dim * mult);
   const top = widths.at(-1)!;
   return [
-    { kind: 'conv', name: 'encoder.conv1', in: 3, out: dim },
+    { kind: 'conv', name: 'encoder.conv1', in: pixelChannels(config), out: dim },
     ...numbered('encoder.downsamples', encoderLevels(config, [dim, ...widths])),
     ...middle('encoder.middle', top),
     { kind: 'head', name: 'encoder.head', in: top, out: 2 * z_dim },
@@ -46,8 +46,13 @@ export function decoderLayers(config: VaeConfig): VaeLayer[] {
     { kind: 'conv', name: 'decoder.conv1', in: z_dim, out: top },
     ...middle('decoder.middle', top),
     ...numbered('decoder.upsamples', decoderLevels(config, [top, ...widths])),
-    { kind: 'head', name: 'decoder.head', in: widths.at(-1)!, out: 3 },
+    { kind: 'head', name: 'decoder.head', in: widths.at(-1)!, out: pixelChannels(config) },
   ];
+}
+
+/** Channels of a picture as the networks see it: the colours of a square of pixels. */
+function pixelChannels({ patch_size = 1 }: VaeConfig): number {
+  return 3 * patch_size ** 2;
 }
 
 type Unnamed = Omit<VaeLayer, 'name'>;
@@ -90,13 +95,13 @@ function residuals(count: number, from: number, to: number, attends: boolean): U
   });
 }
 
-const cube = [3, 3, 3] as const;
+type Cube = readonly [frames: number, height: number, width: number];
 
-/** Parameters of each kind of layer by their names below the layer's prefix. */
-const parameters: Record<VaeLayerKind, (layer: VaeLayer) => ShapeTree> = {
-  conv: (l) => biased(l.out, l.in, ...cube),
+/** Parameters of each kind of layer by their names below the layer's prefix; `cube` is what a causal convolution sees. */
+const parameters: Record<VaeLayerKind, (layer: VaeLayer, cube: Cube) => ShapeTree> = {
+  conv: (l, cube) => biased(l.out, l.in, ...cube),
   pointwise: (l) => biased(l.out, l.in, 1, 1, 1),
-  residual: (l) => ({
+  residual: (l, cube) => ({
     'residual.0.gamma': [l.in, 1, 1, 1],
     'residual.2': biased(l.out, l.in, ...cube),
     'residual.3.gamma': [l.out, 1, 1, 1],
@@ -108,7 +113,7 @@ const parameters: Record<VaeLayerKind, (layer: VaeLayer) => ShapeTree> = {
     to_qkv: biased(3 * l.in, l.in, 1, 1),
     proj: biased(l.in, l.in, 1, 1),
   }),
-  head: (l) => ({ 0: { gamma: [l.in, 1, 1, 1] }, 2: biased(l.out, l.in, ...cube) }),
+  head: (l, cube) => ({ 0: { gamma: [l.in, 1, 1, 1] }, 2: biased(l.out, l.in, ...cube) }),
   downsample2d: resample,
   downsample3d: (l) => ({ ...resample(l), time_conv: biased(l.out, l.out, 3, 1, 1) }),
   upsample2d: resample,
@@ -122,7 +127,8 @@ function resample(layer: VaeLayer): ShapeTree {
 /** Shape of each parameter of the VAE by its official name; what a checkpoint must hold. */
 export function vaeShapes(config: VaeConfig): Shapes {
   const layers = [...encoderLayers(config), ...decoderLayers(config)];
-  return shapesIn(Object.fromEntries(layers.map((layer) => [layer.name, parameters[layer.kind](layer)])));
+  const cube: Cube = [config.kernel_frames ?? 3, 3, 3];
+  return shapesIn(Object.fromEntries(layers.map((layer) => [layer.name, parameters[layer.kind](layer, cube)])));
 }
 
 const fixed: Readonly<Record<string, string>> = {

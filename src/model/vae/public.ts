@@ -19,6 +19,7 @@ export {
   vaePresets as presets,
   vaeStrides as strides,
 } from './config.ts';
+export { inflate } from './inflate.ts';
 export { vaeShapes as shapes } from './layers.ts';
 export {
   type DecodedPiece,
