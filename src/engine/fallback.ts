@@ -14,7 +14,6 @@ export interface TensorHandle {
 
 export type TensorValues = Parameters<KernelBackend['write']>[0];
 
-/** The parts of the cpu backend used here. */
 export type CpuBackend = KernelBackend & {
   makeTensorInfo(shape: number[], dtype: DataType, values: unknown): TensorHandle;
 };
@@ -26,7 +25,6 @@ export function quietCpuBackend(): CpuBackend {
   return backend;
 }
 
-/** A kernel as backends register it. */
 export type KernelFunction = (call: { inputs: unknown; attrs?: unknown }) => TensorHandle | TensorHandle[];
 type CpuKernel = (call: { inputs: unknown; attrs: unknown; backend: CpuBackend }) => TensorHandle | TensorHandle[];
 type Inputs = TensorHandle | null | undefined | Inputs[] | { [name: string]: Inputs };
@@ -49,7 +47,6 @@ function isHandle(value: object): value is TensorHandle {
 
 /** Kernels of the cpu backend as kernels of another. */
 export class CpuFallback {
-  /** Calls of each kernel. */
   readonly counts: Record<string, number> = {};
   readonly #home: TensorHome;
   readonly #cpu = quietCpuBackend();

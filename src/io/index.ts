@@ -9,9 +9,8 @@ export { encodePng, type Provenance, type RgbImage, readImage } from './image.ts
 export { openPth, type PthFile } from './pth.ts';
 export { PthTensor } from './pth-tensor.ts';
 export { PthError } from './pth-zip.ts';
-export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
+export { openSafetensors, openShards, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';
-export { openShards } from './safetensors-shards.ts';
 export { FfmpegError } from './video-ffmpeg.ts';
 export {
   type OpenVideoOptions,

@@ -112,12 +112,7 @@ export function startFfmpeg(program: string, args: readonly string[], hasInput: 
     new Promise((resolve) => {
       const look = (): void => (head.includes(text) ? resolve() : undefined);
       child.stderr?.on('data', look);
-      status
-        .then(
-          () => resolve(),
-          () => resolve(),
-        )
-        .catch(() => undefined);
+      status.finally(resolve).catch(() => undefined);
       look();
     });
   return { child, said: () => head, says, ended };

@@ -46,12 +46,6 @@ export interface EncodedVideo {
   fps: number;
 }
 
-/** What encodes clips on this machine: an ffmpeg, or the built-in animated WebP. */
-export async function resolveEncoder(): Promise<({ kind: 'ffmpeg' } & Ffmpeg) | { kind: 'webp' }> {
-  const ffmpeg = await findFfmpeg();
-  return ffmpeg === null ? { kind: 'webp' } : { kind: 'ffmpeg', ...ffmpeg };
-}
-
 /**
  * Encodes a clip: H.264 in MP4 (yuv420p, BT.709, plays in every browser), or animated WebP, which needs no ffmpeg.
  *
@@ -87,12 +81,7 @@ function checkFinite({ data, frames, height, width }: Clip): void {
   );
 }
 
-interface Job {
-  clip: Clip;
-  enlarge: number;
-  quality: number;
-  provenance: Provenance;
-}
+type Job = { clip: Clip } & Required<Omit<VideoOptions, 'codec'>>;
 
 async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: Ffmpeg): Promise<EncodedVideo> {
   const { frames, fps } = clip;
@@ -100,18 +89,8 @@ async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: F
   const folder = await temporaryFolder();
   const path = join(folder, 'clip.mp4');
   try {
-    const input = [
-      '-f',
-      'rawvideo',
-      '-pix_fmt',
-      'rgb24',
-      '-s',
-      `${width}x${height}`,
-      '-r',
-      String(fps),
-      '-i',
-      'pipe:0',
-    ];
+    const format = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`];
+    const input = [...format, '-r', String(fps), '-i', 'pipe:0'];
     const colour = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-pix_fmt', 'yuv420p'];
     const filter = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv'];
     const rate = ['-c:v', 'libx264', '-crf', String(Math.round(38 - 0.25 * quality)), '-an'];
@@ -190,7 +169,7 @@ export async function writeVideo(
   return encoded;
 }
 
-const EXTENSIONS: Readonly<Record<VideoCodec, string>> = { h264: 'mp4', webp: 'webp' };
+const extensions: Readonly<Record<VideoCodec, string>> = { h264: 'mp4', webp: 'webp' };
 
 /** The codec that clips of this run are written with, found by writing one; says so where there is no H.264. */
 export async function probeCodec(onNotice: (notice: string) => void = () => undefined): Promise<VideoCodec> {
@@ -215,14 +194,14 @@ export interface ClipsToWrite {
 
 /** Writes each clip as `title-prompt.mp4` or `.webp`, and removes the file of the other codec from an earlier run. */
 export async function writeClips(folder: string, { clips, prompts, codec, signal }: ClipsToWrite): Promise<void> {
-  const other = codec === 'h264' ? EXTENSIONS.webp : EXTENSIONS.h264;
+  const other = codec === 'h264' ? extensions.webp : extensions.h264;
   for (const [title, some] of Object.entries(clips)) {
     for (const [i, clip] of some.entries()) {
       const provenance = { title, prompt: prompts[i]! };
       const { bytes } = await encodeVideo(clip, { codec, enlarge: enlargement(clip), provenance });
       signal?.throwIfAborted();
       const name = `${title} ${prompts[i]}`.replaceAll(' ', '-');
-      await writeAtomic(join(folder, `${name}.${EXTENSIONS[codec]}`), bytes);
+      await writeAtomic(join(folder, `${name}.${extensions[codec]}`), bytes);
       await rm(join(folder, `${name}.${other}`), { force: true });
     }
   }

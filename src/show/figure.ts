@@ -4,6 +4,7 @@ import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts
 import { type Provenance, writeAtomic } from '../io/index.ts';
 import { addPngText } from '../io/internal.ts';
 import { chartScript, chartType, withChart } from './charts.ts';
+import { svgToPng } from './theme.ts';
 
 /** Something to look at: in a notebook, as a file, in a report. */
 export interface Figure {
@@ -17,22 +18,30 @@ export interface Figure {
   [jupyterDisplay](): Promise<MimeBundle>;
 }
 
-/** How a figure is drawn; each form is made when asked for, once. */
-export interface FigureSource {
-  text: string;
-  png: () => Promise<Uint8Array>;
-  /** @defaultValue the PNG as an image, at half its pixels */
-  html?: () => Promise<string>;
-  /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
-  extra?: () => MimeBundle;
-  /** Whether the bundle carries the HTML, for moving pictures and tables. */
-  rich?: boolean;
+/** Options of every figure. */
+export interface FigureOptions {
+  title?: string;
   /** Stored in the PNG as text chunks. */
   provenance?: Provenance;
 }
 
-/** Makes a figure of its source. */
-export function figure({ text, png, html, extra, rich = false, provenance = {} }: FigureSource): Figure {
+/** How a figure is drawn, as an SVG document or else as PNG; each form is made when asked for, once. */
+interface FigureForms {
+  /** What stands behind the title. */
+  text: string;
+  svg?: () => string | Promise<string>;
+  png?: () => Promise<Uint8Array>;
+  /** @defaultValue the SVG document, else the PNG as an image at half its pixels */
+  html?: () => string | Promise<string>;
+  /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
+  extra?: () => MimeBundle;
+  /** Whether the bundle carries the HTML, for moving pictures and tables. */
+  rich?: boolean;
+}
+
+export function figure({ title, provenance = {} }: FigureOptions, forms: FigureForms): Figure {
+  const { svg, png = async () => svgToPng(await svg!()), html = svg, extra, rich = false } = forms;
+  const text = [title, forms.text].filter(Boolean).join(': ');
   const label = (bytes: Uint8Array): Uint8Array => addPngText(bytes, { Software: 'reward-forcing', ...provenance });
   const drawn = once(async () => label(await png()));
   const shown = extra ? async () => label(await halved(await drawn())) : drawn;
@@ -60,7 +69,8 @@ export function figure({ text, png, html, extra, rich = false, provenance = {} }
   };
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+/** What `make` makes, at the first call. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
     made ??= make();
@@ -68,22 +78,23 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Bytes as a data URI. */
 export function dataUri(bytes: Uint8Array, mime: string): string {
   return `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`;
 }
 
 /** A PNG drawn at twice its size, as an image of its own size. */
 function imageTag(png: Uint8Array, alt: string): string {
-  const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
-  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeHtml(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
+  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeHtml(alt)}" width="${widthOf(png) / 2}" style="max-width:100%;height:auto">`;
+}
+
+function widthOf(png: Uint8Array): number {
+  return new DataView(png.buffer, png.byteOffset).getUint32(16);
 }
 
 /** A picture drawn at twice its size, at its size. */
 async function halved(png: Uint8Array): Promise<Uint8Array> {
-  const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
   return sharp(png)
-    .resize(Math.round(width / 2))
+    .resize(Math.round(widthOf(png) / 2))
     .withMetadata({ density: 72 })
     .png()
     .toBuffer();

@@ -10,7 +10,6 @@ export interface HackingCheckpoint {
   readonly signals: HackingSignals;
 }
 
-/** Options of `hacking`. */
 export interface HackingOptions {
   /** @defaultValue 'Reward hacking' */
   title?: string;
@@ -77,13 +76,10 @@ function diagnosed(
 }
 
 function diagnosisTable(found: readonly Diagnosis[]): Figure {
+  const advised = ({ state, advice }: Diagnosis): string | null => (state === 'alarm' ? advice : null);
   return table(
-    found.map(({ symptom, state, reason, advice }) => ({
-      symptom,
-      state,
-      reason,
-      advice: state === 'alarm' ? advice : null,
-    })),
+    found.map((each) => ({ ...each, advice: advised(each) })),
+    { columns: ['symptom', 'state', 'reason', 'advice'] },
   );
 }
 
@@ -98,13 +94,8 @@ function lines(checkpoints: readonly HackingCheckpoint[], names: readonly (keyof
     const line = { x: points.map(({ step }) => step), y: points.map(({ signals }) => signals[name]!) };
     return points.length > 0 ? [[labels[name], line] as const] : [];
   });
-  const title = names.length === 1 ? labels[names[0]!] : 'rewards';
-  return curve(Object.fromEntries(series), {
-    title,
-    xLabel: 'step',
-    width: 640,
-    height: names.length === 1 ? 220 : 320,
-  });
+  const look = names.length === 1 ? { title: labels[names[0]!], height: 220 } : { title: 'rewards', height: 320 };
+  return curve(Object.fromEntries(series), { ...look, xLabel: 'step', width: 640 });
 }
 
 function numbers({ signals: before }: HackingCheckpoint, { signals: now }: HackingCheckpoint): Figure {

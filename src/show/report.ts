@@ -1,7 +1,7 @@
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
 import { chartScript } from './charts.ts';
-import type { Figure } from './figure.ts';
+import { type Figure, once } from './figure.ts';
 import { ink, sans } from './theme.ts';
 
 /** A figure with the words under it. */
@@ -45,11 +45,7 @@ export interface Report {
  * await page.save('report.html');
  */
 export function report(content: ReportContent): Report {
-  let written: Promise<string> | undefined;
-  const toHtml = (): Promise<string> => {
-    written ??= writeReport(content);
-    return written;
-  };
+  const toHtml = once(() => writeReport(content));
   return {
     toHtml,
     save: async (path) => {
@@ -129,7 +125,7 @@ function footer(provenance: Provenance): string {
 }
 
 /** The look of a report: a column of text, figures as wide as they need, narrow screens and print included. */
-export const reportStyle: string = `
+const reportStyle = `
 :root{color-scheme:light;--text:${ink.text};--muted:${ink.muted};--line:${ink.faint};--surface:${ink.surface};--accent:${ink.accent}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}

@@ -122,10 +122,19 @@ export class GraphBuilder {
     return this.#arithmetic('Div', a, b);
   }
 
-  /** A bool value. */
   compare(op: ComparisonOperator, a: Value, b: Term): Value {
     const right = this.#term(b, a.dtype);
     return this.node(op, [a, right], null, broadcastShape(a.shape, right.shape), 'bool');
+  }
+
+  /** Which elements are NaN, or infinite. */
+  test(op: 'IsInf' | 'IsNaN', x: Value): Value {
+    return this.node(op, [x], null, x.shape, 'bool');
+  }
+
+  /** Both or either of two bool values. */
+  logic(op: 'And' | 'Or', a: Value, b: Value): Value {
+    return this.node(op, [a, b], null, broadcastShape(a.shape, b.shape), 'bool');
   }
 
   /** condition ? a : b, broadcasting. */

@@ -119,5 +119,4 @@ export type AttributesOf<Name extends OperatorName> = [Name] extends [keyof Kind
 
 export type AttributeValue = AttributeTypes[Kind];
 
-/** The attributes of some operator. */
 export type Attributes = Readonly<Record<string, AttributeValue>>;

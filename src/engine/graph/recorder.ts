@@ -16,23 +16,22 @@
  * To write a kernel see ../lazy/kernel.ts; to add nodes inside it see builder.ts.
  */
 import { fileURLToPath } from 'node:url';
-import { type CompiledGraph, Executables } from './executables.ts';
+import { type CompiledGraph, Executables, type GraphRuntime, Pointers } from './executables.ts';
 import { describeGraph, type Graph, liveNodes } from './graph.ts';
-import { Constants, Operations } from './intern.ts';
 import type { Attributes, OperatorName } from './operators.ts';
-import { type GraphRuntime, Pointers } from './runtime.ts';
 import {
   arrayOf,
+  Constants,
   type ElementType,
   type Node,
   type Operand,
+  Operations,
   sizeOf,
   type TensorArray,
   type TensorType,
   Value,
 } from './value.ts';
 
-/** Limits of the recorder. */
 export interface RecorderOptions {
   /** Recorded operations that force a run. @defaultValue 20_000 */
   maxPending?: number;

@@ -81,17 +81,15 @@ export class GraphBackend extends tf.KernelBackend {
   }
 
   override write(values: TensorValues, shape: number[], dtype: DataType): object {
-    if (isHosted(dtype)) return this.#writeToHost(values, shape, dtype);
+    if (isHosted(dtype)) {
+      const dataId = this.#host.write(values, shape, dtype);
+      this.keepOnHost(dataId);
+      return dataId;
+    }
     const value = new Value(shape.slice(), this.#tensorType(dtype));
     this.recorder.write(value, values as ArrayLike<number>);
     this.handle(value);
     return value;
-  }
-
-  #writeToHost(values: TensorValues, shape: number[], dtype: DataType): object {
-    const dataId = this.#host.write(values, shape, dtype);
-    this.keepOnHost(dataId);
-    return dataId;
   }
 
   override move(dataId: object, values: TensorValues, shape: number[], dtype: DataType, refCount: number): void {
@@ -117,7 +115,11 @@ export class GraphBackend extends tf.KernelBackend {
   }
 
   override disposeData(dataId: object, force = false): boolean {
-    if (this.#hosted.has(dataId)) return this.#disposeHosted(dataId, force);
+    if (this.#hosted.has(dataId)) {
+      const isGone = this.#host.disposeData(dataId, force);
+      if (isGone) this.#hosted.delete(dataId);
+      return isGone;
+    }
     const value = this.#own(dataId);
     if (!value) return true;
     value.refs--;
@@ -126,12 +128,6 @@ export class GraphBackend extends tf.KernelBackend {
     this.#count--;
     if (force) this.#forget(dataId, value);
     this.recorder.discard(value);
-    return true;
-  }
-
-  #disposeHosted(dataId: object, force: boolean): boolean {
-    if (!this.#host.disposeData(dataId, force)) return false;
-    this.#hosted.delete(dataId);
     return true;
   }
 

@@ -1,7 +1,7 @@
 /** The onnx engine: TensorFlow.js recorded lazily (lazy/) and run on ONNX Runtime. */
 import type { Engine } from '../engine.ts';
 import type { RecorderOptions } from '../graph/index.ts';
-import { startLazy } from '../lazy/index.ts';
+import { startLazy } from '../lazy/start.ts';
 import { tf } from '../tf.ts';
 import { profileWork } from './profile.ts';
 import { OnnxRuntime, type RuntimeOptions } from './runtime.ts';

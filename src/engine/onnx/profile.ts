@@ -2,9 +2,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ProfileStacks } from '../eager.ts';
 import type { Profile } from '../engine.ts';
 import { Executables, type Observer, type Recorder } from '../graph/index.ts';
-import { ProfileStacks } from '../profile.ts';
 import { tf } from '../tf.ts';
 import type { OnnxRuntime } from './runtime.ts';
 

@@ -18,7 +18,6 @@ import {
 import { elementCode, encodeProgram, nameOf } from './encode.ts';
 import { loadNative, type NativeApi } from './native.ts';
 
-/** Options of the runtime; all are fixed by the first use in a process. */
 export interface RuntimeOptions {
   /**
    * Threads to compute on; results are the same at the same number.

@@ -4,14 +4,12 @@
  * one frame and kT = 1.
  */
 import { type Tensor, type Tensor4D, type Tensor5D, tf } from '../tf.ts';
-import { expectShape } from './check.ts';
-import { type ConvWindow, defineFused } from './fused.ts';
+import { type ConvWindow, defineFused, expectShape } from './fused.ts';
 
 /** Before and after. */
 type Pair = [number, number];
 type Triple<T> = [T, T, T];
 
-/** Options of `conv2d`. */
 export interface Conv2dOptions {
   /** Step in both directions, or [vertical, horizontal]; 1 unless given. */
   stride?: number | [number, number];
@@ -23,7 +21,6 @@ export interface Conv2dOptions {
   groups?: number;
 }
 
-/** Options of `conv3d`. */
 export interface Conv3dOptions {
   /** [frames, vertical, horizontal]; 1 unless given. */
   stride?: Triple<number>;

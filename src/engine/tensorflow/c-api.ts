@@ -91,7 +91,6 @@ export function bindTensorflow({ framework, api }: TensorflowLibrary): Tensorflo
   return { ...bound, ...copiesOf(c), internName } as unknown as TensorflowApi;
 }
 
-/** A function of the first library that has it. */
 function bindIn(
   libraries: readonly LibraryHandle[],
   name: string,

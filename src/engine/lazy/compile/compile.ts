@@ -102,7 +102,6 @@ class CompiledFunction<A extends readonly unknown[], R> {
   }
 }
 
-/** See `compile` in ../../select.ts. */
 export function compileFunction<A extends readonly unknown[], R>(
   backend: GraphBackend,
   fn: TensorFunction<A, R>,
