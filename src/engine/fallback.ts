@@ -3,7 +3,22 @@
  * counted. A fallback is right and never silent, but it runs what is pending and copies inputs and results.
  */
 import type { DataType, KernelBackend } from '@tensorflow/tfjs';
+import type { Capabilities } from './engine.ts';
 import { tf } from './tf.ts';
+
+/** What TensorFlow.js's interpreter can do; it computes where no engine is in use. */
+export const cpuCapabilities: Capabilities = {
+  device: 'cpu',
+  precisions: ['float32'],
+  devices: 1,
+  copiesUploads: false,
+  compiles: false,
+};
+
+/** What every engine runs on. */
+export function ownVersions(): { tfjs: string; node: string } {
+  return { tfjs: tf.version_core, node: process.version };
+}
 
 /** A tensor as TensorFlow.js hands it to kernels and takes it back. */
 export interface TensorHandle {

@@ -1,6 +1,6 @@
 /** Choosing an engine and asking it things. Choosing is a call: importing this library computes nothing. */
 import { checkFinite } from './check.ts';
-import { cpu, cpuCapabilities } from './cpu/index.ts';
+import { cpu } from './cpu/index.ts';
 import { displayedReport } from './display.ts';
 import type {
   Capabilities,
@@ -14,6 +14,7 @@ import type {
   Profile,
   TensorFunction,
 } from './engine.ts';
+import { cpuCapabilities } from './fallback.ts';
 import { registerGradients } from './gradients.ts';
 import { onnx } from './onnx/index.ts';
 import { tensorflow } from './tensorflow/index.ts';

@@ -87,9 +87,8 @@ export async function prepareFolder(path: string): Promise<void> {
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
     const missing = code === 'ENOENT' ? 'its file system does not allow new folders there' : message;
-    throw new Error(`cannot write to the folder ${path}: ${refusalOf(error) ?? missing}; choose another folder`, {
-      cause: error,
-    });
+    const why = refusalOf(error) ?? missing;
+    throw new Error(`cannot write to the folder ${path}: ${why}; choose another folder`, { cause: error });
   }
 }
 

@@ -3,7 +3,7 @@
 export { toByte } from './clip.ts';
 export { packageRoot, packageVersion, prepareFolder, refusalOf } from './files.ts';
 export { bytesOf, bytesPerElement, elementCount, viewBytes } from './host-tensor.ts';
-export { addPngText, enlargement, frameImage, repeatPixels } from './image.ts';
+export { addPngText, encodePng, enlargement, frameImage, repeatPixels } from './image.ts';
 export type { PickleValue } from './pickle-value.ts';
 
 export { ffmpegFolder, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';

@@ -43,7 +43,7 @@ const maxStack = 2 ** 22;
 const maxMarks = 2 ** 16;
 
 /** Stack, marks and memo of one run. */
-export class PickleMachine {
+class PickleMachine {
   readonly reader: PickleReader;
   readonly host: PickleHost;
   readonly memo: Map<number, PickleValue> = new Map();
@@ -118,7 +118,7 @@ const stop = '.'.charCodeAt(0);
 type Operation = (machine: PickleMachine) => void;
 
 /** Operation of each opcode byte; an opcode that is not here is refused. */
-export const opcodes: Readonly<Record<number, Operation>> = {
+const opcodes: Readonly<Record<number, Operation>> = {
   128: protocol,
   149: (m) => void m.reader.uint64(), // FRAME: a hint about the bytes that follow
   [code('(')]: (m) => m.mark(),

@@ -107,10 +107,8 @@ async function temporaryFolder(): Promise<string> {
   try {
     return await mkdtemp(join(tmpdir(), 'clip-'));
   } catch (error) {
-    const why = refusalOf(error) ?? (error as Error).message;
-    throw new Error(`cannot make a folder in ${tmpdir()} (${why}); set TMPDIR to one that can be written to`, {
-      cause: error,
-    });
+    const why = `cannot make a folder in ${tmpdir()} (${refusalOf(error) ?? (error as Error).message})`;
+    throw new Error(`${why}; set TMPDIR to one that can be written to`, { cause: error });
   }
 }
 
@@ -146,10 +144,8 @@ async function encodeWebp({ clip, enlarge, quality, provenance }: Job): Promise<
 
 /** JSON without characters beyond ASCII, which is all that EXIF has. */
 function plainJson(value: object): string {
-  return JSON.stringify(value).replace(
-    /[^\x20-\x7e]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value).replace(/[^\x20-\x7e]/g, escaped);
 }
 
 /**

@@ -153,10 +153,8 @@ export function flowLegend(side: number): RgbImage {
       const cover = Math.min(1, Math.max(0, (1 - radius) * centre + 0.5)); // share of the pixel inside the rim
       if (cover === 0) continue;
       const inside = colourOf(u / Math.max(1, radius), v / Math.max(1, radius), wheel);
-      data.set(
-        inside.map((value) => 255 + cover * (value - 255)),
-        3 * (y * side + x),
-      );
+      const blended = inside.map((value) => 255 + cover * (value - 255));
+      data.set(blended, 3 * (y * side + x));
     }
   }
   return { data, height: side, width: side };

@@ -77,10 +77,8 @@ function diagnosed(
 
 function diagnosisTable(found: readonly Diagnosis[]): Figure {
   const advised = ({ state, advice }: Diagnosis): string | null => (state === 'alarm' ? advice : null);
-  return table(
-    found.map((each) => ({ ...each, advice: advised(each) })),
-    { columns: ['symptom', 'state', 'reason', 'advice'] },
-  );
+  const rows = found.map((each) => ({ ...each, advice: advised(each) }));
+  return table(rows, { columns: ['symptom', 'state', 'reason', 'advice'] });
 }
 
 /** A curve of one signal, none where it was not measured. */

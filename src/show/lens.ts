@@ -113,10 +113,8 @@ function curveOf({ curve, reward }: RewardLens, width: number): Promise<string> 
 }
 
 /** Ends of the scale: what raises and what lowers, apart for colour-blind eyes too. */
-const [above, below] = [
-  [178, 24, 43],
-  [33, 102, 172],
-] as const;
+const above = [178, 24, 43];
+const below = [33, 102, 172];
 /** How dark the picture shines through where there is no heat. */
 const shade = 0.3;
 

@@ -18,6 +18,13 @@ export type Term = Value | Constant | number;
 
 type Shaped = Value | Constant;
 
+/** Which operands of a product are transposed, and its factor. */
+interface ProductOptions {
+  transA?: boolean;
+  transB?: boolean;
+  alpha?: number;
+}
+
 /** A slice with steps: one entry for each of `axes`. */
 export interface SteppedSlice {
   readonly starts: readonly number[];
@@ -171,13 +178,8 @@ export class GraphBuilder {
 
   transpose(x: Value, perm: readonly number[]): Value {
     if (perm.every((axis, i) => axis === i)) return x;
-    return this.node(
-      'Transpose',
-      [x],
-      { perm },
-      perm.map((axis) => x.shape[axis]!),
-      x.dtype,
-    );
+    const shape = perm.map((axis) => x.shape[axis]!);
+    return this.node('Transpose', [x], { perm }, shape, x.dtype);
   }
 
   /** x[begin : begin + size] on all axes. */
@@ -253,8 +255,7 @@ export class GraphBuilder {
   }
 
   /** alpha * op(a) op(b) on the last two axes; batch axes broadcast. Transposes and alpha cost nothing. */
-  matmul(a: Shaped, b: Shaped, options: { transA?: boolean; transB?: boolean; alpha?: number } = {}): Value {
-    const { transA = false, transB = false, alpha = 1 } = options;
+  matmul(a: Shaped, b: Shaped, { transA = false, transB = false, alpha = 1 }: ProductOptions = {}): Value {
     const rows = a.shape.at(transA ? -1 : -2)!;
     const columns = b.shape.at(transB ? -2 : -1)!;
     const shape = [...broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns];
@@ -263,12 +264,7 @@ export class GraphBuilder {
   }
 
   /** alpha * op(a) op(b) + c for matrices; c broadcasts to the result (a bias) or is accumulated into. */
-  gemm(
-    a: Shaped,
-    b: Shaped,
-    c: Shaped | null = null,
-    options: { transA?: boolean; transB?: boolean; alpha?: number } = {},
-  ): Value {
+  gemm(a: Shaped, b: Shaped, c: Shaped | null = null, options: ProductOptions = {}): Value {
     const { transA = false, transB = false, alpha = 1 } = options;
     const shape = [a.shape[transA ? 1 : 0]!, b.shape[transB ? 0 : 1]!];
     return this.node('Gemm', c ? [a, b, c] : [a, b], { transA, transB, alpha }, shape, a.dtype);

@@ -46,21 +46,8 @@ export type ReductionOperator = 'ReduceMax' | 'ReduceMean' | 'ReduceMin' | 'Redu
 /** Operators without attributes. */
 type PlainOperator =
   | (UnaryOperator | ArithmeticOperator | ComparisonOperator)
-  | (
-      | 'And'
-      | 'Clip'
-      | 'Expand'
-      | 'IsInf'
-      | 'IsNaN'
-      | 'MatMul'
-      | 'Or'
-      | 'Pad'
-      | 'Range'
-      | 'Slice'
-      | 'Sum'
-      | 'Tile'
-      | 'Where'
-    );
+  | ('And' | 'Clip' | 'Expand' | 'IsInf' | 'IsNaN' | 'MatMul' | 'Or')
+  | ('Pad' | 'Range' | 'Slice' | 'Sum' | 'Tile' | 'Where');
 
 /** Attributes of the other operators by kind; one whose kind ends in `?` may be left out. */
 export const attributeKinds = {

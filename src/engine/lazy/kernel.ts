@@ -23,6 +23,11 @@ export type Kernel = (inputs: never, attrs: never, g: GraphBuilder) => Value | V
 
 export type Kernels = Readonly<Record<string, Kernel>>;
 
+/** The one input of many kernels. */
+export interface X {
+  x: Value;
+}
+
 type Rows = FusedOperations<Value>;
 
 /** The operands of a fused operation in the recorded graph. */

@@ -11,7 +11,7 @@ import {
 } from '../graph/index.ts';
 import { tf } from '../tf.ts';
 import { GraphBackend, isHosted } from './backend.ts';
-import { compileFunction } from './compile/compile.ts';
+import { CompiledFunction } from './compile/compile.ts';
 import { fusedKernels } from './fused/index.ts';
 import type { Kernel } from './kernel.ts';
 import { dataDependent, kernels } from './kernels/index.ts';
@@ -41,7 +41,7 @@ export function startLazy(runtime: GraphRuntime, options: RecorderOptions): Lazy
     recorder,
     fallbacks: fallback.counts,
     flush: () => recorder.flush(),
-    compile: (fn) => compileFunction(backend, fn),
+    compile: (fn) => new CompiledFunction(backend, fn).asFunction(),
     graphs: () => ({
       compiles: recorder.executables.compiles,
       compileMs: recorder.executables.compileMs,

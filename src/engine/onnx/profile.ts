@@ -19,12 +19,6 @@ interface TraceEvent {
 /** While it watches, compiled functions run as they are, so that the profile sees their operations. */
 const onlooker: Observer = { flushed: () => undefined, refused: () => undefined };
 
-function readEvents(file: string): TraceEvent[] {
-  const events = JSON.parse(readFileSync(file, 'utf8')) as TraceEvent[];
-  rmSync(file);
-  return events;
-}
-
 /** Node names begin with the kernel that recorded them: see encode.ts. */
 function addUp(events: readonly TraceEvent[]): ProfileStacks {
   const stacks = new ProfileStacks();
@@ -52,7 +46,8 @@ export function profileWork(recorder: Recorder, runtime: OnnxRuntime, work: () =
       });
       wallMs = performance.now() - start;
     });
-    const stacks = addUp(files.flatMap(readEvents));
+    const stacks = addUp(files.flatMap((file) => JSON.parse(readFileSync(file, 'utf8')) as TraceEvent[]));
+    for (const file of files) rmSync(file);
     if (anew.compileMs > 0) stacks.add(['compile'], anew.compileMs);
     return stacks.toProfile(wallMs);
   } finally {

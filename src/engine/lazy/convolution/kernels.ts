@@ -50,10 +50,8 @@ function toWeight(filter: Value, { order, shape }: Filters, g: GraphBuilder): Va
 
 function toFilter(weight: Value, { given, order }: Filters, g: GraphBuilder): Value {
   const ordered = order.map((axis) => given[axis]!);
-  return g.transpose(
-    g.reshape(weight, ordered),
-    order.map((_, axis) => order.indexOf(axis)),
-  );
+  const back = order.map((_, axis) => order.indexOf(axis));
+  return g.transpose(g.reshape(weight, ordered), back);
 }
 
 /** Explicit padding goes by axis, in the order of the data. */

@@ -7,7 +7,7 @@ import {
   type Value,
 } from '../../graph/index.ts';
 import { asNumber } from '../axes.ts';
-import type { Kernel, Kernels } from '../kernel.ts';
+import type { Kernel, Kernels, X } from '../kernel.ts';
 
 interface AB {
   a: Value;
@@ -98,7 +98,7 @@ export const binaryKernels: Kernels = {
   NotEqual: (inputs: AB, attrs, g) => g.map('Not', equal(inputs, attrs, g)),
   LogicalAnd: logical('And'),
   LogicalOr: logical('Or'),
-  LogicalNot: ({ x }: { x: Value }, _, g) => g.map('Not', g.cast(x, 'bool')),
+  LogicalNot: ({ x }: X, _, g) => g.map('Not', g.cast(x, 'bool')),
   /** condition ? t : e; a condition of rank 1 chooses whole rows. */
   Select: ({ condition, t, e }: { condition: Value; t: Value; e: Value }, _, g) => {
     const isRows = condition.shape.length === 1 && t.shape.length > 1;

@@ -18,7 +18,7 @@ import {
   triple,
   withPadding,
 } from '../convolution/geometry.ts';
-import type { Kernel, Kernels } from '../kernel.ts';
+import type { Kernel, Kernels, X } from '../kernel.ts';
 
 interface PoolAttributes {
   filterSize: number | number[];
@@ -174,7 +174,7 @@ function maxGradient({ dy, input }: GradientInputs, attrs: PoolAttributes, g: Gr
 }
 
 function pooling(op: PoolOperator): Kernel {
-  return ({ x }: { x: Value }, attrs: PoolAttributes, g) => pool(op, x, poolGeometry(x.shape, attrs), g);
+  return ({ x }: X, attrs: PoolAttributes, g) => pool(op, x, poolGeometry(x.shape, attrs), g);
 }
 
 export const poolKernels: Kernels = {

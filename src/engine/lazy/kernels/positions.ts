@@ -2,7 +2,7 @@
 import { type GraphBuilder, sizeOf, type TensorType, type Value } from '../../graph/index.ts';
 import { tf } from '../../tf.ts';
 import { counting, toAxes } from '../axes.ts';
-import type { Kernels } from '../kernel.ts';
+import type { Kernels, X } from '../kernel.ts';
 
 interface RangeAttributes {
   start: number;
@@ -48,8 +48,8 @@ function scatter(base: Value, indices: Value, updates: Value, add: boolean, g: G
 export const positionKernels: Kernels = {
   Fill: (_: object, { shape, value, dtype }: { shape: number[]; value: number; dtype?: TensorType }, g) =>
     g.full(shape, value, dtype ?? 'float32'),
-  ZerosLike: ({ x }: { x: Value }, _, g) => g.full(x.shape, 0, x.dtype as TensorType),
-  OnesLike: ({ x }: { x: Value }, _, g) => g.full(x.shape, 1, x.dtype as TensorType),
+  ZerosLike: ({ x }: X, _, g) => g.full(x.shape, 0, x.dtype as TensorType),
+  OnesLike: ({ x }: X, _, g) => g.full(x.shape, 1, x.dtype as TensorType),
 
   /** start, start + step, ... below (or above) stop; counts down by itself when stop is below start. */
   Range: (_: object, { start, stop, dtype = 'float32', ...given }: RangeAttributes, g) => {

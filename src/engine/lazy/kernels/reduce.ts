@@ -1,11 +1,7 @@
 /** Reductions, running sums, arg-max and top-k. */
 import type { GraphBuilder, ReductionOperator, Value } from '../../graph/index.ts';
 import { asNumber, toAxes } from '../axes.ts';
-import type { Kernel, Kernels } from '../kernel.ts';
-
-interface X {
-  x: Value;
-}
+import type { Kernel, Kernels, X } from '../kernel.ts';
 
 interface ReduceAttributes {
   /** Some kernels of TensorFlow.js call the axes this, others `reductionIndices`. */

@@ -3,11 +3,7 @@ import type { StridedSliceAttributes } from '../../gradients.ts';
 import { beforeFirst, type GraphBuilder, sizeOf, type Value } from '../../graph/index.ts';
 import { tf } from '../../tf.ts';
 import { asNumber, counting, toAxes } from '../axes.ts';
-import type { Kernels } from '../kernel.ts';
-
-interface X {
-  x: Value;
-}
+import type { Kernels, X } from '../kernel.ts';
 
 type Pair = [number, number];
 

@@ -4,11 +4,7 @@
  */
 import type { GraphBuilder, UnaryOperator, Value } from '../../graph/index.ts';
 import { asNumber } from '../axes.ts';
-import type { Kernel, Kernels } from '../kernel.ts';
-
-interface X {
-  x: Value;
-}
+import type { Kernel, Kernels, X } from '../kernel.ts';
 
 /** Computes in float32, then returns to the dtype of x. */
 function inFloat<A>(compute: (x: Value, g: GraphBuilder, attrs: A) => Value) {
