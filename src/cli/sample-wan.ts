@@ -65,25 +65,6 @@ async function withProgress(wan: model.OpenedWan, request: sampler.GenerateReque
   return clip!;
 }
 
-/** Flags of a sample of Wan; texts as they were typed. */
-export interface WanSampleFlags {
-  model: string;
-  /** A training checkpoint of a causal student in place of the folder's transformer. */
-  student?: string;
-  size?: string;
-  frames?: string;
-  steps?: string;
-  guidance?: string;
-  shift?: string;
-  solver?: string;
-  negative?: string;
-  window?: string;
-  sink?: string;
-  blocks?: string;
-  seed: string;
-  out?: string;
-}
-
 interface WanRequest {
   readonly folder: string;
   readonly open: model.OpenWanOptions;
@@ -101,6 +82,11 @@ const kinds = {
   teacher: ['steps', 'guidance', 'shift', 'solver', 'negative'],
   student: ['window', 'sink'],
 } as const;
+
+type FlagName = (typeof kinds)['wan' | 'teacher' | 'student'][number];
+
+/** Flags of a sample of Wan, texts as they were typed; the student stands in place of the folder's transformer. */
+export type WanSampleFlags = { model: string; seed: string; out?: string } & Partial<Record<FlagName, string>>;
 
 /**
  * @throws UsageError for flags of Wan where no `--model` is given, and for those that a sample of its kind does not read.

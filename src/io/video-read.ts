@@ -5,7 +5,6 @@ import type { RgbImage } from './image.ts';
 import { maxPixels, openAnimation } from './video-animation.ts';
 import { FfmpegError, type FfmpegRun, findFfmpeg, howToGetFfmpeg, startFfmpeg } from './video-ffmpeg.ts';
 
-/** What of a video is read. */
 export interface OpenVideoOptions {
   /**
    * Most frames read, from the start.

@@ -12,7 +12,6 @@ import { type Ffmpeg, FfmpegError, findFfmpeg, howToGetFfmpeg, runFfmpeg } from 
 /** Codecs that clips are written with. */
 export type VideoCodec = 'h264' | 'webp';
 
-/** How a clip is encoded. */
 export interface VideoOptions {
   /**
    * `auto`: H.264 where an ffmpeg with x264 is found, else animated WebP.

@@ -11,7 +11,6 @@ import {
   textWidth,
 } from './theme.ts';
 
-/** Points of a line as Plot reads them. */
 interface Point {
   x: number;
   y: number;

@@ -1,6 +1,5 @@
-import { chartType } from './charts.ts';
 import { drawCurve } from './curve-svg.ts';
-import { type Figure, figure } from './figure.ts';
+import { chartType, type Figure, figure } from './figure.ts';
 import {
   type CurveData,
   type CurveOptions,

@@ -1,9 +1,10 @@
-import { extname } from 'node:path';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
-import { addPngText } from '../io/internal.ts';
-import { chartScript, chartType, withChart } from './charts.ts';
+import { addPngText, packageRoot } from '../io/internal.ts';
 import { svgToPng } from './theme.ts';
 
 /** Something to look at: in a notebook, as a file, in a report. */
@@ -18,7 +19,6 @@ export interface Figure {
   [jupyterDisplay](): Promise<MimeBundle>;
 }
 
-/** Options of every figure. */
 export interface FigureOptions {
   title?: string;
   /** Stored in the PNG as text chunks. */
@@ -102,4 +102,25 @@ async function halved(png: Uint8Array): Promise<Uint8Array> {
 
 function page(title: string, body: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><body>${body}${chartScript(body).script}</body></html>\n`;
+}
+
+/** MIME type of a chart's description. Source: plotly.py, "Displaying figures". */
+export const chartType = 'application/vnd.plotly.v1+json';
+
+/** One element, the picture, with the description of its chart, which takes its place where scripts run. */
+function withChart(picture: string, chart: unknown): string {
+  const description = JSON.stringify(chart).replaceAll('<', '\\u003c'); // none ends the element
+  return `${picture}<script type="${chartType}">${description}</script>`;
+}
+
+/**
+ * The script that draws the charts in the body, and what a content security policy calls it. Both are empty where there
+ * are none, and where the package is not built: pictures stay then.
+ */
+export function chartScript(body: string): { script: string; source: string } {
+  const file = join(packageRoot(), 'dist', 'plotly.js');
+  if (!body.includes(`<script type="${chartType}">`) || !existsSync(file)) return { script: '', source: '' };
+  const code = readFileSync(file, 'utf8');
+  const hash = createHash('sha256').update(code).digest('base64');
+  return { script: `<script>${code}</script>`, source: `; script-src 'sha256-${hash}'` };
 }

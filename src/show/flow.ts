@@ -9,7 +9,6 @@ export interface FlowOptions extends FigureOptions {
   panelWidth?: number;
 }
 
-/** Fields to show: one, a list, or by title. */
 type Fields = FlowField | readonly FlowField[] | Readonly<Record<string, FlowField>>;
 
 const [margin, gap, wheelSide] = [12, 10, 72];

@@ -1,4 +1,4 @@
-import type { Clip, RgbImage } from '../io/index.ts';
+import { type Clip, createClip, type HostTensor, type RgbImage } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import { type Figure, type FigureOptions, figure } from './figure.ts';
 import { drawSheet, fitImage, fitText, headingStyle, noteStyle, pixelRatio, type Sheet, titleStyle } from './theme.ts';
@@ -104,4 +104,33 @@ async function rowOf(title: string, clip: Clip, count: number, room: number, lab
   const indices = spreadIndices(clip.frames, count);
   const images = await Promise.all(indices.map((index) => fitImage(frameImage(clip, index), room)));
   return { title, labels: indices.map((index) => label(title, index)), images };
+}
+
+/** Side of a mask's picture in pixels, however many tokens it has. */
+const side = 96;
+
+/** What is seen, and what is hidden. */
+const [white, dark] = [0.95, 0.15];
+
+/**
+ * Masks [L, L] of 0 and 1 side by side at one size: rows are the tokens that look, columns those that they see (white).
+ *
+ * @throws RangeError if one is not square.
+ * @example show.masks([model.visibilityMask(model.causalVisibility(config, 21), 4)], { title: 'who sees whom' })
+ */
+export function masks(given: readonly HostTensor[], options: FramesOptions = {}): Figure {
+  const data = new Float32Array(given.length * side * side * 3);
+  for (const [i, mask] of given.entries()) data.set(picture(mask), i * side * side * 3);
+  const size = { frames: given.length, height: side, width: side, fps: 1 };
+  return frames(createClip(data, size), { count: given.length, ...options });
+}
+
+function picture({ shape, data }: HostTensor): Float32Array {
+  const [length = 0] = shape;
+  if (shape.length !== 2 || length !== shape[1]) throw new RangeError(`mask: wanted [L, L], received [${shape}]`);
+  const at = (pixel: number): number => Math.floor((pixel * length) / side);
+  return Float32Array.from({ length: side * side * 3 }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / 3 / side)];
+    return Number(data[at(y) * length + at(x)]) > 0 ? white : dark;
+  });
 }

@@ -4,7 +4,6 @@ import type { Figure } from './figure.ts';
 import { type Report, type ReportSection, report } from './report.ts';
 import { table } from './table.ts';
 
-/** The signals of one checkpoint. */
 export interface HackingCheckpoint {
   readonly step: number;
   readonly signals: HackingSignals;

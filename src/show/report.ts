@@ -1,7 +1,6 @@
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
-import { chartScript } from './charts.ts';
-import { type Figure, once } from './figure.ts';
+import { chartScript, type Figure, once } from './figure.ts';
 import { ink, sans } from './theme.ts';
 
 /** A figure with the words under it. */
@@ -10,7 +9,6 @@ export interface CaptionedFigure {
   caption?: string;
 }
 
-/** A part of a report. */
 export interface ReportSection {
   title: string;
   /** Paragraphs, split at empty lines; `backticks` set code. */
@@ -18,7 +16,6 @@ export interface ReportSection {
   figures?: readonly (Figure | CaptionedFigure)[];
 }
 
-/** What a report says. */
 export interface ReportContent {
   title: string;
   /** One or two sentences with the result. */
@@ -28,7 +25,6 @@ export interface ReportContent {
   provenance?: Provenance;
 }
 
-/** A finished report. */
 export interface Report {
   /** The whole page; it asks nothing of the network. */
   toHtml(): Promise<string>;

@@ -85,7 +85,6 @@ export interface CurveOptions extends FigureOptions {
   height?: number;
 }
 
-/** Whether an axis is logarithmic. */
 export function isLog({ log }: CurveOptions, axis: 'x' | 'y'): boolean {
   return log === axis || log === 'both';
 }
@@ -93,7 +92,6 @@ export function isLog({ log }: CurveOptions, axis: 'x' | 'y'): boolean {
 /** Lines of at most so many points show each of them. */
 export const sparse: number = 30;
 
-/** What the drawing functions work on. */
 export interface CurveData {
   lines: NamedLine[];
   /** The values before smoothing, null for a line that was not smoothed. */

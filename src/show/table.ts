@@ -2,7 +2,6 @@ import { alignColumns, escapeHtml } from '../display/index.ts';
 import { type Figure, type FigureOptions, figure } from './figure.ts';
 import { fitText, ink, sans, svgDocument, svgHeading, svgText, svgToPng, textWidth } from './theme.ts';
 
-/** A cell of a table. */
 export type Cell = string | number | boolean | null | undefined;
 
 type Row = Readonly<Record<string, Cell>>;

@@ -26,7 +26,6 @@ export const sans: string = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Deja
 /** Pixels drawn for each unit of a figure's layout. */
 export const pixelRatio: number = 2;
 
-/** Attributes of `svgText`. */
 export interface TextStyle {
   size?: number;
   weight?: 'normal' | 'bold';
@@ -121,9 +120,6 @@ export async function fitImage(image: RgbImage, width: number): Promise<RgbImage
   return { data, width: info.width, height: info.height };
 }
 
-/** Style of a figure's title. */
 export const headingStyle: TextStyle = { size: 15, weight: 'bold' };
-/** Style of a row's or panel's title. */
 export const titleStyle: TextStyle = { size: 13, weight: 'bold' };
-/** Style of small print under a panel. */
 export const noteStyle: TextStyle = { size: 10, fill: ink.muted, anchor: 'middle' };

@@ -18,7 +18,6 @@ export type Term = Value | Constant | number;
 
 type Shaped = Value | Constant;
 
-/** Which operands of a product are transposed, and its factor. */
 interface ProductOptions {
   transA?: boolean;
   transB?: boolean;
@@ -50,7 +49,6 @@ export class GraphBuilder {
     return this.#recorder.runtime.channelBlock;
   }
 
-  /** A node with one output. */
   node<Name extends OperatorName>(
     op: Name,
     inputs: readonly Operand[],
@@ -78,12 +76,10 @@ export class GraphBuilder {
     return this.#recorder.constants.intern(dtype, shape, data);
   }
 
-  /** A constant whose elements are all `value`. */
   filled(dtype: ElementType, shape: number[], value: number): Constant {
     return this.#recorder.constants.filled(dtype, shape, value);
   }
 
-  /** A float32 (or other) constant of rank 0. */
   scalar(value: number, dtype: ElementType = 'float32'): Constant {
     return this.#recorder.constants.filled(dtype, [], value);
   }
@@ -198,7 +194,6 @@ export class GraphBuilder {
     return this.node('Slice', operands, null, shape, x.dtype);
   }
 
-  /** Reverses the order along the given axes. */
   reverse(x: Value, axes: readonly number[]): Value {
     const all = (n: number): number[] => axes.map(() => n);
     return this.steps(x, { starts: all(-1), ends: all(beforeFirst), axes, steps: all(-1) }, x.shape);

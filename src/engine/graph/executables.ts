@@ -12,7 +12,6 @@ export interface Executable {
 }
 
 export interface GraphRuntime {
-  /** Name of the engine, for errors. */
   readonly name: string;
   /** Channels in a block of `BlockedConv`, 0 where the engine has no such operator. */
   readonly channelBlock: number;

@@ -43,7 +43,6 @@ export type ComparisonOperator = 'Equal' | 'Greater' | 'GreaterOrEqual' | 'Less'
 /** Over the axes of the second input. */
 export type ReductionOperator = 'ReduceMax' | 'ReduceMean' | 'ReduceMin' | 'ReduceProd' | 'ReduceSum';
 
-/** Operators without attributes. */
 type PlainOperator =
   | (UnaryOperator | ArithmeticOperator | ComparisonOperator)
   | ('And' | 'Clip' | 'Expand' | 'IsInf' | 'IsNaN' | 'MatMul' | 'Or')

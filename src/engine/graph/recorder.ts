@@ -64,7 +64,6 @@ export class Recorder {
   kernel = '';
   site: Error | null = null;
   observer: Observer | null = null;
-  /** Bytes of data that the engine holds. */
   bytes = 0;
   flushes = 0;
   nodes = 0;
@@ -81,7 +80,6 @@ export class Recorder {
     this.executables = new Executables(runtime, this.operations, this.constants, options.maxSessions ?? 256);
   }
 
-  /** Appends a node with one output. */
   add(
     op: OperatorName,
     inputs: readonly Operand[],
@@ -94,7 +92,6 @@ export class Recorder {
     return value;
   }
 
-  /** Appends a node that computes `outputs`. */
   push(op: OperatorName, inputs: readonly Operand[], attributes: Attributes | null, outputs: Value[]): void {
     const id = this.operations.intern(op, attributes);
     const node: Node = { op: id, inputs, outputs, kernel: this.kernel, site: this.site, live: false };

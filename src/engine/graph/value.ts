@@ -12,7 +12,6 @@ export type ElementType = 'float32' | 'int32' | 'bool' | 'int64' | 'float64';
 /** Each element type as a small number, which stands for it in the structure of a graph. */
 export const elementTypes: readonly ElementType[] = ['float32', 'int32', 'bool', 'int64', 'float64'];
 
-/** Element types a tensor may have. */
 export type TensorType = Exclude<ElementType, 'int64' | 'float64'>;
 
 export const elementBytes: Readonly<Record<ElementType, number>> = {

@@ -8,14 +8,12 @@ import { type CpuBackend, quietCpuBackend, type TensorHandle, type TensorValues 
 import { type Recorder, sameShape, type TensorArray, type TensorType, Value } from '../graph/index.ts';
 import { tf } from '../tf.ts';
 
-/** Types of tensors that stay on the cpu backend. */
 export function isHosted(dtype: unknown): boolean {
   return dtype === 'string' || dtype === 'complex64';
 }
 
 export class GraphBackend extends tf.KernelBackend {
   readonly recorder: Recorder;
-  /** Keeps text and complex numbers. */
   readonly #host: CpuBackend = quietCpuBackend();
   #count = 0;
   /** Data that was created on another backend keeps its foreign id; here is its value. */
@@ -64,12 +62,10 @@ export class GraphBackend extends tf.KernelBackend {
     return this.#adopted.get(dataId);
   }
 
-  /** The data of a tensor, in its own shape. */
   readTensor(tensor: TensorHandle): TensorArray {
     return this.recorder.read(this.valueFor(tensor));
   }
 
-  /** Marks data as kept by the cpu backend. */
   keepOnHost(dataId: object): void {
     this.#hosted.add(dataId);
   }

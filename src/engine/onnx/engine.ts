@@ -9,7 +9,6 @@ import { OnnxRuntime, type RuntimeOptions } from './runtime.ts';
 /** Options of the onnx engine; all are fixed by its first use in a process. */
 export interface OnnxOptions extends RuntimeOptions, RecorderOptions {}
 
-/** Loads ONNX Runtime and registers the backend. */
 export function startOnnx(options: OnnxOptions): Engine {
   const runtime = new OnnxRuntime(options);
   const { recorder, flush, compile, graphs, fallbacks } = startLazy(runtime, options);
