@@ -1,7 +1,6 @@
 /** What stages are given: nets, batches, text. */
 import { type Tensor, tf } from '../engine/tf.ts';
-import type { TextEncoder } from '../model/text/index.ts';
-import type { WanConfig, WanInput, wan } from '../model/wan/index.ts';
+import type { TextEncoder, WanConfig, WanInput, wan } from '../model/internal.ts';
 import { type HostFloats, type Key, type Net, toTensor } from '../nn/index.ts';
 import { checkFunction, checkMethods } from './checks.ts';
 

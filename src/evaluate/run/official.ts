@@ -4,14 +4,23 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type AmtConfig, amt } from '../../model/amt/index.ts';
-import { type ClipConfig, clip } from '../../model/clip/index.ts';
-import { type DinoConfig, dino } from '../../model/dino/index.ts';
-import { openCheckpoint } from '../../model/internal.ts';
-import { type MusiqConfig, musiq } from '../../model/musiq/index.ts';
-import { type RaftConfig, raft } from '../../model/raft/index.ts';
-import { type ClipTokenizer, openClipTokenizer } from '../../model/tokenizer/index.ts';
-import { type ViclipConfig, viclip } from '../../model/viclip/index.ts';
+import {
+  type AmtConfig,
+  amt,
+  type ClipConfig,
+  type ClipTokenizer,
+  clip,
+  type DinoConfig,
+  dino,
+  type MusiqConfig,
+  musiq,
+  openCheckpoint,
+  openClipTokenizer,
+  type RaftConfig,
+  raft,
+  type ViclipConfig,
+  viclip,
+} from '../../model/internal.ts';
 import type { CheckpointEntries, Net } from '../../nn/index.ts';
 import { fromFile } from '../../nn/internal.ts';
 import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';

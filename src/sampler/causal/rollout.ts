@@ -1,7 +1,7 @@
 /** Causal few-step generation block by block: denoise a block, remember it, go on. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { KvCache } from '../../model/wan/index.ts';
+import type { KvCache } from '../../model/internal.ts';
 import { addNoise, fewStep, paced, runSteps, type SamplerStep, type Schedule } from '../ode/index.ts';
 import { type BlockNoise, type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 

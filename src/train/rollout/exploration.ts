@@ -1,7 +1,8 @@
 /** Groups of clips of one prompt with their scores: what training learns from where a reward has no gradient. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { VaeConfig } from '../../model/vae/index.ts';
-import { type Key, type Net, toTensor, toUnit } from '../../nn/index.ts';
+import type { VaeConfig } from '../../model/internal.ts';
+import { type Key, type Net, toTensor } from '../../nn/index.ts';
+import { toUnit } from '../../nn/internal.ts';
 import type { Judge } from '../../reward/index.ts';
 import { type BoundStudent, causalStudent, rollout, seededNoise, velocityToX0 } from '../../sampler/index.ts';
 import { type BlockNoise, type BlockRange, blockRanges, type SelfRollout } from '../../sampler/internal.ts';

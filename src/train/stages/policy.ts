@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
 import { causalStudent } from '../../sampler/index.ts';
