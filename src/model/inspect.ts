@@ -95,13 +95,13 @@ async function namesOfNonFinite(file: Checkpoint): Promise<string[]> {
   return found;
 }
 
-/** The preset with the fewest differences, among those of which the file has at least half the names. */
+/** The preset with the fewest differences, among those of which the file has half the names, or that have half of its. */
 function nearestFit(known: readonly Architecture<unknown>[], received: Shapes): WeightsFit | null {
   const fits = known.flatMap((architecture) =>
     Object.entries(architecture.presets).flatMap(([preset, config]) => {
       const { wanted, official, note = null } = architecture.compare(received, config);
       const found = shapeDifferences(official, wanted);
-      if (found.missing.length >= wanted.size / 2) return [];
+      if (found.missing.length >= wanted.size / 2 && found.surplus.length >= received.size / 2) return [];
       const naming = [...official.keys()].some((name) => !received.has(name)) ? 'translated' : 'official';
       const fits = differences(found) === 0;
       return [{ architecture: architecture.name, preset, naming, note, ...found, fits } satisfies WeightsFit];

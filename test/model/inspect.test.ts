@@ -234,3 +234,12 @@ describe('openCheckpoint', () => {
     await expect(openCheckpoint(await safetensors(new Map([['a', [1]]])), { part: 'x' })).rejects.toThrow(/part/);
   });
 });
+
+test('a small network of a known kind is named, with what the preset has beside it', async () => {
+  const { fit } = await inspectWeights(
+    await safetensors(
+      umt5Shapes({ ...umt5Presets['umt5-xxl'], num_layers: 2, dim: 16, dim_attn: 16, dim_ffn: 16, vocab: 9 }),
+    ),
+  );
+  expect(fit).toMatchObject({ architecture: 'umT5 encoder', preset: 'umt5-xxl', fits: false, surplus: [] });
+});
