@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface ChatServer {
   /** Base address of the server, such as `http://localhost:8000/v1`. */
   readonly endpoint: string;
-  /** Name of the model on the server. */
   readonly model: string;
   /** Sent as a bearer token. */
   readonly apiKey?: string;
@@ -17,7 +16,6 @@ export interface ChatServer {
   readonly fetch?: typeof fetch;
 }
 
-/** What is asked. */
 export interface ChatQuestion {
   /** Pictures as data URLs. */
   readonly images: readonly string[];
@@ -84,7 +82,6 @@ function bodyOf({ model }: ChatServer, { images, text, soft }: ChatQuestion): ob
   return { model, messages, temperature: 0, max_tokens: 1, ...(soft && { logprobs: true, top_logprobs: 20 }) };
 }
 
-/** The part of a chat completion that is read. */
 interface ChatCompletion {
   readonly choices?: readonly {
     readonly message?: { readonly content?: unknown };

@@ -70,7 +70,6 @@ export function weighted(parts: readonly WeightedPart[]): Reward {
   });
 }
 
-/** The text inputs of part `index`. */
 function partOf(text: RewardText, index: number): RewardText {
   const prefix = `${index}.`;
   const own = Object.entries(text).filter(([name]) => name.startsWith(prefix));
@@ -100,7 +99,6 @@ function weightedInfo(parts: readonly WeightedPart[]): JudgeInfo {
   };
 }
 
-/** Mean and standard deviation of raw scores. */
 export interface Scale {
   mean: number;
   std: number;
@@ -122,7 +120,6 @@ export function standardised<Text extends RewardText>(reward: Reward<Text>, { me
   });
 }
 
-/** Clips of a reference set with their prompts. */
 export interface ReferenceClips {
   /** [B, T, H, W, 3] in [0, 1] */
   readonly video: Tensor;
@@ -164,7 +161,6 @@ export function batched<Text extends RewardText>(reward: Reward<Text>, size: num
   });
 }
 
-/** Dials of `cachedText`. */
 export interface CachedTextOptions {
   /** Prompts that are remembered; the one unused for longest makes room. @defaultValue 1024 */
   readonly capacity?: number;

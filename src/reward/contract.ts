@@ -155,7 +155,6 @@ function repeatEach(tensor: Tensor, times: number): Tensor {
   return tf.reshape(tiled, [batch * times, ...rest]);
 }
 
-/** The same names with other tensors. */
 export function mapText<Text extends RewardText>(text: Text, change: (tensor: Tensor) => Tensor): Text {
   return Object.fromEntries(Object.entries(text).map(([name, tensor]) => [name, change(tensor)])) as unknown as Text;
 }

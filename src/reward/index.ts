@@ -1,15 +1,11 @@
+/** Judges of generated video: rewards of published networks, what is made of rewards, and looks through them. */
 export type { ChatServer } from './chat-server.ts';
 export {
-  type AestheticHeadConfig,
   type AestheticNets,
-  type AestheticOptions,
-  aestheticHead,
   aestheticReward,
-  aestheticScore,
-  type ClipScoreOptions,
+  type ClampOptions,
   type ClipText,
   clipScore,
-  type HeadActivation,
   loadAestheticHead,
 } from './clip.ts';
 export {
@@ -32,34 +28,28 @@ export {
   type RewardParts,
   type RewardText,
 } from './contract.ts';
-export {
-  type ClipBatch,
-  chooseFrames,
-  clampFrames,
-  type FrameChoice,
-  type FrameClamp,
-} from './frames.ts';
+export type { ClipBatch, FrameChoice, FrameClamp } from './frames.ts';
 export {
   type ImageRewardFiles,
   type ImageRewardOptions,
-  type ImageRewardSizes,
   type ImageRewardText,
   imageReward,
   openImageReward,
-  reflLoss,
   type TruncatedPrompt,
 } from './imagereward.ts';
-export * from './lens/index.ts';
-export * from './preference/index.ts';
+export { type FrameCurve, type LensOptions, lens, type RewardLens } from './lens/lens.ts';
+export type { OcclusionMap, OcclusionOptions } from './lens/occlusion.ts';
+export { type Climb, type ClimbOptions, climb, frameGradient, type View } from './lens/view.ts';
 export {
-  type VideoAlignDimension,
-  type VideoAlignOptions,
-  type VideoAlignReward,
-  type VideoAlignScale,
-  videoAlign,
-  videoAlignScale,
-} from './videoalign.ts';
-export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts, type VideoAlignSizes } from './videoalign-open.ts';
+  accuracyWithTies,
+  bradleyTerry,
+  bradleyTerryTies,
+  type JudgedPair,
+  pairwiseAccuracy,
+  spearman,
+} from './preference.ts';
+export { type VideoAlignOptions, type VideoAlignReward, type VideoAlignScale, videoAlign } from './videoalign.ts';
+export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts } from './videoalign-open.ts';
 export {
   openVideoAlignPrompts,
   readVideoAlignTemplate,
@@ -69,16 +59,7 @@ export {
 } from './videoalign-prompt.ts';
 export {
   readVisionRewardQuestions,
-  secondFrames,
   type VisionReward,
   type VisionRewardOptions,
   visionReward,
 } from './visionreward.ts';
-export {
-  type ChecklistItem,
-  checklistScore,
-  type ImageChecklist,
-  imageChecklistScore,
-  visionRewardImage,
-  visionRewardVideo,
-} from './visionreward-checklist.ts';

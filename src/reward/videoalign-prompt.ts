@@ -76,7 +76,6 @@ export async function openVideoAlignPrompts(
   };
 }
 
-/** The parts of tokenizer.json that are looked at here. */
 interface TokenizerJson extends Readonly<Record<string, unknown>> {
   readonly model: { readonly vocab: Readonly<Record<string, number>> };
   readonly added_tokens: readonly { readonly id: number; readonly content: string }[];

@@ -61,7 +61,6 @@ export interface VideoAlignReward extends Reward<VideoAlignText> {
   dimensions(frames: Tensor, text: VideoAlignText): Tensor;
 }
 
-/** Options with their defaults. */
 type Settings = Required<Omit<VideoAlignOptions, 'minPixels' | 'maxPixels'>> &
   Pick<VideoAlignOptions, 'minPixels' | 'maxPixels'>;
 

@@ -8,7 +8,6 @@ import { type Clip, createClip, encodePng } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import { askServer, type ChatServer } from './chat-server.ts';
 import { checkValues, checkVideo, type Judge, type JudgeInfo } from './contract.ts';
-import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
 
 /** VisionReward as a judge, with the answers that make its score. */
 export interface VisionReward extends Judge {
@@ -54,8 +53,8 @@ export interface VisionRewardOptions extends ChatServer {
  */
 export function visionReward(options: VisionRewardOptions): VisionReward {
   const { questions, fps = 16, parallel = 4 } = options;
-  if (questions.length !== visionRewardVideo.length) {
-    throw new RangeError(`questions: received ${questions.length}, wanted ${visionRewardVideo.length}`);
+  if (questions.length !== visionRewardWeights.length) {
+    throw new RangeError(`questions: received ${questions.length}, wanted ${visionRewardWeights.length}`);
   }
   const info = visionRewardInfo(options, fps);
   const answers: VisionReward['answers'] = async (clip, prompt, signal) => {
@@ -149,4 +148,27 @@ export async function readVisionRewardQuestions(path: string): Promise<string[]>
     );
   }
   return bytes.toString('utf8').trimEnd().split(/\r?\n/);
+}
+
+/**
+ * What the answers count, in the order of `VisionReward_video_qa_select.txt`: the weights of `weight.json`.
+ * Source: Xu et al. 2024, arXiv 2412.21059; VisionReward VisionReward-Video.
+ */
+export const visionRewardWeights: readonly number[] = [
+  0.95439, 0.252397, 1.141819, 0.034957, 0.025237, 0.126008, 0.032215, 0.162868, 0.216739, 0.019703, 0.13604, 0.096471,
+  0.154909, 0.129416, 0.098917, 0.188393, 0.184434, 0.263553, 0.11169, 0.051738, 0.025628, 0.438989, 0.268577, 0.429252,
+  0.008462, 0.127573, 0.057982, 0.144633, 0.394181,
+];
+
+/**
+ * Score of a video: the mean over the checklist of weight times answer (+1 for yes, -1 for anything else), in order.
+ *
+ * @throws RangeError if there is not one answer for each question.
+ */
+export function checklistScore(answers: readonly number[]): number {
+  const { length } = visionRewardWeights;
+  if (answers.length !== length) {
+    throw new RangeError(`answers: received ${answers.length}, wanted one for each of ${length} questions`);
+  }
+  return visionRewardWeights.reduce((sum, weight, i) => sum + weight * answers[i]!, 0) / length;
 }

@@ -4,81 +4,49 @@
  */
 export {
   type BlockStep,
-  type BoundStudent,
-  type CausalStudent,
   type ContextNoise,
-  causalStudent,
   cleanContext,
   type RolloutBlock,
   type RolloutOptions,
   rollout,
   rolloutLatents,
   type SamplingOptions,
-  seededNoise,
-} from './causal/index.ts';
+} from './causal/rollout.ts';
+export { type BoundStudent, type CausalStudent, causalStudent, seededNoise } from './causal/student.ts';
+export { type GeneratedFrames, generate, generateClips } from './generate/generate.ts';
+export { MemoryError, type MemoryPlan, type MemoryRow, planMemory } from './generate/memory-plan.ts';
+export { decodeClips } from './generate/pixels.ts';
 export {
-  decodeClips,
-  defaultNegativePrompt,
-  type GeneratedFrames,
   type GenerateRequest,
   type GenerateSettings,
   type GenerateStep,
-  generate,
-  generateClips,
   type LatentSize,
   latentSize,
-  MemoryError,
-  type MemoryPlan,
-  type MemoryRow,
   type PlannedModel,
   type Preview,
-  planMemory,
-  type Settled,
-  settle,
   type VideoModel,
-} from './generate/index.ts';
+} from './generate/request.ts';
 export {
-  addNoise,
   type DenoisingStepsOptions,
   denoisingSteps,
-  dpmSchedule,
-  dpmSolver,
-  euler,
-  eulerDiscreteSchedule,
-  fewStep,
   flowSchedule,
   type GridOptions,
-  guide,
-  heun,
-  type NoiseSource,
-  type OwnedVelocity,
-  type Sampler,
-  type SamplerOptions,
-  type SamplerStep,
   type Schedule,
-  type Sigma,
-  type Solver,
-  type TextGuidance,
-  textVelocity,
-  uniPC,
-  uniPCDiffusersSchedule,
-  uniPCSchedule,
-  type Velocity,
-  velocityToX0,
-  x0ToVelocity,
-} from './ode/index.ts';
+} from './ode/schedule.ts';
+export type { NoiseSource, Sampler, SamplerOptions, SamplerStep, Solver, Velocity } from './ode/solver.ts';
+export { dpmSolver, euler, fewStep, heun, uniPC } from './ode/solvers.ts';
+export { addNoise, type OwnedVelocity, type Sigma, type TextGuidance, textVelocity } from './ode/velocity.ts';
 export {
-  memoryTrajectories,
-  odeTrajectory,
-  openTrajectories,
-  type StoredTrajectory,
   sampleTrajectories,
   statesFor,
-  type Trajectory,
   type TrajectoryJob,
-  type TrajectoryOptions,
   type TrajectoryProgress,
-  type TrajectoryRecord,
   type TrajectorySampling,
+} from './trajectories/sampling.ts';
+export {
+  memoryTrajectories,
+  openTrajectories,
+  type StoredTrajectory,
+  type TrajectoryRecord,
   type TrajectoryStore,
-} from './trajectories/index.ts';
+} from './trajectories/store.ts';

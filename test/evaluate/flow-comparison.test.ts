@@ -2,8 +2,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { clipFlow, compareFlows, type Flow, lucasKanade } from '../../src/evaluate/index.ts';
-import { luma, warpingError } from '../../src/evaluate/internal.ts';
+import { lucasKanade } from '../../src/evaluate/flow/lucas-kanade.ts';
+import { clipFlow, compareFlows, type Flow } from '../../src/evaluate/index.ts';
+import { luma } from '../../src/evaluate/internal.ts';
+import { warpingError } from '../../src/evaluate/motion/warping.ts';
 import { raftEstimator, raftShapes } from '../../src/model/raft/index.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';

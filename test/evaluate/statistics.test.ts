@@ -10,7 +10,7 @@ import {
   promptMean,
   resample,
   wilson,
-} from '../../src/evaluate/statistics/index.ts';
+} from '../../src/evaluate/statistics.ts';
 import { random } from '../../src/nn/index.ts';
 
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -7,12 +7,10 @@ import { type ClipConfig, clip } from '../../src/model/clip/index.ts';
 import { type Qwen2VlConfig, qwen2vl } from '../../src/model/qwen2vl/index.ts';
 import { type ClipTokenizer, openWordPiece } from '../../src/model/tokenizer/index.ts';
 import { type Net, random } from '../../src/nn/index.ts';
+import { type AestheticHeadConfig, aestheticHead, type HeadActivation } from '../../src/reward/clip.ts';
 import {
-  type AestheticHeadConfig,
-  aestheticHead,
   aestheticReward,
   clipScore,
-  type HeadActivation,
   type ImageRewardOptions,
   type ImageRewardText,
   imageReward,

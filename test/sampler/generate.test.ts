@@ -7,8 +7,8 @@ import { tf } from '../../src/engine/tf.ts';
 import type { Clip } from '../../src/io/index.ts';
 import { type OpenedWan, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/internal.ts';
 import { random } from '../../src/nn/index.ts';
+import { defaultNegativePrompt, settle } from '../../src/sampler/generate/request.ts';
 import {
-  defaultNegativePrompt,
   dpmSolver,
   euler,
   fewStep,
@@ -18,7 +18,6 @@ import {
   generateClips,
   heun,
   MemoryError,
-  settle,
   uniPC,
   type VideoModel,
 } from '../../src/sampler/index.ts';

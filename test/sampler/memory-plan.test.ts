@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { decodeMemory, umt5Presets, vae, wanPresets } from '../../src/model/internal.ts';
-import { checkMemory } from '../../src/sampler/generate/index.ts';
+import { checkMemory } from '../../src/sampler/generate/memory-plan.ts';
 import { MemoryError, type PlannedModel, planMemory } from '../../src/sampler/index.ts';
 
 const GiB = 2 ** 30;

@@ -2,10 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clip, clipFrame } from '../../io/index.ts';
-import { clipFlow, type FlowEstimator, lucasKanade } from '../flow/index.ts';
-import { diversity, seamRatio, warpingErrorAlong } from '../motion/index.ts';
-import { mean } from '../statistics/index.ts';
-import { clipDynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/index.ts';
+import { clipFlow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade.ts';
+import { diversity, seamRatio } from '../motion/report.ts';
+import { warpingErrorAlong } from '../motion/warping.ts';
+import { mean } from '../statistics.ts';
+import { clipDynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/rules.ts';
 import { type Style, saturatedShare, styleOf } from './pictures.ts';
 import type { HackingSignals, RewardCurve } from './reward-signals.ts';
 
@@ -60,7 +61,6 @@ export interface RunEvidence {
   readonly averageGap?: readonly number[];
 }
 
-/** What `clipEvidence` may be told. */
 export interface ClipEvidenceOptions {
   /** First frame of each block but the first: 9, 21, 33, ... at full scale, 3, 6, ... for blocks of three frames. */
   readonly borders?: readonly number[];
@@ -84,7 +84,7 @@ export function clipEvidence(
     flicker: mean(clips.map(flicker)),
     warpingError: meanOrNull(moves.map(({ error }) => error)),
     seamRatio: meanOrNull(clips.map((clip) => seamRatio(clip, borders))),
-    saturated: mean(clips.map(({ data, height, width }) => saturatedShare({ data, height, width }))),
+    saturated: mean(clips.map(saturatedShare)),
     diversity: meanOrNull(ofOnePrompt(clips, prompts).map((group) => (group.length < 2 ? null : diversity(group)))),
     style: styleOf(clips.map((clip) => ({ data: clipFrame(clip, -1), height: clip.height, width: clip.width }))),
   };

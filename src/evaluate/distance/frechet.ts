@@ -118,7 +118,6 @@ export function mapEigenvalues({ values, vectors }: Eigen, map: (value: number) 
   return multiply(scaled, transposed(vectors, n), n);
 }
 
-/** Product of two [n, n] matrices. */
 export function multiply(a: Float64Array, b: Float64Array, n: number): Float64Array {
   const out = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {

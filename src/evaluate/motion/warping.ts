@@ -1,17 +1,8 @@
 /** How well flow explains a clip: from frame to frame, and halfway between neighbours; only where it can be trusted. */
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
-import {
-  channel,
-  clipFlow,
-  type Flow,
-  type FlowEstimator,
-  lucasKanade,
-  luma,
-  type Plane,
-  sample,
-  warp,
-} from '../flow/index.ts';
+import { clipFlow, type Flow, type FlowEstimator, lucasKanade, warp } from '../flow/lucas-kanade.ts';
+import { channel, luma, type Plane, sample } from '../flow/plane.ts';
 
 /** How well the flow explains the change from frame to frame. */
 export interface WarpingError {

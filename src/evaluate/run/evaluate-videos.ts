@@ -6,7 +6,6 @@ import { type FoundVideo, Journal, type VideoResult } from './journal.ts';
 import { firstLine, type MeasureGroup, type OpenMeasures, together } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
-/** What is evaluated, with what, and where results are kept. */
 export interface EvaluateOptions {
   /** Folder that the entries' files lie in. */
   readonly folder: string;
@@ -61,7 +60,6 @@ export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<
   }
 }
 
-/** Groups whose networks find room together, in their order. */
 function passesOf(groups: readonly MeasureGroup[]): MeasureGroup[][] {
   const passes: MeasureGroup[][] = [];
   let room = 0;
@@ -87,7 +85,6 @@ interface Evaluation extends Omit<EvaluateOptions, 'journal'> {
   readonly journal: Journal;
 }
 
-/** The groups of one pass, opened when a video needs them. */
 async function* measurePass(
   pass: readonly MeasureGroup[],
   evaluation: Evaluation,
@@ -111,7 +108,6 @@ async function* measurePass(
   }
 }
 
-/** A group at work. */
 interface Task {
   readonly group: MeasureGroup;
   readonly opened: OpenMeasures;

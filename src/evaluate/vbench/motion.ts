@@ -4,11 +4,10 @@ import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts
 import { roundHalfEven } from '../../model/preprocess/index.ts';
 import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
 import type { Part } from '../../nn/index.ts';
-import { mean } from '../statistics/index.ts';
-import { paddingTo, padPlane } from './frames.ts';
+import { mean } from '../statistics.ts';
 import type { DimensionValue } from './looks.ts';
 import { type DynamicDegree, dynamicDegree, flickering, sampledFrames, topMagnitude } from './rules.ts';
-import { byteFrames, type Measure, type VideoShape } from './watch.ts';
+import { byteFrames, type Measure, paddingTo, padPlane, type VideoShape } from './watch.ts';
 
 const iterations = 20;
 

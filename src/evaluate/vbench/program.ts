@@ -35,7 +35,6 @@ export function vbenchFileName(prompt: string, index: number, extension: string 
   );
 }
 
-/** How clips are encoded. */
 export interface ExportOptions {
   /** Ending of clips that are encoded (files keep theirs): `.mp4` for VBench, `.webp` needs no ffmpeg. @defaultValue '.mp4' */
   readonly extension?: '.mp4' | '.webp';
@@ -65,7 +64,6 @@ export async function exportForVBench(
   return [...written.keys()];
 }
 
-/** A run of VBench's own command line. */
 export interface VBenchRun {
   /** Folder of videos under VBench's names (`exportForVBench` writes one). */
   readonly videos: string;

@@ -2,8 +2,9 @@
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
 import { roundHalfEven } from '../../model/preprocess/index.ts';
-import { type Flow, type FlowEstimator, lucasKanade, luma } from '../flow/index.ts';
-import { mean } from '../statistics/index.ts';
+import { type Flow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade.ts';
+import { luma } from '../flow/plane.ts';
+import { mean } from '../statistics.ts';
 
 /**
  * Temporal flickering, 1 for a frozen clip: (255 - mean over pairs of mean |I_t - I_{t+1}|) / 255 on 8-bit

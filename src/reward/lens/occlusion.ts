@@ -1,7 +1,6 @@
 import { tf } from '../../engine/tf.ts';
 import { picture, scoresOf, type View, withFrame } from './view.ts';
 
-/** How a frame is covered piece by piece. */
 export interface OcclusionOptions {
   /** Side of the covered square in pixels. @defaultValue a quarter of the shorter side */
   window?: number;
@@ -21,7 +20,6 @@ export interface OcclusionMap {
   stride: number;
 }
 
-/** Upper left corner of a covered square. */
 type Corner = readonly [y: number, x: number];
 
 /** Covers the frame square by square and maps what each costs; works for rewards without gradient. */

@@ -3,8 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, joinClips } from '../../io/index.ts';
 import { decode, decodeStream, encode } from '../../model/vae/index.ts';
-import { causalStudent, rollout } from '../causal/index.ts';
-import { paced, textVelocity } from '../ode/index.ts';
+import { rollout } from '../causal/rollout.ts';
+import { causalStudent } from '../causal/student.ts';
+import { paced } from '../ode/solver.ts';
+import { textVelocity } from '../ode/velocity.ts';
 import { checkMemory } from './memory-plan.ts';
 import { type BatchNoise, keyNoise, torchNoise } from './noise.ts';
 import { clipsOf, videoOf } from './pixels.ts';
@@ -66,7 +68,6 @@ export async function generateClips(
   return pieces.map(joinClips);
 }
 
-/** Prompts that are generated together. */
 interface Batch {
   readonly model: VideoModel;
   readonly request: GenerateRequest;
@@ -111,7 +112,6 @@ async function* videos(batch: Batch): AsyncGenerator<Tensor, void, void> {
   }
 }
 
-/** Latents of a network that denoises all frames together. */
 async function denoised(batch: Batch): Promise<Tensor> {
   const { model, settled, request, prompts, noise } = batch;
   const { solver, schedule, joint } = settled;

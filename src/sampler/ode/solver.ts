@@ -20,11 +20,9 @@ export interface SamplerStep {
   x: Tensor;
   /** The clean sample predicted in this step. */
   x0: Tensor;
-  /** The sample after the step. */
   next: Tensor;
 }
 
-/** Options that every sampler knows. */
 export interface SamplerOptions {
   onStep?: (step: SamplerStep) => void;
   /** Fresh noise, for solvers that re-noise (`fewStep`); without it they refuse to run. */
@@ -85,7 +83,6 @@ export function runSteps(
   }
 }
 
-/** Options of {@link paced}. */
 export interface PacedOptions {
   /** Stops after the step that runs, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -146,14 +143,13 @@ function* solverSteps(
   }
 }
 
-/** Disposes the tensors of `candidates` that are not among `kept`. */
 function release(candidates: readonly Tensor[], kept: readonly Tensor[]): void {
   const keep = new Set(kept);
   for (const tensor of new Set(candidates)) if (!keep.has(tensor)) tensor.dispose();
 }
 
 /** `sum of factor_i tensor_i`, terms with factor 0 left out. */
-export function combine(terms: readonly (readonly [factor: number, tensor: Tensor])[]): Tensor {
+export function combine(...terms: readonly (readonly [factor: number, tensor: Tensor])[]): Tensor {
   const used = terms.filter(([factor]) => factor !== 0);
   return tf.tidy(() => used.map(([factor, tensor]) => tensor.mul(factor)).reduce((sum, term) => sum.add(term)));
 }

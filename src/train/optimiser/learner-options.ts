@@ -1,10 +1,15 @@
 /** How one network is optimised: options, their defaults, what is refused. */
-import { checkChoice, checkNet, checkNumber, checkWhole, shown } from '../checks.ts';
+import { checkChoice, checkNet, checkNumber, checkWhole, shown } from '../ingredients.ts';
 import type { EmaOptions } from './ema.ts';
-import { parametersOf } from './gradients.ts';
 import type { Trained } from './learner.ts';
-import { isMatrix, type MuonSettings, muonDefaults } from './muon.ts';
-import { type AdamWSettings, adamwDefaults } from './optimiser.ts';
+import {
+  type AdamWSettings,
+  adamwDefaults,
+  isMatrix,
+  type MuonSettings,
+  muonDefaults,
+  parametersOf,
+} from './optimiser.ts';
 
 /** A learning rate over time, as data: it is written to a run's record. */
 export interface RateSchedule {
@@ -16,7 +21,6 @@ export interface RateSchedule {
   decay?: { kind: 'linear' | 'cosine'; from: number; to: number /** @defaultValue 0 */; final?: number };
 }
 
-/** How one network is optimised. */
 export interface LearnerOptions extends AdamWSettings {
   /** Learning rate, constant or over time. */
   lr: number | RateSchedule;
@@ -34,7 +38,6 @@ export interface Average extends EmaOptions {
   net: Trained;
 }
 
-/** {@link LearnerOptions}, settled. */
 export interface LearnerSettings extends Required<AdamWSettings> {
   lr: number | RateSchedule;
   clip: number | null;
@@ -117,7 +120,6 @@ export function settleTraining(
   return { ...settleLearner(net, options), average: settleAverage(options.average, net) };
 }
 
-/** An average with its defaults, checked; null where there is none. */
 export function settleAverage(average: Average | undefined, { weights }: Trained): Required<Average> | null {
   if (!average) return null;
   const { net, decay, start = 1 } = average;

@@ -2,16 +2,10 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type VaeConfig, type vae, vaeStrides } from '../../model/vae/index.ts';
 import { type Key, type Net, random, toUnit } from '../../nn/index.ts';
-import {
-  chooseFrames,
-  type FrameChoice,
-  frameSelect,
-  type Reward,
-  type RewardText,
-  reflLoss,
-} from '../../reward/index.ts';
-import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber, shown } from '../checks.ts';
-import type { Objective } from '../optimiser/gradients.ts';
+import { type FrameChoice, frameSelect, type Reward, type RewardText } from '../../reward/index.ts';
+import { chooseFrames, reflLoss } from '../../reward/internal.ts';
+import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber, shown } from '../ingredients.ts';
+import type { Objective } from '../optimiser/optimiser.ts';
 import { pixelFrames } from './supervised-rollout.ts';
 
 /**
@@ -22,7 +16,6 @@ export type RewardLossForm =
   | { form: 'negative' /** @defaultValue 1 */; weight?: number }
   | { form: 'refl' /** @defaultValue 2 */; target?: number /** @defaultValue 1e-3 */; scale?: number };
 
-/** How clips are judged. */
 export interface JudgeOptions {
   /** Turns latents into the pixels that the reward sees. */
   decoder: Net<VaeConfig>;
@@ -35,7 +28,6 @@ export interface JudgeOptions {
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
 
-/** {@link JudgeOptions}, settled. */
 export interface JudgeSettings extends Required<JudgeOptions> {
   loss: Required<RewardLossForm>;
 }
@@ -64,7 +56,6 @@ export function settleJudge(options: JudgeOptions, latentFrames: number, path: s
   return { decoder, reward, frames, loss: settleForm(options.loss, `${path}loss`), rewardPrompts };
 }
 
-/** A form with its defaults, checked. */
 export function settleForm(
   given: RewardLossForm = { form: 'negative' },
   path: string = 'loss',
@@ -120,11 +111,9 @@ export async function withText<R>(
   }
 }
 
-/** What a reward sees of a clip. */
 export interface Judged {
   /** Pixel frame, null for all. */
   frame: number | null;
-  /** Prompts as the reward encodes them. */
   text: RewardText;
 }
 

@@ -1,6 +1,6 @@
 import type { BlockRange } from '../../sampler/internal.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
+import { settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import {
   type Judged,
@@ -19,14 +19,10 @@ import {
   supervisedLatents,
   withRollouts,
 } from '../rollout/supervised-rollout.ts';
-import { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from '../run/stage.ts';
+import { runStage, type Stage, type StepResult, type TrainingOptions, type TrainStep } from '../run/stage.ts';
 
-/** What phase 2, reward feedback, takes. */
-export interface RewardTrainOptions extends RunOptions, LearnerOptions, RolloutIngredients, JudgeOptions {
-  average?: Average;
-}
+export interface RewardTrainOptions extends TrainingOptions, RolloutIngredients, JudgeOptions {}
 
-/** A step of phase 2. */
 export interface RewardStep extends TrainStep {
   /** Mean over the batch. */
   reward: number;

@@ -1,3 +1,41 @@
+/** Losses of preference pairs, and how well scores agree with preferences. */
+import { type Tensor, tf } from '../engine/tf.ts';
+
+/**
+ * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed without overflow.
+ * `better` and `worse` are [B]; returns a scalar. Source: ImageReward, equation 1.
+ */
+export function bradleyTerry(better: Tensor, worse: Tensor): Tensor {
+  return tf.mean(softplus(tf.sub(worse, better)));
+}
+
+/**
+ * Bradley-Terry loss of pairs of which some are ties: with d = first - second and P(first wins) = sigmoid(d - ln k), the mean of
+ * `-log P` of what was preferred; the tie has what two wins leave, (k^2 - 1) P(first wins) P(second wins).
+ *
+ * @param first - scores [B]
+ * @param second - scores [B]
+ * @param preferred - [B]: 1 for the first, -1 for the second, 0 for a tie
+ * @param k - how readily ties are given, above 1
+ * @returns a scalar
+ * Source: Liu et al. 2025, arXiv 2501.13918 (VideoAlign's `btt`); Rao and Kupper 1967.
+ */
+export function bradleyTerryTies(first: Tensor, second: Tensor, preferred: Tensor, k: number = 5): Tensor {
+  if (!(k > 1)) throw new RangeError(`k is ${k}; wanted a number above 1`);
+  return tf.tidy(() => {
+    const difference = tf.sub(first, second);
+    const lost = (d: Tensor): Tensor => softplus(tf.sub(Math.log(k), d));
+    const win = lost(tf.mul(difference, preferred));
+    const tie = tf.sub(tf.add(lost(difference), lost(tf.neg(difference))), Math.log(k ** 2 - 1));
+    return tf.mean(tf.where(tf.equal(preferred, 0), tie, win));
+  });
+}
+
+/** log(1 + exp(x)) as max(0, x) + log1p(exp(-|x|)). */
+function softplus(x: Tensor): Tensor {
+  return tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
+}
+
 /** A judged pair: the model's two scores and who was preferred (0 for a tie). */
 export interface JudgedPair {
   first: number;
@@ -43,72 +81,10 @@ export function accuracyWithTies(pairs: readonly JudgedPair[]): { accuracy: numb
   return best;
 }
 
-/** Pairs whose scores differ by about as much. */
-export interface MarginBucket {
-  /** Mean |first - second|. */
-  margin: number;
-  accuracy: number;
-  count: number;
-}
-
-/** Accuracy on pairs without a tie, from the smallest difference of scores to the largest, in buckets of equal size. */
-export function accuracyByMargin(pairs: readonly JudgedPair[], buckets: number = 5): MarginBucket[] {
-  const margin = ({ first, second }: JudgedPair): number => Math.abs(first - second);
-  const sorted = pairs.filter(({ preferred }) => preferred !== 0).sort((a, b) => margin(a) - margin(b));
-  const bound = (bucket: number): number => Math.round((bucket * sorted.length) / buckets);
-  return Array.from({ length: buckets }, (_, i) => sorted.slice(bound(i), bound(i + 1)))
-    .filter((bucket) => bucket.length > 0)
-    .map((bucket) => ({
-      margin: bucket.reduce((sum, pair) => sum + margin(pair), 0) / bucket.length,
-      accuracy: pairwiseAccuracy(bucket),
-      count: bucket.length,
-    }));
-}
-
 /** Spearman's rank correlation, ties by mean rank; 0 when one side is constant. */
 export function spearman(a: readonly number[], b: readonly number[]): number {
   checkLengths(a, b);
   return pearson(meanRanks(a), meanRanks(b));
-}
-
-/** Kendall's tau-b: (concordant - discordant) / sqrt of the products of untied pairs; 0 when one side is constant. */
-export function kendall(a: readonly number[], b: readonly number[]): number {
-  checkLengths(a, b);
-  let [score, untiedA, untiedB] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    for (let j = i + 1; j < a.length; j++) {
-      const [x, y] = [Math.sign(a[i]! - a[j]!), Math.sign(b[i]! - b[j]!)];
-      score += x * y;
-      untiedA += Math.abs(x);
-      untiedB += Math.abs(y);
-    }
-  }
-  return untiedA === 0 || untiedB === 0 ? 0 : score / Math.sqrt(untiedA * untiedB);
-}
-
-/** One bin of a calibration curve. */
-export interface CalibrationBin {
-  /** Mean sigmoid(first - second) of the bin. */
-  predicted: number;
-  /** Share in which first was preferred. */
-  observed: number;
-  count: number;
-}
-
-/** How often first wins against how likely the scores say it is, in equal bins of probability; empty bins are left out. */
-export function calibration(pairs: readonly JudgedPair[], bins: number = 10): CalibrationBin[] {
-  const strict = pairs.filter(({ preferred }) => preferred !== 0);
-  const filled = Array.from({ length: bins }, () => ({ predicted: 0, observed: 0, count: 0 }));
-  for (const { first, second, preferred } of strict) {
-    const probability = 1 / (1 + Math.exp(second - first));
-    const bin = filled[Math.min(bins - 1, Math.floor(probability * bins))]!;
-    bin.predicted += probability;
-    bin.observed += preferred === 1 ? 1 : 0;
-    bin.count++;
-  }
-  return filled
-    .filter(({ count }) => count > 0)
-    .map(({ predicted, observed, count }) => ({ predicted: predicted / count, observed: observed / count, count }));
 }
 
 function checkScores(pairs: readonly JudgedPair[]): void {
