@@ -82,12 +82,7 @@ export function bootstrap(
   return { estimate, low: percentile(draws, low), high: percentile(draws, high), level, kind };
 }
 
-/** `count` nested resamples of the scores. */
-export function resample(scores: Scores, count: number, seed: number | string): Scores[] {
-  return [...resamples(scores, count, seed)];
-}
-
-/** As `resample`, one after the other: a large evaluation has too many numbers to hold them all. */
+/** Nested resamples of the scores, one after the other: a large evaluation has too many numbers to hold them all. */
 export function* resamples(scores: Scores, count: number, seed: number | string): Generator<Scores, void> {
   const root = random.key(seed).stream('bootstrap');
   const seeds = scores.reduce((total, row) => Math.max(total, row.length), 0);

@@ -39,10 +39,7 @@ export function flowMatchingLoss(velocity: Tensor, x0: Tensor, noise: Tensor): T
   return velocity.sub(noise.sub(x0)).square().mean();
 }
 
-/**
- * Timestep in 20..980 for a raw draw `u` in 0..999, where the two scores are compared: `clamp(1000·shift(u/1000))`.
- * Source: Self-Forcing, DMD time.
- */
+/** Timestep `clamp(1000·shift(u/1000))` in 20..980, where the scores are compared, for a raw `u` in 0..999. Source: Self-Forcing. */
 export function dmdTimestep(raw: number, shift: number): number {
   const shifted = shift > 1 ? 1000 * shiftSigma(raw / 1000, shift) : raw;
   return Math.min(980, Math.max(20, shifted));
@@ -152,10 +149,7 @@ function meanOfEach(x: Tensor): Tensor {
   return tf.mean(tf.reshape(x, [x.shape[0]!, -1]), 1);
 }
 
-/**
- * `(R - mean) / deviation` within each group of `samples` clips of one prompt; 0 where a group's scores are equal.
- * Source: Shao et al. 2024, arXiv 2402.03300 (GRPO).
- */
+/** `(R - mean) / deviation` within each group of clips of one prompt; 0 where scores are equal. Source: GRPO, arXiv 2402.03300. */
 export function groupAdvantages(scores: readonly number[], samples: number): number[] {
   return groupsOf(scores, samples).flatMap((group) => {
     const { mean, std } = meanAndStd(group);

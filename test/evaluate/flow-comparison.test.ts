@@ -5,12 +5,11 @@ import { tf } from '../../src/engine/tf.ts';
 import { lucasKanade } from '../../src/evaluate/flow/lucas-kanade.ts';
 import { clipFlow, compareFlows, type Flow } from '../../src/evaluate/index.ts';
 import { luma } from '../../src/evaluate/internal.ts';
-import { warpingError } from '../../src/evaluate/motion/warping.ts';
 import { raftEstimator, raftShapes } from '../../src/model/raft/index.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';
 import { realClip } from './clips.ts';
-import { shifted } from './texture.ts';
+import { shifted, warpingError } from './texture.ts';
 
 beforeAll(() => use('onnx'));
 

@@ -10,11 +10,11 @@ import {
   stillShare,
   type Track,
 } from '../../src/evaluate/motion/report.ts';
-import { trusted, warpingError } from '../../src/evaluate/motion/warping.ts';
+import { trusted } from '../../src/evaluate/motion/warping.ts';
 import { clipDynamicDegree, dynamicDegree, flicker } from '../../src/evaluate/vbench/rules.ts';
 import type { Clip } from '../../src/io/index.ts';
 import { digits } from '../../src/world/index.ts';
-import { shifted, texture } from './texture.ts';
+import { shifted, texture, warpingError } from './texture.ts';
 
 const SIDE = 32;
 

@@ -12,15 +12,9 @@ import {
   uniPC,
   type Velocity,
 } from '../../src/sampler/index.ts';
-import {
-  dpmSchedule,
-  eulerDiscreteSchedule,
-  FlowMatchScheduler,
-  uniPCDiffusersSchedule,
-  uniPCSchedule,
-  warpTimesteps,
-} from '../../src/sampler/ode/schedule.ts';
+import { dpmSchedule, FlowMatchScheduler, uniPCSchedule, warpTimesteps } from '../../src/sampler/ode/schedule.ts';
 import { velocityToX0 } from '../../src/sampler/ode/velocity.ts';
+import { eulerDiscreteSchedule, uniPCDiffusersSchedule } from '../sampler/diffusers-grids.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 interface Levels {

@@ -15,12 +15,8 @@ import {
   uniPC,
   type Velocity,
 } from '../../src/sampler/index.ts';
-import {
-  dpmSchedule,
-  eulerDiscreteSchedule,
-  uniPCDiffusersSchedule,
-  uniPCSchedule,
-} from '../../src/sampler/ode/schedule.ts';
+import { dpmSchedule, uniPCSchedule } from '../../src/sampler/ode/schedule.ts';
+import { eulerDiscreteSchedule, uniPCDiffusersSchedule } from './diffusers-grids.ts';
 
 /** A new sampler gets all tests by a row: its own grid, its order of convergence, its network calls for N steps. */
 interface Row {

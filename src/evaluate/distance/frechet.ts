@@ -46,10 +46,7 @@ export function frechetDistance(a: Moments, b: Moments): number {
   return distance;
 }
 
-/**
- * Unbiased squared kernel distance of two sets of features with the kernel (x.y / D + 1)^3; negative values are legal.
- * Source: Binkowski et al. 2018.
- */
+/** Unbiased squared distance by the kernel (x.y / D + 1)^3, which may be negative. Source: Binkowski et al. 2018. */
 export function kernelDistance(a: readonly ArrayLike<number>[], b: readonly ArrayLike<number>[]): number {
   if (a.length < 2 || b.length < 2)
     throw new RangeError('kernelDistance: wanted two rows of features or more on each side');

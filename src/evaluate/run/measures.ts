@@ -56,10 +56,7 @@ export interface MeasurePart {
   start(): Watch<MeasuredValues>;
 }
 
-/**
- * Measures as one. What fails on a video (too few frames, say) leaves its own columns empty, with the reason as their
- * note; the others go on.
- */
+/** Measures as one: what fails on a video leaves its own columns empty, with the reason as their note; the others go on. */
 export function together(parts: readonly MeasurePart[]): Watch<MeasuredValues> {
   const [values, notes]: [Record<string, Measured>, Record<string, string>] = [{}, {}];
   const watches = new Map<MeasurePart, Watch<MeasuredValues> | null>(parts.map((part) => [part, null]));

@@ -104,10 +104,7 @@ function valuesByPrompt(results: readonly VideoResult[], column: MeasureColumn):
   return byPrompt;
 }
 
-/**
- * The 16 rows: what was measured here on official weights, what VBench has found, and what is missing. A value under
- * another name than a dimension's never enters; the total stays null until all 16 are there.
- */
+/** The 16 rows. A value under another name than a dimension's never enters; the total is null until all 16 are there. */
 export function vbenchTable(measures: readonly MeasureSummary[], imported: DimensionScores = {}): VBenchTable {
   const computed = new Map(measures.map((measure) => [measure.name, measure]));
   const scores: DimensionScores = { ...imported };

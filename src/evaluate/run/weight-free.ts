@@ -112,10 +112,7 @@ function unit(frame: Uint8Array): Float32Array {
   return Float32Array.from(frame, (byte) => units[byte]!);
 }
 
-/**
- * About 8 frames a second (but two at least), each shrunk by a whole factor by means of squares; the rest at the right
- * and bottom is cut.
- */
+/** About 8 frames a second (two at least), shrunk by a whole factor by means of squares; the rest is cut. */
 export function shrinking(video: VideoShape, side: number): { see(frame: Uint8Array): void; result(): Clip } {
   const { interval } = sampledFrames(1, video.fps);
   const factor = Math.max(1, Math.floor(Math.min(video.height, video.width) / side));

@@ -73,10 +73,7 @@ export function isStill(
   return above <= allowed && long.every((score) => score <= threshold * allowed * 2);
 }
 
-/**
- * Temporal flickering of a clip that passes VBench's static filter by RAFT on all frames, null of one that moves.
- * Source: VBench static_filter.py, vbench/temporal_flickering.py.
- */
+/** Temporal flickering of a clip that passes the static filter (VBench static_filter.py) on all frames, null of one that moves. */
 export function temporalFlickering(raft: Part<RaftConfig>): Measure<DimensionValue | null> {
   return (video) => {
     const changes = flickering();

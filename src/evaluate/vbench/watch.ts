@@ -27,11 +27,7 @@ export interface Watch<Result> {
 /** A measure, ready for the next video. */
 export type Measure<Result> = (video: VideoShape) => Watch<Result>;
 
-/**
- * Shows a clip to a measure.
- *
- * @example const { score } = await measured(clip, subjectConsistency(net));
- */
+/** Shows a clip to a measure. */
 export async function measured<Result>(clip: Clip, measure: Measure<Result>): Promise<Result> {
   const watch = measure(clip);
   for (let frame = 0; frame < clip.frames; frame++) {
@@ -47,12 +43,7 @@ export function byteFrames(frames: readonly Uint8Array[], { height, width }: Vid
   return tf.tensor4d(data, [frames.length, height, width, 3]);
 }
 
-/**
- * One row of numbers for each frame, computed a few frames at a time.
- *
- * @param extract - frames [B, H, W, 3] in [0, 1], of 8 bits, to [B] or [B, D]
- * @param finish - what the rows of all frames come to
- */
+/** One row of numbers for each frame by `extract` of frames [B, H, W, 3] in [0, 1], a few at a time; `finish` sums them up. */
 export function eachFrame<Result>(
   video: VideoShape,
   extract: (frames: Tensor) => Tensor,

@@ -144,7 +144,7 @@ async function generateFrom(
   const x = sliceFrames(noise, { start: range.start - given, frames: range.frames });
   try {
     const report = onStep && ((step: SamplerStep) => onStep({ ...step, block: index }));
-    return await paced(blockSteps(student, { index, x, cache }, options), { signal, onStep: report });
+    return await paced(blockSteps(student, { index, x, cache }, options), report, signal);
   } finally {
     x.dispose();
   }

@@ -118,13 +118,10 @@ async function denoised(batch: Batch): Promise<Tensor> {
   const { signal } = request;
   const velocity = await textVelocity(model.net, model.text, prompts, { ...settled, jointGuidance: joint, signal });
   const x = initialNoise(batch);
-  const renoise = (step: number, shape: number[]): Tensor => noise.renoise(0, step, shape);
+  const steps = solver.steps(velocity, x, schedule, (step, shape) => noise.renoise(0, step, shape));
   try {
     const onStep = watch(batch);
-    return await paced(solver.steps(velocity, x, schedule, renoise), {
-      signal,
-      onStep: (step) => onStep({ ...step, block: 0, first: batch.first }),
-    });
+    return await paced(steps, (step) => onStep({ ...step, block: 0, first: batch.first }), signal);
   } finally {
     x.dispose();
     velocity.dispose();
@@ -151,15 +148,9 @@ async function* causalLatents(batch: Batch): AsyncGenerator<Tensor, void, void> 
   const watched = watch(batch);
   try {
     if (prefix) yield prefix;
-    const renoise = noise.renoise;
     const onStep = (step: Omit<GenerateStep, 'first'>) => watched({ ...step, first });
-    const options = {
-      schedule: settled.schedule,
-      renoise,
-      onStep,
-      ...(signal && { signal }),
-      ...(prefix && { prefix }),
-    };
+    const given = { ...(signal && { signal }), ...(prefix && { prefix }) };
+    const options = { schedule: settled.schedule, renoise: noise.renoise, onStep, ...given };
     for await (const { x0 } of rollout(student, x, options)) {
       try {
         yield x0;

@@ -49,25 +49,12 @@ export function dpmSchedule(options: GridOptions): Schedule {
   return truncated(levels(1, 0, options));
 }
 
-/**
- * The grid of diffusers' FlowMatchEulerDiscreteScheduler: N points between the shifted ends of the training grid,
- * shifted once more; its last level before 0 is small but not the next point of a linear grid.
- */
-export function eulerDiscreteSchedule(options: GridOptions): Schedule {
-  return scheduleFromSigmas(levels(1, shiftSigma(1 / trainingSteps, options.shift), options, options.steps));
-}
-
-/** The grid of diffusers' UniPCMultistepScheduler with flow sigmas: down to 1/1000, the first level just below 1. */
-export function uniPCDiffusersSchedule(options: GridOptions): Schedule {
-  return truncated(levels(1, 1 / trainingSteps, options).map((sigma) => Math.min(sigma, 1 - 1e-6)));
-}
-
-/** The first N of `points` equally spaced levels from `start` to `end`, shifted. */
-function levels(start: number, end: number, { steps, shift }: GridOptions, points: number = steps + 1): Float64Array {
+/** The first N of N + 1 equally spaced levels from `start` to `end`, shifted. */
+function levels(start: number, end: number, { steps, shift }: GridOptions): Float64Array {
   checkCount('steps', steps);
   if (!(shift > 0 && shift < Number.POSITIVE_INFINITY))
     throw new RangeError(`shift: wanted a number above 0 (1 = no shift), received ${shift}`);
-  const step = points > 1 ? (end - start) / (points - 1) : 0;
+  const step = (end - start) / steps;
   return Float64Array.from({ length: steps }, (_, i) => shiftSigma(start + step * i, shift));
 }
 

@@ -53,11 +53,7 @@ export function learnerPart(options: Partial<LearnerOptions>): Partial<LearnerOp
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/**
- * Options with their defaults, checked; `path` is put before names in errors.
- *
- * @throws RangeError naming the option.
- */
+/** Options with their defaults, checked (RangeError naming the option); `path` is put before names in errors. */
 export function settleLearner(net: Trained, options: LearnerOptions, path: string = ''): LearnerSettings {
   if (!options) throw new TypeError(`${path.slice(0, -1)}: wanted { lr, ... }, received ${shown(options)}`);
   const { betas, eps, weightDecay } = { ...adamwDefaults, ...learnerPart(options) };
@@ -136,10 +132,7 @@ export function isMuons({ architecture, weights }: Trained, name: string): boole
   return architecture?.isHidden?.(name) === true && isMatrix(weights.get(name));
 }
 
-/**
- * The rate of update `step` (from 1): constant, with warm-up `min(1, step / warmup)`, and with a linear or cosine decay.
- * A plain number is a constant rate.
- */
+/** The rate of update `step` (from 1), with warm-up `min(1, step / warmup)` and decay; a plain number is a constant rate. */
 export function rateAt(schedule: number | RateSchedule, step: number): number {
   if (typeof schedule === 'number') return schedule;
   const { lr, warmup = 0, decay } = schedule;

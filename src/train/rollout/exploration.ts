@@ -76,12 +76,7 @@ export interface Explored {
   scores: readonly number[];
 }
 
-/**
- * Generates and scores clips with the randomness of `key`, and hands them to `work`; everything is released afterwards.
- *
- * @param kept - index of the denoising step whose transitions are kept
- * @throws Error when a score is not finite.
- */
+/** Generates and scores clips and hands them, with the transitions of denoising step `kept`, to `work`; released afterwards. */
 export async function withExploration<R>(
   settings: ExplorationSettings,
   key: Key,

@@ -32,11 +32,7 @@ export interface JudgeSettings extends Required<JudgeOptions> {
   loss: Required<RewardLossForm>;
 }
 
-/**
- * Options with their defaults, checked for clips of `latentFrames`; `path` is put before names in errors.
- *
- * @throws TypeError when the reward has no gradient, RangeError for a frame outside of the clip.
- */
+/** Options with their defaults, checked for clips of `latentFrames`; `path` is put before names in errors. */
 export function settleJudge(options: JudgeOptions, latentFrames: number, path: string = ''): JudgeSettings {
   const { rewardPrompts = (prompts) => prompts } = options;
   const reward = checkMethods(`${path}reward`, options.reward, ['encode', 'compute'], 'a reward');
@@ -93,28 +89,26 @@ export function judgedFrame(settings: JudgeSettings, latentFrames: number, key: 
   return chooseFrames(settings.frames, { clips: 1, frames: framesOf(settings, latentFrames), key }) as number;
 }
 
-/** Run `work` on the prompts as the reward encodes them for clips of so many latent frames. */
-export async function withText<R>(
-  settings: JudgeSettings,
-  prompts: readonly string[],
-  { latentFrames, key }: { latentFrames: number; key: Key },
-  work: (text: RewardText) => Promise<R>,
-): Promise<R> {
-  const text = judgeOf(settings).encode(settings.rewardPrompts(prompts), {
-    frames: framesOf(settings, latentFrames),
-    key,
-  });
-  try {
-    return await work(text);
-  } finally {
-    tf.dispose({ ...text });
-  }
-}
-
 export interface Judged {
   /** Pixel frame, null for all. */
   frame: number | null;
   text: RewardText;
+}
+
+/** Run `work` on the frame and on the prompts as the reward encodes them, for clips of so many latent frames. */
+export async function withJudged<R>(
+  settings: JudgeSettings,
+  prompts: readonly string[],
+  { latentFrames, key }: { latentFrames: number; key: Key },
+  work: (judged: Judged) => Promise<R>,
+): Promise<R> {
+  const clips = { frames: framesOf(settings, latentFrames), key };
+  const text = judgeOf(settings).encode(settings.rewardPrompts(prompts), clips);
+  try {
+    return await work({ frame: judgedFrame(settings, latentFrames, key), text });
+  } finally {
+    tf.dispose({ ...text });
+  }
 }
 
 /**

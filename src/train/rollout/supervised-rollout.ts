@@ -74,15 +74,12 @@ export interface Rolled {
   exitStep: number;
 }
 
-/**
- * Roll a batch out with the randomness of `key` and hand it to `work`; everything is released afterwards. `supervised`
- * chooses the blocks with gradient among all blocks.
- */
+/** Rolls a batch out and hands it to `work`; all is released afterwards. `supervised` chooses the blocks with gradient, by default all. */
 export async function withRollouts<R>(
   ingredients: Required<RolloutIngredients>,
   key: Key,
-  supervised: (ranges: readonly BlockRange[]) => readonly BlockRange[],
   work: (rolled: Rolled) => Promise<R>,
+  supervised: (ranges: readonly BlockRange[]) => readonly BlockRange[] = (ranges) => ranges,
 ): Promise<R> {
   const { batch, latentShape, schedule, exitSteps } = ingredients;
   const prompts = await ingredients.prompts(key.stream('prompts'), batch);

@@ -90,10 +90,7 @@ function score(net: Net<WanConfig>, scale: number, x: Tensor, { level, context, 
   return scale === 1 ? conditional : guidedScore(conditional, cleanEstimate(net, x, level, unconditional), scale);
 }
 
-/**
- * `guide` from the conditional estimate on, `cond + (scale - 1)·(cond - uncond)`: equal, but rounded as the reference
- * rounds it. Source: Self-Forcing `DMD._compute_kl_grad`.
- */
+/** `guide` from the conditional estimate on: equal, but rounded as the reference rounds it (Self-Forcing `_compute_kl_grad`). */
 export function guidedScore(conditional: Tensor, unconditional: Tensor, scale: number): Tensor {
   return guide(unconditional, conditional, 1 - scale);
 }

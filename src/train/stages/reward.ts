@@ -9,7 +9,7 @@ import {
   rewardLoss,
   settleJudge,
   strideOf,
-  withText,
+  withJudged,
 } from '../rollout/reward-loss.ts';
 import {
   blockOfFrame,
@@ -68,12 +68,12 @@ function prepare(settings: ReturnType<typeof settle>): Stage<RewardStep> {
     const frame = judgedFrame(settings, latentFrames, key);
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
       frame === null ? ranges : [blockOfFrame(ranges, frame, strideOf(decoder))];
-    return withRollouts(settings, key, supervised, async (rolled): Promise<StepResult<RewardStep>> => {
-      const result = await withText(settings, rolled.prompts, { latentFrames, key }, (text) =>
-        update(rolled, { frame, text }),
-      );
+    const work = async (rolled: Rolled): Promise<StepResult<RewardStep>> => {
+      const clips = { latentFrames, key };
+      const result = await withJudged(settings, rolled.prompts, clips, (judged) => update(rolled, judged));
       return { updates: [result], values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
-    });
+    };
+    return withRollouts(settings, key, work, supervised);
   };
   return { name: 'reward', settings, learners: [learner], step, dispose: update.dispose };
 }

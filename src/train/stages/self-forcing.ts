@@ -7,14 +7,7 @@ import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import type { Objective } from '../optimiser/optimiser.ts';
 import { makeUpdate, type Update, type UpdateResult } from '../optimiser/update.ts';
-import {
-  type Judged,
-  type JudgeOptions,
-  judgedFrame,
-  rewardLoss,
-  settleJudge,
-  withText,
-} from '../rollout/reward-loss.ts';
+import { type Judged, type JudgeOptions, rewardLoss, settleJudge, withJudged } from '../rollout/reward-loss.ts';
 import {
   type Rolled,
   type RolloutIngredients,
@@ -117,37 +110,26 @@ function studentObjective(settings: Settings, [rolled, view, judged]: Lesson): O
 
 /** All blocks of a rollout, scored by both scores and perhaps by the reward. */
 async function studentStep(settings: Settings, update: Update<Lesson, Names>, key: Key): Promise<UpdateResult<Names>> {
-  const { feedback } = settings;
-  const [latentFrames] = settings.latentShape;
-  return withRollouts(
-    settings,
-    key,
-    (blocks) => blocks,
-    async (rolled) =>
-      withTensors<ScoreView, UpdateResult<Names>>(await viewOf(settings, rolled, key), (view) => {
-        if (!feedback) return update(rolled, view, null);
-        const frame = judgedFrame(feedback, latentFrames, key);
-        return withText(feedback, rolled.prompts, { latentFrames, key }, (text) =>
-          update(rolled, view, { frame, text }),
-        );
-      }),
+  const { feedback, latentShape } = settings;
+  return withRollouts(settings, key, async (rolled) =>
+    withTensors<ScoreView, UpdateResult<Names>>(await viewOf(settings, rolled, key), (view) => {
+      if (!feedback) return update(rolled, view, null);
+      const clips = { latentFrames: latentShape[0], key };
+      return withJudged(feedback, rolled.prompts, clips, (judged) => update(rolled, view, judged));
+    }),
   );
 }
 
 /** Flow matching on a rollout, which is a constant here. */
 async function criticStep(settings: Settings, update: Update<[ScoreView, Tensor]>, key: Key): Promise<UpdateResult> {
-  return withRollouts(
-    settings,
-    key,
-    (blocks) => blocks.slice(-1),
-    async (rolled) => {
-      const x0 = tf.tidy(() => withoutGradient(() => supervisedLatents(rolled)));
-      return withTensors<ScoreView & { x0: Tensor }, UpdateResult>(
-        { ...(await viewOf(settings, rolled, key)), x0 },
-        ({ x0: clips, ...view }) => update(view, clips),
-      );
-    },
-  );
+  const work = async (rolled: Rolled): Promise<UpdateResult> => {
+    const x0 = tf.tidy(() => withoutGradient(() => supervisedLatents(rolled)));
+    const sources = { ...(await viewOf(settings, rolled, key)), x0 };
+    return withTensors<ScoreView & { x0: Tensor }, UpdateResult>(sources, ({ x0: clips, ...view }) =>
+      update(view, clips),
+    );
+  };
+  return withRollouts(settings, key, work, (blocks) => blocks.slice(-1));
 }
 
 function viewOf(settings: Settings, { prompts }: Rolled, key: Key): Promise<ScoreView> {

@@ -144,27 +144,19 @@ export async function latentStatistics(
 ): Promise<{ mean: number[]; std: number[] }> {
   const channels = net.config.z_dim;
   const plain = withoutStatistics(net);
-  const sums = { count: 0, first: new Float64Array(channels), second: new Float64Array(channels) };
+  const [first, second] = [new Float64Array(channels), new Float64Array(channels)];
+  let count = 0;
   for await (const clip of clips) {
-    const mean = tf.tidy(() => encodePosterior(plain, toTensor(clip)).mean);
-    accumulate(sums, await mean.data<'float32'>(), channels);
-    mean.dispose();
+    const latents = tf.tidy(() => encodePosterior(plain, toTensor(clip)).mean);
+    const values = await latents.data<'float32'>();
+    latents.dispose();
+    count += values.length / channels;
+    for (const [i, value] of values.entries()) {
+      first[i % channels]! += value;
+      second[i % channels]! += value * value;
+    }
   }
-  const mean = Array.from(sums.first, (sum) => sum / sums.count);
-  const std = Array.from(sums.second, (sum, i) => Math.sqrt(sum / sums.count - (mean[i] as number) ** 2));
+  const mean = Array.from(first, (sum) => sum / count);
+  const std = Array.from(second, (sum, i) => Math.sqrt(sum / count - (mean[i] as number) ** 2));
   return { mean, std };
-}
-
-interface Sums {
-  count: number;
-  first: Float64Array;
-  second: Float64Array;
-}
-
-function accumulate(sums: Sums, values: Float32Array, channels: number): void {
-  sums.count += values.length / channels;
-  for (const [i, value] of values.entries()) {
-    sums.first[i % channels]! += value;
-    sums.second[i % channels]! += value * value;
-  }
 }
