@@ -7,6 +7,16 @@ export function mean(values: ArrayLike<number>): number {
   return sum / values.length;
 }
 
+/** Items by what `keyOf` says of each, in their order. */
+export function grouped<T, K>(items: readonly T[], keyOf: (item: T, index: number) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const [i, item] of items.entries()) {
+    const key = keyOf(item, i);
+    groups.set(key, [...(groups.get(key) ?? []), item]);
+  }
+  return groups;
+}
+
 /** Standard normal distribution function (Abramowitz and Stegun 7.1.26 on erf, error below 2e-7). */
 export function normalCdf(x: number): number {
   const t = 1 / (1 + 0.3275911 * Math.abs(x / Math.SQRT2));

@@ -54,9 +54,13 @@ export function kernelDistance(a: readonly ArrayLike<number>[], b: readonly Arra
 }
 
 function kernel(x: ArrayLike<number>, y: ArrayLike<number>): number {
-  let dot = 0;
-  for (let i = 0; i < x.length; i++) dot += x[i]! * y[i]!;
-  return (dot / x.length + 1) ** 3;
+  return (dot(x, y) / x.length + 1) ** 3;
+}
+
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
 }
 
 function within(rows: readonly ArrayLike<number>[]): number {

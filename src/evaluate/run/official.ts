@@ -16,6 +16,7 @@ import type { CheckpointEntries, Net } from '../../nn/index.ts';
 import { fromFile } from '../../nn/internal.ts';
 import { loadAestheticHead } from '../../reward/index.ts';
 import type { AestheticHeadConfig } from '../../reward/internal.ts';
+import { grouped } from '../statistics.ts';
 import {
   DIMENSIONS,
   type Dimension,
@@ -107,7 +108,8 @@ export async function officialMeasures(folder: string, options: OfficialOptions 
   const { configs = officialConfigs } = options;
   const wanted = wantedDimensions(dimensionTable(found), folder, options.dimensions);
   const hashes = await hashesOf(new Set(wanted.flatMap((dimension) => DIMENSIONS[dimension].files)), found);
-  const groups = byNetwork(wanted).map((dimensions): MeasureGroup => {
+  const networks = grouped(wanted, (dimension) => DIMENSIONS[dimension].files[0]);
+  const groups = [...networks.values()].map((dimensions): MeasureGroup => {
     const files = new Set(dimensions.flatMap((dimension) => DIMENSIONS[dimension].files));
     return {
       columns: dimensions.map((name) => columnOf(name, configs, hashes)),
@@ -132,16 +134,6 @@ function wantedDimensions(
     throw new Error(`${dimension} ${why}`);
   }
   return wanted;
-}
-
-/** Dimensions that share a network, its file being the first of their recipe. */
-function byNetwork(dimensions: readonly Dimension[]): Dimension[][] {
-  const groups = new Map<OfficialFile, Dimension[]>();
-  for (const dimension of dimensions) {
-    const network = DIMENSIONS[dimension].files[0]!;
-    groups.set(network, [...(groups.get(network) ?? []), dimension]);
-  }
-  return [...groups.values()];
 }
 
 function columnOf(name: Dimension, configs: OfficialConfigs, hashes: Hashes): MeasureColumn {
@@ -170,11 +162,7 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
 
 /** All dimensions of a video; two that are one number on one prompt are computed once. */
 function startsOf(dimensions: readonly Dimension[], video: MeasuredVideo, opened: Opened): MeasurePart[] {
-  const columns = new Map<Start, Dimension[]>();
-  for (const dimension of dimensions) {
-    const start = counts(video, dimension) ? STARTS[dimension]! : nothing;
-    columns.set(start, [...(columns.get(start) ?? []), dimension]);
-  }
+  const columns = grouped(dimensions, (dimension) => (counts(video, dimension) ? STARTS[dimension]! : nothing));
   return [...columns].map(([start, names]) => ({
     columns: names,
     start: () => {
