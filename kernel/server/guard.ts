@@ -32,12 +32,15 @@ export interface Surroundings {
   earlier(): ReadonlySet<string>;
 }
 
-const MAY_BE_SHORTHAND = /[{,]\s*[A-Za-z_$][\w$]*\s*[,}=]/;
+/** A name between a brace or comma and another; the last is not taken, as it may begin the next. */
+const MAY_BE_SHORTHAND = /[{,]\s*([A-Za-z_$][\w$]*)\s*(?=[,}=])/g;
 
 /** The guarded form of a cell's JavaScript; null where nothing has to change. */
 export function guardCell(ts: TypeScript, code: string, { place, earlier }: Surroundings): GuardedCode | null {
   const hasKeywords = /\bawait\b|\bimport\s*\.\s*meta\b/.test(code);
-  const names = MAY_BE_SHORTHAND.test(code) ? earlier() : new Set<string>();
+  const shorthands = [...code.matchAll(MAY_BE_SHORTHAND)].map(([, name = '']) => name);
+  const taken = shorthands.length > 0 ? earlier() : new Set<string>();
+  const names = new Set(shorthands.filter((name) => taken.has(name)));
   if (!hasKeywords && names.size === 0) return null;
   const source = ts.createSourceFile('cell.js', code, ts.ScriptTarget.ESNext, true, ts.ScriptKind.JS);
   bindNames(ts, source);

@@ -56,6 +56,8 @@ export class Programs {
   #timer: unknown;
   /** Declarations of the cells before, parsed: asked for twice by each cell, and by each key stroke. */
   #before: SourceFile | undefined;
+  /** The newest cell, parsed, as long as no program has it. */
+  #cell: SourceFile | undefined;
   /** What the newest emit found: a declaration that cannot be written down. */
   #emitted: readonly Diagnostic[] = [];
 
@@ -158,14 +160,26 @@ export class Programs {
     const target = options.target ?? this.#ts.ScriptTarget.ES2022;
     const text = system.readFile(name) ?? '';
     if (name === files[0] && this.#before?.text === text) return this.#before;
-    const file = this.#ts.createSourceFile(name, text, target);
+    const file = (name === files[1] && this.#exporting(text)) || this.#ts.createSourceFile(name, text, target);
     if (name === files[0]) this.#before = file;
+    else this.#cell = file;
     // The converter reads a file's names before anything has asked for a type: binding finds them.
     bindNames(this.#ts, file, options);
     // Additions to global types and to modules are no names, which the converter would export.
     const { locals } = file as unknown as Scope;
     for (const augmented of ['__global', ...quoted(locals)]) locals?.delete(augmented);
     return file;
+  }
+
+  /** The cell parsed last, with the exports that the converter appends once it knows the names. */
+  #exporting(text: string): SourceFile | null {
+    const cell = this.#cell;
+    if (!cell || text.length === cell.text.length || !text.startsWith(cell.text)) return null;
+    const { length } = cell.text;
+    return this.#ts.updateSourceFile(cell, text, {
+      span: { start: length, length: 0 },
+      newLength: text.length - length,
+    });
   }
 
   #create(root: (name: string) => SourceFile): Program {
@@ -179,6 +193,8 @@ export class Programs {
       host,
       ...(old && { oldProgram: old }),
     });
+    // From now on a program holds the file, whose parts must not become another's.
+    this.#cell = undefined;
     return this.#newest;
   }
 

@@ -5,6 +5,7 @@ export { ifAbsent, packageRoot, packageVersion, prepareFolder, refusalOf, syncFo
 export { bytesOf, bytesPerElement, elementCount, viewBytes } from './host-tensor.ts';
 export { addPngText, enlargement, frameImage, readPngText } from './image.ts';
 export type { PickleValue } from './pickle-value.ts';
+export { type PngPixels, readPng } from './png.ts';
 
 export { ffmpegFolder, findFfmpeg, runFfmpeg } from './video-ffmpeg.ts';
 export { type ClipsToWrite, encodeVideo, probeCodec, resolveEncoder, writeClips } from './video-write.ts';

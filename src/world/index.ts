@@ -1,6 +1,6 @@
 /**
- * Worlds: what is shown and said in the small clips that the study trains on. {@link defineWorld} makes one; `digits` is
- * the one that the package comes with.
+ * Worlds: what is shown and said in the small clips that the study trains on. {@link defineWorld} makes one; `digits`
+ * and `sprites` come with the package.
  */
 export type { TextSizes, WorldText } from './captions.ts';
 export * as digits from './digits/index.ts';
@@ -27,6 +27,7 @@ export {
   stacked,
   trainingClips,
 } from './sources.ts';
+export * as sprites from './sprites/index.ts';
 export {
   type ClipDraw,
   defineWorld,

@@ -156,10 +156,11 @@ export function recipe(world: World, changes: RecipeChanges = {}): Recipe {
 export function smokeRecipe(world: World): Recipe {
   const brief = { steps: 2, batch: 2 };
   const { vae, judges } = recipe(world);
+  const [first, ...others] = vae.config.dim_mult;
   return recipe(world, {
     name: 'smoke',
     vae: {
-      config: { dim: 4, z_dim: 4, dim_mult: [1, 2, 2] },
+      config: { dim: 4, z_dim: 4, dim_mult: [first ?? 1, ...others.map(() => 2)] },
       phases: vae.phases.map((phase) => ({ ...phase, ...brief })),
     },
     latents: 8,

@@ -1,10 +1,12 @@
 /** The worlds that come with the package, by name. */
 import { type DigitOptions, digitWorld } from './digits/index.ts';
 import { type Recipe, recipe, smokeRecipe } from './recipe.ts';
+import { type SpriteOptions, spriteWorld } from './sprites/index.ts';
 import type { World, WorldIdentity } from './world.ts';
 
 const makers: Readonly<Record<string, (options: WorldIdentity['options']) => World>> = {
   digits: (options) => digitWorld(options as DigitOptions),
+  sprites: (options) => spriteWorld(options as SpriteOptions),
 };
 
 /** Recipes of the chain that makes the shipped weights, by the names that the command line takes. */

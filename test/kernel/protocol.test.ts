@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Subscriber } from 'zeromq';
 import type { KernelClient } from '../../kernel/client/client.ts';
 import { type Json, parse, Signer } from '../../kernel/protocol/wire.ts';
-import { ofType, result, startKernel, text } from './start.ts';
+import { begin, ofType, result, startKernel, text } from './start.ts';
 
 let kernel: KernelClient;
 const folder = mkdtempSync(join(tmpdir(), 'notebook-'));
@@ -92,14 +92,17 @@ describe('execute', () => {
   });
 
   test('an error stops the cells behind it, unless asked not to', async () => {
-    const failing = kernel.execute('throw new Error("first")');
-    const behind = kernel.execute('1');
-    expect((await failing).reply['status']).toBe('error');
-    expect((await behind).reply['status']).toBe('aborted');
-    const tolerant = kernel.execute('throw new Error("first")', { stop_on_error: false });
-    const after = kernel.execute('2');
-    await tolerant;
-    expect((await after).reply['status']).toBe('ok');
+    const behindFailing = async (options: Json): Promise<unknown> => {
+      const { ended } = await begin(kernel, 'await new Promise(() => {});', options);
+      const behind = kernel.execute('1');
+      // Answered once the kernel has the cell, too.
+      await kernel.request('shell', 'kernel_info_request', {});
+      await kernel.request('control', 'interrupt_request', {});
+      expect((await ended).reply['status']).toBe('error');
+      return (await behind).reply['status'];
+    };
+    expect(await behindFailing({})).toBe('aborted');
+    expect(await behindFailing({ stop_on_error: false })).toBe('ok');
   });
 
   test('10,000 lines of output arrive whole and in order', async () => {

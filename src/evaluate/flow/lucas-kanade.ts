@@ -1,5 +1,7 @@
 import type { Clip } from '../../io/index.ts';
-import { blur, gaussianTaps, gradients, halve, luma, median5, type Plane, sample } from './plane.ts';
+import { median5 } from './median.ts';
+import { type Gradients, gaussianTaps, gradients, halve, luma, type Plane, sample } from './plane.ts';
+import { PLANES, type WindowRoom, windowRoom, windowSums } from './window-sums.ts';
 
 /** Displacements from one frame to the next: pixel (x, y) moves to (x + u, y + v), v pointing down. */
 export interface Flow {
@@ -42,12 +44,38 @@ export function lucasKanade(first: Plane, second: Plane, options: LucasKanadeOpt
   const { iterations = 8, sigma = 2.5, alpha = 1e-5, minEigenvalue = 1e-6 } = options;
   const taps = gaussianTaps(sigma, Math.ceil(3.2 * sigma));
   const [from, to] = [pyramid(first), pyramid(second)];
+  const isStill = first.data.every((value, i) => value === second.data[i]);
   let field = zeros(from.at(-1)!);
   for (let level = from.length - 1; level >= 0; level--) {
-    if (level < from.length - 1) field = enlarge(field, from[level]!);
-    for (let i = 0; i < iterations; i++) field = refine(field, from[level]!, to[level]!, taps, alpha);
+    const [image, target] = [from[level]!, to[level]!];
+    if (level < from.length - 1) field = enlarge(field, image);
+    if (isStill) continue; // every step would be zero
+    const room = workspace(image);
+    for (let i = 0; i < iterations; i++) field = refine(field, target, room, taps, alpha);
   }
   return mask(field, first, taps, minEigenvalue);
+}
+
+/** What the steps on one level share: the first image with its gradients, and memory that each step fills anew. */
+interface Workspace extends Gradients {
+  readonly image: Plane;
+  readonly warped: Plane;
+  readonly inside: Uint8Array;
+  /** xx, xy, yy, xt, yt, [H, W, 5]. */
+  readonly products: Float32Array;
+  readonly windows: WindowRoom;
+}
+
+function workspace(image: Plane): Workspace {
+  const size = image.data.length;
+  return {
+    ...gradients(image),
+    image,
+    warped: { ...image, data: new Float32Array(size) },
+    inside: new Uint8Array(size),
+    products: new Float32Array(size * PLANES),
+    windows: windowRoom(image),
+  };
 }
 
 interface Field {
@@ -78,16 +106,22 @@ function enlarge(field: Field, like: Plane): Field {
   return out;
 }
 
-function refine({ u, v }: Field, first: Plane, second: Plane, taps: Float64Array, alpha: number): Field {
-  const warped = warp(second, u.data, v.data);
-  const { xx, xy, yy, xt, yt } = tensors(first, warped, taps, inside(u, v));
-  const out = { u: { ...u, data: Float32Array.from(u.data) }, v: { ...v, data: Float32Array.from(v.data) } };
-  for (let i = 0; i < u.data.length; i++) {
-    const [a, b, c] = [xx[i]! + alpha, xy[i]!, yy[i]! + alpha];
+function refine({ u, v }: Field, second: Plane, room: Workspace, taps: Float64Array, alpha: number): Field {
+  warpInto(room, second, u.data, v.data);
+  fillProducts(room);
+  const sums = windowSums(room.products, room.windows, taps);
+  const out = { u: { ...u, data: u.data.slice() }, v: { ...v, data: v.data.slice() } };
+  for (let i = 0, at = 0; i < u.data.length; i++, at += PLANES) {
+    const a = sums[at]! + alpha;
+    const b = sums[at + 1]!;
+    const c = sums[at + 2]! + alpha;
+    const xt = sums[at + 3]!;
+    const yt = sums[at + 4]!;
     const determinant = a * c - b * b;
-    const du = (b * yt[i]! - c * xt[i]!) / determinant;
-    const dv = (b * xt[i]! - a * yt[i]!) / determinant;
-    const scale = Math.min(1, LONGEST_STEP / (Math.hypot(du, dv) || 1));
+    const du = (b * yt - c * xt) / determinant;
+    const dv = (b * xt - a * yt) / determinant;
+    const isShort = du * du + dv * dv < 0.99 * LONGEST_STEP ** 2; // a root is slow, and rarely needed
+    const scale = isShort ? 1 : Math.min(1, LONGEST_STEP / Math.hypot(du, dv));
     out.u.data[i]! += scale * du;
     out.v.data[i]! += scale * dv;
   }
@@ -103,56 +137,52 @@ export function warp(image: Plane, u: Float32Array, v: Float32Array): Plane {
   return { ...image, data };
 }
 
-/** Window sums of products of the mean gradient of both images and their difference in time. */
-function tensors(first: Plane, warped: Plane, taps: Float64Array, weight?: Uint8Array): Tensors {
-  const [g, h] = [gradients(first), gradients(warped)];
-  const out = {
-    xx: likeData(first),
-    xy: likeData(first),
-    yy: likeData(first),
-    xt: likeData(first),
-    yt: likeData(first),
-  };
-  for (let i = 0; i < first.data.length; i++) {
-    if (weight?.[i] === 0) continue;
-    const x = (g.dx[i]! + h.dx[i]!) / 2;
-    const y = (g.dy[i]! + h.dy[i]!) / 2;
-    const t = warped.data[i]! - first.data[i]!;
-    out.xx[i] = x * x;
-    out.xy[i] = x * y;
-    out.yy[i] = y * y;
-    out.xt[i] = x * t;
-    out.yt[i] = y * t;
-  }
-  for (const name of ['xx', 'xy', 'yy', 'xt', 'yt'] as const)
-    out[name] = blur({ ...first, data: out[name] }, taps).data;
-  return out;
-}
-
-/** 1 where the flow stays within the image: what it carries outside has no counterpart to compare with. */
-function inside(u: Plane, v: Plane): Uint8Array {
-  const out = new Uint8Array(u.data.length);
-  for (let y = 0, i = 0; y < u.height; y++) {
-    for (let x = 0; x < u.width; x++, i++) {
-      const [toX, toY] = [x + u.data[i]!, y + v.data[i]!];
-      out[i] = toX >= 0 && toY >= 0 && toX <= u.width - 1 && toY <= u.height - 1 ? 1 : 0;
+/** {@link warp} into a workspace, with 1 where the flow stays within the image: outside is nothing to compare with. */
+function warpInto({ warped, inside }: Workspace, image: Plane, u: Float32Array, v: Float32Array): void {
+  const [right, bottom] = [image.width - 1, image.height - 1];
+  for (let y = 0, i = 0; y <= bottom; y++) {
+    for (let x = 0; x <= right; x++, i++) {
+      const toX = x + u[i]!;
+      const toY = y + v[i]!;
+      warped.data[i] = sample(image, toX, toY);
+      inside[i] = toX >= 0 && toY >= 0 && toX <= right && toY <= bottom ? 1 : 0;
     }
   }
-  return out;
 }
 
-type Tensors = Record<'xx' | 'xy' | 'yy' | 'xt' | 'yt', Float32Array>;
-
-function likeData(plane: Plane): Float32Array {
-  return new Float32Array(plane.data.length);
+/** Products of the mean gradient of both images and their difference in time; 0 outside. */
+function fillProducts({ image, dx, dy, warped, inside, products }: Workspace): void {
+  const { data, height, width } = warped;
+  for (let y = 0, i = 0, at = 0; y < height; y++) {
+    const [above, below] = [Math.max(y - 1, 0) * width, Math.min(y + 1, height - 1) * width];
+    for (let x = 0; x < width; x++, i++, at += PLANES) {
+      if (inside[i] === 0) {
+        products.fill(0, at, at + PLANES);
+        continue;
+      }
+      const left = x > 0 ? i - 1 : i;
+      const right = x < width - 1 ? i + 1 : i;
+      const gx = (dx[i]! + Math.fround((data[right]! - data[left]!) / 2)) / 2;
+      const gy = (dy[i]! + Math.fround((data[below + x]! - data[above + x]!) / 2)) / 2;
+      const t = data[i]! - image.data[i]!;
+      products[at] = gx * gx;
+      products[at + 1] = gx * gy;
+      products[at + 2] = gy * gy;
+      products[at + 3] = gx * t;
+      products[at + 4] = gy * t;
+    }
+  }
 }
 
 function mask({ u, v }: Field, first: Plane, taps: Float64Array, minEigenvalue: number): Flow {
-  const { xx, xy, yy } = tensors(first, first, taps);
+  const room = workspace(first);
+  warpInto(room, first, zeros(first).u.data, zeros(first).v.data);
+  fillProducts(room);
+  const sums = windowSums(room.products, room.windows, taps);
   const valid = new Uint8Array(first.data.length);
-  for (let i = 0; i < valid.length; i++) {
-    const [half, gap] = [(xx[i]! + yy[i]!) / 2, (xx[i]! - yy[i]!) / 2];
-    valid[i] = half - Math.hypot(gap, xy[i]!) >= minEigenvalue ? 1 : 0;
+  for (let i = 0, at = 0; i < valid.length; i++, at += PLANES) {
+    const [xx, xy, yy] = [sums[at]!, sums[at + 1]!, sums[at + 2]!];
+    valid[i] = (xx + yy) / 2 - Math.hypot((xx - yy) / 2, xy) >= minEigenvalue ? 1 : 0;
     if (valid[i] === 1) continue;
     u.data[i] = 0;
     v.data[i] = 0;

@@ -88,7 +88,8 @@ export function sample({ data, height, width }: Plane, x: number, y: number): nu
   const y0 = Math.floor(cy);
   const x1 = Math.min(x0 + 1, width - 1);
   const y1 = Math.min(y0 + 1, height - 1);
-  const [fx, fy] = [cx - x0, cy - y0];
+  const fx = cx - x0;
+  const fy = cy - y0;
   const top = data[y0 * width + x0]! * (1 - fx) + data[y0 * width + x1]! * fx;
   const bottom = data[y1 * width + x0]! * (1 - fx) + data[y1 * width + x1]! * fx;
   return top * (1 - fy) + bottom * fy;
@@ -107,8 +108,14 @@ export function halve(plane: Plane): Plane {
 
 const BINOMIAL = [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16];
 
+/** [H, W] each. */
+export interface Gradients {
+  readonly dx: Float32Array;
+  readonly dy: Float32Array;
+}
+
 /** Central differences [d/dx, d/dy] with the border repeated. */
-export function gradients({ data, height, width }: Plane): { dx: Float32Array; dy: Float32Array } {
+export function gradients({ data, height, width }: Plane): Gradients {
   const dx = new Float32Array(data.length);
   const dy = new Float32Array(data.length);
   for (let y = 0; y < height; y++) {
@@ -120,33 +127,4 @@ export function gradients({ data, height, width }: Plane): { dx: Float32Array; d
     }
   }
   return { dx, dy };
-}
-
-/** Median of each pixel's 5x5 neighbourhood, with the border repeated. */
-export function median5({ data, height, width }: Plane): Plane {
-  const out = new Float32Array(data.length);
-  const near = new Float32Array(25);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      let count = 0;
-      for (let row = y - 2; row <= y + 2; row++) {
-        const at = Math.min(Math.max(row, 0), height - 1) * width;
-        for (let column = x - 2; column <= x + 2; column++) {
-          insert(near, count++, data[at + Math.min(Math.max(column, 0), width - 1)]!);
-        }
-      }
-      out[y * width + x] = near[12]!;
-    }
-  }
-  return { data: out, height, width };
-}
-
-/** Puts `value` into the first `count` sorted entries. */
-function insert(sorted: Float32Array, count: number, value: number): void {
-  let at = count;
-  while (at > 0 && sorted[at - 1]! > value) {
-    sorted[at] = sorted[at - 1]!;
-    at--;
-  }
-  sorted[at] = value;
 }

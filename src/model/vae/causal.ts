@@ -27,7 +27,7 @@ export interface LayerCall {
   readonly name: string;
 }
 
-/** Causal 3×3×3 convolution; `part` is the parameter's name below the layer, '' for the layer itself. x [B,F,H,W,C]. */
+/** Causal 3×3×3 or 1×3×3 convolution; `part` is the parameter's name below the layer, '' for the layer. x [B,F,H,W,C]. */
 export function causalConv(call: LayerCall, x: Tensor, part: string): Tensor {
   return leftConv(call, x, part, 1);
 }
@@ -78,15 +78,16 @@ const noPadding: [[number, number], [number, number], [number, number]] = [
   [0, 0],
 ];
 
-/** Convolution with two frames of left context; what the slot does not supply is zeros. */
+/** Convolution with its left context, two frames or none; what the slot does not supply is zeros. */
 function leftConv(call: LayerCall, x: Tensor, part: string, border: number): Tensor {
   const { past, next } = call.chunk;
+  const [weight, bias] = parameters(call, part);
+  const before = weight.shape[2]! - 1;
   const slot = path(call.name, part);
   const context = past[slot];
   const seen = context ? tf.concat([context, x], 1) : x;
-  if (next) next[slot] = lastFrames(seen, Math.min(2, frames(seen)));
-  const missing = 2 - (context ? frames(context) : 0);
-  const [weight, bias] = parameters(call, part);
+  if (next && before > 0) next[slot] = lastFrames(seen, Math.min(before, frames(seen)));
+  const missing = before - (context ? frames(context) : 0);
   const side: [number, number] = [border, border];
   return conv3d(seen, weight, bias, { stride: [1, 1, 1], padding: [[missing, 0], side, side] });
 }

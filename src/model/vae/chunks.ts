@@ -76,7 +76,8 @@ const chunkBytes = 256 * 2 ** 20;
 /** As many latent frames as keep the largest activation (full resolution, widest of two levels) below 256 MiB. */
 export function fittingLatents(config: VaeConfig, batch: number, height: number, width: number): number {
   const channels = config.dim * Math.max(...config.dim_mult.slice(0, 2));
-  const bytes = 4 * batch * vaeStrides(config).time * height * width * channels;
+  const area = (height * width) / (config.patch_size ?? 1) ** 2;
+  const bytes = 4 * batch * vaeStrides(config).time * area * channels;
   return Math.max(1, Math.floor(chunkBytes / bytes));
 }
 
@@ -97,24 +98,25 @@ const alive = 10;
 /** Bytes that decoding videos of a size needs, one latent frame after the other. */
 export function decodeMemory(config: VaeConfig, { height, width }: { height: number; width: number }): DecodeMemory {
   const { space } = vaeStrides(config);
+  const before = (config.kernel_frames ?? 3) - 1;
   let area = (height / space) * (width / space);
   let frames = 1;
   let [state, widest, isLarge] = [0, 0, false];
   for (const layer of decoderLayers(config)) {
     if (frames * area * layer.in >= largeActivation) frames = 1;
-    state += 2 * area * rememberedChannels(layer);
+    state += before * area * rememberedChannels(layer);
     if (layer.kind === 'upsample3d') frames *= 2;
     const isUpsampling = layer.kind.startsWith('upsample');
     if (isUpsampling) area *= 4;
-    const seen = (isUpsampling ? frames : frames + 2) * area * Math.max(layer.in, layer.out);
+    const seen = (isUpsampling ? frames : frames + before) * area * Math.max(layer.in, layer.out);
     widest = Math.max(widest, seen);
-    isLarge ||= (frames + 2) * area * layer.out >= largeActivation;
+    isLarge ||= (frames + before) * area * layer.out >= largeActivation;
   }
   // where layers are computed one by one, each frees its old state; else the old and the new one meet
   return { state: 4 * state * (isLarge ? 1 : 2), activations: 4 * widest * alive };
 }
 
-/** Channels of which a layer keeps the last two frames. */
+/** Channels of which a layer keeps the last frames. */
 function rememberedChannels({ kind, in: from, out: to }: VaeLayer): number {
   if (kind === 'residual') return from + to;
   return kind === 'conv' || kind === 'head' || kind === 'upsample3d' ? from : 0;

@@ -9,6 +9,7 @@ import { withoutGradient } from '../../nn/internal.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
 import { latentShape, type VaeConfig, type VaePreset, vaePresets, vaeStrides } from './config.ts';
 import { decoderLayers, encoderLayers, vaeShapes } from './layers.ts';
+import { patchify, unpatchify } from './patches.ts';
 import { vaeInitial, vaeOfficialNames } from './weights.ts';
 
 /** Options of a pass through encoder or decoder; values are seen once per chunk. */
@@ -60,7 +61,7 @@ export function encodePosterior(net: Part<VaeConfig>, video: Tensor, options: Va
   const perChunk = options.latentsPerChunk ?? fittingLatents(config, batch, height, width);
   return tf.tidy(() => {
     const run = chunkRun(encoderLayers(config), weights, { onValue: options.onValue });
-    const { output } = walk(video, pixelFrames(config, chunkLengths(latents, perChunk)), run);
+    const { output } = walk(patchify(config, video), pixelFrames(config, chunkLengths(latents, perChunk)), run);
     const [mean, logVariance] = tf.split(output, 2, 4) as [Tensor, Tensor];
     return { mean, logVariance };
   });
@@ -82,15 +83,12 @@ export function decode(net: Part<VaeConfig>, latents: Tensor, options: DecodeOpt
       const z = denormalise(config, latents.slice([0, from], [-1, to - from]));
       return walk(z, chunkLengths(to - from, perChunk), run, { from: state, keep: to < total });
     };
+    const pixels = (output: Tensor): Tensor => bounded(unpatchify(config, output), options);
     const constant = constantLatents(total, options.gradientLatents);
-    if (constant === total)
-      return bounded(
-        withoutGradient(() => part(0, total, null).output),
-        options,
-      );
-    if (constant === 0) return bounded(part(0, total, null).output, options);
+    if (constant === total) return pixels(withoutGradient(() => part(0, total, null).output));
+    if (constant === 0) return pixels(part(0, total, null).output);
     const past = withoutGradient(() => part(0, constant, null));
-    return bounded(tf.concat([past.output, part(constant, total, past.state).output], 1), options);
+    return pixels(tf.concat([past.output, part(constant, total, past.state).output], 1));
   });
 }
 

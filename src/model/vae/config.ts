@@ -5,11 +5,25 @@
 
 /** Sizes of a VAE and the statistics that normalise its latents. */
 export interface VaeConfig {
+  /**
+   * Side of the squares of pixels that stand in one another's channels between the networks and the video, as in Wan2.2's
+   * VAE (2 there).
+   *
+   * @defaultValue 1, as in Wan2.1
+   */
+  readonly patch_size?: number;
+  /**
+   * Frames that a convolution sees: its own and those before it. 1 codes every frame as a picture of its own, which
+   * `inflate` makes one of clips.
+   *
+   * @defaultValue 3
+   */
+  readonly kernel_frames?: 1 | 3;
   /** Channels of the first level. */
   readonly dim: number;
   /** Channels of a latent. */
   readonly z_dim: number;
-  /** Channel multiplier of each level; the spatial stride is 2^(levels − 1). */
+  /** Channel multiplier of each level; the spatial stride is patch_size·2^(levels − 1). */
   readonly dim_mult: readonly number[];
   /** Residual blocks per encoder level; the decoder has one more. */
   readonly num_res_blocks: number;
@@ -72,7 +86,7 @@ export function vaeConfig(fields: Partial<VaeConfig> = {}): VaeConfig {
 /** Pixels per latent along each axis: time, height, width. */
 export function vaeStrides(config: VaeConfig): { readonly time: number; readonly space: number } {
   const halvings = config.temperal_downsample.filter(Boolean).length;
-  return { time: 2 ** halvings, space: 2 ** (config.dim_mult.length - 1) };
+  return { time: 2 ** halvings, space: (config.patch_size ?? 1) * 2 ** (config.dim_mult.length - 1) };
 }
 
 /** Shape of the latents of a video: F pixel frames give 1 + ⌊(F − 1)/stride⌋ latent frames. */
@@ -87,6 +101,8 @@ export function latentShape(
 
 function checkSizes(config: VaeConfig): void {
   for (const field of ['dim', 'z_dim', 'num_res_blocks'] as const) checkCount(field, config[field]);
+  checkCount('patch_size', config.patch_size ?? 1);
+  checkKernel(config);
   for (const mult of config.dim_mult) checkCount('dim_mult', mult);
   const levels = config.dim_mult.length;
   if (config.temperal_downsample.length !== levels - 1) {
@@ -99,6 +115,15 @@ function checkSizes(config: VaeConfig): void {
     if ((config.dim * mult) % 2 !== 0) {
       throw new RangeError(`VaeConfig.dim × dim_mult = ${config.dim * mult} is odd; upsampling halves the channels`);
     }
+  }
+}
+
+function checkKernel({ kernel_frames: frames = 3, temperal_downsample }: VaeConfig): void {
+  if (frames !== 1 && frames !== 3) {
+    throw new RangeError(`VaeConfig.kernel_frames holds ${frames}; it must be 3, or 1 for pictures`);
+  }
+  if (frames === 1 && temperal_downsample.includes(true)) {
+    throw new RangeError('VaeConfig.temperal_downsample holds true; with kernel_frames 1 no level can halve time');
   }
 }
 

@@ -31,7 +31,7 @@ export function encoderLayers(config: VaeConfig): VaeLayer[] {
   const widths = config.dim_mult.map((mult) => dim * mult);
   const top = widths.at(-1)!;
   return [
-    { kind: 'conv', name: 'encoder.conv1', in: 3, out: dim },
+    { kind: 'conv', name: 'encoder.conv1', in: pixelChannels(config), out: dim },
     ...numbered('encoder.downsamples', encoderLevels(config, [dim, ...widths])),
     ...middle('encoder.middle', top),
     { kind: 'head', name: 'encoder.head', in: top, out: 2 * z_dim },
@@ -49,8 +49,13 @@ export function decoderLayers(config: VaeConfig): VaeLayer[] {
     { kind: 'conv', name: 'decoder.conv1', in: z_dim, out: top },
     ...middle('decoder.middle', top),
     ...numbered('decoder.upsamples', decoderLevels(config, [top, ...widths])),
-    { kind: 'head', name: 'decoder.head', in: widths.at(-1)!, out: 3 },
+    { kind: 'head', name: 'decoder.head', in: widths.at(-1)!, out: pixelChannels(config) },
   ];
+}
+
+/** Channels of a picture as the networks see it: the colours of a square of pixels. */
+function pixelChannels({ patch_size = 1 }: VaeConfig): number {
+  return 3 * patch_size ** 2;
 }
 
 type Unnamed = Omit<VaeLayer, 'name'>;
@@ -97,14 +102,14 @@ function residuals(count: number, from: number, to: number, attends: boolean): U
 
 type ShapeRecord = Record<string, readonly number[]>;
 
-const cube = [3, 3, 3] as const;
+type Cube = readonly [frames: number, height: number, width: number];
 const square = [3, 3] as const;
 
-/** Parameters of each kind of layer by their names below the layer's prefix. */
-const parameters: Record<VaeLayerKind, (layer: VaeLayer) => ShapeRecord> = {
-  conv: (l) => affine('', [l.out, l.in, ...cube]),
+/** Parameters of each kind of layer by their names below the layer's prefix; `cube` is what a causal convolution sees. */
+const parameters: Record<VaeLayerKind, (layer: VaeLayer, cube: Cube) => ShapeRecord> = {
+  conv: (l, cube) => affine('', [l.out, l.in, ...cube]),
   pointwise: (l) => affine('', [l.out, l.in, 1, 1, 1]),
-  residual: (l) => ({
+  residual: (l, cube) => ({
     'residual.0.gamma': [l.in, 1, 1, 1],
     ...affine('residual.2.', [l.out, l.in, ...cube]),
     'residual.3.gamma': [l.out, 1, 1, 1],
@@ -116,7 +121,7 @@ const parameters: Record<VaeLayerKind, (layer: VaeLayer) => ShapeRecord> = {
     ...affine('to_qkv.', [3 * l.in, l.in, 1, 1]),
     ...affine('proj.', [l.in, l.in, 1, 1]),
   }),
-  head: (l) => ({ '0.gamma': [l.in, 1, 1, 1], ...affine('2.', [l.out, l.in, ...cube]) }),
+  head: (l, cube) => ({ '0.gamma': [l.in, 1, 1, 1], ...affine('2.', [l.out, l.in, ...cube]) }),
   downsample2d: (l) => affine('resample.1.', [l.out, l.in, ...square]),
   downsample3d: (l) => ({
     ...affine('resample.1.', [l.out, l.in, ...square]),
@@ -132,9 +137,12 @@ const parameters: Record<VaeLayerKind, (layer: VaeLayer) => ShapeRecord> = {
 /** Shape of each parameter of the VAE by its official name; what a checkpoint must hold. */
 export function vaeShapes(config: VaeConfig): Shapes {
   const layers = [...encoderLayers(config), ...decoderLayers(config)];
+  const cube: Cube = [config.kernel_frames ?? 3, ...square];
   return new Map(
     layers.flatMap((layer) =>
-      Object.entries(parameters[layer.kind](layer)).map(([name, shape]) => [`${layer.name}.${name}`, shape] as const),
+      Object.entries(parameters[layer.kind](layer, cube)).map(
+        ([name, shape]) => [`${layer.name}.${name}`, shape] as const,
+      ),
     ),
   );
 }

@@ -17,6 +17,7 @@ export {
   vaeConfig as config,
   vaeStrides as strides,
 } from './config.ts';
+export { inflate } from './inflate.ts';
 export {
   type DecodedPiece,
   decodeChunk,

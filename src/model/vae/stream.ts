@@ -13,6 +13,7 @@ import {
 } from './codec.ts';
 import type { VaeConfig } from './config.ts';
 import { decoderLayers, encoderLayers } from './layers.ts';
+import { patchify, unpatchify } from './patches.ts';
 
 /** The next pixel frames of a clip [B,F,H,W,3], and the state that the piece after them needs. */
 export interface DecodedPiece {
@@ -50,7 +51,7 @@ export function decodeChunk(
   return tf.tidy(() => {
     const run = chunkRun(decoderLayers(config), weights, { onValue });
     const result = run(denormalise(config, latents), state, { keep: true, consume });
-    return { video: bounded(result.output, options), state: result.state };
+    return { video: bounded(unpatchify(config, result.output), options), state: result.state };
   });
 }
 
@@ -69,7 +70,7 @@ export function encodeChunk(
   const { onValue, consume = false } = options;
   return tf.tidy(() => {
     const run = chunkRun(encoderLayers(config), weights, { onValue });
-    const result = run(video, state, { keep: true, consume });
+    const result = run(patchify(config, video), state, { keep: true, consume });
     const mean = result.output.slice([0, 0, 0, 0, 0], [-1, -1, -1, -1, config.z_dim]);
     return { latents: normalise(config, mean), state: result.state };
   });

@@ -39,6 +39,8 @@ const mixed = vaeConfig({
   temperal_downsample: [true, false],
 });
 const flat = vaeConfig({ dim: 4, z_dim: 2, dim_mult: [1, 1], num_res_blocks: 1, temperal_downsample: [false] });
+const packed = vaeConfig({ ...flat, patch_size: 2 });
+const pictures = vaeConfig({ ...packed, kernel_frames: 1 });
 
 await use('cpu');
 
@@ -56,6 +58,8 @@ describe.each([
   ['stride 4 in time', small, 9],
   ['stride 2 in time', mixed, 7],
   ['no stride in time', flat, 3],
+  ['packed squares', packed, 3],
+  ['pictures', pictures, 3],
 ])('%s', (_, config, frames) => {
   const weights = seeded(config);
   const video = input('video', [2, frames, 8, 12, 3]);
