@@ -25,11 +25,7 @@ export interface ChatQuestion {
   readonly signal: AbortSignal;
 }
 
-/**
- * The server's answer as a number: +1 for yes, -1 for anything else, between them if soft.
- *
- * @throws Error if the server cannot be reached, fails, does not answer in time, or sends something else than an answer.
- */
+/** The answer as a number: +1 for yes, -1 for anything else, between them if soft. @throws Error if none comes. */
 export async function askServer(server: ChatServer, question: ChatQuestion): Promise<number> {
   const url = `${server.endpoint.replace(/\/+$/, '')}/chat/completions`;
   const { retries = 2 } = server;

@@ -142,10 +142,7 @@ function headLayers(shapes: Shapes): AestheticHeadConfig['layers'] {
   );
 }
 
-/**
- * Aesthetic scores [B], about 0 to 10, of image features [B, D] from `clipImageFeatures`: an affine map or an
- * MLP of the embedding of length 1.
- */
+/** Scores [B], about 0 to 10, of image features [B, D]: an affine map or an MLP of the embedding of length 1. */
 export function aestheticScore({ weights, config }: Part<AestheticHeadConfig>, features: Tensor): Tensor {
   return tf.tidy(() => {
     const score = config.layers.reduce((x, [name], i) => {

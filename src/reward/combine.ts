@@ -14,10 +14,8 @@ import {
 import { type FrameChoice, isRandom } from './frames.ts';
 
 /**
- * A clip reward that shows chosen frames to a frame reward; `all` is the mean over frames.
- *
- * Which frames a random choice shows is decided by the key that `score` or `encode` is given; they reach `compute` as a
- * tensor, so that a recorded step stays the same.
+ * A clip reward that shows chosen frames to a frame reward; `all` is the mean over frames. Random frames are decided by
+ * the key that `score` or `encode` is given and reach `compute` as a tensor, so that a recorded step stays the same.
  *
  * @throws Error for a clip reward. Source: Reward-Forcing, section on frame selection (the last frame is used there).
  * @example const steady = frameSelect(imageReward, 'all');

@@ -1,5 +1,6 @@
 /** Losses of preference pairs, and how well scores agree with preferences. */
 import { type Tensor, tf } from '../engine/tf.ts';
+import { meanAndStd } from './combine.ts';
 
 /**
  * Bradley-Terry loss of pairs: mean softplus(-(better - worse)), computed without overflow.
@@ -12,12 +13,7 @@ export function bradleyTerry(better: Tensor, worse: Tensor): Tensor {
 /**
  * Bradley-Terry loss of pairs of which some are ties: with d = first - second and P(first wins) = sigmoid(d - ln k), the mean of
  * `-log P` of what was preferred; the tie has what two wins leave, (k^2 - 1) P(first wins) P(second wins).
- *
- * @param first - scores [B]
- * @param second - scores [B]
- * @param preferred - [B]: 1 for the first, -1 for the second, 0 for a tie
- * @param k - how readily ties are given, above 1
- * @returns a scalar
+ * `first` and `second` are scores [B], `preferred` [B] is 1, -1 or 0 for a tie, `k` above 1 is how readily ties are given.
  * Source: Liu et al. 2025, arXiv 2501.13918 (VideoAlign's `btt`); Rao and Kupper 1967.
  */
 export function bradleyTerryTies(first: Tensor, second: Tensor, preferred: Tensor, k: number = 5): Tensor {
@@ -49,9 +45,8 @@ export function pairwiseAccuracy(pairs: readonly JudgedPair[]): number {
   checkScores(pairs);
   const strict = pairs.filter(({ preferred }) => preferred !== 0);
   if (strict.length === 0) throw new RangeError('pairwiseAccuracy received no pair without a tie; wanted at least one');
-  return (
-    strict.filter(({ first, second, preferred }) => Math.sign(first - second) === preferred).length / strict.length
-  );
+  const right = strict.filter(({ first, second, preferred }) => Math.sign(first - second) === preferred);
+  return right.length / strict.length;
 }
 
 /**
@@ -61,13 +56,10 @@ export function pairwiseAccuracy(pairs: readonly JudgedPair[]): number {
 export function accuracyWithTies(pairs: readonly JudgedPair[]): { accuracy: number; threshold: number } {
   if (pairs.length === 0) throw new RangeError('accuracyWithTies received no pair; wanted at least one');
   checkScores(pairs);
-  const sorted = pairs
-    .map(({ first, second, preferred }) => ({
-      margin: Math.abs(first - second),
-      preferred,
-      sign: Math.sign(first - second),
-    }))
-    .sort((a, b) => a.margin - b.margin);
+  const told = ({ first, second, preferred }: JudgedPair) => {
+    return { margin: Math.abs(first - second), preferred, sign: Math.sign(first - second) };
+  };
+  const sorted = pairs.map(told).sort((a, b) => a.margin - b.margin);
   let right = sorted.filter(({ preferred, sign }) => preferred !== 0 && preferred === sign).length;
   let best = { accuracy: right / sorted.length, threshold: -1 };
   for (const [i, { margin, preferred, sign }] of sorted.entries()) {
@@ -106,8 +98,7 @@ function meanRanks(values: readonly number[]): number[] {
 }
 
 function pearson(a: readonly number[], b: readonly number[]): number {
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [ma, mb] = [mean(a), mean(b)];
+  const [ma, mb] = [meanAndStd(a).mean, meanAndStd(b).mean];
   let [ab, aa, bb] = [0, 0, 0];
   for (let i = 0; i < a.length; i++) {
     ab += (a[i]! - ma) * (b[i]! - mb);

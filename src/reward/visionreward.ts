@@ -39,9 +39,7 @@ export interface VisionRewardOptions extends ChatServer {
 /**
  * VisionReward for videos by an external server: 29 yes/no questions, the mean of weight times answer. For evaluation,
  * best-of-n and preference labels, not for a loss.
- *
- * A clip is shown as one frame for each second, at most 24. The reference takes `yes` as the first token of a greedy
- * answer; so does this.
+ * A clip is shown as one frame for each second, at most 24; `yes` as the first token counts, as in the reference.
  *
  * @throws RangeError if there is not one question for each item of the checklist; (from the judge) Error if the server
  * cannot be reached, fails, does not answer in time, or sends something else than an answer.
@@ -160,11 +158,7 @@ export const visionRewardWeights: readonly number[] = [
   0.008462, 0.127573, 0.057982, 0.144633, 0.394181,
 ];
 
-/**
- * Score of a video: the mean over the checklist of weight times answer (+1 for yes, -1 for anything else), in order.
- *
- * @throws RangeError if there is not one answer for each question.
- */
+/** Score of a video: the mean of weight times answer (+1 for yes, -1 for anything else), in the order of the questions. */
 export function checklistScore(answers: readonly number[]): number {
   const { length } = visionRewardWeights;
   if (answers.length !== length) {

@@ -6,10 +6,7 @@ import { type Flow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade
 import { luma } from '../flow/plane.ts';
 import { mean } from '../statistics.ts';
 
-/**
- * Temporal flickering, 1 for a frozen clip: (255 - mean over pairs of mean |I_t - I_{t+1}|) / 255 on 8-bit
- * frames. Never show it without dynamic degree. Source: VBench vbench/temporal_flickering.py.
- */
+/** VBench's temporal flickering, (255 - mean |I_t - I_{t+1}|) / 255 on 8 bits: 1 for a frozen clip, so never show it alone. */
 export function flicker(clip: Clip): number {
   const { see, result } = flickering();
   for (let frame = 0; frame < clip.frames; frame++) see(Uint8Array.from(clipFrame(clip, frame), toByte));

@@ -64,15 +64,9 @@ function meanColour(data: Float32Array): number[] {
   return sums.map((sum) => (3 * sum) / data.length);
 }
 
-interface Covered {
-  plain: Float32Array;
-  colour: readonly number[];
-  height: number;
-  width: number;
-  window: number;
-}
+type Frame = { plain: Float32Array; colour: readonly number[]; height: number; width: number; window: number };
 
-function covered({ plain, colour, width, window }: Covered, [top, left]: Corner): Float32Array {
+function covered({ plain, colour, width, window }: Frame, [top, left]: Corner): Float32Array {
   const data = plain.slice();
   for (let y = top; y < top + window; y++) {
     for (let i = 3 * (y * width + left); i < 3 * (y * width + left + window); i++) data[i] = colour[i % 3]!;
@@ -81,11 +75,7 @@ function covered({ plain, colour, width, window }: Covered, [top, left]: Corner)
 }
 
 /** Mean cost of the squares on each pixel. */
-function spread(
-  { height, width, window }: Covered,
-  corners: readonly Corner[],
-  costs: readonly number[],
-): Float32Array {
+function spread({ height, width, window }: Frame, corners: readonly Corner[], costs: readonly number[]): Float32Array {
   const [sums, counts] = [new Float32Array(height * width), new Float32Array(height * width)];
   for (const [i, [top, left]] of corners.entries()) {
     for (let y = top; y < top + window; y++) {

@@ -30,11 +30,6 @@ export interface SelfRollout {
  * stopped at its exit step, whose x0 is its output and its context. Call it outside the loss; `lastBlock` inside the
  * loss runs the one pass that carries gradient, so memory is that of a single block.
  * Source: Self-Forcing pipeline/self_forcing_training.py, with a cache that is really detached.
- *
- * @example
- * const state = await selfRollout(student, noise, { schedule, renoise, exitStep: 2 });
- * const { value, grads } = tf.variableGrads(() => loss(lastBlock(student, state)));
- * state.release();
  */
 export async function selfRollout(
   student: CausalStudent,

@@ -59,11 +59,7 @@ export function planMemory(model: PlannedModel, run: GenerateRequest): MemoryPla
   return withDisplay(told, () => ({ 'text/plain': planText(plan), 'text/html': planHtml(plan) }));
 }
 
-/**
- * Fails before any work if a run does not fit.
- *
- * @throws MemoryError with the plan and what would help.
- */
+/** @throws MemoryError, before any work, with the plan and what would help if a run does not fit. */
 export function checkMemory(model: PlannedModel, run: GenerateRequest): void {
   if (run.memoryLimit === null) return;
   const plan = planMemory(model, run);

@@ -110,10 +110,7 @@ export const defaultNegativePrompt: string =
   '丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，' +
   '静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走';
 
-/**
- * How Wan is sampled: 50 steps of UniPC, with the shift and guidance that are advised for the size; causal students take
- * Self-Forcing's four steps, without guidance.
- */
+/** How Wan is sampled: 50 steps of UniPC, shift and guidance as advised; causal students by Self-Forcing's four steps. */
 export function defaultSettings(config: WanConfig, causal: boolean): GenerateSettings {
   const every = { size: [832, 480], frames: 81, fps: 16, joint: false, batch: 1 } as const;
   if (causal) {

@@ -8,11 +8,7 @@ import { addNoise, velocityToX0 } from './velocity.ts';
 const eulerStep: SolverStep = (velocity, { x }, { sigmas, timesteps }, index) => {
   const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!];
   const v = velocity(x, timesteps[index]!, sigma);
-  return {
-    x: combine([1, x], [next - sigma, v]),
-    x0: combine([1, x], [-sigma, v]),
-    past: [],
-  };
+  return { x: combine([1, x], [next - sigma, v]), x0: combine([1, x], [-sigma, v]), past: [] };
 };
 
 /** Euler's method: `x + (sigma_{i+1} - sigma_i) v`. First order, one call of the network a step. */
@@ -27,11 +23,7 @@ const heunStep: SolverStep = (velocity, state, schedule, index, noise) => {
   const probe = combine([1, x], [next - sigma, v]);
   const ahead = velocity(probe, timesteps[index + 1]!, next);
   const half = (next - sigma) / 2;
-  return {
-    x: combine([1, x], [half, v], [half, ahead]),
-    x0: combine([1, x], [-sigma, v]),
-    past: [],
-  };
+  return { x: combine([1, x], [half, v], [half, ahead]), x0: combine([1, x], [-sigma, v]), past: [] };
 };
 
 /** Heun's method: Euler, then the mean of both ends' velocities (Karras et al. 2022). Second order, two calls a step. */

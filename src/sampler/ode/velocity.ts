@@ -14,7 +14,7 @@ import type { Part } from '../../nn/index.ts';
 import type { Velocity } from './solver.ts';
 
 /**
- * A noise level: one number, or a tensor that broadcasts against the samples (see `perFrame`).
+ * A noise level: one number, or a tensor that broadcasts against the samples.
  * Conventions: x_sigma = (1 - sigma) x0 + sigma noise, velocity = noise - x0, timestep = 1000 sigma.
  */
 export type Sigma = number | Tensor;

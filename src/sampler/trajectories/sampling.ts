@@ -18,10 +18,7 @@ export interface Trajectory {
   sigmas: Float64Array;
 }
 
-/**
- * Integrates the teacher's ODE by Euler's method, as CausVid and Self-Forcing do, and keeps the states at rising grid
- * indices 0..N: state i is the sample before step i, state N the clean result. The caller disposes `states`.
- */
+/** Integrates the teacher's ODE by Euler's method, as CausVid does; state i of `keep` is the sample before step i, N the end. */
 export function odeTrajectory(velocity: Velocity, x: Tensor, schedule: Schedule, keep: readonly number[]): Trajectory {
   checkKeep(keep, schedule.timesteps.length);
   const kept = new Set(keep);
