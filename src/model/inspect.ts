@@ -1,32 +1,22 @@
 /** What a file of weights holds, and which of the known architectures it fits. */
-import { type Architecture, type Comparison, parameterCount, type ShapeDifferences, type Shapes } from '../nn/index.ts';
+import { type Architecture, parameterCount, type ShapeDifferences, type Shapes } from '../nn/index.ts';
 import { isFiniteTensor, type LoraDescription, loraOf, loraText, shapeDifferences } from '../nn/internal.ts';
-import { amt } from './amt/index.ts';
-import { imageReward } from './blip/index.ts';
-import { type Checkpoint, openCheckpoint } from './checkpoint/index.ts';
-import { clip } from './clip/index.ts';
-import { dino } from './dino/index.ts';
-import { musiq } from './musiq/index.ts';
-import { qwen2vl } from './qwen2vl/index.ts';
-import { raft } from './raft/index.ts';
-import { umt5 } from './text/index.ts';
-import { vae } from './vae/index.ts';
-import { viclip } from './viclip/index.ts';
-import { wan } from './wan/index.ts';
+import { amt } from './amt/amt.ts';
+import { imageReward } from './blip/blip.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.ts';
+import { clip } from './clip/clip.ts';
+import { dino } from './dino/dino.ts';
+import { musiq } from './musiq/musiq.ts';
+import { qwen2vl } from './qwen2vl/qwen2vl.ts';
+import { raft } from './raft/raft.ts';
+import { umt5 } from './text/umt5.ts';
+import { vae } from './vae/codec.ts';
+import { viclip } from './viclip/viclip.ts';
+import { wan } from './wan/pass.ts';
 
 /** The records of this layer: every kind of network that files of weights are compared with. */
 export const architectures: readonly Architecture<unknown>[] = [
-  wan,
-  vae,
-  umt5,
-  imageReward,
-  clip,
-  viclip,
-  dino,
-  raft,
-  amt,
-  musiq,
-  qwen2vl,
+  ...[wan, vae, umt5, imageReward, clip, viclip, dino, raft, amt, musiq, qwen2vl],
 ];
 
 /** How a file compares with the preset that is nearest to it; all names are official ones. */
@@ -84,22 +74,17 @@ export async function inspectWeights(
 ): Promise<WeightsInspection> {
   const notes: string[] = [];
   const file = await openCheckpoint(path, { ...options, onNote: (note) => notes.push(note) });
-  const infos = file.names().map((name) => [name, file.info(name)] as const);
-  const shapes: Shapes = new Map(infos.map(([name, { shape }]) => [name, shape]));
+  const shapes = file.shapes();
   const lora = loraOf(shapes);
   const fit = lora === null ? nearestFit([...architectures, ...also], shapes) : null;
   const notFinite = values ? await namesOfNonFinite(file) : null;
-  const found: Omit<WeightsInspection, 'toString'> = {
-    path,
-    format: file.format,
-    part: file.part,
+  const found: Found = {
+    ...{ path, format: file.format, part: file.part },
     tensors: shapes.size,
     parameters: parameterCount(shapes),
-    dtypes: [...new Set(infos.map(([, { dtype }]) => dtype))],
+    dtypes: [...new Set(file.names().map((name) => file.info(name).dtype))],
     fit: fit && { ...fit, fits: fit.fits && !notFinite?.length },
-    lora,
-    notes,
-    notFinite,
+    ...{ lora, notes, notFinite },
   };
   return { ...found, toString: () => inspectionText(found) };
 }
@@ -112,15 +97,16 @@ async function namesOfNonFinite(file: Checkpoint): Promise<string[]> {
 
 /** The preset with the fewest differences, among those of which the file has at least half the names. */
 function nearestFit(known: readonly Architecture<unknown>[], received: Shapes): WeightsFit | null {
-  const fits = known
-    .flatMap((architecture) =>
-      Object.entries(architecture.presets).map(([preset, config]) => {
-        const shapes = architecture.compare(received, config);
-        return { fit: fitOf([architecture.name, preset], shapes, received), size: shapes.wanted.size };
-      }),
-    )
-    .filter(({ fit, size }) => fit.missing.length < size / 2)
-    .map(({ fit }) => fit);
+  const fits = known.flatMap((architecture) =>
+    Object.entries(architecture.presets).flatMap(([preset, config]) => {
+      const { wanted, official, note = null } = architecture.compare(received, config);
+      const found = shapeDifferences(official, wanted);
+      if (found.missing.length >= wanted.size / 2) return [];
+      const naming = [...official.keys()].some((name) => !received.has(name)) ? 'translated' : 'official';
+      const fits = differences(found) === 0;
+      return [{ architecture: architecture.name, preset, naming, note, ...found, fits } satisfies WeightsFit];
+    }),
+  );
   return fits.sort((a, b) => differences(a) - differences(b))[0] ?? null;
 }
 
@@ -128,30 +114,12 @@ function differences({ missing, surplus, misshapen }: ShapeDifferences): number 
   return missing.length + surplus.length + misshapen.length;
 }
 
-function fitOf(
-  [architecture, preset]: readonly [string, string],
-  { wanted, official, note }: Comparison,
-  received: Shapes,
-): WeightsFit {
-  const found = shapeDifferences(official, wanted);
-  const naming = [...official.keys()].some((name) => !received.has(name)) ? 'translated' : 'official';
-  return { architecture, preset, naming, note: note ?? null, ...found, fits: differences(found) === 0 };
-}
+type Found = Omit<WeightsInspection, 'toString'>;
 
-function inspectionText({
-  path,
-  format,
-  part,
-  tensors,
-  parameters,
-  dtypes,
-  fit,
-  lora,
-  notes,
-  notFinite,
-}: Omit<WeightsInspection, 'toString'>): string {
-  const where = part === null ? '' : `, under "${part}"`;
-  const head = `${path}: ${format}, ${tensors} tensors, ${parameters.toLocaleString('en')} numbers, ${dtypes.join(', ')}${where}`;
+function inspectionText({ fit, lora, notes, notFinite, ...found }: Found): string {
+  const where = found.part === null ? '' : `, under "${found.part}"`;
+  const size = `${found.tensors} tensors, ${found.parameters.toLocaleString('en')} numbers`;
+  const head = `${found.path}: ${found.format}, ${size}, ${found.dtypes.join(', ')}${where}`;
   const lines = [head, ...notes.map((note) => `note: ${note}`)];
   if (lora !== null) return [...lines, loraText(lora)].join('\n');
   if (fit === null) return [...lines, 'architecture: none that is known here'].join('\n');

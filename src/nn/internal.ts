@@ -4,12 +4,15 @@ export {
   copiesUploads,
   fromFile,
   isFiniteTensor,
+  type LoraDescription,
   loadChecked,
+  loraOf,
+  loraText,
   widener,
 } from './load.ts';
-export { type LoraDescription, loraOf, loraText } from './lora.ts';
 export { checksumOf } from './net.ts';
 export {
+  checkShapes,
   constant,
   fans,
   normal,
@@ -17,6 +20,5 @@ export {
   shapeDifferences,
   xavierUniform,
 } from './shapes.ts';
-export { withoutGradient } from './tensors.ts';
-export { type LentResult, tapBelow, withBlock } from './view.ts';
-export { ownTensor, shapesOf } from './weights.ts';
+export { toSigned, toUnit, withoutGradient } from './tensors.ts';
+export { type LentResult, ownTensor, shapesOf, tapBelow, withBlock } from './weights.ts';

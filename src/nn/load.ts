@@ -1,8 +1,8 @@
+/** Weights from checkpoints: names as training and packing left them, low-rank changes, half precisions, what is no number. */
 import { capabilities } from '../engine/index.ts';
 import { tf } from '../engine/tf.ts';
 import { type HostTensor, hostTensor, toFloat32 } from '../io/index.ts';
 import { bytesOf, elementCount } from '../io/internal.ts';
-import { loraOf, loraText } from './lora.ts';
 import { checkShapes, type Shapes } from './shapes.ts';
 import { type WeightSource, Weights, type WeightsOptions } from './weights.ts';
 
@@ -83,11 +83,7 @@ async function* widened(entries: AsyncIterable<[string, WeightSource]>): AsyncGe
   }
 }
 
-/**
- * Checks that a weight holds numbers.
- *
- * @throws Error naming it if some of its values are NaN or infinite.
- */
+/** @throws Error naming a weight of which some values are NaN or infinite. */
 export function checkFinite(name: string, tensor: HostTensor): void {
   if (isFiniteTensor(tensor)) return;
   throw new Error(
@@ -148,4 +144,39 @@ export function widener(): <Source extends WeightSource>(source: Source) => Sour
     if (shared.length < source.data.length) shared = new Float32Array(source.data.length);
     return hostTensor('float32', source.shape, toFloat32(source, shared));
   };
+}
+
+/** What a file of a LoRA holds: smallest and largest rank of its changes, and the modules that it changes. */
+export interface LoraDescription {
+  readonly ranks: readonly [number, number];
+  readonly targets: readonly string[];
+}
+
+const down = /^(.*?)\.(?:lora_A|lora_down)(?:\.\w+)?(?:\.weight)?$/;
+const other = /\.(?:lora_B|lora_up)(?:\.\w+)?(?:\.weight)?$|\.(?:alpha|diff|diff_b|dora_scale)$/;
+
+/** What a LoRA changes and by which rank; null for the weights of a network, also with factors beside them. */
+export function loraOf(shapes: Shapes): LoraDescription | null {
+  const ranks: number[] = [];
+  const targets: string[] = [];
+  let others = 0;
+  for (const [name, shape] of shapes) {
+    const target = down.exec(name)?.[1];
+    if (target !== undefined) {
+      ranks.push(shape[0] ?? 1);
+      targets.push(target);
+    } else if (!other.test(name)) others++;
+  }
+  if (targets.length === 0 || others > targets.length) return null;
+  return { ranks: [Math.min(...ranks), Math.max(...ranks)], targets };
+}
+
+/** A LoRA in words, with what to do about it. */
+export function loraText({ ranks: [least, most], targets }: LoraDescription): string {
+  const rank = least === most ? `rank ${least}` : `ranks ${least} to ${most}`;
+  const some = `${targets.slice(0, 3).join(', ')}${targets.length > 3 ? ', ...' : ''}`;
+  return (
+    `a LoRA of ${rank} on ${targets.length} modules (${some}): it changes a network and is none itself; open the ` +
+    'network that it was trained on, or one into which it was merged'
+  );
 }

@@ -9,8 +9,7 @@ import { bytesOf } from '../io/internal.ts';
 import { type CheckpointEntries, loadChecked, plainName, renamedEntries } from './load.ts';
 import type { Key } from './random.ts';
 import { checkShapes, parameterCount, type Shapes } from './shapes.ts';
-import type { Part, WeightView } from './view.ts';
-import { Weights, type WeightsOptions } from './weights.ts';
+import { type Part, Weights, type WeightsOptions, type WeightView } from './weights.ts';
 import { weightsBundle } from './weights-display.ts';
 
 /** Where a net comes from. */
@@ -25,7 +24,6 @@ export interface NetAbout {
 
 /** How {@link Architecture.load} makes a net. */
 export interface LoadOptions extends WeightsOptions {
-  /** Where the entries come from. */
   readonly about?: NetAbout;
 }
 
@@ -67,23 +65,11 @@ export interface Architecture<Config, Forward = unknown, Preset extends string =
   extends ArchitectureParts<Config, Forward, Preset> {
   officialName(config: Config): (name: string) => string | null;
   compare(received: Shapes, config: Config): Comparison;
-  /**
-   * A net from the tensors of a checkpoint in any published naming, one after the other.
-   *
-   * @throws Error listing the missing, surplus and misshapen weights by their official names.
-   */
+  /** A net from the tensors of a checkpoint in any published naming. @throws Error listing the weights that do not fit. */
   load(config: Config, entries: CheckpointEntries, options?: LoadOptions): Promise<Net<Config>>;
-  /**
-   * A net with fresh weights, drawn from `key`.
-   *
-   * @throws Error for an architecture that nothing here trains from nothing.
-   */
+  /** A net with fresh weights, drawn from `key`. @throws Error for what nothing here trains from nothing. */
   init(config: Config, key: Key): Net<Config>;
-  /**
-   * A net of weights that are there already; it owns them from here on.
-   *
-   * @throws Error listing the missing, surplus and misshapen weights.
-   */
+  /** A net of weights that are there already, which it owns from here on. @throws Error listing those that do not fit. */
   net(config: Config, weights: Weights, about?: NetAbout): Net<Config>;
 }
 
@@ -157,11 +143,10 @@ export class Net<Config, View extends OwnedWeights = Weights> implements Part<Co
   readonly about: NetAbout;
 
   static {
-    Object.defineProperty(Net.prototype, jupyterDisplay, {
-      value(this: Net<unknown, OwnedWeights>) {
-        return bundleOf(this);
-      },
-    });
+    const value = function (this: Net<unknown, OwnedWeights>): MimeBundle {
+      return bundleOf(this);
+    };
+    Object.defineProperty(Net.prototype, jupyterDisplay, { value });
   }
 
   constructor(architecture: Architecture<Config>, config: Config, weights: View, about: NetAbout = {}) {
@@ -186,7 +171,7 @@ export class Net<Config, View extends OwnedWeights = Weights> implements Part<Co
     return new Net(this.architecture, this.config, this.weights.clone(options), this.about);
   }
 
-  /** Number of weights' elements. */
+  /** Number of elements of all weights. */
   get parameters(): number {
     return parameterCount(this.architecture.shapes(this.config));
   }
@@ -216,7 +201,7 @@ function bundleOf<Config>(net: Net<Config, OwnedWeights>): MimeBundle {
     .join(', ');
   const title = `<div><b>${escapeHtml(String(net))}</b><br><code>${escapeHtml(config)}</code></div>`;
   if (!(net.weights instanceof Weights)) return { 'text/html': title, 'text/plain': `${net}\n${config}` };
-  const tree = weightsBundle(net.weights.entries().map(([name, { shape, dtype }]) => ({ name, shape, dtype })));
+  const tree = weightsBundle(net.weights.entries());
   return { 'text/html': title + tree['text/html'], 'text/plain': `${net}\n${config}\n${tree['text/plain']}` };
 }
 

@@ -82,17 +82,8 @@ export function logOfWord(word: number): number {
   return 2 * s * series + (exponent - 33) * Math.LN2;
 }
 
-const sineTerms: readonly number[] = [1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800];
-const cosineTerms: readonly number[] = [
-  1,
-  -1 / 2,
-  1 / 24,
-  -1 / 720,
-  1 / 40320,
-  -1 / 3628800,
-  1 / 479001600,
-  -1 / 87178291200,
-];
+const sineTerms = [1, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800];
+const cosineTerms = [1, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800, 1 / 479001600, -1 / 87178291200];
 
 function series(terms: readonly number[], square: number): number {
   let sum = 0;

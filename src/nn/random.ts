@@ -120,20 +120,12 @@ function key(seed: number | bigint | string): Key {
   return new Key(Number(bits & 0xffffffffn), Number(bits >> 32n));
 }
 
-function torch(seed: number | bigint): TorchGenerator {
-  return new TorchGenerator(seed);
-}
-
-/**
- * Sources of randomness.
- * `random.key(seed)`: the library's own, counter-based, stateless. `random.torch(seed)`: PyTorch's CPU generator,
- * which advances with each draw, for reproducing published seeds.
- */
+/** Sources of randomness: the library's own, stateless; and PyTorch's, which advances, to reproduce published seeds. */
 export const random: {
   /** The root key of a seed: an integer (taken modulo 2^64) or a text. */
   key(seed: number | bigint | string): Key;
   /** A generator in the state that `torch.manual_seed(seed)` leaves. */
   torch(seed: number | bigint): TorchGenerator;
-} = { key, torch };
+} = { key, torch: (seed) => new TorchGenerator(seed) };
 
 export type { TorchGenerator } from './torch-random.ts';

@@ -10,33 +10,23 @@ export interface HostFloats {
 }
 
 /**
- * A tensor on the current engine from host data.
- *
- * Floats of every width become float32; int32, int16, int8 and uint8 become int32; bool stays bool.
+ * A tensor on the current engine from host data: floats of every width become float32, integers of up to 32 bits int32,
+ * bool stays bool.
  *
  * @throws TypeError for 64-bit and unsigned integers that int32 cannot hold.
  */
 export function toTensor(host: HostTensor): Tensor {
   const { dtype, shape, data } = host;
-  switch (dtype) {
-    case 'bool':
-      return tf.tensor(data as Uint8Array, shape, 'bool');
-    case 'int32':
-      return tf.tensor(data as Int32Array, shape, 'int32');
-    case 'int16':
-    case 'int8':
-    case 'uint16':
-    case 'uint8':
-      return tf.tensor(Int32Array.from(data as Uint8Array), shape, 'int32');
-    case 'int64':
-    case 'uint64':
-    case 'uint32':
-      throw new TypeError(
-        `${dtype} does not fit a tensor of TensorFlow.js: convert the values to int32 or float32 first`,
-      );
-    default:
-      return tf.tensor(toFloat32(host), shape, 'float32');
+  if (dtype === 'bool') return tf.tensor(data as Uint8Array, shape, 'bool');
+  if (dtype === 'int32') return tf.tensor(data as Int32Array, shape, 'int32');
+  if (dtype === 'int64' || dtype === 'uint64' || dtype === 'uint32') {
+    throw new TypeError(
+      `${dtype} does not fit a tensor of TensorFlow.js: convert the values to int32 or float32 first`,
+    );
   }
+  const isInteger = dtype.startsWith('int') || dtype.startsWith('uint');
+  if (isInteger) return tf.tensor(Int32Array.from(data as Uint8Array), shape, 'int32');
+  return tf.tensor(toFloat32(host), shape, 'float32');
 }
 
 /** Host copy of a tensor; waits until its values are computed. */

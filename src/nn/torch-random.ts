@@ -60,9 +60,8 @@ export class TorchGenerator {
 
   /** Standard normal float32 numbers in the order of `torch.randn(shape)`, for contiguous tensors. */
   normal(shape: readonly number[]): HostFloats {
-    const size = elementCount(shape);
-    const data = new Float32Array(size);
-    if (size < 16) this.#fillOneByOne(data);
+    const data = new Float32Array(elementCount(shape));
+    if (data.length < 16) this.#fillOneByOne(data);
     else this.#fillBySixteen(data);
     return { dtype: 'float32', shape: [...shape], data };
   }

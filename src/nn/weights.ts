@@ -1,3 +1,4 @@
+/** Weights of a network: by name below a prefix, wherever they lie, and as variables that own their memory. */
 import { jupyterDisplay } from '../display/index.ts';
 import { type Tensor, tf, type Variable } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
@@ -14,13 +15,56 @@ export interface WeightsOptions {
   trainable?: boolean;
 }
 
+/** What may leave a lent block: see {@link WeightView}. */
+export type LentResult = { [name: string]: Tensor | undefined };
+
+/** Weights by official name as a pass through a network reads them. `Weights` is one; blocks that are swapped another. */
+export interface WeightView {
+  /** @throws Error with the full name if there is none. */
+  get(name: string): Tensor;
+  /** The weights below a prefix. */
+  at(prefix: string): WeightView;
+  /**
+   * Present where the blocks are not resident: runs `use` on the weights of the block of a prefix, waits until the
+   * engine is done with them, and frees them. Of what `use` makes only the tensors that it returns live on.
+   */
+  lend?<T extends LentResult>(block: string, use: (weights: WeightView) => T): T;
+}
+
+/** A network, or the part of one below a prefix: what every pass takes. */
+export interface Part<Config> {
+  readonly weights: WeightView;
+  readonly config: Config;
+}
+
+/** Sees an inner value while a network runs, by its official name. It is freed afterwards: keep a clone to use it later. */
+export type ValueTap = (name: string, value: Tensor) => void;
+
+/** Option of every pass whose inner values can be seen. */
+export interface Tapped {
+  readonly onValue?: ValueTap | undefined;
+}
+
+/** The tap of a part of a network, from that of the whole. */
+export function tapBelow(prefix: string, onValue: ValueTap | undefined): Tapped {
+  return onValue ? { onValue: (name, value) => onValue(`${prefix}.${name}`, value) } : {};
+}
+
+/** Runs `use` on the weights below the prefix of a block, borrowed where they are not resident. */
+export function withBlock<T extends LentResult>(
+  weights: WeightView,
+  block: string,
+  use: (weights: WeightView) => T,
+): T {
+  return weights.lend ? weights.lend(block, use) : use(weights.at(block));
+}
+
 let serial = 0;
 
 /**
  * The weights of a model: a map from checkpoint key to variable, in the layout and under the names of the official
- * checkpoint (`Linear.weight` [out, in], `Conv3d.weight` [out, in, kT, kH, kW]).
- *
- * `weights.at('blocks.0')` is a view that shares the variables. Weights own engine memory: `dispose()` releases it.
+ * checkpoint (`Linear.weight` [out, in], `Conv3d.weight` [out, in, kT, kH, kW]). They own engine memory: `dispose()`
+ * releases it.
  *
  * @example
  * const weights = Weights.from(await readSafetensors('weights.safetensors'));
@@ -28,39 +72,37 @@ let serial = 0;
  * linear(x, block.get('q.weight'), block.get('q.bias'));
  */
 export class Weights {
-  readonly #variables: ReadonlyMap<string, Variable>;
+  readonly #variables: Map<string, Variable>;
   readonly #prefix: string;
 
   static {
-    // What a notebook kernel asks for: a tree of the names with shapes, types and sizes.
-    Object.defineProperty(Weights.prototype, jupyterDisplay, {
-      value(this: Weights) {
-        return weightsBundle(this.entries().map(([name, { shape, dtype }]) => ({ name, shape, dtype })));
-      },
-    });
+    const value = function (this: Weights): Record<string, string> {
+      return weightsBundle(this.entries()); // what a notebook shows: a tree of the names with shapes, types and sizes
+    };
+    Object.defineProperty(Weights.prototype, jupyterDisplay, { value });
   }
 
-  private constructor(variables: ReadonlyMap<string, Variable>, prefix: string) {
+  private constructor(variables: Map<string, Variable>, prefix: string) {
     this.#variables = variables;
     this.#prefix = prefix;
   }
 
   /**
-   * Makes weights that own a variable for each entry; host data is uploaded one entry at a time.
-   * Tensors given stay the caller's to dispose.
+   * Makes weights that own a variable for each entry; host data is uploaded one entry at a time. Tensors given stay the
+   * caller's to dispose.
    *
    * @throws Error if a name is given twice.
    */
   static from(entries: Iterable<readonly [string, WeightSource]>, options: WeightsOptions = {}): Weights {
+    const made = new Weights(new Map(), '');
     const model = serial++;
-    const variables = new Map<string, Variable>();
     try {
-      for (const entry of entries) addVariable(variables, entry, model, options);
+      for (const entry of entries) addVariable(made.#variables, entry, model, options);
     } catch (error) {
-      tf.dispose([...variables.values()]);
+      made.dispose();
       throw error;
     }
-    return new Weights(variables, '');
+    return made;
   }
 
   /** As {@link Weights.from}, for entries that arrive one after the other (a file read tensor by tensor). */
@@ -68,22 +110,18 @@ export class Weights {
     entries: Iterable<readonly [string, WeightSource]> | AsyncIterable<readonly [string, WeightSource]>,
     options: WeightsOptions = {},
   ): Promise<Weights> {
+    const made = Weights.from([], options);
     const model = serial++;
-    const variables = new Map<string, Variable>();
     try {
-      for await (const entry of entries) addVariable(variables, entry, model, options);
+      for await (const entry of entries) addVariable(made.#variables, entry, model, options);
     } catch (error) {
-      tf.dispose([...variables.values()]);
+      made.dispose();
       throw error;
     }
-    return new Weights(variables, '');
+    return made;
   }
 
-  /**
-   * The variable of a key.
-   *
-   * @throws Error with the full name if there is none.
-   */
+  /** @throws Error with the full name if there is none. */
   get(name: string): Variable {
     const found = this.#variables.get(this.#prefix + name);
     if (found === undefined) throw new Error(`no weight "${this.#prefix}${name}"${this.#nearby(name)}`);
@@ -116,9 +154,7 @@ export class Weights {
 
   /** Variables that an optimizer may change, in order. */
   trainable(): Variable[] {
-    return this.entries()
-      .map(([, variable]) => variable)
-      .filter((variable) => variable.trainable);
+    return this.entries().flatMap(([, variable]) => (variable.trainable ? [variable] : []));
   }
 
   /** Host copies of all weights, for files and comparisons. */
@@ -128,11 +164,7 @@ export class Weights {
     return host;
   }
 
-  /**
-   * Replaces the values of all weights; names and shapes must fit exactly.
-   *
-   * @throws Error listing the missing, surplus and misshapen weights; nothing is changed then.
-   */
+  /** Replaces all values. @throws Error listing the weights whose names or shapes do not fit; nothing is changed then. */
   load(values: ReadonlyMap<string, WeightSource>): void {
     checkShapes(shapesOf(values), this.shapes(), 'the given weights');
     for (const [name, source] of values) tf.tidy(() => this.get(name).assign(ownTensor(source)));

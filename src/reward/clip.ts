@@ -1,10 +1,15 @@
 /** Rewards on CLIP's embedding: how well a frame shows the prompt, and how much people like its look. */
 import { linear } from '../engine/ops/index.ts';
 import { type Tensor, tf } from '../engine/tf.ts';
-import { type ClipConfig, clipImageFeatures, clipTextFeatures } from '../model/clip/index.ts';
-import { unitRows } from '../model/layers/index.ts';
-import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
-import type { ClipTokenizer } from '../model/tokenizer/index.ts';
+import {
+  type ClipConfig,
+  type ClipTokenizer,
+  clipImageFeatures,
+  clipTextFeatures,
+  imageTransforms,
+  preprocess,
+  unitRows,
+} from '../model/internal.ts';
 import {
   type Architecture,
   architecture,

@@ -1,9 +1,15 @@
 import { basename } from 'node:path';
 import { type Tensor, tf } from '../engine/tf.ts';
-import { type ImageRewardConfig, imageRewardForward, imageReward as imageRewardNet } from '../model/blip/index.ts';
-import { openCheckpoint } from '../model/internal.ts';
-import { imageTransforms, preprocess } from '../model/preprocess/index.ts';
-import { openWordPiece, type WordPieceTokenizer } from '../model/tokenizer/index.ts';
+import {
+  type ImageRewardConfig,
+  imageRewardForward,
+  imageReward as imageRewardNet,
+  imageTransforms,
+  openCheckpoint,
+  openWordPiece,
+  type PromptTokenizer,
+  preprocess,
+} from '../model/internal.ts';
 import type { Net } from '../nn/index.ts';
 import { fromFile } from '../nn/internal.ts';
 import { createReward, type Reward, sourceOf } from './contract.ts';
@@ -47,7 +53,7 @@ export type ImageRewardText = { readonly ids: Tensor; readonly mask: Tensor };
  */
 export function imageReward(
   net: Net<ImageRewardConfig>,
-  tokenizer: WordPieceTokenizer,
+  tokenizer: PromptTokenizer,
   { textLength = 35, allowTiny = false, clamp = 'hard', onTruncated = warnOnce() }: ImageRewardOptions = {},
 ): Reward<ImageRewardText> {
   const { reward_mean: mean, reward_std: std, vit } = net.config;
@@ -135,7 +141,7 @@ function warnOnce(): (cut: TruncatedPrompt) => void {
 }
 
 function reportCuts(
-  tokenizer: WordPieceTokenizer,
+  tokenizer: PromptTokenizer,
   prompts: readonly string[],
   length: number,
   onTruncated: (cut: TruncatedPrompt) => void,

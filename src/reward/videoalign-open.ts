@@ -1,8 +1,7 @@
 /** VideoAlign from the files of its released checkpoint. */
 import { basename } from 'node:path';
 import { readJsonObject } from '../io/index.ts';
-import { openCheckpoint } from '../model/internal.ts';
-import { joinedEntries, mergedLora, type Qwen2VlConfig, qwen2vl } from '../model/qwen2vl/index.ts';
+import { joinedEntries, mergedLora, openCheckpoint, type Qwen2VlConfig, qwen2vl } from '../model/internal.ts';
 import type { CheckpointEntries, Net } from '../nn/index.ts';
 import { fromFile } from '../nn/internal.ts';
 import {

@@ -8,7 +8,7 @@ import {
   smartFrameCount,
   smartResize,
   spreadFrames,
-} from '../model/qwen2vl/index.ts';
+} from '../model/internal.ts';
 import type { Net } from '../nn/index.ts';
 import { createReward, type Reward, sourceOf } from './contract.ts';
 import { clampFrames, type FrameClamp } from './frames.ts';

@@ -1,7 +1,6 @@
 /** What stages are given (nets, batches, text), and its checks before the first step: errors name the argument, what came and what is wanted. */
 import { type Tensor, tf } from '../engine/tf.ts';
-import type { TextEncoder } from '../model/text/index.ts';
-import type { WanConfig, WanInput, wan } from '../model/wan/index.ts';
+import type { TextEncoder, WanConfig, WanInput, wan } from '../model/internal.ts';
 import { type HostFloats, type Key, Net, toTensor } from '../nn/index.ts';
 import type { Schedule } from '../sampler/index.ts';
 import { checkSchedule } from '../sampler/internal.ts';

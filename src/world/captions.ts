@@ -1,6 +1,6 @@
 /** Captions as numbers: token ids for judges, rows of a fixed table for the diffusion model. */
 import type { Tensor } from '../engine/tf.ts';
-import { type TableTextEncoder, type TextEncoder, tableTextEncoder } from '../model/text/index.ts';
+import { type TableTextEncoder, type TextEncoder, tableTextEncoder } from '../model/internal.ts';
 import { random } from '../nn/index.ts';
 
 /** The text encoder of a world: makes what it needs when first asked for text states. */

@@ -1,6 +1,5 @@
 /** Recipes: every size, seed and number of steps of a chain of training on a world, as data that results keep. */
-import { type VaeConfig, vaeConfig } from '../model/vae/index.ts';
-import { type WanConfig, wanPresets } from '../model/wan/index.ts';
+import { type VaeConfig, vaeConfig, type WanConfig, wanPresets } from '../model/internal.ts';
 import type { LearnerOptions, SigmaSampling } from '../train/index.ts';
 import type { JudgeTraining } from './judge.ts';
 import type { World, WorldIdentity } from './world.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { tf } from '../engine/tf.ts';
 import { type Clip, type HostTensor, readSafetensors, writeSafetensors } from '../io/index.ts';
 import { elementCount } from '../io/internal.ts';
-import { encode, type VaeConfig } from '../model/vae/index.ts';
+import { encode, type VaeConfig } from '../model/internal.ts';
 import { type HostFloats, type Part, toHost, toTensor } from '../nn/index.ts';
 import type { LatentBatch, Source } from '../train/index.ts';
 import type { World, WorldClip } from './world.ts';

@@ -1,6 +1,6 @@
 /** What `bench engine` measures, as data that every side understands: operations, then whole steps of the product. */
-import { decoderLayers, type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
-import { type WanConfig, wanPresets } from '../../src/model/wan/index.ts';
+import { type VaeConfig, vaeConfig, type WanConfig, wanPresets } from '../../src/model/internal.ts';
+import { decoderLayers } from '../../src/model/vae/layers.ts';
 
 interface Named {
   readonly name: string;

@@ -6,15 +6,20 @@
  */
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { imageRewardPresets, imageRewardShapes } from '../../src/model/blip/blip.ts';
+import { clipShapes } from '../../src/model/clip/weights.ts';
+import { dinoShapes } from '../../src/model/dino/dino.ts';
 import {
+  clipImageFeatures,
+  clipPresets,
+  dinoFeatures,
+  dinoPresets,
   type ImageRewardConfig,
   imageRewardForward,
-  imageRewardPresets,
-  imageRewardShapes,
-} from '../../src/model/blip/index.ts';
-import { clipImageFeatures, clipPresets, clipShapes } from '../../src/model/clip/index.ts';
-import { dinoFeatures, dinoPresets, dinoShapes } from '../../src/model/dino/index.ts';
-import { raftForward, raftPresets, raftShapes } from '../../src/model/raft/index.ts';
+  raftForward,
+  raftPresets,
+} from '../../src/model/internal.ts';
+import { raftShapes } from '../../src/model/raft/weights.ts';
 import { parameterCount, type Shapes, Weights } from '../../src/nn/index.ts';
 import type { BenchOptions } from './main.ts';
 import { ownFile, type Peer, startProgram } from './peer.ts';

@@ -1,8 +1,7 @@
 /** Whole steps of the product for `bench engine`: its own stages, rollout and decoder on made-up data. */
 import { compile, current, flush } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { vae as autoencoder, decode } from '../../src/model/vae/index.ts';
-import { type WanConfig, wan } from '../../src/model/wan/index.ts';
+import { vae as autoencoder, decode, type WanConfig, wan } from '../../src/model/internal.ts';
 import { type HostFloats, type Net, random, type Weights } from '../../src/nn/index.ts';
 import { createReward } from '../../src/reward/index.ts';
 import { causalStudent, denoisingSteps, rolloutLatents, seededNoise } from '../../src/sampler/index.ts';

@@ -18,13 +18,13 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   type BlockPlace,
   createCrossAttnCache,
-  openWanTransformer,
   wan,
-  wanConfig,
   wanForward,
   wanPresets,
   wanShapes,
 } from '../../src/model/internal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
+import { openWanTransformer } from '../../src/model/wan-folder/transformer.ts';
 import { parameterCount, random } from '../../src/nn/index.ts';
 import type { BenchOptions } from './main.ts';
 import { ownFile, type Peer, startProgram } from './peer.ts';

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { readSafetensors, readVideo } from '../../src/io/index.ts';
 import { findFfmpeg } from '../../src/io/internal.ts';
-import { writeRandomWan } from '../../src/model/internal.ts';
+import { writeRandomWan } from '../../src/model/wan-folder/random-wan.ts';
 import { random } from '../../src/nn/index.ts';
 import { writeStudent } from '../model/student-checkpoint.ts';
 import { cli, testFolder } from './run.ts';

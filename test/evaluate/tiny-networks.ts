@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import { OFFICIAL_FILES, type OfficialConfigs, officialConfigs } from '../../src/evaluate/vbench/dimensions.ts';
 import { writeSafetensors } from '../../src/io/index.ts';
-import { type ClipConfig, clipPresets, clipShapes } from '../../src/model/clip/index.ts';
-import { type DinoConfig, dinoPresets, dinoShapes } from '../../src/model/dino/index.ts';
-import { raftShapes } from '../../src/model/raft/index.ts';
+import { clipShapes } from '../../src/model/clip/weights.ts';
+import { dinoShapes } from '../../src/model/dino/dino.ts';
+import { type ClipConfig, clipPresets, type DinoConfig, dinoPresets } from '../../src/model/internal.ts';
+import { raftShapes } from '../../src/model/raft/weights.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';
 

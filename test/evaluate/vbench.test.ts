@@ -25,14 +25,26 @@ import { vbenchFileName } from '../../src/evaluate/vbench/program.ts';
 import { dynamicDegree, topMagnitude } from '../../src/evaluate/vbench/rules.ts';
 import { measured, middleFrames } from '../../src/evaluate/vbench/watch.ts';
 import { type Clip, clipFrame, createClip, writeSafetensors } from '../../src/io/index.ts';
-import { amtMidpoint, amtPresets, amtShapes } from '../../src/model/amt/index.ts';
-import { clipImageFeatures, clipShapes, clipTextFeatures } from '../../src/model/clip/index.ts';
-import { dinoFeatures, dinoShapes } from '../../src/model/dino/index.ts';
-import { musiqPresets, musiqScore, musiqShapes } from '../../src/model/musiq/index.ts';
-import { imageTransforms, preprocess } from '../../src/model/preprocess/index.ts';
-import { raftForward, raftShapes } from '../../src/model/raft/index.ts';
-import type { ClipTokenizer } from '../../src/model/tokenizer/index.ts';
-import { viclipPresets, viclipShapes } from '../../src/model/viclip/index.ts';
+import { amtShapes } from '../../src/model/amt/weights.ts';
+import { clipShapes } from '../../src/model/clip/weights.ts';
+import { dinoShapes } from '../../src/model/dino/dino.ts';
+import {
+  amtMidpoint,
+  amtPresets,
+  type ClipTokenizer,
+  clipImageFeatures,
+  clipTextFeatures,
+  dinoFeatures,
+  imageTransforms,
+  musiqPresets,
+  musiqScore,
+  preprocess,
+  raftForward,
+  viclipPresets,
+} from '../../src/model/internal.ts';
+import { musiqShapes } from '../../src/model/musiq/musiq.ts';
+import { raftShapes } from '../../src/model/raft/weights.ts';
+import { viclipShapes } from '../../src/model/viclip/viclip.ts';
 import { testFolder } from '../folder.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';

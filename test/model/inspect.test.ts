@@ -3,24 +3,24 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { hostTensor, PthError, SafetensorsError, writeSafetensors } from '../../src/io/index.ts';
+import { architectures } from '../../src/model/inspect.ts';
 import {
   amt,
-  architectures,
   clip,
-  diffusersName,
   dino,
   imageReward,
   inspectWeights,
   openCheckpoint,
   qwen2vl,
   raft,
-  umt5Presets,
   umt5Shapes,
   vae,
   wan,
   wanPresets,
   wanShapes,
 } from '../../src/model/internal.ts';
+import { umt5Presets } from '../../src/model/text/umt5.ts';
+import { diffusersName } from '../../src/model/wan/weights.ts';
 import type { Architecture, Shapes } from '../../src/nn/index.ts';
 import { digits, preferenceJudges } from '../../src/world/index.ts';
 import { testFolder } from '../folder.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { weightsBundle } from '../../src/nn/weights-display.ts';
+import { weightsBundle as bundleOf } from '../../src/nn/weights-display.ts';
 
 const weights = [
   { name: 'patch.weight', shape: [8, 4], dtype: 'float32' },
@@ -7,6 +7,10 @@ const weights = [
   { name: 'blocks.1.q.weight', shape: [8, 8], dtype: 'float32' },
   { name: 'scale', shape: [], dtype: 'float32' },
 ];
+
+function weightsBundle(listed: readonly { name: string; shape: number[]; dtype: string }[]): Record<string, string> {
+  return bundleOf(listed.map(({ name, ...weight }) => [name, weight]));
+}
 
 test('the text counts tensors, parameters and bytes, and is a tree', () => {
   expect(weightsBundle(weights)['text/plain']).toBe(

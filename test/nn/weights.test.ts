@@ -2,7 +2,8 @@ import { beforeAll, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { hostTensor } from '../../src/io/index.ts';
-import { checkShapes, parameterCount, Weights } from '../../src/nn/index.ts';
+import { parameterCount, Weights } from '../../src/nn/index.ts';
+import { checkShapes } from '../../src/nn/internal.ts';
 
 const host = (shape: number[], ...values: number[]) => hostTensor('float32', shape, new Float32Array(values));
 

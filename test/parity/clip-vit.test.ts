@@ -2,17 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { clipOpenaiName } from '../../src/model/clip/weights.ts';
 import {
   type ClipConfig,
   clip,
-  clipConfigOf,
   clipImageFeatures,
   clipLogits,
-  clipOpenaiName,
   clipTextFeatures,
-  type HfClipConfig,
-} from '../../src/model/clip/index.ts';
-import { type ImageTransform, imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
+  type ImageTransform,
+  imageTransforms,
+  preprocess,
+} from '../../src/model/internal.ts';
+import { resizeFrames } from '../../src/model/preprocess/preprocess.ts';
 import type { Net, Weights } from '../../src/nn/index.ts';
 import { type AestheticHeadConfig, aestheticScore } from '../../src/reward/clip.ts';
 import { loadAestheticHead } from '../../src/reward/index.ts';
@@ -28,8 +29,7 @@ beforeAll(async () => {
   data = await files.tensors();
 });
 
-test('names and sizes of transformers are translated to those of OpenAI', () => {
-  expect(clipConfigOf(files.json<HfClipConfig>('config_hf.json'))).toEqual(config);
+test('names of transformers are translated to those of OpenAI', () => {
   const names = files.json<Record<string, string | string[]>>('keymap_openai_to_hf.json');
   for (const [openai, hf] of Object.entries(names)) {
     for (const name of [hf].flat()) expect(clipOpenaiName(name)).toBe(openai);

@@ -4,18 +4,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { hostTensor, toFloat32 } from '../../src/io/index.ts';
-import {
-  openCheckpoint,
-  openWanTransformer,
-  type Umt5Config,
-  umt5,
-  umt5Encode,
-  umt5EncodeFrom,
-  umt5Name,
-  wan,
-  wanConfig,
-  wanForward,
-} from '../../src/model/internal.ts';
+import { openCheckpoint, type Umt5Config, wan, wanForward } from '../../src/model/internal.ts';
+import { umt5, umt5Encode, umt5Name } from '../../src/model/text/umt5.ts';
+import { umt5EncodeFrom } from '../../src/model/text/umt5-file.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
+import { openWanTransformer } from '../../src/model/wan-folder/transformer.ts';
 import { checkFinite } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 

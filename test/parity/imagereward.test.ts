@@ -3,9 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { readImage } from '../../src/io/index.ts';
-import { type ImageRewardConfig, imageReward, imageRewardForward } from '../../src/model/blip/index.ts';
-import { imageTransforms, preprocess, resizeFrames } from '../../src/model/preprocess/index.ts';
-import { openWordPiece } from '../../src/model/tokenizer/index.ts';
+import {
+  type ImageRewardConfig,
+  imageReward,
+  imageRewardForward,
+  imageTransforms,
+  openWordPiece,
+  preprocess,
+} from '../../src/model/internal.ts';
+import { resizeFrames } from '../../src/model/preprocess/preprocess.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 

@@ -1,23 +1,22 @@
-/** Parity of Qwen2-VL with VideoAlign's reward head: towers, scores, gradients, positions, LoRA, frame rules. */
+/** Parity of Qwen2-VL with VideoAlign's reward head: towers, scores, gradients, LoRA, frame rules. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
-  type LoraConfig,
   mergedLora,
-  mropePositions,
-  type PatchGrid,
   patchify,
   type Qwen2VlConfig,
-  type Qwen2VlInput,
-  qwen2VlRewardShapes,
   qwen2VlRewards,
   qwen2vl,
   smartFrameCount,
   smartResize,
-} from '../../src/model/qwen2vl/index.ts';
-import { checkShapes, type Weights } from '../../src/nn/index.ts';
-import { shapesOf } from '../../src/nn/internal.ts';
+} from '../../src/model/internal.ts';
+import type { LoraConfig } from '../../src/model/qwen2vl/lora.ts';
+import type { PatchGrid } from '../../src/model/qwen2vl/positions.ts';
+import type { Qwen2VlInput } from '../../src/model/qwen2vl/qwen2vl.ts';
+import { qwen2VlRewardShapes } from '../../src/model/qwen2vl/weights.ts';
+import type { Weights } from '../../src/nn/index.ts';
+import { checkShapes, shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 interface Notes {
@@ -49,12 +48,6 @@ beforeAll(async () => {
 
 test('names and shapes are those of the checkpoint', () => {
   expect(() => checkShapes(shapesOf(stored.all), qwen2VlRewardShapes({ ...config, outputs }))).not.toThrow();
-});
-
-test("Qwen2-VL's own positions", () => {
-  const { positions, deltas } = mropePositions(config, rows('input_ids'), rows('attention_mask'), grids());
-  expect(positions.flat(2)).toEqual(data.list('mrope.position_ids'));
-  expect(deltas).toEqual(data.list('mrope.deltas'));
 });
 
 test('sizes and numbers of frames', () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { toFloat32 } from '../../src/io/index.ts';
-import { type RaftConfigFile, raft, raftConfig, raftForward } from '../../src/model/raft/index.ts';
+import { type RaftConfig, raft, raftForward, raftPresets } from '../../src/model/internal.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, type FixtureTensors, fixture, report } from './fixtures.ts';
 
@@ -16,7 +16,11 @@ export interface GradientBound {
 /** Parity of a fixture of RAFT: weights under both namings, features, look-ups, each step, flow, gradients. */
 export function raftParity(name: string, bound: GradientBound): void {
   const files = fixture(name);
-  const config = raftConfig(files.config as unknown as RaftConfigFile);
+  const { variant, ...sizes } = files.config as unknown as RaftConfig & { readonly variant: string };
+  const config: RaftConfig = {
+    ...raftPresets[variant.startsWith('raft_small') ? 'raft_small' : 'raft_large'],
+    ...sizes,
+  };
   const keymap = files.json<Record<string, string>>('keymap_torchvision_to_princeton.json');
   let stored: FixtureTensors;
   let data: FixtureTensors;

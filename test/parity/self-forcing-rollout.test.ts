@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type KvCache, wan, wanConfig } from '../../src/model/internal.ts';
+import { type KvCache, wan } from '../../src/model/internal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { type BoundStudent, causalStudent, denoisingSteps, rollout, type Schedule } from '../../src/sampler/index.ts';
 import { type BlockNoise, lastBlock, selfRollout } from '../../src/sampler/internal.ts';

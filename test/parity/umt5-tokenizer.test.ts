@@ -1,8 +1,9 @@
 /** Cleaning and token ids are those of the reference, text by text. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { cleanPrompt } from '../../src/model/text/index.ts';
-import { openTokenizer, type PromptTokenizer } from '../../src/model/tokenizer/index.ts';
+import type { PromptTokenizer } from '../../src/model/internal.ts';
+import { cleanPrompt } from '../../src/model/text/clean-text.ts';
+import { openTokenizer } from '../../src/model/tokenizer/tokenizer.ts';
 import { fixture } from './fixtures.ts';
 
 interface Case {

@@ -2,24 +2,24 @@ import { describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
 import {
-  causalBlocks,
-  causalVisibility,
   createCache,
   createCrossAttnCache,
   disposeCache,
-  disposeCrossAttnCache,
   type KvCache,
-  keepCache,
-  teacherForcingVisibility,
-  timestepEmbedding,
-  visibilityMask,
   type WanConfig,
   wan,
   wanCachedForward,
   wanCausalForward,
-  wanConfig,
-  wanTeacherForcing,
 } from '../../src/model/internal.ts';
+import {
+  causalBlocks,
+  causalVisibility,
+  teacherForcingVisibility,
+  visibilityMask,
+} from '../../src/model/wan/attention.ts';
+import { wanTeacherForcing } from '../../src/model/wan/causal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
+import { timestepEmbedding } from '../../src/model/wan/positions.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
@@ -160,7 +160,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
           const x = tf.slice(toOurs(cases.tensor(`${source}.x`)), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
           const t = rows(`${source}.t`).map((row) => row.slice(start, end));
           const result = wanCachedForward({ weights, config }, { x, t, context: text }, before);
-          cache = keepCache(result.cache);
+          cache = kept(result.cache);
           return result.velocity;
         });
         disposeCache(before);
@@ -175,7 +175,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
         await expectParity(`wan-causal ${part}.cross0.v [${name}]`, text.layers[0]!.v, cases.host(`${part}.cross0.v`));
       }
       disposeCache(cache);
-      disposeCrossAttnCache(text);
+      disposeCache(text);
       tf.dispose([...blocks, out]);
     }),
   );
@@ -195,7 +195,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
             const x = tf.slice(toOurs(all), [0, start, 0, 0, 0], [-1, end - start, -1, -1, -1]);
             const input = { x, t, context: cases.tensor('s.context') };
             const result = wanCachedForward({ weights, config }, input, before, { startFrame: start });
-            cache = keepCache(result.cache);
+            cache = kept(result.cache);
             return result.velocity;
           });
           disposeCache(before);
@@ -221,3 +221,9 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       tf.dispose([exact, computed]);
     }));
 });
+
+/** A cache that outlives the enclosing `tf.tidy`. */
+function kept(cache: KvCache): KvCache {
+  for (const { k, v } of cache.layers) for (const tensor of [k, v]) tf.keep(tensor);
+  return cache;
+}

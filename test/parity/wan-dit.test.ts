@@ -1,17 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf, type Variable } from '../../src/engine/tf.ts';
-import {
-  diffusersName,
-  ropeTables,
-  sinusoid,
-  timestepEmbedding,
-  wan,
-  wanConfig,
-  wanForward,
-} from '../../src/model/internal.ts';
-import { checkShapes, parameterCount, random } from '../../src/nn/index.ts';
-import { shapesOf } from '../../src/nn/internal.ts';
+import { wan, wanForward } from '../../src/model/internal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
+import { ropeTables, sinusoid, timestepEmbedding } from '../../src/model/wan/positions.ts';
+import { diffusersName } from '../../src/model/wan/weights.ts';
+import { parameterCount, random } from '../../src/nn/index.ts';
+import { checkShapes, shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, fixture } from './fixtures.ts';
 
 const data = fixture('wan-dit');

@@ -2,16 +2,9 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import {
-  type Umt5Config,
-  umt5,
-  umt5Encode,
-  type VaeConfig,
-  vae,
-  vaeConfig,
-  wan,
-  wanConfig,
-} from '../../src/model/internal.ts';
+import { type Umt5Config, type VaeConfig, vae, vaeConfig, wan } from '../../src/model/internal.ts';
+import { umt5, umt5Encode } from '../../src/model/text/umt5.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
 import { dpmSolver, generateClips, uniPC, type VideoModel } from '../../src/sampler/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 

@@ -2,18 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import {
-  decode,
-  type Umt5Config,
-  umt5,
-  umt5Encode,
-  type VaeConfig,
-  vae,
-  vaeConfig,
-  wan,
-  wanConfig,
-  wanForward,
-} from '../../src/model/internal.ts';
+import { decode, type Umt5Config, type VaeConfig, vae, vaeConfig, wan, wanForward } from '../../src/model/internal.ts';
+import { umt5, umt5Encode } from '../../src/model/text/umt5.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
 import type { Weights } from '../../src/nn/index.ts';
 import { dpmSolver, uniPC, type Velocity } from '../../src/sampler/index.ts';
 import { guided } from '../../src/sampler/internal.ts';

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { decode, encode, type VaeConfig, vaeConfig, vaeShapes } from '../../src/model/vae/index.ts';
-import { checkShapes, Weights } from '../../src/nn/index.ts';
-import { shapesOf } from '../../src/nn/internal.ts';
+import { decode, encode, type VaeConfig, vaeConfig, vaeShapes } from '../../src/model/internal.ts';
+import { Weights } from '../../src/nn/index.ts';
+import { checkShapes, shapesOf } from '../../src/nn/internal.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const values = { atol: 1e-4 };

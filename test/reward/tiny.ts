@@ -2,10 +2,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type ImageRewardConfig, imageReward as imageRewardNet } from '../../src/model/blip/index.ts';
-import { type ClipConfig, clip } from '../../src/model/clip/index.ts';
-import { type Qwen2VlConfig, qwen2vl } from '../../src/model/qwen2vl/index.ts';
-import { type ClipTokenizer, openWordPiece } from '../../src/model/tokenizer/index.ts';
+import {
+  type ClipConfig,
+  type ClipTokenizer,
+  clip,
+  type ImageRewardConfig,
+  imageReward as imageRewardNet,
+  openWordPiece,
+  type Qwen2VlConfig,
+  qwen2vl,
+} from '../../src/model/internal.ts';
 import { type Net, random } from '../../src/nn/index.ts';
 import { type AestheticHeadConfig, aestheticHead, type HeadActivation } from '../../src/reward/clip.ts';
 import {

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import type { Clip } from '../../src/io/index.ts';
-import { type OpenedWan, type OpenWanOptions, openWan, writeRandomWan } from '../../src/model/internal.ts';
+import { type OpenedWan, type OpenWanOptions, openWan } from '../../src/model/wan-folder/open-wan.ts';
+import { writeRandomWan } from '../../src/model/wan-folder/random-wan.ts';
 import { random } from '../../src/nn/index.ts';
 import { defaultNegativePrompt, settle } from '../../src/sampler/generate/request.ts';
 import {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { encode } from '../../src/model/vae/index.ts';
+import { encode } from '../../src/model/internal.ts';
 import { type Key, random, toTensor } from '../../src/nn/index.ts';
 import { causalStudent, denoisingSteps, rolloutLatents, seededNoise } from '../../src/sampler/index.ts';
 import {

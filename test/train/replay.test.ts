@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { wanForward } from '../../src/model/wan/index.ts';
+import { wanForward } from '../../src/model/internal.ts';
 import { type Key, random } from '../../src/nn/index.ts';
 import { addNoise } from '../../src/sampler/index.ts';
 import { type Gradients, Learner, makeUpdate, type UpdateOptions } from '../../src/train/index.ts';

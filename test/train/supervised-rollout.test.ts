@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type WanConfig, wanConfig, wanShapes } from '../../src/model/wan/index.ts';
+import { type WanConfig, wanShapes } from '../../src/model/internal.ts';
+import { wanConfig } from '../../src/model/wan/config.ts';
 import { random, toTensor, Weights } from '../../src/nn/index.ts';
 import type { FrameChoice } from '../../src/reward/index.ts';
 import { type BoundStudent, causalStudent, denoisingSteps, seededNoise } from '../../src/sampler/index.ts';

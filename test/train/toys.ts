@@ -1,7 +1,6 @@
 /** Networks of which the right answer is known: a score that is a single point, pixels that are the latents. */
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type VaeConfig, vaeConfig } from '../../src/model/vae/index.ts';
-import type { WanConfig, WanInput } from '../../src/model/wan/index.ts';
+import { type VaeConfig, vaeConfig, type WanConfig, type WanInput } from '../../src/model/internal.ts';
 import { architecture, type Net, type Part, Weights } from '../../src/nn/index.ts';
 import { config } from './small.ts';
 

@@ -4,14 +4,17 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { amt } from '../../model/amt/index.ts';
-import { clip } from '../../model/clip/index.ts';
-import { dino } from '../../model/dino/index.ts';
-import { openCheckpoint } from '../../model/internal.ts';
-import { musiq } from '../../model/musiq/index.ts';
-import { raft } from '../../model/raft/index.ts';
-import { type ClipTokenizer, openClipTokenizer } from '../../model/tokenizer/index.ts';
-import { viclip } from '../../model/viclip/index.ts';
+import {
+  amt,
+  type ClipTokenizer,
+  clip,
+  dino,
+  musiq,
+  openCheckpoint,
+  openClipTokenizer,
+  raft,
+  viclip,
+} from '../../model/internal.ts';
 import type { CheckpointEntries, Net } from '../../nn/index.ts';
 import { fromFile } from '../../nn/internal.ts';
 import { loadAestheticHead } from '../../reward/index.ts';

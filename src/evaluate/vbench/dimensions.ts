@@ -1,12 +1,20 @@
 /** VBench's 16 dimensions: how they enter the totals, and which can be computed here, from which files. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AmtConfig, amtPresets } from '../../model/amt/index.ts';
-import { type ClipConfig, clipPresets } from '../../model/clip/index.ts';
-import { type DinoConfig, dinoPresets } from '../../model/dino/index.ts';
-import { type MusiqConfig, musiqPresets } from '../../model/musiq/index.ts';
-import { type RaftConfig, raftPresets } from '../../model/raft/index.ts';
-import { type ViclipConfig, viclipPresets } from '../../model/viclip/index.ts';
+import {
+  type AmtConfig,
+  amtPresets,
+  type ClipConfig,
+  clipPresets,
+  type DinoConfig,
+  dinoPresets,
+  type MusiqConfig,
+  musiqPresets,
+  type RaftConfig,
+  raftPresets,
+  type ViclipConfig,
+  viclipPresets,
+} from '../../model/internal.ts';
 
 /** Sizes of the networks; other than the published ones only for tests and smaller models. */
 export interface OfficialConfigs {

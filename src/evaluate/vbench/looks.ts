@@ -1,12 +1,24 @@
 /** VBench's dimensions that look at frames: consistency, aesthetics, imaging quality, style and agreement with the prompt. */
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import { type ClipConfig, clipImageFeatures, clipLogits, clipTextFeatures } from '../../model/clip/index.ts';
-import { type DinoConfig, dinoFeatures } from '../../model/dino/index.ts';
-import { unitRows } from '../../model/layers/index.ts';
-import { type MusiqConfig, musiqScore } from '../../model/musiq/index.ts';
-import { type ImageTransform, imageTransforms, preprocess, resample } from '../../model/preprocess/index.ts';
-import type { ClipTokenizer } from '../../model/tokenizer/index.ts';
-import { type ViclipConfig, viclipTextFeatures, viclipVideoFeatures } from '../../model/viclip/index.ts';
+import {
+  type ClipConfig,
+  type ClipTokenizer,
+  clipImageFeatures,
+  clipLogits,
+  clipTextFeatures,
+  type DinoConfig,
+  dinoFeatures,
+  type ImageTransform,
+  imageTransforms,
+  type MusiqConfig,
+  musiqScore,
+  preprocess,
+  resample,
+  unitRows,
+  type ViclipConfig,
+  viclipTextFeatures,
+  viclipVideoFeatures,
+} from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
 import { type AestheticHeadConfig, aestheticScore } from '../../reward/internal.ts';
 import { mean } from '../statistics.ts';

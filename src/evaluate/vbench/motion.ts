@@ -1,8 +1,13 @@
 /** VBench's dimensions of motion by their own networks: RAFT for the degree and for stillness, AMT-S for smoothness. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type AmtConfig, amtMidpoint, amtStride } from '../../model/amt/index.ts';
-import { roundHalfEven } from '../../model/preprocess/index.ts';
-import { type RaftConfig, raftForward } from '../../model/raft/index.ts';
+import {
+  type AmtConfig,
+  amtMidpoint,
+  amtStride,
+  type RaftConfig,
+  raftForward,
+  roundHalfEven,
+} from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
 import { mean } from '../statistics.ts';
 import type { DimensionValue } from './looks.ts';

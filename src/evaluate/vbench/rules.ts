@@ -1,7 +1,7 @@
 /** VBench's rules that need no network of their own: flickering, consistency of features, the degree of motion. */
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
-import { roundHalfEven } from '../../model/preprocess/index.ts';
+import { roundHalfEven } from '../../model/internal.ts';
 import { type Flow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade.ts';
 import { luma } from '../flow/plane.ts';
 import { mean } from '../statistics.ts';

@@ -1,25 +1,12 @@
 /** Layers that the parts of AMT share, on [B, H, W, C], and what it sees of the two pictures. */
-import { conv2d } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
-import type { Part, WeightView } from '../../nn/index.ts';
-import { affine, instanceNorm } from '../layers/index.ts';
-import { resample } from '../preprocess/index.ts';
-import type { AmtConfig } from './weights.ts';
-
-/** A convolution that keeps places: zero padding of half the kernel. */
-export function conv(weights: WeightView, name: string, x: Tensor, stride: number = 1): Tensor {
-  const [weight, bias] = affine(weights, name);
-  return conv2d(x, weight, bias, { stride, padding: (weight.shape[3]! - 1) / 2 });
-}
+import type { WeightView } from '../../nn/index.ts';
+import { affine, instanceNorm, sameConv } from '../layers/layers.ts';
+import { resample } from '../preprocess/preprocess.ts';
 
 /** A convolution and a PReLU with a slope for each channel. */
 export function activeConv(weights: WeightView, name: string, x: Tensor, stride: number = 1): Tensor {
-  return tf.prelu(conv(weights, `${name}.0`, x, stride), weights.get(`${name}.1.weight`));
-}
-
-/** A convolution and a leaky ReLU of slope 0.1. */
-export function leakyConv(weights: WeightView, name: string, x: Tensor): Tensor {
-  return tf.leakyRelu(conv(weights, name, x), 0.1);
+  return tf.prelu(sameConv(weights, `${name}.0`, x, stride), weights.get(`${name}.1.weight`));
 }
 
 /** Twice the height and width by a transposed convolution of a 4x4 kernel [In, Out, 4, 4]. */
@@ -73,19 +60,19 @@ function taps(places: Tensor, extent: number): { first: Tensor; second: Tensor; 
 /** Features at an eighth of the resolution: [B, H, W, 3] -> [B, H/8, W/8, feat_dim]. */
 export function correlationFeatures(weights: WeightView, images: Tensor): Tensor {
   return tf.tidy(() => {
-    let x: Tensor = tf.relu(instanceNorm(conv(weights, 'conv1', images, 2)));
+    let x: Tensor = tf.relu(instanceNorm(sameConv(weights, 'conv1', images, 2)));
     for (const stage of [1, 2, 3]) {
       x = bottleneck(weights.at(`layer${stage}.0`), x, stage === 1 ? 1 : 2);
       x = bottleneck(weights.at(`layer${stage}.1`), x, 1);
     }
-    return conv(weights, 'conv2', x);
+    return sameConv(weights, 'conv2', x);
   });
 }
 
 /** relu(x + f(x)), f ending in a ReLU of its own; a 1x1 convolution brings x to f's size where it strides. */
 function bottleneck(weights: WeightView, x: Tensor, stride: number): Tensor {
   return tf.tidy(() => {
-    const layer = (name: string, y: Tensor, step: number): Tensor => instanceNorm(conv(weights, name, y, step));
+    const layer = (name: string, y: Tensor, step: number): Tensor => instanceNorm(sameConv(weights, name, y, step));
     const narrow = tf.relu(layer('conv2', tf.relu(layer('conv1', x, 1)), stride));
     const change = tf.relu(layer('conv3', narrow, 1));
     return tf.relu(tf.add(stride === 1 ? x : layer('downsample.0', x, stride), change));
@@ -93,14 +80,10 @@ function bottleneck(weights: WeightView, x: Tensor, stride: number): Tensor {
 }
 
 /** Features at a half, a quarter, an eighth and a sixteenth of the resolution. */
-export function imagePyramid(net: Part<AmtConfig>, images: Tensor): Tensor[] {
-  const {
-    weights,
-    config: { channels },
-  } = net;
+export function imagePyramid(weights: WeightView, images: Tensor): Tensor[] {
   let x = images;
-  return channels.map((_, i) => {
-    x = activeConv(weights, `pyramid${i + 1}.1`, activeConv(weights, `pyramid${i + 1}.0`, x, 2));
+  return [1, 2, 3, 4].map((level) => {
+    x = activeConv(weights, `pyramid${level}.1`, activeConv(weights, `pyramid${level}.0`, x, 2));
     return x;
   });
 }

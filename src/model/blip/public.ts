@@ -1,15 +1,13 @@
 /** `model.imageReward`: ImageReward on BLIP's towers. */
-import { imageReward } from './forward.ts';
+import { imageReward } from './blip.ts';
 
-export { openWordPiece as openTokenizer, type WordPieceTokenizer as Tokenizer } from '../tokenizer/index.ts';
-export { imageRewardForward as forward } from './forward.ts';
-export type { ImageRewardConfig as Config } from './weights.ts';
-
-/** Configurations by their published names. */
-export const presets: typeof imageReward.presets = imageReward.presets;
-/** Shape of every weight by its official name. */
-export const shapes: typeof imageReward.shapes = imageReward.shapes;
+export { openWordPiece as openTokenizer, type PromptTokenizer as Tokenizer } from '../tokenizer/tokenizer.ts';
+export {
+  type ImageRewardConfig as Config,
+  imageReward as architecture,
+  imageRewardForward as forward,
+  imageRewardPresets as presets,
+  imageRewardShapes as shapes,
+} from './blip.ts';
 /** A net from the tensors of a checkpoint in any published naming. */
 export const load: typeof imageReward.load = imageReward.load;
-/** The record itself, for what takes any architecture. */
-export { imageReward as architecture };

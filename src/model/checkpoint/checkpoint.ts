@@ -1,10 +1,13 @@
 /** One view of every kind of weight file: safetensors, its sharded form, and PyTorch's. */
 import { open, stat } from 'node:fs/promises';
 import { openPth, openSafetensors, openShards, type PthFile } from '../../io/index.ts';
+import type { Shapes } from '../../nn/index.ts';
 import { type WeightFile, withScales } from './scaled-fp8.ts';
 
 /** An open checkpoint: names, dtypes and shapes are in memory, each tensor is read when asked for. */
 export interface Checkpoint extends Omit<WeightFile, 'metadata'> {
+  /** Shapes of the tensors by the file's own names. */
+  shapes(): Shapes;
   readonly format: 'safetensors' | 'sharded safetensors' | 'pytorch';
   /** Key of the saved dictionary, or what stands before the names, that was chosen; null where all tensors are one. */
   readonly part: string | null;
@@ -45,7 +48,9 @@ export async function openCheckpoint(path: string, options: CheckpointOptions = 
       ? partOf(await openPth(path), part, onNote)
       : { file: await (format === 'safetensors' ? openSafetensors(path) : openShards(path)), part: null };
   const chosen = flatPart(opened.file, opened.part === null ? part : undefined);
-  return { ...(await withScales(chosen.file, onNote)), format, part: chosen.part ?? opened.part };
+  const file = await withScales(chosen.file, onNote);
+  const shapes = () => new Map(file.names().map((name) => [name, file.info(name).shape]));
+  return { ...file, shapes, format, part: chosen.part ?? opened.part };
 }
 
 async function formatOf(path: string): Promise<Checkpoint['format']> {
@@ -100,12 +105,12 @@ function partOf(file: PthFile, wanted: string | undefined, tell: (note: string) 
   const { value } = file;
   const files = [file.path];
   const at = (part: string): WeightFile => ({ ...file.at(part), files });
+  const whole = { file: { ...file, files }, part: null };
   const isDictionary = (key: string): boolean => value instanceof Map && value.get(key) instanceof Map;
-  if (wanted !== undefined)
-    return isDictionary(wanted) ? { file: at(wanted), part: wanted } : { file: { ...file, files }, part: null };
+  if (wanted !== undefined) return isDictionary(wanted) ? { file: at(wanted), part: wanted } : whole;
   const found = networkParts.filter(isDictionary);
   const full = found.find((part) => at(part).names().length > 0);
-  if (full === undefined) return { file: { ...file, files }, part: null };
+  if (full === undefined) return whole;
   const empty = found.slice(0, found.indexOf(full));
   if (empty.length > 0) tell(`${empty.join(' and ')} holds nothing; ${full} is taken`);
   return { file: at(full), part: full };

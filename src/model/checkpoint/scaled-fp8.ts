@@ -47,17 +47,25 @@ export async function withScales(file: WeightFile, tell: (note: string) => void)
   const scales = scalesOf(file, names);
   const declared = await checkFormats(file, names, tell);
   const isMarked = names.some((name) => /(^|\.)scaled_fp8$/.test(name));
-  tellUnscaled(file, names, { scales, tell, isWanted: (weight) => isMarked || declared.has(weight) });
-  for (const [weight, scale] of scales) await checkScale(file, weight, scale, tell);
-  const hidden = names.filter(isCompanion);
+  const isBare = (name: string): boolean =>
+    name.endsWith('.weight') && isFp8(file.info(name).dtype) && !scales.has(name) && (isMarked || declared.has(name));
+  const bare = names.filter(isBare);
+  if (bare.length > 0) {
+    const some = `${bare.slice(0, 4).join(', ')}${bare.length > 4 ? ` and ${bare.length - 4} more` : ''}`;
+    tell(`the file is marked as scaled, but has no scale for ${some}: they count as cast`);
+  }
+  for (const [weight, scale] of scales) {
+    scaleLayout(file, weight, scale);
+    if (elementCount(file.info(scale).shape) > smallScale) continue;
+    const values = scaleValues(file, scale, await file.read(scale));
+    if (values.includes(0)) tell(`${scale} holds 0: what it scales is 0 throughout`);
+  }
+  const hidden = names.filter((name) => companion.test(name));
   return hidden.length === 0 ? file : scaledView(file, scales, new Set(hidden));
 }
 
-function isCompanion(name: string): boolean {
-  return /\.(scale_weight|weight_scale|scale_input|input_scale|comfy_quant)$|(^|\.)(scaled_fp8|spiece_model)$/.test(
-    name,
-  );
-}
+/** What belongs to weights and is none. */
+const companion = /\.(scale_weight|weight_scale|scale_input|input_scale|comfy_quant)$|(^|\.)(scaled_fp8|spiece_model)$/;
 
 function isFp8(dtype: HostDType): boolean {
   return dtype === 'float8_e4m3' || dtype === 'float8_e5m2';
@@ -100,13 +108,16 @@ async function checkFormats(
   const header = file.metadata?.get('_quantization_metadata');
   if (header === undefined) return declared;
   const { layers } = parsed(file, '_quantization_metadata', header) as { layers?: Record<string, unknown> };
-  const absent = Object.keys(layers ?? {}).filter((layer) => !known.has(`${layer}.weight`));
-  if (absent.length > 0)
-    tell(`_quantization_metadata names layers that are not there: ${absent.slice(0, 4).join(', ')}`);
+  const absent: string[] = [];
   for (const [layer, format] of Object.entries(layers ?? {})) {
-    if (!known.has(`${layer}.weight`)) continue;
-    checkFormat(file, layer, format);
-    declared.add(`${layer}.weight`);
+    if (!known.has(`${layer}.weight`)) absent.push(layer);
+    else {
+      checkFormat(file, layer, format);
+      declared.add(`${layer}.weight`);
+    }
+  }
+  if (absent.length > 0) {
+    tell(`_quantization_metadata names layers that are not there: ${absent.slice(0, 4).join(', ')}`);
   }
   return declared;
 }
@@ -127,35 +138,6 @@ function checkFormat(file: WeightFile, layer: string, found: unknown): void {
   if (Object.hasOwn(formats, format) && formats[format] === dtype) return;
   const wanted = Object.keys(formats).join(' or ');
   throw refusal(file, `${layer}.weight has ${dtype} and is said to be ${format}; wanted ${wanted}, as its dtype is`);
-}
-
-interface Unscaled {
-  readonly scales: ReadonlyMap<string, string>;
-  readonly tell: (note: string) => void;
-  /** Whether the file says that a weight is scaled. */
-  readonly isWanted: (weight: string) => boolean;
-}
-
-/** Tells of weights that the file says are scaled, and has no scale for. */
-function tellUnscaled(file: WeightFile, names: readonly string[], { scales, tell, isWanted }: Unscaled): void {
-  const isBare = (name: string): boolean => isFp8(file.info(name).dtype) && !scales.has(name) && isWanted(name);
-  const bare = names.filter((name) => name.endsWith('.weight') && isBare(name));
-  if (bare.length === 0) return;
-  const more = bare.length > 4 ? ` and ${bare.length - 4} more` : '';
-  tell(`the file is marked as scaled, but has no scale for ${bare.slice(0, 4).join(', ')}${more}: they count as cast`);
-}
-
-async function checkScale(
-  file: WeightFile,
-  weight: string,
-  scale: string,
-  tell: (note: string) => void,
-): Promise<void> {
-  const { shape } = file.info(scale);
-  scaleLayout(file, weight, scale);
-  if (elementCount(shape) > smallScale) return;
-  const values = scaleValues(file, scale, await file.read(scale));
-  if (values.includes(0)) tell(`${scale} holds 0: what it scales is 0 throughout`);
 }
 
 /** The scale's numbers, all of them finite and none negative. */
@@ -191,12 +173,9 @@ function scaledView(file: WeightFile, scales: ReadonlyMap<string, string>, hidde
   const apply = (name: string, part: HostTensor, scale: HostTensor, first: number, out?: Float32Array): HostTensor => {
     const place = scales.get(name)!;
     const layout = scaleLayout(file, name, place);
-    const values = scaleValues(file, place, scale);
-    return hostTensor(
-      'float32',
-      part.shape,
-      multiplied(toFloat32(part, out), part.shape[0] ?? 1, values, layout, first),
-    );
+    const values = toFloat32(part, out);
+    multiply(values, values.length / (part.shape[0] ?? 1), scaleValues(file, place, scale), layout, first);
+    return hostTensor('float32', part.shape, values);
   };
   const names = file.names().filter((name) => !hidden.has(name));
   const read = async (name: string, into?: Uint8Array, out?: Float32Array): Promise<HostTensor> => {
@@ -208,7 +187,7 @@ function scaledView(file: WeightFile, scales: ReadonlyMap<string, string>, hidde
   return {
     ...file,
     names: () => names,
-    read: (name, into) => read(name, into),
+    read,
     readRows: async (name, start, count) => {
       const part = await file.readRows(name, start, count);
       const scale = scales.get(name);
@@ -227,21 +206,19 @@ function scaledView(file: WeightFile, scales: ReadonlyMap<string, string>, hidde
   };
 }
 
-/** Values [rows, ...] in place times their scales; `first` is the row of the whole weight that they begin with. */
-function multiplied(
+/** Rows of `width` values times their scales, in place; `first` is the row of the whole weight that they begin with. */
+function multiply(
   values: Float32Array,
-  rows: number,
+  width: number,
   scales: Float32Array,
-  layout: ScaleLayout,
+  { rows, blocks }: ScaleLayout,
   first: number,
-): Float32Array {
-  const block = values.length / rows / layout.blocks;
-  const offset = layout.rows === 1 ? 0 : first * layout.blocks;
-  for (let start = 0, i = 0; start < values.length; start += block, i++) {
-    const scale = scales[layout.rows === 1 ? 0 : offset + i]!;
+): void {
+  const block = width / blocks;
+  for (let start = 0, i = first * blocks; start < values.length; start += block, i++) {
+    const scale = scales[rows === 1 ? 0 : i]!;
     for (let at = start; at < start + block; at++) values[at]! *= scale;
   }
-  return values;
 }
 
 function refusal(file: WeightFile, message: string): RangeError {

@@ -1,19 +1,13 @@
 /** `model.clip`: OpenAI's CLIP. */
-import { clip } from './forward.ts';
+import { clip } from './clip.ts';
 
-export { type ClipTokenizer as Tokenizer, openClipTokenizer as openTokenizer } from '../tokenizer/index.ts';
-export { type ClipConfig as Config, clipConfigOf as configOf, type HfClipConfig as HfConfig } from './config.ts';
+export { type ClipTokenizer as Tokenizer, openClipTokenizer as openTokenizer } from '../tokenizer/tokenizer.ts';
 export {
+  clip as architecture,
   clipImageFeatures as imageFeatures,
   clipLogits as logits,
   clipTextFeatures as textFeatures,
-} from './forward.ts';
-
-/** Configurations by their published names. */
-export const presets: typeof clip.presets = clip.presets;
-/** Shape of every weight by its official name. */
-export const shapes: typeof clip.shapes = clip.shapes;
+} from './clip.ts';
+export { type ClipConfig as Config, clipPresets as presets, clipShapes as shapes } from './weights.ts';
 /** A net from the tensors of a checkpoint in any published naming. */
 export const load: typeof clip.load = clip.load;
-/** The record itself, for what takes any architecture. */
-export { clip as architecture };

@@ -1,52 +1,81 @@
-/** Shapes of CLIP's weights by OpenAI's names, and checkpoints of transformers brought into that form. */
+/** Sizes of CLIP, shapes of its weights by OpenAI's names, and checkpoints of transformers brought into that form. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { CheckpointEntries, Shapes, WeightSource } from '../../nn/index.ts';
 import { ownTensor } from '../../nn/internal.ts';
-import { affineShapes } from '../layers/index.ts';
-import type { ClipConfig } from './config.ts';
+import { alike, biased, type ShapeTree, shapesIn } from '../layers/layers.ts';
 
-type Entry = [string, readonly number[]];
+/** Sizes of CLIP, in the names of OpenAI's constructor (clip/model.py, `CLIP`). */
+export interface ClipConfig {
+  /** Width of the space that both towers project to. */
+  readonly embed_dim: number;
+  readonly image_resolution: number;
+  readonly vision_layers: number;
+  readonly vision_width: number;
+  readonly vision_patch_size: number;
+  /** Heads of the image tower. @defaultValue vision_width / 64, as in the original, which has no such key */
+  readonly vision_heads?: number;
+  /** Tokens of a text, the start and end tokens included. */
+  readonly context_length: number;
+  readonly vocab_size: number;
+  readonly transformer_width: number;
+  readonly transformer_heads: number;
+  readonly transformer_layers: number;
+  /** What is held: `vision` alone is enough for image features and aesthetic scores. @defaultValue 'both' */
+  readonly towers?: 'both' | 'vision';
+}
+
+const text = { context_length: 77, vocab_size: 49408, transformer_layers: 12 };
+const base = { ...text, embed_dim: 512, image_resolution: 224, transformer_width: 512, transformer_heads: 8 };
+const baseVision = { vision_layers: 12, vision_width: 768 };
+
+/** Names of the presets. */
+export type ClipPreset = 'vit-b-32' | 'vit-b-16' | 'vit-l-14';
+
+/** Named configurations of OpenAI's published models. */
+export const clipPresets: Readonly<Record<ClipPreset, ClipConfig>> = {
+  'vit-b-32': { ...base, ...baseVision, vision_patch_size: 32 },
+  'vit-b-16': { ...base, ...baseVision, vision_patch_size: 16 },
+  'vit-l-14': {
+    ...text,
+    embed_dim: 768,
+    image_resolution: 224,
+    vision_layers: 24,
+    vision_width: 1024,
+    vision_patch_size: 14,
+    transformer_width: 768,
+    transformer_heads: 12,
+  },
+};
 
 /** Shape of every weight by its OpenAI name. */
 export function clipShapes(config: ClipConfig): Shapes {
-  return new Map([...visionShapes(config), ...(config.towers === 'vision' ? [] : textShapes(config))]);
-}
-
-function visionShapes(config: ClipConfig): Entry[] {
   const { vision_width: width, vision_patch_size: patch, embed_dim, image_resolution } = config;
-  return [
-    ['visual.class_embedding', [width]],
-    ['visual.positional_embedding', [Math.floor(image_resolution / patch) ** 2 + 1, width]],
-    ['visual.proj', [width, embed_dim]],
-    ['visual.conv1.weight', [width, 3, patch, patch]],
-    ...affineShapes('visual.ln_pre', width),
-    ...blockShapes('visual.', width, config.vision_layers),
-    ...affineShapes('visual.ln_post', width),
-  ];
+  const { transformer_width: textWidth, context_length, vocab_size } = config;
+  const visual = {
+    class_embedding: [width],
+    positional_embedding: [Math.floor(image_resolution / patch) ** 2 + 1, width],
+    proj: [width, embed_dim],
+    conv1: { weight: [width, 3, patch, patch] },
+    ln_pre: biased(width),
+    transformer: blocks(width, config.vision_layers),
+    ln_post: biased(width),
+  };
+  if (config.towers === 'vision') return shapesIn({ visual });
+  return shapesIn({
+    visual,
+    positional_embedding: [context_length, textWidth],
+    text_projection: [textWidth, embed_dim],
+    logit_scale: [],
+    transformer: blocks(textWidth, config.transformer_layers),
+    token_embedding: { weight: [vocab_size, textWidth] },
+    ln_final: biased(textWidth),
+  });
 }
 
-function textShapes(config: ClipConfig): Entry[] {
-  const { transformer_width: width, context_length, vocab_size, embed_dim } = config;
-  return [
-    ['positional_embedding', [context_length, width]],
-    ['text_projection', [width, embed_dim]],
-    ['logit_scale', []],
-    ...blockShapes('', width, config.transformer_layers),
-    ['token_embedding.weight', [vocab_size, width]],
-    ...affineShapes('ln_final', width),
-  ];
-}
-
-function blockShapes(tower: string, width: number, layers: number): Entry[] {
-  return Array.from({ length: layers }, (_, i) => `${tower}transformer.resblocks.${i}`).flatMap((block): Entry[] => [
-    [`${block}.attn.in_proj_weight`, [3 * width, width]],
-    [`${block}.attn.in_proj_bias`, [3 * width]],
-    ...affineShapes(`${block}.attn.out_proj`, width, width),
-    ...affineShapes(`${block}.ln_1`, width),
-    ...affineShapes(`${block}.mlp.c_fc`, 4 * width, width),
-    ...affineShapes(`${block}.mlp.c_proj`, width, 4 * width),
-    ...affineShapes(`${block}.ln_2`, width),
-  ]);
+function blocks(width: number, layers: number): ShapeTree {
+  const attn = { in_proj_weight: [3 * width, width], in_proj_bias: [3 * width], out_proj: biased(width, width) };
+  const mlp = { c_fc: biased(4 * width, width), c_proj: biased(width, 4 * width) };
+  return { resblocks: alike(layers, { attn, ln_1: biased(width), mlp, ln_2: biased(width) }) };
 }
 
 /** The name itself, or null for what the towers of `config` do not read. */
@@ -84,19 +113,24 @@ export function clipOpenaiName(name: string): string {
   return moduleNames.reduce((result, [from, to]) => result.replace(from, to), name);
 }
 
+/** Matrices that transformers keeps transposed. */
+const projection = /^(visual|text)_projection\.weight$/;
+
+/** Whether a weight is one of queries, keys or values, which OpenAI keeps joined. */
+function partOf(name: string): string | undefined {
+  return /\.self_attn\.([qkv])_proj\./.exec(name)?.[1];
+}
+
 /** Shapes of a checkpoint as they are under OpenAI's names: q, k, v joined, projections transposed, sizes left out. */
 export function clipOfficialShapes(received: Shapes, config: ClipConfig): Shapes {
   const official = new Map<string, readonly number[]>();
   const read = clipReadName(config);
   for (const [name, shape] of received) {
-    const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
+    const part = partOf(name);
     if (read(clipOpenaiName(name)) === null || (part !== undefined && !isWhole(received, name))) continue;
-    const isProjection = /^(visual|text)_projection\.weight$/.test(name);
     const [rows = 1, ...rest] = shape;
-    official.set(
-      clipOpenaiName(name),
-      part !== undefined ? [3 * rows, ...rest] : isProjection ? [...shape].reverse() : shape,
-    );
+    const projected = projection.test(name) ? [...shape].reverse() : shape;
+    official.set(clipOpenaiName(name), part === undefined ? projected : [3 * rows, ...rest]);
   }
   return official;
 }
@@ -112,7 +146,7 @@ export async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator
   try {
     for await (const [name, source] of entries) {
       const official = clipOpenaiName(name);
-      const [, part] = /\.self_attn\.([qkv])_proj\./.exec(name) ?? [];
+      const part = partOf(name);
       if (part !== undefined) {
         const parts = { ...waiting.get(official), [part]: ownTensor(source) };
         waiting.set(official, parts);
@@ -121,7 +155,7 @@ export async function* openaiEntries(entries: CheckpointEntries): AsyncGenerator
           tf.dispose(parts);
           waiting.delete(official);
         }
-      } else if (/^(visual|text)_projection\.weight$/.test(name)) {
+      } else if (projection.test(name)) {
         yield* once(official, () => tf.transpose(ownTensor(source)));
       } else yield [official, source];
     }

@@ -5,12 +5,13 @@ import {
   affine,
   classToken,
   patchTokens,
+  shapesIn,
   type VitSizes,
   vitBlocks,
-  vitShapes,
+  vitTree,
   withClassToken,
-} from '../layers/index.ts';
-import { resample } from '../preprocess/index.ts';
+} from '../layers/layers.ts';
+import { resample } from '../preprocess/preprocess.ts';
 
 /** Sizes of a DINO image tower, in the names of vision_transformer.py. */
 export interface DinoConfig extends VitSizes {
@@ -34,14 +35,10 @@ export const dinoPresets: Readonly<Record<DinoPreset, DinoConfig>> = {
 
 /** Shape of every weight by its official name. */
 export function dinoShapes(config: DinoConfig): Shapes {
-  return vitShapes(config, config.img_size);
+  return shapesIn(vitTree(config, config.img_size));
 }
 
-/**
- * Tokens after the final norm, class token first: [B, 1 + L, D].
- *
- * @param images - [B, H, W, 3], preprocessed, of any size from one patch on
- */
+/** Tokens after the final norm of preprocessed images [B, H, W, 3] of any size, class token first: [B, 1 + L, D]. */
 export function dinoTokens(net: Part<DinoConfig>, images: Tensor, options: Tapped = {}): Tensor {
   const { weights, config } = net;
   const [, height, width] = images.shape as [number, number, number, number];

@@ -1,12 +1,12 @@
 /** Frames as Qwen2-VL wants them: how many, how large, and in which order of patches. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { imageTransforms, resample, roundHalfEven } from '../preprocess/index.ts';
+import { imageTransforms, resample, roundHalfEven } from '../preprocess/preprocess.ts';
 import type { PatchGrid } from './positions.ts';
 import type { Qwen2VlVisionConfig } from './weights.ts';
 
 /** Bounds of {@link smartResize}. */
 export interface SmartResizeOptions {
-  /** Both sides become multiples of this: patch_size * spatial_merge_size . @defaultValue 28 */
+  /** Both sides become multiples of this: patch_size * spatial_merge_size. @defaultValue 28 */
   readonly factor?: number;
   /** Least pixels of a frame. @defaultValue 128 * 28 * 28, Qwen's for videos */
   readonly minPixels?: number;
@@ -15,28 +15,24 @@ export interface SmartResizeOptions {
 }
 
 /**
- * Size of frames for the tower: sides rounded to multiples of `factor` (half to even), scaled where the area is out of
- * bounds.
+ * [height, width] of frames for the tower: sides rounded to multiples of `factor` (half to even), scaled where the area
+ * is out of bounds. Source: VideoAlign vision_process.py, `smart_resize`.
  *
- * @returns [height, width]
  * @throws RangeError if one side is more than 200 times the other.
  * @example smartResize(480, 832) // [336, 588]
- * Source: VideoAlign vision_process.py, `smart_resize`.
  */
 export function smartResize(height: number, width: number, options: SmartResizeOptions = {}): [number, number] {
   const { factor = 28, minPixels = 128 * 28 * 28, maxPixels = 448 * 448 } = options;
   const ratio = Math.max(height, width) / Math.min(height, width);
   if (!(ratio <= 200)) throw new RangeError(`a frame has ${height}x${width} pixels; wanted sides within 200 times`);
-  const sides = [height, width].map((side) => Math.max(factor, roundHalfEven(side / factor) * factor));
-  const area = sides[0]! * sides[1]!;
-  if (area > maxPixels) return scaled(Math.sqrt((height * width) / maxPixels), Math.floor);
-  if (area < minPixels) return scaled(Math.sqrt((height * width) / minPixels), Math.ceil);
-  return [sides[0]!, sides[1]!];
-
-  function scaled(shrink: number, round: (x: number) => number): [number, number] {
+  const scaled = (shrink: number, round: (x: number) => number): [number, number] => {
     const side = (from: number): number => Math.max(factor, round(from / shrink / factor) * factor);
     return [side(height), side(width)];
-  }
+  };
+  const [rows, columns] = scaled(1, roundHalfEven);
+  if (rows * columns > maxPixels) return scaled(Math.sqrt((height * width) / maxPixels), Math.floor);
+  if (rows * columns < minPixels) return scaled(Math.sqrt((height * width) / minPixels), Math.ceil);
+  return [rows, columns];
 }
 
 /** Which frames of a video are shown. */
@@ -54,14 +50,15 @@ export interface SmartFramesOptions {
 const FRAME_FACTOR = 2;
 
 /**
- * Number of frames shown of a video: even, or all of a video that has fewer.
+ * Number of frames shown of a video: even, or all of a video that has fewer. Source: VideoAlign vision_process.py,
+ * `smart_nframes`.
  *
  * @throws RangeError if the video has fewer than two frames.
- * Source: VideoAlign vision_process.py, `smart_nframes`.
  */
 export function smartFrameCount(totalFrames: number, videoFps: number, options: SmartFramesOptions = {}): number {
-  if (!(totalFrames >= FRAME_FACTOR))
+  if (!(totalFrames >= FRAME_FACTOR)) {
     throw new RangeError(`a video has ${totalFrames} frames; wanted ${FRAME_FACTOR} or more`);
+  }
   const { nframes, fps = 2, minFrames = 4, maxFrames = Math.min(768, totalFrames) } = options;
   const even = (x: number, round: (x: number) => number): number => round(x / FRAME_FACTOR) * FRAME_FACTOR;
   if (nframes !== undefined) return clampCount(even(nframes, roundHalfEven), totalFrames);
@@ -98,12 +95,11 @@ export interface VideoPatches {
 }
 
 /**
- * Videos as rows of patches in the order of the tower's tokens, normalised with CLIP's statistics. A number of frames
- * that does not divide is filled up with the last frame.
- *
- * @param videos - [B, T, H, W, 3] in [0, 1], H and W multiples of patch_size * spatial_merge_size
- * @throws RangeError on other sizes.
+ * Videos [B, T, H, W, 3] in [0, 1] as rows of patches in the order of the tower's tokens, normalised with CLIP's
+ * statistics; frames that are missing to a whole patch repeat the last one.
  * Source: transformers models/qwen2_vl/image_processing_qwen2_vl.py, `_preprocess`.
+ *
+ * @throws RangeError unless H and W are multiples of patch_size * spatial_merge_size.
  */
 export function patchify(videos: Tensor, config: Qwen2VlVisionConfig): VideoPatches {
   const { patch_size: p, spatial_merge_size: m, temporal_patch_size: tp } = config;

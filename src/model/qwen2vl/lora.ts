@@ -8,18 +8,20 @@ import type { CheckpointEntries, Comparison, Shapes, WeightSource } from '../../
 import { ownTensor } from '../../nn/internal.ts';
 import { type Qwen2VlConfig, qwen2VlRewardShapes } from './weights.ts';
 
-/** Low-rank changes of weights, by the keys of PEFT's `adapter_config.json`. */
+/** Low-rank changes of weights, by the keys of PEFT's `adapter_config.json`: rank r, counted lora_alpha / r times. */
 export interface LoraConfig {
-  /** Rank. */
   readonly r: number;
-  /** A change counts lora_alpha / r times. */
   readonly lora_alpha: number;
 }
 
 /** With as many rewards as the file has: none where it has no reward head. */
 export function qwen2VlComparison(received: Shapes, config: Qwen2VlConfig): Comparison {
-  const named = [...received].map(([name, shape]) => [qwen2VlName(name), shape] as const);
-  const official = new Map(named.filter((entry): entry is [string, readonly number[]] => entry[0] !== null));
+  const official = new Map(
+    [...received].flatMap(([given, shape]) => {
+      const name = qwen2VlName(given);
+      return name === null ? [] : [[name, shape] as const];
+    }),
+  );
   const outputs = official.get('rm_head.weight')?.[0] ?? 0;
   const lora = [...received.keys()].some((name) => /\.lora_[AB]\./.test(name));
   const notes = [
@@ -59,11 +61,7 @@ export function qwen2VlOfficialName(name: string): string {
 }
 
 /** A weight and its two factors while they arrive. */
-interface Parts {
-  base?: WeightSource;
-  A?: WeightSource;
-  B?: WeightSource;
-}
+type Parts = Partial<Record<'base' | 'A' | 'B', WeightSource>>;
 
 /**
  * The tensors of a checkpoint of PEFT with `lora_A` and `lora_B` made part of their weight:
@@ -98,10 +96,9 @@ export async function* mergedLora(
 
 /** W + lora_alpha / r * B A, alive until the next entry is asked for. */
 function* merged(name: string, parts: Required<Parts>, lora: LoraConfig): Generator<[string, WeightSource]> {
-  if (parts.A.shape[0] !== lora.r) {
-    throw new Error(
-      `${name}: lora_A has rank ${parts.A.shape[0]}, lora is ${JSON.stringify(lora)}; wanted its r the same`,
-    );
+  const [rank] = parts.A.shape;
+  if (rank !== lora.r) {
+    throw new Error(`${name}: lora_A has rank ${rank}, lora is ${JSON.stringify(lora)}; wanted its r the same`);
   }
   const scale = lora.lora_alpha / lora.r;
   const sum = tf.tidy(() => {
@@ -157,12 +154,8 @@ type Factors = Map<string, [string, WeightSource][]>;
 function* withFactors(name: string, source: WeightSource, factors: Factors): Generator<[string, WeightSource]> {
   const own = factors.get(name) ?? [];
   factors.delete(name);
-  yield [own.length > 0 ? baseName(name) : name, source];
+  yield [own.length > 0 ? name.replace(/\.weight$/, '.base_layer.weight') : name, source];
   yield* own;
-}
-
-function baseName(name: string): string {
-  return name.replace(/\.weight$/, '.base_layer.weight');
 }
 
 /** LoRA factors by the official name of the weight that they change. */

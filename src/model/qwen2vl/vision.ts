@@ -2,11 +2,10 @@
  * Qwen2-VL's vision tower: pre-norm blocks with 2-D rotary positions in which each temporal slice sees only itself,
  * then a merger of neighbouring patches. Source: transformers models/qwen2_vl/modeling_qwen2_vl.py.
  */
-
 import { attention, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part, Tapped } from '../../nn/index.ts';
-import { affine, quickGelu, splitHeads } from '../layers/index.ts';
+import { affine, dense, preNormBlock, quickGelu, splitHeads } from '../layers/layers.ts';
 import {
   frequencies,
   type PatchGrid,
@@ -20,16 +19,10 @@ import {
 } from './positions.ts';
 import type { Qwen2VlVisionConfig } from './weights.ts';
 
-const epsilon = 1e-6;
-const theta = 1e4;
-
 /**
- * Tokens for the language model of the patches of one or more videos.
+ * Tokens [patches / merge^2, hidden_size] for the language model of the patches [patches, C * tp * p * p] of one or more
+ * videos, as `patchify` makes them.
  *
- * @param weights - below `visual`
- * @param pixels - [patches, C * tp * p * p], as `patchify` makes them, video after video
- * @param grids - patches of each video
- * @returns [patches / merge^2, hidden_size]
  * @throws RangeError if `pixels` does not have as many rows as the grids have patches.
  */
 export function qwen2VlVision(
@@ -46,7 +39,12 @@ export function qwen2VlVision(
     const turns = patchTurns(config, grids);
     const runs = sliceRuns(grids);
     for (let i = 0; i < config.depth; i++) {
-      x = visionBlock({ weights: weights.at(`blocks.${i}`), config }, { x, turns, runs });
+      const block = weights.at(`blocks.${i}`);
+      const mix = (normed: Tensor): Tensor => {
+        const qkv = dense(block, 'attn.qkv', normed);
+        return dense(block, 'attn.proj', sliceAttention(qkv, config.num_heads, turns, runs));
+      };
+      x = preNormBlock(block, x, { mix, activate: quickGelu });
       onValue?.(`blocks.${i}`, x);
     }
     const merged = mergePatches({ weights: weights.at('merger'), config }, x);
@@ -69,29 +67,10 @@ function patchTurns(
   { embed_dim, num_heads, spatial_merge_size }: Qwen2VlVisionConfig,
   grids: readonly PatchGrid[],
 ): Turns {
-  const rates = frequencies(embed_dim / num_heads / 4, theta);
+  const rates = frequencies(embed_dim / num_heads / 4, 1e4);
   const places = grids.flatMap((grid) => patchPlaces(grid, spatial_merge_size));
   const angles = places.flatMap(([row, column]) => [...rates.map((w) => row * w), ...rates.map((w) => column * w)]);
   return turnsOf(tf.tensor3d(angles, [1, places.length, 2 * rates.length]));
-}
-
-interface VisionInput {
-  /** [L, D] */
-  readonly x: Tensor;
-  readonly turns: Turns;
-  readonly runs: readonly SliceRun[];
-}
-
-function visionBlock(net: Part<Qwen2VlVisionConfig>, { x, turns, runs }: VisionInput): Tensor {
-  const { weights, config } = net;
-  return tf.tidy(() => {
-    const normed = layerNorm(x, ...affine(weights, 'norm1'), epsilon);
-    const qkv = linear(normed, ...affine(weights, 'attn.qkv'));
-    const mixed = sliceAttention(qkv, config.num_heads, turns, runs);
-    const y = tf.add(x, linear(mixed, ...affine(weights, 'attn.proj')));
-    const wide = linear(layerNorm(y, ...affine(weights, 'norm2'), epsilon), ...affine(weights, 'mlp.fc1'));
-    return tf.add(y, linear(quickGelu(wide), ...affine(weights, 'mlp.fc2')));
-  });
 }
 
 /** Attention inside of each slice: [L, 3 D] -> [L, D]. */
@@ -111,9 +90,8 @@ function sliceAttention(qkv: Tensor, heads: number, turns: Turns, runs: readonly
 }
 
 /** Norm, the patches of each merge square side by side, two layers: [L, D] -> [L / merge^2, hidden_size]. */
-function mergePatches(net: Part<Qwen2VlVisionConfig>, x: Tensor): Tensor {
-  const { weights, config } = net;
-  const normed = layerNorm(x, ...affine(weights, 'ln_q'), epsilon);
+function mergePatches({ weights, config }: Part<Qwen2VlVisionConfig>, x: Tensor): Tensor {
+  const normed = layerNorm(x, ...affine(weights, 'ln_q'), 1e-6);
   const squares = tf.reshape(normed, [-1, config.embed_dim * config.spatial_merge_size ** 2]);
-  return linear(gelu(linear(squares, ...affine(weights, 'mlp.0')), 'erf'), ...affine(weights, 'mlp.2'));
+  return dense(weights, 'mlp.2', gelu(dense(weights, 'mlp.0', squares), 'erf'));
 }

@@ -1,6 +1,6 @@
 /** Sizes of Qwen2-VL with a reward head, and the shapes of its weights by their published names. */
 import type { Shapes } from '../../nn/index.ts';
-import { affineShapes } from '../layers/index.ts';
+import { alike, biased, type ShapeTree, shapesIn } from '../layers/layers.ts';
 
 /** Sizes of Qwen2-VL's vision tower, by the keys of `vision_config`. */
 export interface Qwen2VlVisionConfig {
@@ -37,11 +37,7 @@ export interface Qwen2VlConfig {
   /** Id of the tokens that are replaced by what the vision tower saw. */
   readonly video_token_id: number;
   readonly vision_config: Qwen2VlVisionConfig;
-  /**
-   * Rows of the reward head: 1, or one for each special token; 0 for the language model without one.
-   *
-   * @defaultValue 1
-   */
+  /** Rows of the reward head: 1, or one for each special token; 0 for none. @defaultValue 1 */
   readonly outputs?: number;
 }
 
@@ -59,81 +55,53 @@ export const qwen2VlPresets: Readonly<Record<Qwen2VlPreset, Qwen2VlConfig>> = {
 
 function qwen2Vl2b(vocab_size: number): Qwen2VlConfig {
   return {
-    vocab_size,
-    hidden_size: 1536,
-    intermediate_size: 8960,
-    num_hidden_layers: 28,
-    num_attention_heads: 12,
-    num_key_value_heads: 2,
-    rms_norm_eps: 1e-6,
-    rope_theta: 1e6,
+    ...{ vocab_size, hidden_size: 1536, intermediate_size: 8960, num_hidden_layers: 28 },
+    ...{ num_attention_heads: 12, num_key_value_heads: 2, rms_norm_eps: 1e-6, rope_theta: 1e6 },
     rope_scaling: { mrope_section: [16, 24, 24] },
     video_token_id: 151656,
     vision_config: {
-      depth: 32,
-      embed_dim: 1280,
-      hidden_size: 1536,
-      mlp_ratio: 4,
-      num_heads: 16,
-      in_channels: 3,
-      patch_size: 14,
-      spatial_merge_size: 2,
-      temporal_patch_size: 2,
+      ...{ depth: 32, embed_dim: 1280, hidden_size: 1536, mlp_ratio: 4, num_heads: 16, in_channels: 3 },
+      ...{ patch_size: 14, spatial_merge_size: 2, temporal_patch_size: 2 },
     },
   };
 }
 
-type Entry = [string, number[]];
-
 /** Shape of every weight by its name in the published checkpoints, `rm_head.weight` besides. */
 export function qwen2VlRewardShapes(config: Qwen2VlConfig): Shapes {
-  const { hidden_size, vocab_size, num_hidden_layers, outputs = 1 } = config;
-  return new Map<string, readonly number[]>([
-    ...visionShapes(config.vision_config),
-    ['model.embed_tokens.weight', [vocab_size, hidden_size]],
-    ...Array.from({ length: num_hidden_layers }, (_, i) => layerShapes(config, `model.layers.${i}`)).flat(),
-    ['model.norm.weight', [hidden_size]],
-    ...(outputs === 0 ? [] : ([['rm_head.weight', [outputs, hidden_size]]] as Entry[])),
-  ]);
-}
-
-function visionShapes(config: Qwen2VlVisionConfig): Entry[] {
-  const { embed_dim, depth, in_channels, temporal_patch_size, patch_size, spatial_merge_size, hidden_size } = config;
-  const square = embed_dim * spatial_merge_size ** 2;
-  const kernel = [embed_dim, in_channels, temporal_patch_size, patch_size, patch_size];
-  return [
-    ['visual.patch_embed.proj.weight', kernel],
-    ...Array.from({ length: depth }, (_, i) => visionBlockShapes(config, `visual.blocks.${i}`)).flat(),
-    ...affineShapes('visual.merger.ln_q', embed_dim),
-    ...affineShapes('visual.merger.mlp.0', square, square),
-    ...affineShapes('visual.merger.mlp.2', hidden_size, square),
-  ];
-}
-
-function visionBlockShapes({ embed_dim: width, mlp_ratio }: Qwen2VlVisionConfig, block: string): Entry[] {
-  const wide = Math.trunc(width * mlp_ratio);
-  return [
-    ...affineShapes(`${block}.norm1`, width),
-    ...affineShapes(`${block}.norm2`, width),
-    ...affineShapes(`${block}.attn.qkv`, 3 * width, width),
-    ...affineShapes(`${block}.attn.proj`, width, width),
-    ...affineShapes(`${block}.mlp.fc1`, wide, width),
-    ...affineShapes(`${block}.mlp.fc2`, width, wide),
-  ];
-}
-
-function layerShapes(config: Qwen2VlConfig, layer: string): Entry[] {
-  const { hidden_size: width, intermediate_size: wide, num_attention_heads, num_key_value_heads } = config;
+  const { hidden_size: width, intermediate_size: wide, num_attention_heads, num_key_value_heads, outputs = 1 } = config;
   const narrow = (width / num_attention_heads) * num_key_value_heads;
-  return [
-    [`${layer}.input_layernorm.weight`, [width]],
-    [`${layer}.post_attention_layernorm.weight`, [width]],
-    ...affineShapes(`${layer}.self_attn.q_proj`, width, width),
-    ...affineShapes(`${layer}.self_attn.k_proj`, narrow, width),
-    ...affineShapes(`${layer}.self_attn.v_proj`, narrow, width),
-    [`${layer}.self_attn.o_proj.weight`, [width, width]],
-    [`${layer}.mlp.gate_proj.weight`, [wide, width]],
-    [`${layer}.mlp.up_proj.weight`, [wide, width]],
-    [`${layer}.mlp.down_proj.weight`, [width, wide]],
-  ];
+  const layer = {
+    input_layernorm: { weight: [width] },
+    post_attention_layernorm: { weight: [width] },
+    self_attn: {
+      q_proj: biased(width, width),
+      ...alike(['k_proj', 'v_proj'], biased(narrow, width)),
+      o_proj: { weight: [width, width] },
+    },
+    mlp: { ...alike(['gate_proj', 'up_proj'], { weight: [wide, width] }), down_proj: { weight: [width, wide] } },
+  };
+  return shapesIn({
+    visual: visionTree(config.vision_config),
+    model: {
+      embed_tokens: { weight: [config.vocab_size, width] },
+      layers: alike(config.num_hidden_layers, layer),
+      norm: { weight: [width] },
+    },
+    ...(outputs > 0 && { rm_head: { weight: [outputs, width] } }),
+  });
+}
+
+function visionTree(config: Qwen2VlVisionConfig): ShapeTree {
+  const { embed_dim: width, temporal_patch_size, patch_size, hidden_size } = config;
+  const wide = Math.trunc(width * config.mlp_ratio);
+  const square = width * config.spatial_merge_size ** 2;
+  return {
+    patch_embed: { proj: { weight: [width, config.in_channels, temporal_patch_size, patch_size, patch_size] } },
+    blocks: alike(config.depth, {
+      ...alike(['norm1', 'norm2'], biased(width)),
+      attn: { qkv: biased(3 * width, width), proj: biased(width, width) },
+      mlp: { fc1: biased(wide, width), fc2: biased(width, wide) },
+    }),
+    merger: { ln_q: biased(width), mlp: { 0: biased(square, square), 2: biased(hidden_size, square) } },
+  };
 }

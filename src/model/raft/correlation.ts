@@ -1,12 +1,31 @@
 /** Correlations of all pairs of pixels on several scales, and looking them up around where a pixel is thought to go. */
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
+import { sameShape } from '../../nn/internal.ts';
+
+/** Throws unless both pictures fit: of one shape, sides multiples of `stride`, large enough for the coarsest level. */
+export function checkPair(what: string, pair: readonly [Tensor, Tensor], stride: number, levels: number): void {
+  const [{ shape, rank }, second] = pair;
+  const [, height = 0, width = 0, channels] = shape;
+  const smallest = 8 * 2 ** levels; // correlations are taken at an eighth of the resolution
+  const whole = rank === 4 && channels === 3 && height % stride === 0 && width % stride === 0;
+  if (whole && Math.min(height, width) >= smallest && sameShape(shape, second.shape)) return;
+  throw new RangeError(
+    `${what} have shapes [${shape}] and [${second.shape}]; wanted equal [B, H, W, 3] with H and W multiples ` +
+      `of ${stride}, ${smallest} or more (pad or enlarge them)`,
+  );
+}
+
+/** Places (x, y) of all pixels of [B, h, w, ...]: [1, h, w, 2]. */
+export function pixelGrid([, h = 0, w = 0]: readonly number[]): Tensor {
+  const data = Float32Array.from({ length: h * w * 2 }, (_, i) => {
+    return i % 2 === 0 ? (i >> 1) % w : Math.floor((i >> 1) / w);
+  });
+  return tf.tensor4d(data, [1, h, w, 2]);
+}
 
 /**
- * <f1(p), f2(q)> / sqrt(C) for all p and q; on coarser levels q runs over means of 2x2, 4x4, ... pixels. A level is
- * [B h w, H_l, W_l]: a map of the second image for each pixel of the first.
- *
- * @param first - features [B, h, w, C]
- * @param second - features [B, h, w, C]
+ * <f1(p), f2(q)> / sqrt(C) for all p and q of features [B, h, w, C]; on coarser levels q runs over means of 2x2, 4x4, ...
+ * pixels. A level is [B h w, H_l, W_l]: a map of the second image for each pixel of the first.
  */
 export function correlationPyramid(first: Tensor, second: Tensor, levels: number): Tensor[] {
   const [batch, h, w, channels] = first.shape as [number, number, number, number];
@@ -23,11 +42,8 @@ export function correlationPyramid(first: Tensor, second: Tensor, levels: number
 }
 
 /**
- * Correlations in windows of (2 r + 1)² around places of the second image, bilinear, 0 outside of it. The offset in x
- * is the slow one.
- *
- * @param places - [B, h, w, 2] as (x, y) in pixels of the finest level; no gradient flows to them
- * @returns [B, h, w, levels (2 r + 1)²]
+ * Correlations [B, h, w, levels (2 r + 1)²] in windows around places [B, h, w, 2] of the second image, as (x, y) in pixels
+ * of the finest level: bilinear, 0 outside of it, the offset in x the slow one. No gradient flows to the places.
  */
 export function lookUp(pyramid: readonly Tensor[], places: Tensor, radius: number): Tensor {
   const [batch, h, w] = places.shape as [number, number, number];
@@ -93,12 +109,8 @@ function windowTaps(centre: Tensor, radius: number, length: number): WindowTaps 
 /** v[i] first[i] + v[i + 1] second[i] along axis 1 or 2. */
 function mixNeighbours(values: Tensor, { first, second }: WindowTaps, axis: 1 | 2): Tensor {
   const size = values.shape.map((extent, i) => (i === axis ? extent - 1 : extent));
-  const from = (offset: number): Tensor =>
-    tf.slice(
-      values,
-      size.map((_, i) => (i === axis ? offset : 0)),
-      size,
-    );
+  const begin = (offset: number): number[] => size.map((_, i) => (i === axis ? offset : 0));
+  const from = (offset: number): Tensor => tf.slice(values, begin(offset), size);
   const share = (shares: Tensor): Tensor => tf.expandDims(shares, 3 - axis); // [P, S, 1] for axis 1, [P, 1, S] for 2
   return tf.add(tf.mul(from(0), share(first)), tf.mul(from(1), share(second)));
 }
@@ -106,10 +118,8 @@ function mixNeighbours(values: Tensor, { first, second }: WindowTaps, axis: 1 | 
 /** Bilinear weights of `length` pixels for places centre - r, ..., centre + r: [P, 1] -> [P, 2 r + 1, length]. */
 function hats(centre: Tensor, radius: number, length: number): Tensor {
   const side = 2 * radius + 1;
-  const offsets = tf.tensor2d(
-    Float32Array.from({ length: side * length }, (_, i) => (i % length) - Math.floor(i / length) + radius),
-    [side, length],
-  );
+  const data = Float32Array.from({ length: side * length }, (_, i) => (i % length) - Math.floor(i / length) + radius);
+  const offsets = tf.tensor2d(data, [side, length]);
   const distance = tf.abs(tf.sub(tf.expandDims(offsets, 0), tf.expandDims(centre, 2)));
   return tf.relu(tf.sub(1, distance));
 }

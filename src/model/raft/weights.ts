@@ -1,111 +1,122 @@
-/** Shapes of RAFT's weights by torchvision's names, and the original's names for them. */
+/** Sizes of RAFT, shapes of its weights by torchvision's names, and the original's names for them. */
 import type { Shapes } from '../../nn/index.ts';
-import { affineShapes } from '../layers/index.ts';
-import { contextChannels, correlationChannels, type RaftConfig } from './config.ts';
+import { alike, biased, type ShapeTree, shapesIn } from '../layers/layers.ts';
 
-type Entry = [string, readonly number[]];
+/** Sizes of RAFT, in the names of torchvision's builder (torchvision/models/optical_flow/raft.py, `_raft`). */
+export interface RaftConfig {
+  /** Channels of the feature encoder: first convolution, three stages, output. */
+  readonly feature_encoder_layers: readonly number[];
+  /** Channels of the context encoder; its output holds the hidden state and the context. */
+  readonly context_encoder_layers: readonly number[];
+  /** Kind of residual block in both encoders. */
+  readonly encoder_block: 'residual' | 'bottleneck';
+  /** Norm of the context encoder; the feature encoder has instance norm. */
+  readonly context_encoder_norm: 'batch' | 'none';
+  readonly corr_block_num_levels: number;
+  readonly corr_block_radius: number;
+  readonly motion_encoder_corr_layers: readonly number[];
+  readonly motion_encoder_flow_layers: readonly number[];
+  readonly motion_encoder_out_channels: number;
+  readonly recurrent_block_hidden_state_size: number;
+  /** Kernels [height, width] of the recurrent units that run one after the other. */
+  readonly recurrent_block_kernel_size: readonly (readonly [number, number])[];
+  readonly flow_head_hidden_size: number;
+  /** Hidden width of the mask that upsampling is learnt with; null upsamples bilinearly. */
+  readonly mask_hidden: number | null;
+}
+
+/** `raft_large` is the original's basic model (5.3 million parameters), `raft_small` has 1.0 million. */
+export const raftPresets: Readonly<Record<'raft_large' | 'raft_small', RaftConfig>> = {
+  raft_large: {
+    feature_encoder_layers: [64, 64, 96, 128, 256],
+    context_encoder_layers: [64, 64, 96, 128, 256],
+    encoder_block: 'residual',
+    context_encoder_norm: 'batch',
+    ...{ corr_block_num_levels: 4, corr_block_radius: 4 },
+    ...{ motion_encoder_corr_layers: [256, 192], motion_encoder_flow_layers: [128, 64] },
+    ...{ motion_encoder_out_channels: 128, recurrent_block_hidden_state_size: 128 },
+    recurrent_block_kernel_size: [
+      [1, 5],
+      [5, 1],
+    ],
+    ...{ flow_head_hidden_size: 256, mask_hidden: 256 },
+  },
+  raft_small: {
+    feature_encoder_layers: [32, 32, 64, 96, 128],
+    context_encoder_layers: [32, 32, 64, 96, 160],
+    encoder_block: 'bottleneck',
+    context_encoder_norm: 'none',
+    ...{ corr_block_num_levels: 4, corr_block_radius: 3 },
+    ...{ motion_encoder_corr_layers: [96], motion_encoder_flow_layers: [64, 32] },
+    ...{ motion_encoder_out_channels: 82, recurrent_block_hidden_state_size: 96 },
+    recurrent_block_kernel_size: [[3, 3]],
+    ...{ flow_head_hidden_size: 128, mask_hidden: null },
+  },
+};
 
 /** Shape of every weight, running statistics included, by its torchvision name. */
 export function raftShapes(config: RaftConfig): Shapes {
-  const { encoder_block, context_encoder_norm, feature_encoder_layers, context_encoder_layers } = config;
-  return new Map([
-    ...encoderShapes('feature_encoder', { channels: feature_encoder_layers, block: encoder_block, batchNorm: false }),
-    ...encoderShapes('context_encoder', {
-      channels: context_encoder_layers,
-      block: encoder_block,
-      batchNorm: context_encoder_norm === 'batch',
+  const { encoder_block: block, flow_head_hidden_size: wide, recurrent_block_hidden_state_size: hidden } = config;
+  const { mask_hidden: mask } = config;
+  return shapesIn({
+    feature_encoder: encoder(config.feature_encoder_layers, block, false),
+    context_encoder: encoder(config.context_encoder_layers, block, config.context_encoder_norm === 'batch'),
+    update_block: {
+      motion_encoder: motionEncoder(config),
+      recurrent_block: recurrentBlock(config),
+      flow_head: { conv1: biased(wide, hidden, 3, 3), conv2: biased(2, wide, 3, 3) },
+    },
+    ...(mask !== null && {
+      mask_predictor: { convrelu: { 0: biased(mask, hidden, 3, 3) }, conv: biased(8 * 8 * 9, mask, 1, 1) },
     }),
-    ...motionShapes(config),
-    ...recurrentShapes(config),
-    ...headShapes(config),
-  ]);
+  });
 }
 
-interface EncoderPlan {
-  readonly channels: readonly number[];
-  readonly block: RaftConfig['encoder_block'];
-  readonly batchNorm: boolean;
-}
-
-function encoderShapes(encoder: string, { channels, block, batchNorm }: EncoderPlan): Entry[] {
+function encoder(channels: readonly number[], block: RaftConfig['encoder_block'], batchNorm: boolean): ShapeTree {
   const [first = 0, ...stages] = channels.slice(0, -1);
-  const layer = (name: string, out: number, into: number, kernel: number): Entry[] => [
-    ...affineShapes(`${name}.0`, out, into, kernel, kernel),
-    ...(batchNorm ? batchNormShapes(`${name}.1`, out) : []),
-  ];
-  const blockLayers = (name: string, out: number, into: number, strided: boolean): Entry[] => [
-    ...residualShapes(block, out, into).flatMap(([o, i, kernel], k) =>
-      layer(`${name}.convnormrelu${k + 1}`, o, i, kernel),
-    ),
-    ...(strided ? layer(`${name}.downsample`, out, into, 1) : []),
-  ];
-  return [
-    ...layer(`${encoder}.convnormrelu`, first, 3, 7),
-    ...stages.flatMap((out, i) => [
-      ...blockLayers(`${encoder}.layer${i + 1}.0`, out, stages[i - 1] ?? first, i > 0),
-      ...blockLayers(`${encoder}.layer${i + 1}.1`, out, out, false),
-    ]),
-    ...affineShapes(`${encoder}.conv`, channels.at(-1)!, stages.at(-1)!, 1, 1),
-  ];
+  const layer = (out: number, into: number, kernel: number): ShapeTree => ({
+    0: biased(out, into, kernel, kernel),
+    ...(batchNorm && { 1: { weight: [out], bias: [out], running_mean: [out], running_var: [out] } }),
+  });
+  const layers = (out: number, into: number): ShapeTree => {
+    if (block === 'residual') return { convnormrelu1: layer(out, into, 3), convnormrelu2: layer(out, out, 3) };
+    const narrow = { convnormrelu1: layer(out / 4, into, 1), convnormrelu2: layer(out / 4, out / 4, 3) };
+    return { ...narrow, convnormrelu3: layer(out, out / 4, 1) };
+  };
+  const stage = (out: number, i: number): [string, ShapeTree] => {
+    const into = stages[i - 1] ?? first;
+    const downsample = i > 0 && { downsample: layer(out, into, 1) };
+    return [`layer${i + 1}`, { 0: { ...layers(out, into), ...downsample }, 1: layers(out, out) }];
+  };
+  return {
+    convnormrelu: layer(first, 3, 7),
+    ...Object.fromEntries(stages.map(stage)),
+    conv: biased(channels.at(-1)!, stages.at(-1)!, 1, 1),
+  };
 }
 
-/** Output channels, input channels and kernel of each convolution of a block. */
-function residualShapes(block: RaftConfig['encoder_block'], out: number, into: number): [number, number, number][] {
-  if (block === 'residual') {
-    return [
-      [out, into, 3],
-      [out, out, 3],
-    ];
-  }
-  return [
-    [out / 4, into, 1],
-    [out / 4, out / 4, 3],
-    [out, out / 4, 1],
-  ];
-}
-
-function batchNormShapes(name: string, channels: number): Entry[] {
-  return ['weight', 'bias', 'running_mean', 'running_var'].map((part) => [`${name}.${part}`, [channels]]);
-}
-
-function motionShapes(config: RaftConfig): Entry[] {
+function motionEncoder(config: RaftConfig): ShapeTree {
   const { motion_encoder_corr_layers: corr, motion_encoder_flow_layers: flow } = config;
-  const motion = 'update_block.motion_encoder';
   const [wide = 0, narrow] = corr;
   const [first = 0, second = 0] = flow;
-  return [
-    ...affineShapes(`${motion}.convcorr1.0`, wide, correlationChannels(config), 1, 1),
-    ...(narrow === undefined ? [] : affineShapes(`${motion}.convcorr2.0`, narrow, wide, 3, 3)),
-    ...affineShapes(`${motion}.convflow1.0`, first, 2, 7, 7),
-    ...affineShapes(`${motion}.convflow2.0`, second, first, 3, 3),
-    ...affineShapes(`${motion}.conv.0`, config.motion_encoder_out_channels - 2, corr.at(-1)! + second, 3, 3),
-  ];
+  const looked = config.corr_block_num_levels * (2 * config.corr_block_radius + 1) ** 2; // a window on each level
+  return {
+    convcorr1: { 0: biased(wide, looked, 1, 1) },
+    ...(narrow !== undefined && { convcorr2: { 0: biased(narrow, wide, 3, 3) } }),
+    convflow1: { 0: biased(first, 2, 7, 7) },
+    convflow2: { 0: biased(second, first, 3, 3) },
+    conv: { 0: biased(config.motion_encoder_out_channels - 2, corr.at(-1)! + second, 3, 3) },
+  };
 }
 
-function recurrentShapes(config: RaftConfig): Entry[] {
+/** Each unit sees its state, the context (what the context encoder has beside the state), and the motion. */
+function recurrentBlock(config: RaftConfig): ShapeTree {
   const { recurrent_block_hidden_state_size: hidden, recurrent_block_kernel_size: kernels } = config;
-  const into = hidden + contextChannels(config) + config.motion_encoder_out_channels;
-  return kernels.flatMap(([height, width], i) =>
-    ['convz', 'convr', 'convq'].flatMap((gate) =>
-      affineShapes(`update_block.recurrent_block.convgru${i + 1}.${gate}`, hidden, into, height, width),
-    ),
+  const into = config.context_encoder_layers.at(-1)! + config.motion_encoder_out_channels;
+  const gates = ['convz', 'convr', 'convq'];
+  return Object.fromEntries(
+    kernels.map((kernel, i) => [`convgru${i + 1}`, alike(gates, biased(hidden, into, ...kernel))]),
   );
-}
-
-function headShapes(config: RaftConfig): Entry[] {
-  const { recurrent_block_hidden_state_size: hidden, flow_head_hidden_size: wide, mask_hidden } = config;
-  const mask =
-    mask_hidden === null
-      ? []
-      : [
-          ...affineShapes('mask_predictor.convrelu.0', mask_hidden, hidden, 3, 3),
-          ...affineShapes('mask_predictor.conv', 8 * 8 * 9, mask_hidden, 1, 1),
-        ];
-  return [
-    ...affineShapes('update_block.flow_head.conv1', wide, hidden, 3, 3),
-    ...affineShapes('update_block.flow_head.conv2', 2, wide, 3, 3),
-    ...mask,
-  ];
 }
 
 const moduleNames: readonly (readonly [RegExp, string])[] = [
@@ -126,18 +137,11 @@ const moduleNames: readonly (readonly [RegExp, string])[] = [
   [/^update_block\.mask\.2\./, 'mask_predictor.conv.'],
 ];
 
-/** torchvision's name of a weight that the original (princeton-vl/RAFT) calls `name`; others come back as they are. */
-function raftTorchvisionName(name: string): string {
-  return moduleNames.reduce((result, [from, to]) => result.replace(from, to), name);
-}
-
-/** Counters of batches, and in the original each shortcut's norm a second time as the block's last norm. */
-function isSurplus(name: string, config: RaftConfig): boolean {
-  const last = config.encoder_block === 'residual' ? 3 : 4;
-  return /\.num_batches_tracked$/.test(name) || new RegExp(`\\.layer\\d\\.0\\.norm${last}\\.`).test(name);
-}
-
 /** torchvision's name of a weight in torchvision's or the original's checkpoints; null for what no network reads. */
 export function raftNames(config: RaftConfig): (name: string) => string | null {
-  return (name) => (isSurplus(name, config) ? null : raftTorchvisionName(name));
+  // counters of batches, and in the original each shortcut's norm a second time as the block's last norm
+  const last = config.encoder_block === 'residual' ? 3 : 4;
+  const surplus = new RegExp(`\\.num_batches_tracked$|\\.layer\\d\\.0\\.norm${last}\\.`);
+  return (name) =>
+    surplus.test(name) ? null : moduleNames.reduce((result, [from, to]) => result.replace(from, to), name);
 }

@@ -42,37 +42,12 @@ function resolveEntities(text: string): string {
   return text.replace(/&#?[0-9A-Za-z]{1,24};/g, (entity) => decodeHTML(entity));
 }
 
-const ligatures: Readonly<Record<string, string>> = {
-  Ĳ: 'IJ',
-  ĳ: 'ij',
-  ŉ: 'ʼn',
-  Ǳ: 'DZ',
-  ǲ: 'Dz',
-  ǳ: 'dz',
-  Ǆ: 'DŽ',
-  ǅ: 'Dž',
-  ǆ: 'dž',
-  Ǉ: 'LJ',
-  ǈ: 'Lj',
-  ǉ: 'lj',
-  Ǌ: 'NJ',
-  ǋ: 'Nj',
-  ǌ: 'nj',
-  ﬀ: 'ff',
-  ﬁ: 'fi',
-  ﬂ: 'fl',
-  ﬃ: 'ffi',
-  ﬄ: 'ffl',
-  ﬅ: 'ſt',
-  ﬆ: 'st',
-};
-
 /** One pass of the repairs, in ftfy's order. */
 function repair(text: string): string {
   return (
     fixControls(fixMojibake(text))
-      .replace(/[Ĳĳŉ\u01c4-\u01cc\u01f1-\u01f3\ufb00-\ufb06]/g, (character) => ligatures[character] ?? character)
-      .replace(/[\u3000\uff01-\uffef]/g, (character) => character.normalize('NFKC'))
+      .replace(/ﬅ/g, 'ſt')
+      .replace(/[Ĳĳŉ\u01c4-\u01cc\u01f1-\u01f3\u3000\ufb00-\ufb06\uff01-\uffef]/g, (part) => part.normalize('NFKC'))
       .replace(/[\u02bc\u2018-\u201b]/g, "'")
       .replace(/[\u201c-\u201f]/g, '"')
       .replace(/\r\n|[\r\u0085\u2028\u2029]/g, '\n')
@@ -108,12 +83,8 @@ const sequence = new RegExp(
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The text with misread UTF-8 sequences replaced by the characters they were, repeatedly if misread repeatedly. */
-export function fixMojibake(text: string): string {
-  for (let before = text; ; ) {
-    const after = wholly(before) ?? before.replace(sequence, (match) => decoded(match) ?? match);
-    if (after === before) return after;
-    before = after;
-  }
+function fixMojibake(text: string): string {
+  return untilStable(text, (part) => wholly(part) ?? part.replace(sequence, (match) => decoded(match) ?? match));
 }
 
 /** The text decoded as one, if it can be and two of its sequences say so. */
@@ -124,7 +95,7 @@ function wholly(text: string): string | undefined {
 }
 
 /** C1 control codes as the Windows-1252 characters that were meant. */
-export function fixControls(text: string): string {
+function fixControls(text: string): string {
   return text.replace(/[\x80-\x9f]/g, (character) => windows1252[character.charCodeAt(0) - 0x80]!);
 }
 

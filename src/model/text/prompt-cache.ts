@@ -42,12 +42,8 @@ export function promptCache(folder: string, encoder: string): PromptCache {
   };
 }
 
-/** What a file was when it was last read whole. */
-interface KnownFile {
-  /** Device, inode, size and times of the last change of its bytes and of its entry. */
-  readonly state: string;
-  readonly sha256: string;
-}
+/** What a file was when it was last read whole; its state are device, inode, size and times of the last changes. */
+type KnownFile = Readonly<Record<'state' | 'sha256', string>>;
 
 /**
  * Tells encoders apart by all bytes of their files, dtypes and scales included. Reading 11 GB takes seconds, so `folder`

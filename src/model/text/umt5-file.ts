@@ -1,27 +1,19 @@
 /** Wan2.1's text encoder straight from its files, block by block: nothing of it stays in memory between prompts. */
 import { rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { HostDType, HostTensor } from '../../io/index.ts';
+import type { HostTensor } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
-import { toHost, toTensor, Weights } from '../../nn/index.ts';
+import { type Shapes, toHost, toTensor, Weights } from '../../nn/index.ts';
 import { checkFinite, copiesUploads, widener } from '../../nn/internal.ts';
-import type { PromptTokenizer, TokenBatch } from '../tokenizer/index.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { PromptTokenizer, TokenBatch } from '../tokenizer/tokenizer.ts';
 import { cleanPrompt } from './clean-text.ts';
 import { encoderIdentity, type PromptCache, promptCache } from './prompt-cache.ts';
-import { bucketIds, umt5Block } from './umt5.ts';
-import { type Umt5Config, umt5ConfigOf, umt5Name, umt5Shapes } from './umt5-weights.ts';
-
-/** A file of weights: an open checkpoint. */
-export interface WeightsFile extends TensorSource {
-  /** The files that hold the tensors. */
-  readonly files: readonly string[];
-  names(): string[];
-  info(name: string): { readonly dtype: HostDType; readonly shape: readonly number[] };
-}
+import { bucketIds, type Umt5Config, umt5Block, umt5ConfigOf, umt5Name, umt5Shapes } from './umt5.ts';
 
 /** Options of {@link umt5FileEncoder}. */
 export interface Umt5FileOptions {
-  readonly file: WeightsFile;
+  readonly file: Checkpoint;
   readonly tokenizer: PromptTokenizer;
   /** Tokens that a prompt is cut to. @defaultValue 512, as Wan2.1 */
   readonly textLen?: number;
@@ -38,9 +30,8 @@ export interface Umt5FileEncoder {
 }
 
 /**
- * The text encoder of a Wan2.1 folder: cleans and tokenises a prompt, looks it up in the cache, and otherwise reads
- * the encoder block by block. Only the real tokens are encoded: padding is masked in the original, so that it
- * changes no row.
+ * The text encoder of a Wan2.1 folder: cleans and tokenises a prompt, looks it up in the cache, and otherwise reads the
+ * encoder block by block. Only the real tokens are encoded: in the original padding is masked and changes no row.
  */
 export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5FileEncoder> {
   const { file, tokenizer, textLen = 512, cache: folder } = options;
@@ -56,7 +47,7 @@ export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5Fil
     const tokens = tokenizer.encode(prompt).slice(0, textLen);
     const known = await kept?.read(prompt, tokens);
     if (known !== undefined) return known;
-    const rows = await encodeAnew(prompt, tokens.length, { source, config, tokenizer });
+    const rows = await encodeAnew(source, config, tokenizer.batch([prompt], tokens.length));
     await kept?.write(prompt, tokens, rows);
     return rows;
   };
@@ -72,23 +63,12 @@ export async function umt5FileEncoder(options: Umt5FileOptions): Promise<Umt5Fil
 }
 
 /** Sizes of the encoder in a file, under official or diffusers names. */
-export function umt5FileConfig(file: WeightsFile): Umt5Config {
+export function umt5FileConfig(file: Checkpoint): Umt5Config {
   return umt5ConfigOf(officialSource(file).shapes);
 }
 
-interface Encoding {
-  readonly source: OfficialSource;
-  readonly config: Umt5Config;
-  readonly tokenizer: PromptTokenizer;
-}
-
 /** @throws Error naming a weight that holds NaN or infinity. */
-async function encodeAnew(
-  prompt: string,
-  length: number,
-  { source, config, tokenizer }: Encoding,
-): Promise<HostTensor> {
-  const tokens = tokenizer.batch([prompt], length);
+async function encodeAnew(source: OfficialSource, config: Umt5Config, tokens: TokenBatch): Promise<HostTensor> {
   const encoded = await umt5EncodeFrom(source, config, tokens);
   const rows = tf.squeeze(encoded, [0]); // [1, n, D] -> [n, D]
   const host = await toHost(rows);
@@ -106,22 +86,25 @@ async function encodeAnew(
 function stacked(all: readonly HostTensor[]): Tensor {
   const longest = Math.max(...all.map(({ shape }) => shape[0]!));
   return tf.tidy(() => {
-    const padded = all.map((rows) => {
-      const short: [number, number] = [0, longest - rows.shape[0]!];
-      return tf.pad(toTensor(rows), [short, [0, 0]]);
-    });
-    return tf.stack(padded);
+    const missing = (rows: HostTensor): [number, number] => [0, longest - rows.shape[0]!];
+    return tf.stack(all.map((rows) => tf.pad(toTensor(rows), [missing(rows), [0, 0]])));
   });
 }
 
+/** Where tensors are read from by official name. */
+export type TensorSource = Pick<Checkpoint, 'read' | 'readRows'>;
+
 interface OfficialSource extends TensorSource {
-  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly shapes: Shapes;
 }
 
 /** A file read by official names, whichever of the published ones it has. */
-function officialSource(file: WeightsFile): OfficialSource {
-  const named = file.names().map((name) => [umt5Name(name), name] as const);
-  const places = new Map(named.filter((entry): entry is [string, string] => entry[0] !== null));
+function officialSource(file: Checkpoint): OfficialSource {
+  const places = new Map<string, string>();
+  for (const name of file.names()) {
+    const official = umt5Name(name);
+    if (official !== null) places.set(official, name);
+  }
   const place = (official: string): string => places.get(official) ?? official;
   return {
     shapes: new Map([...places].map(([official, name]) => [official, file.info(name).shape])),
@@ -130,21 +113,9 @@ function officialSource(file: WeightsFile): OfficialSource {
   };
 }
 
-/** Where tensors are read from by official name: an open safetensors or PyTorch file. */
-export interface TensorSource {
-  /** Reads a tensor; it may lie at the start of `into`, if that is given and large enough. */
-  read(name: string, into?: Uint8Array): Promise<HostTensor>;
-  /** `count` rows of a tensor from row `start` on. */
-  readRows(name: string, start: number, count: number): Promise<HostTensor>;
-}
-
 /**
- * As `umt5Encode`, with weights read block by block from a file, so that the 5.7 billion parameters of umT5-XXL need
- * the memory of one block, and of the token table only the rows of the tokens are read. The result [B, L, dim] belongs to the caller.
- *
- * @example
- * const file = await openPth('models_t5_umt5-xxl-enc-bf16.pth');
- * const rows = await umt5EncodeFrom(file, umt5Presets['umt5-xxl'], tokenizer.batch([prompt], 512));
+ * As `umt5Encode`, with weights read block by block from a file, so that the 5.7 billion parameters of umT5-XXL need the
+ * memory of one block, and of the token table only the rows of the tokens are read.
  */
 export async function umt5EncodeFrom(source: TensorSource, config: Umt5Config, tokens: TokenBatch): Promise<Tensor> {
   const buckets = bucketIds(tokens.ids.shape[1]!, config.num_buckets);

@@ -2,13 +2,103 @@
  * The umT5 encoder: pre-norm blocks with unscaled attention, a relative position table of their own, and a gated
  * feed-forward part. Source: Wan2.1 wan/modules/t5.py (`T5Encoder`, `shared_pos=False`).
  */
-
-import { attention, gelu, linear, rmsNorm } from '../../engine/ops/index.ts';
+import { attention, gelu, rmsNorm } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Architecture, architecture, type Part, type Tapped, type ValueTap } from '../../nn/index.ts';
+import { type Architecture, architecture, type Part, type Shapes, type Tapped, type ValueTap } from '../../nn/index.ts';
 import { sameShape, tapBelow } from '../../nn/internal.ts';
-import type { TokenBatch } from '../tokenizer/index.ts';
-import { type Umt5Config, umt5Name, umt5Presets, umt5Shapes } from './umt5-weights.ts';
+import { alike, shapesIn, splitHeads, unbiased } from '../layers/layers.ts';
+import type { TokenBatch } from '../tokenizer/tokenizer.ts';
+
+/** Sizes of a umT5 encoder, in the names of Wan2.1's constructor (wan/modules/t5.py, `T5Encoder`). */
+export interface Umt5Config {
+  /** Rows of the token table. */
+  readonly vocab: number;
+  /** Width of tokens. */
+  readonly dim: number;
+  /** Width of queries, keys and values, all heads together. */
+  readonly dim_attn: number;
+  readonly dim_ffn: number;
+  readonly num_heads: number;
+  readonly num_layers: number;
+  /** Buckets of relative positions; each layer has its own table. */
+  readonly num_buckets: number;
+}
+
+/** Named configurations; `umt5-xxl` is the text encoder of Wan2.1. */
+export const umt5Presets: Readonly<Record<'umt5-xxl', Umt5Config>> = {
+  'umt5-xxl': {
+    ...{ vocab: 256384, dim: 4096, dim_attn: 4096, dim_ffn: 10240 },
+    ...{ num_heads: 64, num_layers: 24, num_buckets: 32 },
+  },
+};
+
+/** Shape of each parameter by its official name; what a checkpoint must hold. */
+export function umt5Shapes({ vocab, dim, dim_attn, dim_ffn, num_heads, num_layers, num_buckets }: Umt5Config): Shapes {
+  const block = {
+    norm1: { weight: [dim] },
+    attn: { ...alike(['q', 'k', 'v'], { weight: [dim_attn, dim] }), o: { weight: [dim, dim_attn] } },
+    norm2: { weight: [dim] },
+    ffn: {
+      gate: { 0: { weight: [dim_ffn, dim] } },
+      fc1: { weight: [dim_ffn, dim] },
+      fc2: { weight: [dim, dim_ffn] },
+    },
+    pos_embedding: { embedding: { weight: [num_buckets, num_heads] } },
+  };
+  return shapesIn({
+    token_embedding: { weight: [vocab, dim] },
+    blocks: alike(num_layers, block),
+    norm: { weight: [dim] },
+  });
+}
+
+/** The configuration of a checkpoint, from the shapes of its weights under official names; a RangeError if they lack. */
+export function umt5ConfigOf(shapes: Shapes): Umt5Config {
+  const shape = (name: string): readonly number[] => {
+    const found = shapes.get(name);
+    if (found === undefined) throw new RangeError(`the weights hold no ${name}: this is not a umT5 encoder`);
+    return found;
+  };
+  const [vocab = 0, dim = 0] = shape('token_embedding.weight');
+  const [num_buckets = 0, num_heads = 0] = shape('blocks.0.pos_embedding.embedding.weight');
+  const blocks = new Set([...shapes.keys()].map((name) => /^blocks\.(\d+)\./.exec(name)?.[1]));
+  blocks.delete(undefined);
+  return {
+    vocab,
+    dim,
+    dim_attn: shape('blocks.0.attn.q.weight')[0]!,
+    dim_ffn: shape('blocks.0.ffn.fc1.weight')[0]!,
+    num_heads,
+    num_layers: blocks.size,
+    num_buckets,
+  };
+}
+
+const blockNames: Readonly<Record<string, string>> = {
+  'layer.0.SelfAttention.q': 'attn.q',
+  'layer.0.SelfAttention.k': 'attn.k',
+  'layer.0.SelfAttention.v': 'attn.v',
+  'layer.0.SelfAttention.o': 'attn.o',
+  'layer.0.SelfAttention.relative_attention_bias': 'pos_embedding.embedding',
+  'layer.0.layer_norm': 'norm1',
+  'layer.1.layer_norm': 'norm2',
+  'layer.1.DenseReluDense.wi_0': 'ffn.gate.0',
+  'layer.1.DenseReluDense.wi_1': 'ffn.fc1',
+  'layer.1.DenseReluDense.wo': 'ffn.fc2',
+};
+
+/**
+ * Official name of a weight under official or transformers names (`UMT5EncoderModel`), null for one that repeats another
+ * (`encoder.embed_tokens.weight`); other names come back as they are.
+ */
+export function umt5Name(name: string): string | null {
+  if (name === 'shared.weight') return 'token_embedding.weight';
+  if (name === 'encoder.embed_tokens.weight') return null;
+  if (name === 'encoder.final_layer_norm.weight') return 'norm.weight';
+  const [, block, part = ''] = /^encoder\.block\.(\d+)\.(.+)\.weight$/.exec(name) ?? [];
+  const official = blockNames[part];
+  return official === undefined ? name : `blocks.${block}.${official}.weight`;
+}
 
 /**
  * Encodes tokens: [B, L, dim] after the final norm. Rows of padding hold values too, which attend to the real
@@ -50,9 +140,8 @@ export function umt5Block(net: Part<Umt5Config>, input: BlockInput, { onValue }:
     onValue?.('attn', attended);
     const x = tf.add(input.x, attended);
     const y = rmsNorm(x, weights.get('norm2.weight'), epsilon);
-    const gate = gelu(linear(y, weights.get('ffn.gate.0.weight'), null), 'tanh');
-    const hidden = tf.mul(linear(y, weights.get('ffn.fc1.weight'), null), gate);
-    const change = linear(hidden, weights.get('ffn.fc2.weight'), null);
+    const gate = gelu(unbiased(weights, 'ffn.gate.0', y), 'tanh');
+    const change = unbiased(weights, 'ffn.fc2', tf.mul(unbiased(weights, 'ffn.fc1', y), gate));
     onValue?.('ffn', change);
     return tf.add(x, change);
   });
@@ -60,20 +149,17 @@ export function umt5Block(net: Part<Umt5Config>, input: BlockInput, { onValue }:
 
 /** softmax(q kᵀ + bias) v without 1/√d; the bias depends on the bucket of key − query and the head. */
 function selfAttention(net: Part<Umt5Config>, { x, mask, buckets }: BlockInput, onValue?: ValueTap): Tensor {
-  const {
-    weights,
-    config: { num_heads, dim_attn },
-  } = net;
+  const { weights, config } = net;
+  const { num_heads, dim_attn } = config;
   const [batch, length] = x.shape as [number, number, number];
   const normed = rmsNorm(x, weights.get('norm1.weight'), epsilon);
-  const heads = (name: string): Tensor =>
-    linear(normed, weights.get(`attn.${name}.weight`), null).reshape([batch, length, num_heads, dim_attn / num_heads]);
+  const heads = (name: string): Tensor => splitHeads(unbiased(weights, `attn.${name}`, normed), num_heads);
   const rows = tf.gather(weights.get('pos_embedding.embedding.weight'), buckets); // [L·L,N]
   const bias = rows.reshape([1, length, length, num_heads]).transpose([0, 3, 1, 2]); // [1,N,L,L]
   onValue?.('pos_embedding', bias);
   const keys = mask.reshape([batch, 1, 1, length]);
   const mixed = attention(heads('q'), heads('k'), heads('v'), { scale: 1, bias, mask: keys });
-  return linear(mixed.reshape([batch, length, dim_attn]), weights.get('attn.o.weight'), null);
+  return unbiased(weights, 'attn.o', mixed.reshape([batch, length, dim_attn]));
 }
 
 /** Buckets of all pairs of positions, row = query, column = key: int32 [L·L]. */
@@ -121,14 +207,8 @@ export const umt5: Architecture<Umt5Config, typeof umt5Encode, 'umt5-xxl'> = arc
   presets: umt5Presets,
   shapes: umt5Shapes,
   prefixes: [
-    'text_encoders.umt5xxl.transformer.',
-    'text_encoders.t5xxl.transformer.',
-    'cond_stage_model.',
-    'text_encoder.',
-    'umt5xxl.',
-    't5xxl.',
-    'transformer.',
-    'model.',
+    ...['text_encoders.umt5xxl.transformer.', 'text_encoders.t5xxl.transformer.', 'cond_stage_model.'],
+    ...['text_encoder.', 'umt5xxl.', 't5xxl.', 'transformer.', 'model.'],
   ],
   officialName: () => umt5Name,
   forward: umt5Encode,

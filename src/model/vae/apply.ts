@@ -1,5 +1,4 @@
 /** The arithmetic of each kind of layer. Source: Wan2.1 wan/modules/vae.py (`ResidualBlock`, `AttentionBlock`). */
-
 import { flush } from '../../engine/index.ts';
 import { attention, linear, rmsNorm, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';

@@ -7,6 +7,7 @@
 import { conv2d, conv3d } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WeightView } from '../../nn/index.ts';
+import { affine } from '../layers/layers.ts';
 
 /** What the operations of one chunk read from the chunk before, and leave for the chunk after. */
 export interface ChunkContext {
@@ -27,11 +28,6 @@ export interface LayerCall {
   readonly name: string;
 }
 
-/** Causal 3×3×3 or 1×3×3 convolution; `part` is the parameter's name below the layer, '' for the layer. x [B,F,H,W,C]. */
-export function causalConv(call: LayerCall, x: Tensor, part: string): Tensor {
-  return leftConv(call, x, part, 1);
-}
-
 /** Halves height and width, then frames: frame 0 is kept, later ones are convolved in steps of two. x [B,F,H,W,C]. */
 export function downsample3d(call: LayerCall, x: Tensor): Tensor {
   const y = downsample2d(call, x);
@@ -41,7 +37,7 @@ export function downsample3d(call: LayerCall, x: Tensor): Tensor {
   if (first && frames(y) === 1) return y;
   const seen = first ? y : tf.concat([past[slot]!, y], 1);
   const [weight, bias] = parameters(call, 'time_conv');
-  const halved = conv3d(seen, weight, bias, { stride: [2, 1, 1], padding: noPadding });
+  const halved = conv3d(seen, weight, bias, { stride: [2, 1, 1] });
   return first ? tf.concat([firstFrames(y, 1), halved], 1) : halved;
 }
 
@@ -72,14 +68,11 @@ export function perFrame(x: Tensor, f: (images: Tensor) => Tensor): Tensor {
   return y.reshape([b, t, ...y.shape.slice(1)]);
 }
 
-const noPadding: [[number, number], [number, number], [number, number]] = [
-  [0, 0],
-  [0, 0],
-  [0, 0],
-];
-
-/** Convolution with its left context, two frames or none; what the slot does not supply is zeros. */
-function leftConv(call: LayerCall, x: Tensor, part: string, border: number): Tensor {
+/**
+ * Causal convolution of x [B,F,H,W,C] with its left context, two frames or none; what the slot does not supply is zeros.
+ * `part` is the parameter's name below the layer, '' for the layer itself; `border` is the padding of height and width.
+ */
+export function causalConv(call: LayerCall, x: Tensor, part: string, border: number = 1): Tensor {
   const { past, next } = call.chunk;
   const [weight, bias] = parameters(call, part);
   const before = weight.shape[2]! - 1;
@@ -94,7 +87,7 @@ function leftConv(call: LayerCall, x: Tensor, part: string, border: number): Ten
 
 /** Temporal convolution to twice the channels, whose halves are frames 2i and 2i + 1. */
 function doubleFrames(call: LayerCall, x: Tensor): Tensor {
-  const y = leftConv(call, x, 'time_conv', 0);
+  const y = causalConv(call, x, 'time_conv', 0);
   const [b, t, h, w, c] = y.shape as [number, number, number, number, number];
   const pairs = y.reshape([b, t, h * w, 2, c / 2]).transpose([0, 1, 3, 2, 4]); // [B,F,2,H·W,C]
   return pairs.reshape([b, 2 * t, h, w, c / 2]);
@@ -108,8 +101,7 @@ function repeatPixels(x: Tensor): Tensor {
 }
 
 function parameters({ weights, name }: LayerCall, part: string): [Tensor, Tensor] {
-  const prefix = path(name, part);
-  return [weights.get(`${prefix}.weight`), weights.get(`${prefix}.bias`)];
+  return affine(weights, path(name, part));
 }
 
 function path(name: string, part: string): string {

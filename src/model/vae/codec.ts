@@ -8,9 +8,8 @@ import { type Architecture, architecture, type Part, type Tapped } from '../../n
 import { withoutGradient } from '../../nn/internal.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
 import { latentShape, type VaeConfig, type VaePreset, vaePresets, vaeStrides } from './config.ts';
-import { decoderLayers, encoderLayers, vaeShapes } from './layers.ts';
+import { decoderLayers, encoderLayers, vaeInitial, vaeOfficialNames, vaeShapes } from './layers.ts';
 import { patchify, unpatchify } from './patches.ts';
-import { vaeInitial, vaeOfficialNames } from './weights.ts';
 
 /** Options of a pass through encoder or decoder; values are seen once per chunk. */
 export interface VaeOptions extends Tapped {
@@ -20,17 +19,11 @@ export interface VaeOptions extends Tapped {
 
 /** Options of {@link decode}. */
 export interface DecodeOptions extends VaeOptions {
-  /**
-   * Bound pixels to [−1, 1] as the reference does; the gradient is zero where a pixel is bounded.
-   *
-   * @defaultValue true
-   */
+  /** Bound pixels to [−1, 1] as the reference does; the gradient is zero where a pixel is bounded. @defaultValue true */
   readonly clamp?: boolean;
   /**
-   * Let the gradient reach only this many latent frames, the last ones. The earlier ones are decoded
-   * as constants: the same pixels, a truncated gradient, and memory for the last block only.
-   *
-   * @defaultValue all
+   * Let the gradient reach only this many latent frames, the last ones. The earlier ones are decoded as constants: the
+   * same pixels, a truncated gradient, and memory for the last block only. @defaultValue all
    */
   readonly gradientLatents?: number;
 }
@@ -85,9 +78,9 @@ export function decode(net: Part<VaeConfig>, latents: Tensor, options: DecodeOpt
     };
     const pixels = (output: Tensor): Tensor => bounded(unpatchify(config, output), options);
     const constant = constantLatents(total, options.gradientLatents);
-    if (constant === total) return pixels(withoutGradient(() => part(0, total, null).output));
     if (constant === 0) return pixels(part(0, total, null).output);
     const past = withoutGradient(() => part(0, constant, null));
+    if (constant === total) return pixels(past.output);
     return pixels(tf.concat([past.output, part(constant, total, past.state).output], 1));
   });
 }
@@ -117,13 +110,11 @@ export function denormalise(config: VaeConfig, latents: Tensor): Tensor {
 export function checkVideo(config: VaeConfig, x: Tensor): void {
   const { space } = vaeStrides(config);
   const [, frames = 0, height = 0, width = 0, channels] = x.shape;
-  const fits = x.rank === 5 && channels === 3 && frames > 0 && height % space === 0 && width % space === 0;
-  if (!fits) {
-    throw new RangeError(
-      `video has shape [${x.shape}]; wanted [B, F, H, W, 3] with H and W multiples of the spatial stride ${space}: ` +
-        'crop or resize the frames, and move the channels last',
-    );
-  }
+  if (x.rank === 5 && channels === 3 && frames > 0 && height % space === 0 && width % space === 0) return;
+  throw new RangeError(
+    `video has shape [${x.shape}]; wanted [B, F, H, W, 3] with H and W multiples of the spatial stride ${space}: ` +
+      'crop or resize the frames, and move the channels last',
+  );
 }
 
 /** Throws unless a piece of a longer video has the frames that its place demands. */
@@ -131,21 +122,17 @@ export function checkPiece(config: VaeConfig, x: Tensor, first: boolean): void {
   checkVideo(config, x);
   const { time } = vaeStrides(config);
   const frames = x.shape[1]!;
-  if ((frames - (first ? 1 : 0)) % time !== 0) {
-    const wanted = first
-      ? `1 + k·${time} frames (state is null: this is the first piece)`
-      : `a multiple of ${time} frames`;
-    throw new RangeError(`video has ${frames} frames; wanted ${wanted}`);
-  }
+  if ((frames - (first ? 1 : 0)) % time === 0) return;
+  const whole = `1 + k·${time} frames (state is null: this is the first piece)`;
+  throw new RangeError(`video has ${frames} frames; wanted ${first ? whole : `a multiple of ${time} frames`}`);
 }
 
 /** Throws unless z is a batch of latents [B,f,h,w,z]. */
 export function checkLatents(config: VaeConfig, z: Tensor): void {
-  if (z.rank !== 5 || z.shape[4] !== config.z_dim || z.shape[1] === 0) {
-    throw new RangeError(
-      `latents have shape [${z.shape}]; wanted [B, f, h, w, z] with z = z_dim = ${config.z_dim}: move the channels last`,
-    );
-  }
+  if (z.rank === 5 && z.shape[4] === config.z_dim && z.shape[1] !== 0) return;
+  throw new RangeError(
+    `latents have shape [${z.shape}]; wanted [B, f, h, w, z] with z = z_dim = ${config.z_dim}: move the channels last`,
+  );
 }
 
 /**

@@ -1,22 +1,16 @@
 /**
- * Configuration of the Wan causal video VAE, in the official constructor's names.
+ * Sizes of the Wan causal video VAE and the statistics that normalise its latents, in the official constructor's names.
  * Source: Wan2.1 wan/modules/vae.py (`WanVAE_`), constants of `WanVAE`.
  */
-
-/** Sizes of a VAE and the statistics that normalise its latents. */
 export interface VaeConfig {
   /**
    * Side of the squares of pixels that stand in one another's channels between the networks and the video, as in Wan2.2's
-   * VAE (2 there).
-   *
-   * @defaultValue 1, as in Wan2.1
+   * VAE (2 there). @defaultValue 1, as in Wan2.1
    */
   readonly patch_size?: number;
   /**
    * Frames that a convolution sees: its own and those before it. 1 codes every frame as a picture of its own, which
-   * `inflate` makes one of clips.
-   *
-   * @defaultValue 3
+   * `inflate` makes one of clips. @defaultValue 3
    */
   readonly kernel_frames?: 1 | 3;
   /** Channels of the first level. */
@@ -40,13 +34,8 @@ export interface VaeConfig {
 }
 
 const wan: VaeConfig = {
-  dim: 96,
-  z_dim: 16,
-  dim_mult: [1, 2, 4, 4],
-  num_res_blocks: 2,
-  attn_scales: [],
+  ...{ dim: 96, z_dim: 16, dim_mult: [1, 2, 4, 4], num_res_blocks: 2, attn_scales: [], dropout: 0 },
   temperal_downsample: [false, true, true],
-  dropout: 0,
   latents_mean: [
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,
     -0.9497, 0.2503, -0.2921,
@@ -111,11 +100,9 @@ function checkSizes(config: VaeConfig): void {
         `${levels} levels in dim_mult need ${levels - 1}, one for each step between levels`,
     );
   }
-  for (const mult of config.dim_mult.slice(1)) {
-    if ((config.dim * mult) % 2 !== 0) {
-      throw new RangeError(`VaeConfig.dim × dim_mult = ${config.dim * mult} is odd; upsampling halves the channels`);
-    }
-  }
+  const odd = config.dim_mult.slice(1).find((mult) => (config.dim * mult) % 2 !== 0);
+  if (odd === undefined) return;
+  throw new RangeError(`VaeConfig.dim × dim_mult = ${config.dim * odd} is odd; upsampling halves the channels`);
 }
 
 function checkKernel({ kernel_frames: frames = 3, temperal_downsample }: VaeConfig): void {
@@ -128,20 +115,17 @@ function checkKernel({ kernel_frames: frames = 3, temperal_downsample }: VaeConf
 }
 
 function checkCount(field: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(`VaeConfig.${field} holds ${value}; it must hold positive whole numbers`);
-  }
+  if (Number.isInteger(value) && value >= 1) return;
+  throw new RangeError(`VaeConfig.${field} holds ${value}; it must hold positive whole numbers`);
 }
 
 function checkStatistics(config: VaeConfig): void {
   for (const field of ['latents_mean', 'latents_std'] as const) {
     const values = config[field];
-    const bad = values.some((v) => !Number.isFinite(v) || (field === 'latents_std' && v <= 0));
-    if (values.length !== config.z_dim || bad) {
-      throw new RangeError(
-        `VaeConfig.${field} must hold z_dim = ${config.z_dim} finite numbers${field === 'latents_std' ? ' above 0' : ''}, ` +
-          `got [${values.join(', ')}]`,
-      );
-    }
+    const isStd = field === 'latents_std';
+    const good = values.every((value) => Number.isFinite(value) && !(isStd && value <= 0));
+    if (values.length === config.z_dim && good) continue;
+    const wanted = `z_dim = ${config.z_dim} finite numbers${isStd ? ' above 0' : ''}`;
+    throw new RangeError(`VaeConfig.${field} must hold ${wanted}, got [${values.join(', ')}]`);
   }
 }

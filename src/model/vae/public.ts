@@ -9,15 +9,18 @@ export {
   encodePosterior,
   type Posterior,
   type VaeOptions as Options,
+  vae as architecture,
 } from './codec.ts';
 export {
   latentShape,
   type VaeConfig as Config,
   type VaePreset as Preset,
   vaeConfig as config,
+  vaePresets as presets,
   vaeStrides as strides,
 } from './config.ts';
 export { inflate } from './inflate.ts';
+export { vaeShapes as shapes } from './layers.ts';
 export {
   type DecodedPiece,
   decodeChunk,
@@ -27,14 +30,7 @@ export {
   encodeStream,
   type Pieces,
 } from './stream.ts';
-
-/** Configurations by their published names. */
-export const presets: typeof vae.presets = vae.presets;
-/** Shape of every weight by its official name. */
-export const shapes: typeof vae.shapes = vae.shapes;
 /** A net from the tensors of a checkpoint in any published naming. */
 export const load: typeof vae.load = vae.load;
 /** A net with fresh weights, drawn from a key. */
 export const init: typeof vae.init = vae.init;
-/** The record itself, for what takes any architecture. */
-export { vae as architecture };

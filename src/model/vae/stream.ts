@@ -16,15 +16,13 @@ import { decoderLayers, encoderLayers } from './layers.ts';
 import { patchify, unpatchify } from './patches.ts';
 
 /** The next pixel frames of a clip [B,F,H,W,3], and the state that the piece after them needs. */
-export interface DecodedPiece {
+export interface DecodedPiece extends Pick<ChunkResult, 'state'> {
   readonly video: Tensor;
-  readonly state: VaeState;
 }
 
 /** The next normalised latents of a clip [B,f,h,w,z], and the state that the piece after them needs. */
-export interface EncodedPiece {
+export interface EncodedPiece extends Pick<ChunkResult, 'state'> {
   readonly latents: Tensor;
-  readonly state: VaeState;
 }
 
 /** What may happen to the state that a piece is given. @defaultValue consume: false */
@@ -83,24 +81,24 @@ export type Pieces = Iterable<Tensor> | AsyncIterable<Tensor>;
  * Yields the pixels of each piece of latents as it arrives, for example from a rollout. The pixels belong to the
  * caller, the pieces stay the producer's, and the state is freed at the end, also after a `break`.
  */
-export async function* decodeStream(
+export function decodeStream(
   net: Part<VaeConfig>,
   pieces: Pieces,
   options: Pick<DecodeOptions, 'clamp' | 'onValue'> = {},
 ): AsyncGenerator<Tensor, void, void> {
-  yield* carry(pieces, (piece, before) => {
+  return carry(pieces, (piece, before) => {
     const { video, state } = decodeChunk(net, piece, before, { ...options, consume: true });
     return { output: video, state };
   });
 }
 
 /** Yields the latents of each piece of video as it arrives; ownership as for {@link decodeStream}. */
-export async function* encodeStream(
+export function encodeStream(
   net: Part<VaeConfig>,
   pieces: Pieces,
   options: Pick<VaeOptions, 'onValue'> = {},
 ): AsyncGenerator<Tensor, void, void> {
-  yield* carry(pieces, (piece, before) => {
+  return carry(pieces, (piece, before) => {
     const { latents, state } = encodeChunk(net, piece, before, { ...options, consume: true });
     return { output: latents, state };
   });

@@ -1,16 +1,15 @@
 /**
  * ViCLIP: CLIP for short videos, CLIP's towers, the visual one with a time axis. Source: Wang et al. 2023,
  * arXiv 2307.06942; InternVideo ViCLIP viclip_vision.py and viclip_text.py as VBench carries them.
- *
- * There is no parity fixture: the original's own module was run on hashed weights, and its numbers
- * stand in test/model/viclip.
+ * Instead of a parity fixture, numbers of the original's own module on hashed weights stand in test/model/viclip.
  */
 import { layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Shapes, type WeightView } from '../../nn/index.ts';
 import { sameShape } from '../../nn/internal.ts';
-import { type ClipConfig, clipShapes, clipTextFeatures, resblock } from '../clip/index.ts';
-import { affine, classToken, patchTokens, withClassToken } from '../layers/index.ts';
+import { clipTextFeatures, resblocks } from '../clip/clip.ts';
+import { type ClipConfig, clipShapes } from '../clip/weights.ts';
+import { affine, classToken, patchTokens, withClassToken } from '../layers/layers.ts';
 
 /** Sizes of ViCLIP, in the names of its constructor (InternVideo ViCLIP viclip.py) where it has one. */
 export interface ViclipConfig {
@@ -33,18 +32,9 @@ export interface ViclipConfig {
 /** `l14` is the published ViCLIP-L (InternVid-10M-FLT), which VBench uses. */
 export const viclipPresets: Readonly<Record<'l14', ViclipConfig>> = {
   l14: {
-    embed_dim: 768,
-    inputs_image_res: 224,
-    video_input_num_frames: 8,
-    patch_size: 14,
-    vision_width: 1024,
-    vision_layers: 24,
-    vision_heads: 16,
-    max_txt_l: 32,
-    vocab_size: 49408,
-    text_width: 768,
-    text_layers: 12,
-    text_heads: 12,
+    ...{ embed_dim: 768, inputs_image_res: 224, video_input_num_frames: 8, patch_size: 14 },
+    ...{ vision_width: 1024, vision_layers: 24, vision_heads: 16, max_txt_l: 32, vocab_size: 49408 },
+    ...{ text_width: 768, text_layers: 12, text_heads: 12 },
   },
 };
 
@@ -68,26 +58,21 @@ export function towerConfig(config: ViclipConfig): ClipConfig {
 /** Shape of every weight by its official name. */
 export function viclipShapes(config: ViclipConfig): Shapes {
   const { vision_width: width, patch_size: patch, video_input_num_frames: frames } = config;
-  const own: [string, number[]][] = [
-    ['temp', []],
-    ['vision_encoder.temporal_positional_embedding', [1, frames, width]],
-  ];
   const shared = [...clipShapes(towerConfig(config))]
     .filter(([name]) => name !== 'logit_scale')
     .map(([name, shape]): [string, readonly number[]] => {
-      if (name === 'visual.conv1.weight') return ['vision_encoder.conv1.weight', [width, 3, 1, patch, patch]];
-      return name.startsWith('visual.')
-        ? [name.replace('visual.', 'vision_encoder.'), shape]
-        : [`text_encoder.${name}`, shape];
+      const isVisual = name.startsWith('visual.');
+      return [isVisual ? name.replace('visual.', 'vision_encoder.') : `text_encoder.${name}`, shape];
     });
-  return new Map<string, readonly number[]>([...own, ...shared]);
+  return new Map<string, readonly number[]>([
+    ['temp', []],
+    ['vision_encoder.temporal_positional_embedding', [1, frames, width]],
+    ...shared,
+    ['vision_encoder.conv1.weight', [width, 3, 1, patch, patch]],
+  ]);
 }
 
-/**
- * ViCLIP under the names of its published file.
- *
- * @example await viclip.load(viclip.presets.l14, (await openCheckpoint('ViClip-InternVid-10M-FLT.pth')).entries())
- */
+/** ViCLIP under the names of its published file. */
 export const viclip: Architecture<ViclipConfig, typeof viclipVideoFeatures, 'l14'> = architecture({
   name: 'ViCLIP',
   presets: viclipPresets,
@@ -98,9 +83,8 @@ export const viclip: Architecture<ViclipConfig, typeof viclipVideoFeatures, 'l14
 const epsilon = 1e-5;
 
 /**
- * Video features [B, embed_dim], projected, not normalised: all patches of all frames attend to each other.
- *
- * @param videos - [B, F, S, S, 3], preprocessed as for CLIP, with the frames and the side of the configuration
+ * Video features [B, embed_dim] of [B, F, S, S, 3], preprocessed as for CLIP: projected, not normalised; all patches of all
+ * frames attend to each other.
  */
 export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Tensor {
   const { weights, config } = net;
@@ -112,10 +96,8 @@ export function viclipVideoFeatures(net: Part<ViclipConfig>, videos: Tensor): Te
   return tf.tidy(() => {
     const tower = weights.at('vision_encoder');
     const tokens = videoTokens(tower, tf.reshape(videos, [batch * frames, side, side, 3]), batch);
-    let x = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
-    for (let i = 0; i < config.vision_layers; i++) {
-      x = resblock(tower.at(`transformer.resblocks.${i}`), config.vision_heads, null, x);
-    }
+    const start = layerNorm(tokens, ...affine(tower, 'ln_pre'), epsilon);
+    const x = resblocks(tower, { layers: config.vision_layers, heads: config.vision_heads, mask: null }, start);
     const pooled = layerNorm(classToken(x), ...affine(tower, 'ln_post'), epsilon);
     return tf.matMul(pooled as Tensor2D, tower.get('proj') as Tensor2D);
   });
@@ -134,11 +116,7 @@ function videoTokens(tower: WeightView, images: Tensor, batch: number): Tensor {
   return withClassToken(start, tf.reshape(timed, [batch, -1, width])); // [B, F, L, D] -> [B, F L, D]
 }
 
-/**
- * Text features [B, embed_dim], projected, not normalised.
- *
- * @param ids - int32 [B, max_txt_l] of CLIP's tokenizer, filled up with 0
- */
+/** Text features [B, embed_dim] of ids int32 [B, max_txt_l], filled up with 0: projected, not normalised. */
 export function viclipTextFeatures(net: Part<ViclipConfig>, ids: Tensor): Tensor {
   const { weights, config } = net;
   return clipTextFeatures({ weights: weights.at('text_encoder'), config: towerConfig(config) }, ids);

@@ -70,24 +70,23 @@ const published: Readonly<Record<Part, string>> = {
   tokenizer: 'google/umt5-xxl/tokenizer.json',
 };
 
-/** How to get the files that a folder lacks. */
-export const wanDownload: string =
-  'https://huggingface.co/Wan-AI/Wan2.1-T2V-1.3B (or -14B) has them: ' +
-  'hf download Wan-AI/Wan2.1-T2V-1.3B --local-dir FOLDER';
+const fp8 = /fp8|f8_/i;
 
 /**
- * The files of a folder in the layout of Wan-AI/Wan2.1-T2V-1.3B, of its `-Diffusers` twin, or with the names and
- * folders of ComfyUI.
+ * The files of a folder in the layout of Wan-AI/Wan2.1-T2V-1.3B, of its `-Diffusers` twin, or with the names and folders
+ * of ComfyUI; `dit` takes the transformer's place: one of several, or a training checkpoint.
  *
- * @param dit - a file that takes the transformer's place: one of several, or a training checkpoint
  * @throws Error naming every missing file and where it is published, or the transformers between which to choose.
  */
 export async function findWanFiles(folder: string, dit?: string): Promise<WanFiles> {
   const listed = new Map<string, readonly string[]>();
   const find = async (part: Part): Promise<string[]> => candidates(folder, places[part], listed);
   const transformers = dit === undefined ? await find('dit') : [dit];
-  if (transformers.length > 1) throw new Error(`${folder} has several transformers: ${choice(transformers)}`);
-  const [text = null] = (await find('text')).sort((a, b) => Number(isFp8(a)) - Number(isFp8(b)));
+  if (transformers.length > 1) {
+    const choice = `${transformers.join(', ')}; leave one of them there, or choose with { transformer: path }`;
+    throw new Error(`${folder} has several transformers: ${choice}`);
+  }
+  const [text = null] = (await find('text')).sort((a, b) => Number(fp8.test(a)) - Number(fp8.test(b)));
   const [vae = null] = await find('vae');
   const [tokenizer = null] = await find('tokenizer');
   const found = { dit: transformers[0] ?? null, vae, text, tokenizer };
@@ -125,16 +124,11 @@ async function namesIn(place: string, listed: Map<string, readonly string[]>): P
   return names;
 }
 
-function isFp8(path: string): boolean {
-  return /fp8|f8_/i.test(path);
-}
-
-function choice(transformers: readonly string[]): string {
-  return `${transformers.join(', ')}; leave one of them there, or choose with { transformer: path }`;
-}
-
 function missing(folder: string, found: Readonly<Record<Part, string | null>>): Error {
   const names = (Object.keys(published) as Part[]).filter((part) => found[part] === null);
   const list = names.map((part) => published[part]).join(', ');
-  return new Error(`${folder} has no ${list}. ${wanDownload.replace('FOLDER', folder)}`);
+  return new Error(
+    `${folder} has no ${list}. https://huggingface.co/Wan-AI/Wan2.1-T2V-1.3B (or -14B) has them: ` +
+      `hf download Wan-AI/Wan2.1-T2V-1.3B --local-dir ${folder}`,
+  );
 }

@@ -1,19 +1,21 @@
 /** A Wan2.1 folder as one object: transformer, VAE and text encoder, ready for the pipelines. */
 import { join } from 'node:path';
-import type { Net, Weights } from '../../nn/index.ts';
+import type { Net } from '../../nn/index.ts';
 import { copiesUploads } from '../../nn/internal.ts';
-import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts';
-import { type Umt5Config, type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/index.ts';
-import { openTokenizer } from '../tokenizer/index.ts';
-import { type VaeConfig, vae } from '../vae/index.ts';
-import type { SwappedWan, WanConfig, WanPreset } from '../wan/index.ts';
+import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import type { Umt5Config } from '../text/umt5.ts';
+import { type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/umt5-file.ts';
+import { openTokenizer } from '../tokenizer/tokenizer.ts';
+import { vae } from '../vae/codec.ts';
+import type { VaeConfig } from '../vae/config.ts';
+import type { WanConfig } from '../wan/config.ts';
 import { findWanFiles, type WanFiles } from './files.ts';
-import { recogniseVae } from './recognise.ts';
 import {
-  type BlockPlace,
+  type KnownWan,
+  type OpenedTransformer,
   openWanTransformer,
   recogniseTransformer,
-  shapesOf,
+  recogniseVae,
   type WanTransformerOptions,
 } from './transformer.ts';
 
@@ -27,16 +29,14 @@ export interface OpenWanOptions extends Omit<WanTransformerOptions, 'configFile'
   readonly promptCache?: string | null;
 }
 
-/** An open model. */
-export interface OpenedWan {
+interface WanFolder extends KnownWan {
   readonly files: WanFiles;
-  /** Null for sizes that are none of the presets'. */
-  readonly preset: WanPreset | null;
-  readonly blocks: BlockPlace;
   /** A student's checkpoint generates block by block. */
   readonly defaults: { readonly causal: boolean };
-  /** The transformer. */
-  readonly net: Net<WanConfig, Weights | SwappedWan>;
+}
+
+/** An open model. */
+export interface OpenedWan extends WanFolder, OpenedTransformer {
   readonly decoder: Net<VaeConfig>;
   /** Reads the encoder when a prompt needs it, and keeps nothing of it. */
   readonly text: Umt5FileEncoder;
@@ -45,13 +45,7 @@ export interface OpenedWan {
 }
 
 /** What a folder holds, without its weights: `sampler.planMemory` says from it what a run will need. */
-export interface WanDescription {
-  readonly files: WanFiles;
-  /** Null for sizes that are none of the presets'. */
-  readonly preset: WanPreset | null;
-  readonly blocks: BlockPlace;
-  /** A student's checkpoint generates block by block. */
-  readonly defaults: { readonly causal: boolean };
+export interface WanDescription extends WanFolder {
   readonly net: { readonly config: WanConfig };
   readonly decoder: { readonly config: VaeConfig };
   readonly text: { readonly config: Umt5Config };
@@ -68,7 +62,8 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
   const files = await findWanFiles(folder, options.student ?? options.transformer);
   const { preset, config } = await recogniseTransformer(files.dit, { ...options, configFile: files.ditConfig });
   const { config: autoencoder } = await recogniseVaeFile(files);
-  const text = checkedText(umt5FileConfig(await openCheckpoint(files.text)), config);
+  const text = umt5FileConfig(await openCheckpoint(files.text));
+  checkText(text, config);
   const defaults = { causal: options.student !== undefined };
   return { files, preset, blocks, defaults, net: { config }, decoder: { config: autoencoder }, text: { config: text } };
 }
@@ -91,7 +86,9 @@ export async function openWan(folder: string, options: OpenWanOptions = {}): Pro
   const { net, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
   try {
     const text = await openText(files, net.config, promptCache);
-    const decoder = await openVae(files);
+    const { file, config } = await recogniseVaeFile(files);
+    const entries = file.entries({ reuse: copiesUploads() });
+    const decoder = await vae.load(config, entries, { trainable: false, about: { origin: files.vae } });
     const dispose = (): void => {
       net.dispose();
       decoder.dispose();
@@ -108,22 +105,16 @@ async function openText(files: WanFiles, dit: WanConfig, cache: string | null): 
   const tokenizer = await openTokenizer(files.tokenizer);
   const file = await openCheckpoint(files.text);
   const text = await umt5FileEncoder({ file, tokenizer, textLen: dit.text_len, cache });
-  checkedText(text.config, dit);
+  checkText(text.config, dit);
   return text;
 }
 
-function checkedText(text: Umt5Config, { text_dim }: WanConfig): Umt5Config {
-  if (text.dim === text_dim) return text;
-  throw new RangeError(`the text encoder is ${text.dim} wide and the transformer reads ${text_dim}: use its own`);
-}
-
-async function openVae(files: WanFiles): Promise<Net<VaeConfig>> {
-  const { file, config } = await recogniseVaeFile(files);
-  const about = { origin: files.vae };
-  return vae.load(config, file.entries({ reuse: copiesUploads() }), { trainable: false, about });
+function checkText({ dim }: Umt5Config, { text_dim }: WanConfig): void {
+  if (dim === text_dim) return;
+  throw new RangeError(`the text encoder is ${dim} wide and the transformer reads ${text_dim}: use its own`);
 }
 
 async function recogniseVaeFile(files: WanFiles): Promise<{ file: Checkpoint; config: VaeConfig }> {
   const file = await openCheckpoint(files.vae);
-  return { file, config: await recogniseVae(shapesOf(file), files.vae, files.vaeConfig) };
+  return { file, config: await recogniseVae(file.shapes(), files.vae, files.vaeConfig) };
 }

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { type HostTensor, writeAtomic, writeSafetensors } from '../../io/index.ts';
 import type { Key, Net, Shapes } from '../../nn/index.ts';
 import { normal } from '../../nn/internal.ts';
-import { umt5Shapes } from '../text/index.ts';
-import { vae as autoencoder, type VaeConfig } from '../vae/index.ts';
-import { type WanConfig, wan } from '../wan/index.ts';
+import { umt5Shapes } from '../text/umt5.ts';
+import { vae as autoencoder } from '../vae/codec.ts';
+import type { VaeConfig } from '../vae/config.ts';
+import type { WanConfig } from '../wan/config.ts';
+import { wan } from '../wan/pass.ts';
 
 /** Sizes of {@link writeRandomWan}; the defaults are the tiny presets. */
 export interface RandomWanOptions {
@@ -50,8 +52,8 @@ function textSizes(dim: number) {
 /** Matrices that keep the size of what passes through them, gains of 1. */
 function randomText(shapes: Shapes, key: Key): Map<string, HostTensor> {
   const values = [...shapes].map(([name, shape]): [string, HostTensor] => {
-    const drawn = normal(shape.length === 1 ? 0.1 : 1 / Math.sqrt(shape[1]!))(key.stream(name), shape);
     const isGain = shape.length === 1;
+    const drawn = normal(isGain ? 0.1 : 1 / Math.sqrt(shape[1]!))(key.stream(name), shape);
     return [name, isGain ? { ...drawn, data: (drawn.data as Float32Array).map((value) => 1 + value) } : drawn];
   });
   return new Map(values);

@@ -3,12 +3,11 @@
  * the number of token frames), so that modulation broadcasts; T S = L.
  * Source: Wan2.1 wan/modules/model.py (`WanAttentionBlock`).
  */
-
 import { attention, gelu, layerNorm, modulate, rmsNorm, rotary } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { ValueTap, WeightView } from '../../nn/index.ts';
+import { affine, dense } from '../layers/layers.ts';
 import type { WanConfig } from './config.ts';
-import { dense } from './embedding.ts';
 import type { Rope } from './positions.ts';
 
 /** Keys and values of one layer, [B, L, N, d] each. */
@@ -34,18 +33,18 @@ export function wanBlock(weights: WeightView, x: Tensor, input: BlockInput): Ten
   const { config, tap } = input;
   const modulation = tf.add(weights.get('modulation'), input.e0); // [1, 6, D] + [B, T, 6, D]
   const [a0, a1, a2, a3, a4, a5] = tf.split(modulation, 6, 2) as Six; // 6 of [B, T, 1, D]
-  const attended = selfAttention(
-    weights.at('self_attn'),
-    modulate(layerNorm(x, null, null, config.eps), a0, a1),
-    input,
-  );
+  const shifted = modulate(layerNorm(x, null, null, config.eps), a0, a1);
+  const attended = selfAttention(weights.at('self_attn'), shifted, input);
   tap('self_attn', attended);
   const seen = tf.add(x, tf.mul(attended, a2));
-  const normed = layerNorm(seen, weights.get('norm3.weight'), weights.get('norm3.bias'), config.eps);
-  const crossed = crossAttention(weights.at('cross_attn'), normed, config, input.text);
+  const normed = layerNorm(seen, ...affine(weights, 'norm3'), config.eps);
+  const cross = weights.at('cross_attn');
+  const { k, v } = input.text;
+  const crossed = merged(cross, attention(normedHeads(cross, 'q', normed, config), k, v), normed.shape);
   tap('cross_attn', crossed);
   const told = tf.add(seen, crossed);
-  const fed = feedForward(weights, modulate(layerNorm(told, null, null, config.eps), a3, a4));
+  const wide = dense(weights, 'ffn.0', modulate(layerNorm(told, null, null, config.eps), a3, a4));
+  const fed = dense(weights, 'ffn.2', gelu(wide, 'tanh'));
   tap('ffn', fed);
   return tf.add(told, tf.mul(fed, a5));
 }
@@ -54,18 +53,8 @@ type Six = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 
 function selfAttention(weights: WeightView, x: Tensor, { config, rope, attend }: BlockInput): Tensor {
   const q = rotary(normedHeads(weights, 'q', x, config), rope.cos, rope.sin);
-  const own = selfKeyValue(weights, x, config, rope);
-  return merged(weights, attend(q, own), x.shape);
-}
-
-/** Keys after normalisation and rotation, and values, of the tokens x [B, T, S, D]. */
-export function selfKeyValue(weights: WeightView, x: Tensor, config: WanConfig, rope: Rope): KeyValue {
   const k = rotary(normedHeads(weights, 'k', x, config), rope.cos, rope.sin);
-  return { k, v: heads(dense(weights, 'v', x), config) };
-}
-
-function crossAttention(weights: WeightView, x: Tensor, config: WanConfig, { k, v }: KeyValue): Tensor {
-  return merged(weights, attention(normedHeads(weights, 'q', x, config), k, v), x.shape);
+  return merged(weights, attend(q, { k, v: heads(dense(weights, 'v', x), config) }), x.shape);
 }
 
 /** Keys and values of the embedded text [B, text_len, D] for one block's cross-attention. */
@@ -85,8 +74,4 @@ function heads(x: Tensor, { dim, num_heads }: WanConfig): Tensor {
 
 function merged(weights: WeightView, attended: Tensor, shape: number[]): Tensor {
   return dense(weights, 'o', tf.reshape(attended, shape)); // [B, L, N, d] -> [B, T, S, D]
-}
-
-function feedForward(weights: WeightView, x: Tensor): Tensor {
-  return dense(weights, 'ffn.2', gelu(dense(weights, 'ffn.0', x), 'tanh'));
 }

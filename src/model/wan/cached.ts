@@ -6,12 +6,11 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Part, stopGradient, type Tapped } from '../../nn/index.ts';
 import { boundedAttention, joined, type Range, tokenRange } from './attention.ts';
-import type { KeyValue } from './block.ts';
+import type { Attend, KeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
-import { embedPatches, tokenGrid, unpatchify } from './embedding.ts';
-import { runBlocks, runHead, timeOf, type WanInput } from './pass.ts';
+import { tokenGrid, unpatchify } from './embedding.ts';
+import { passOf, runBlocks, runHead, type WanInput } from './pass.ts';
 import { ropeOf } from './positions.ts';
-import { textSource } from './text.ts';
 
 /** Keys (normalised, rotated by absolute positions) and values of the tokens seen so far. */
 export interface KvCache {
@@ -25,31 +24,22 @@ export interface KvCache {
   readonly capacity: number;
 }
 
-/** What of a cache stays, and where its counters stand, after a pass over new tokens. */
-export interface CachePlan {
-  /** Ranges of the cached tokens that precede the new ones. */
+/** What of a cache stays, ranges of tokens that precede the new ones, and where its counters stand after a pass. */
+export interface CachePlan extends Pick<KvCache, 'globalEnd' | 'localEnd'> {
   readonly kept: readonly Range[];
-  readonly globalEnd: number;
-  readonly localEnd: number;
 }
 
 /**
- * An empty cache. With `local_attn_size` A it holds A frames and rolls, keeping the first `sink_size`.
- *
- * @param frameTokens tokens of a latent frame: H W over the patch
+ * An empty cache for latent frames of `frameTokens` tokens (H W over the patch). With `local_attn_size` A it holds A
+ * frames and rolls, keeping the first `sink_size`.
  */
-export function createCache(config: WanConfig, frameTokens: number): KvCache {
-  const { local_attn_size: local } = config;
-  return {
-    layers: [],
-    globalEnd: 0,
-    localEnd: 0,
-    capacity: local === -1 ? Number.POSITIVE_INFINITY : local * frameTokens,
-  };
+export function createCache({ local_attn_size: local }: WanConfig, frameTokens: number): KvCache {
+  const capacity = local === -1 ? Number.POSITIVE_INFINITY : local * frameTokens;
+  return { layers: [], globalEnd: 0, localEnd: 0, capacity };
 }
 
-/** Releases the keys and values of a cache. */
-export function disposeCache(cache: KvCache): void {
+/** Releases the keys and values of a cache, of a past or of a text. */
+export function disposeCache(cache: Pick<KvCache, 'layers'>): void {
   for (const { k, v } of cache.layers) tf.dispose([k, v]);
 }
 
@@ -80,16 +70,10 @@ export function planCache(cache: KvCache, start: number, count: number, sinkToke
 }
 
 /** Keys and values that a layer's queries meet: what is kept of the past, as constants, then their own. */
-export function extendLayer(past: KeyValue | undefined, own: KeyValue, { kept }: CachePlan): KeyValue {
+function extendLayer(past: KeyValue | undefined, own: KeyValue, { kept }: CachePlan): KeyValue {
   if (past === undefined || kept.length === 0) return own;
   const before = (x: Tensor) => kept.map((range) => tokenRange(stopGradient(x), range));
   return { k: joined([...before(past.k), own.k]), v: joined([...before(past.v), own.v]) };
-}
-
-/** Keeps a cache alive beyond the enclosing `tf.tidy`; returns it. */
-export function keepCache(cache: KvCache): KvCache {
-  for (const { k, v } of cache.layers) [k, v].map((tensor) => tf.keep(tensor));
-  return cache;
 }
 
 /** Options of {@link wanCachedForward}. */
@@ -107,9 +91,7 @@ export type WanCachedResult = {
 };
 
 /**
- * Velocity of one block of frames that sees the cached past, and the cache that holds the block too.
- *
- * The given cache is not changed and stays the caller's; the new one shares no memory with it. While a block is
+ * Velocity of one block of frames that sees the cached past, and the cache that holds the block too. The given cache is not changed and stays the caller's; the new one shares no memory with it. While a block is
  * denoised, pass the cache of its past to every step and keep only the cache of the last pass, over the clean block
  * at t = 0. A pass over a block that is at the end of the cache replaces it. Gradients do not reach the past.
  *
@@ -120,12 +102,12 @@ export type WanCachedResult = {
  */
 export function wanCachedForward(
   net: Part<WanConfig>,
-  { x, t, context }: WanInput,
+  input: WanInput,
   cache: KvCache,
   options: WanCachedOptions = {},
 ): WanCachedResult {
   const { config } = net;
-  const grid = tokenGrid(config, x);
+  const grid = tokenGrid(config, input.x);
   const frameTokens = grid[1] * grid[2];
   const startFrame = options.startFrame ?? cache.globalEnd / frameTokens;
   if (!Number.isInteger(startFrame) || startFrame < 0) {
@@ -133,27 +115,19 @@ export function wanCachedForward(
   }
   const plan = planCache(cache, startFrame * frameTokens, grid[0] * frameTokens, config.sink_size * frameTokens);
   const { velocity, layers } = tf.tidy(() => {
-    const time = timeOf(net, t, x.shape[0]!, grid[0]);
+    const pass = passOf(net, input, grid[0], options);
     const seen: KeyValue[] = [];
-    const hidden = runBlocks(net, {
-      tokens: embedPatches(net, x),
-      time,
-      rope: ropeOf(config, grid, startFrame),
-      attend: (layer) => (q, own) => boundedAttention(q, ...recorded(seen, cache.layers[layer], own, plan)),
-      text: textSource(net, context, x.shape[0]!),
-      onValue: options.onValue,
-      met: () => seen.at(-1)!,
-    });
-    const y = runHead(net, hidden, time.e);
-    return { velocity: unpatchify(config, y, grid), layers: seen };
+    const attend = (layer: number): Attend => {
+      return (q, own) => {
+        const met = extendLayer(cache.layers[layer], own, plan);
+        seen.push(met); // for the next cache
+        return boundedAttention(q, met.k, met.v);
+      };
+    };
+    const rope = ropeOf(config, grid, startFrame);
+    const hidden = runBlocks(net, { ...pass, rope, attend, met: () => seen.at(-1)! });
+    return { velocity: unpatchify(config, runHead(net, hidden, pass.time.e), grid), layers: seen };
   });
   const { globalEnd, localEnd } = plan;
   return { velocity, cache: { layers, globalEnd, localEnd, capacity: cache.capacity } };
-}
-
-/** Extends a layer's past and remembers the result for the next cache. */
-function recorded(seen: KeyValue[], past: KeyValue | undefined, own: KeyValue, plan: CachePlan): [Tensor, Tensor] {
-  const extended = extendLayer(past, own, plan);
-  seen.push(extended);
-  return [extended.k, extended.v];
 }

@@ -3,7 +3,6 @@
  * blocks visible. Same weights and names as the bidirectional transformer.
  * Source: Self-Forcing wan/modules/causal_model.py (`CausalWanModel._forward_train`).
  */
-
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Part, type Tapped, toTensor } from '../../nn/index.ts';
@@ -18,7 +17,7 @@ import {
 import type { Attend } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches, embedTime, tokenGrid, unpatchify } from './embedding.ts';
-import { runBlocks, runHead, sinusoidsOf, timeOf, type WanInput } from './pass.ts';
+import { passOf, runBlocks, runHead, sinusoidsOf, type WanInput } from './pass.ts';
 import { type Rope, ropeOf, type Timesteps } from './positions.ts';
 import { textSource } from './text.ts';
 
@@ -26,9 +25,7 @@ import { textSource } from './text.ts';
 export interface WanCausalOptions extends Tapped {
   /**
    * How the mask is applied: one masked attention (`mask`, fastest for few tokens), or one attention for each block
-   * without hidden work and without a mask in memory (`blocks`).
-   *
-   * @defaultValue by the number of tokens
+   * without hidden work and without a mask in memory (`blocks`). @defaultValue by the number of tokens
    */
   attention?: 'mask' | 'blocks';
 }
@@ -37,31 +34,17 @@ export interface WanCausalOptions extends Tapped {
 const MASK_TOKENS = 4096;
 
 /**
- * Velocity of every frame under the block-causal mask of the configuration (`num_frame_per_block`,
- * `local_attn_size`, `independent_first_frame`).
- *
- * @param input x [B, F, H, W, in_dim], t one value, [B], or [B, F] per token frame, context [B, n, text_dim]
- * @returns [B, F, H, W, out_dim]
+ * Velocity [B, F, H, W, out_dim] of every frame under the block-causal mask of the configuration (`num_frame_per_block`,
+ * `local_attn_size`, `independent_first_frame`); t is one value, [B], or [B, F] per token frame.
  */
-export function wanCausalForward(
-  net: Part<WanConfig>,
-  { x, t, context }: WanInput,
-  options: WanCausalOptions = {},
-): Tensor {
+export function wanCausalForward(net: Part<WanConfig>, input: WanInput, options: WanCausalOptions = {}): Tensor {
   const { config } = net;
-  const grid = tokenGrid(config, x);
+  const grid = tokenGrid(config, input.x);
   return tf.tidy(() => {
-    const time = timeOf(net, t, x.shape[0]!, grid[0]);
+    const pass = passOf(net, input, grid[0], options);
     const attend = attendWithin(causalVisibility(config, grid[0]), grid[1] * grid[2], options.attention);
-    const hidden = runBlocks(net, {
-      tokens: embedPatches(net, x),
-      time,
-      rope: ropeOf(config, grid),
-      attend: () => attend,
-      text: textSource(net, context, x.shape[0]!),
-      onValue: options.onValue,
-    });
-    return unpatchify(config, runHead(net, hidden, time.e), grid);
+    const hidden = runBlocks(net, { ...pass, rope: ropeOf(config, grid), attend: () => attend });
+    return unpatchify(config, runHead(net, hidden, pass.time.e), grid);
   });
 }
 
@@ -74,9 +57,9 @@ export interface WanTeacherForcingInput extends WanInput {
 }
 
 /**
- * Velocity of noisy frames whose past is clean: [clean | noisy] tokens with the same positions in one pass.
+ * Velocity [B, F, H, W, out_dim] of noisy frames whose past is clean: [clean | noisy] tokens with the same positions in
+ * one pass.
  *
- * @returns [B, F, H, W, out_dim], the noisy half
  * @throws RangeError for `independent_first_frame` or `local_attn_size`, which the reference leaves undefined.
  */
 export function wanTeacherForcing(

@@ -1,10 +1,8 @@
 /**
- * Configuration of the Wan2.1 diffusion transformer, in the keys of the official config.json.
- * Source: Wan2.1 wan/modules/model.py (`WanModel`) and wan/configs; causal keys from Self-Forcing
+ * Sizes of the Wan2.1 diffusion transformer and how its causal form sees the past, in the keys of the official
+ * config.json. Source: Wan2.1 wan/modules/model.py (`WanModel`) and wan/configs; causal keys from Self-Forcing
  * wan/modules/causal_model.py (`CausalWanModel`).
  */
-
-/** Sizes of a Wan transformer and how its causal form sees the past. */
 export interface WanConfig {
   /** Width D of the residual stream. */
   readonly dim: number;
@@ -90,9 +88,7 @@ export function advisedSampling({ dim }: WanConfig): { readonly shift: number; r
 }
 
 /**
- * Completes and checks a configuration, for example the content of an official or diffusers `config.json`.
- *
- * Missing keys take the values of the published models; `dim`, `ffn_dim`, `num_heads` and `num_layers` must be there.
+ * Completes and checks a configuration, for example the content of an official or diffusers `config.json`. Missing keys take the values of the published models; `dim`, `ffn_dim`, `num_heads` and `num_layers` must be there.
  * Keys that start with `_` are ignored.
  *
  * @throws RangeError naming the key, what it holds and what it must hold; also for keys that are not known.

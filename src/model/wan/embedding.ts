@@ -2,7 +2,8 @@
 import { linear, silu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
-import type { Part, WeightView } from '../../nn/index.ts';
+import type { Part } from '../../nn/index.ts';
+import { dense } from '../layers/layers.ts';
 import type { WanConfig } from './config.ts';
 import type { TokenGrid } from './positions.ts';
 
@@ -12,11 +13,6 @@ export interface TimeModulation {
   e: Tensor;
   /** [B, T, 6, D], for the blocks. */
   e0: Tensor;
-}
-
-/** y = x Wᵀ + b with the weights `name.weight` and `name.bias`. */
-export function dense(weights: WeightView, name: string, x: Tensor): Tensor {
-  return linear(x, weights.get(`${name}.weight`), weights.get(`${name}.bias`));
 }
 
 /** Latents [B, F, H, W, C] to tokens [B, L, D]. */
@@ -60,7 +56,9 @@ export function patchify(config: WanConfig, x: Tensor): Tensor {
   const [batch, channels] = [x.shape[0]!, config.in_dim];
   const shape = [batch * frames, pt, height, ph, width, pw * channels];
   // [B,F,H,W,C] -> [Bf, pt, h, ph, w, pw C] -> [Bf, h, w, pt, ph, pw C] -> [B, L, pt ph pw C]
-  return tf.reshape(swapPatches(x, shape), [batch, frames * height * width, pt * ph * pw * channels]);
+  const inOrder = pt === 1 && ph === 1; // patches of one row: the cells already lie in order
+  const cells = inOrder ? x : tf.transpose(tf.reshape(x, shape), [0, 2, 4, 1, 3, 5]);
+  return tf.reshape(cells, [batch, frames * height * width, pt * ph * pw * channels]);
 }
 
 /** Inverse of {@link patchify} for predictions [B, L, pt ph pw C_out]. */
@@ -68,16 +66,10 @@ export function unpatchify(config: WanConfig, tokens: Tensor, grid: TokenGrid): 
   const [frames, height, width] = grid;
   const [pt, ph, pw] = config.patch_size;
   const [batch, channels] = [tokens.shape[0]!, config.out_dim];
-  const order = [0, 3, 1, 4, 2, 5];
   const shape = [batch * frames, height, width, pt, ph, pw * channels];
   // [B, L, pt ph pw C] -> [Bf, h, w, pt, ph, pw C] -> [Bf, pt, h, ph, w, pw C] -> [B,F,H,W,C]
-  const cells = pt * ph * pw === 1 ? tokens : tf.transpose(tf.reshape(tokens, shape), order);
+  const cells = pt * ph * pw === 1 ? tokens : tf.transpose(tf.reshape(tokens, shape), [0, 3, 1, 4, 2, 5]);
   return tf.reshape(cells, [batch, frames * pt, height * ph, width * pw, channels]);
-}
-
-function swapPatches(x: Tensor, shape: number[]): Tensor {
-  if (shape[1] === 1 && shape[3] === 1) return x; // patches of one row: the cells already lie in order
-  return tf.transpose(tf.reshape(x, shape), [0, 2, 4, 1, 3, 5]);
 }
 
 /** The patch convolution's weight [D, C, pt, ph, pw] for tokens of {@link patchify}: [D, pt ph pw C]. */

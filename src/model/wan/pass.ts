@@ -3,10 +3,11 @@ import { layerNorm, modulate } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, type ValueTap } from '../../nn/index.ts';
 import { withBlock } from '../../nn/internal.ts';
+import { dense } from '../layers/layers.ts';
 import { boundedAttention } from './attention.ts';
 import { type Attend, type KeyValue, wanBlock } from './block.ts';
 import { type WanConfig, type WanPreset, wanPresets } from './config.ts';
-import { dense, embedPatches, embedTime, type TimeModulation, tokenGrid, unpatchify } from './embedding.ts';
+import { embedPatches, embedTime, type TimeModulation, tokenGrid, unpatchify } from './embedding.ts';
 import { type Rope, ropeOf, type Timesteps, timestepEmbedding } from './positions.ts';
 import { textSource, type WanContext } from './text.ts';
 import { officialNames, wanInitial, wanShapes } from './weights.ts';
@@ -47,10 +48,16 @@ export function sinusoidsOf(config: WanConfig, t: Timesteps, batch: number, fram
   throw new RangeError(`t: wanted ${wanted}, received [${rows}, ${columns}]`);
 }
 
-/** Modulation for the tokens of `frames` token frames; timesteps as for {@link sinusoidsOf}. */
-export function timeOf(net: Part<WanConfig>, t: Timesteps, batch: number, frames: number): TimeModulation {
-  const { config } = net;
-  return embedTime(net, sinusoidsOf(config, t, batch, frames));
+/** What the passes have alike: tokens, modulation and text of an input of `frames` token frames. */
+export function passOf(
+  net: Part<WanConfig>,
+  { x, t, context }: WanInput,
+  frames: number,
+  { onValue }: Tapped,
+): Omit<Pass, 'rope' | 'attend'> {
+  const batch = x.shape[0]!;
+  const time = embedTime(net, sinusoidsOf(net.config, t, batch, frames));
+  return { time, tokens: embedPatches(net, x), text: textSource(net, context, batch), onValue };
 }
 
 /** Tokens through all blocks: [B, T, S, D], T as in the time modulation. */
@@ -96,40 +103,28 @@ export interface WanForwardOptions extends Tapped {
 }
 
 /**
- * Velocity v = noise - x0 that a bidirectional Wan transformer predicts.
+ * Velocity v = noise - x0, [B, F, H, W, out_dim], that a bidirectional Wan transformer predicts.
  * Source: Wan2.1 wan/modules/model.py (`WanModel.forward`).
  *
- * @param input x [B, F, H, W, in_dim], t in 0..1000, context [B, n <= text_len, text_dim]
- * @returns [B, F, H, W, out_dim]
  * @throws RangeError if a shape does not fit the configuration.
- * @example
- * const velocity = wanForward(net, { x, t: 937.5, context });
+ * @example const velocity = wanForward(net, { x, t: 937.5, context });
  */
 export function wanForward(
   net: Part<WanConfig>,
-  { x, t, context }: WanInput,
-  { seqLen, onValue }: WanForwardOptions = {},
+  input: WanInput,
+  { seqLen, ...options }: WanForwardOptions = {},
 ): Tensor {
   const { config } = net;
-  const grid = tokenGrid(config, x);
+  const grid = tokenGrid(config, input.x);
   const length = grid[0] * grid[1] * grid[2];
   return tf.tidy(() => {
-    const time = timeOf(net, t, x.shape[0]!, seqLen === undefined ? grid[0] : 1);
+    const pass = passOf(net, input, seqLen === undefined ? grid[0] : 1, options);
     const padding = paddingOf(length, seqLen);
     const mask = padding > 0 ? keyMask(length, padding) : null;
-    const pass: Pass = {
-      tokens: padRows(embedPatches(net, x), padding),
-      time,
-      rope: padRope(ropeOf(config, grid), padding),
-      attend:
-        () =>
-        (q, { k, v }) =>
-          boundedAttention(q, k, v, { mask }),
-      text: textSource(net, context, x.shape[0]!),
-      onValue,
-    };
-    const y = runHead(net, runBlocks(net, pass), time.e);
-    onValue?.('head', y);
+    const attend: Attend = (q, { k, v }) => boundedAttention(q, k, v, { mask });
+    const [tokens, rope] = [padRows(pass.tokens, padding), padRope(ropeOf(config, grid), padding)];
+    const y = runHead(net, runBlocks(net, { ...pass, tokens, rope, attend: () => attend }), pass.time.e);
+    options.onValue?.('head', y);
     return unpatchify(config, padding > 0 ? tf.slice(y, [0, 0, 0], [-1, length, -1]) : y, grid);
   });
 }
@@ -146,22 +141,15 @@ function keyMask(length: number, padding: number): Tensor {
 }
 
 function padRows(tokens: Tensor, padding: number): Tensor {
-  if (padding === 0) return tokens;
-  return tf.pad(tokens, [
-    [0, 0],
-    [0, padding],
-    [0, 0],
-  ]);
+  const after: [number, number] = [0, padding];
+  return padding === 0 ? tokens : tf.pad(tokens, [[0, 0], after, [0, 0]]);
 }
 
 /** Padding is turned by no angle. */
 function padRope({ cos, sin }: Rope, padding: number): Rope {
   if (padding === 0) return { cos, sin };
-  const rows: [number, number][] = [
-    [0, padding],
-    [0, 0],
-  ];
-  return { cos: tf.pad(cos, rows, 1), sin: tf.pad(sin, rows) };
+  const after: [number, number] = [0, padding];
+  return { cos: tf.pad(cos, [after, [0, 0]], 1), sin: tf.pad(sin, [after, [0, 0]]) };
 }
 
 /**
@@ -174,14 +162,8 @@ export const wan: Architecture<WanConfig, typeof wanForward, WanPreset> = archit
   presets: wanPresets,
   shapes: wanShapes,
   prefixes: [
-    'model.diffusion_model.',
-    'diffusion_model.',
-    'generator_ema.',
-    'generator.',
-    'model.',
-    'transformer.',
-    'net.',
-    'dit.',
+    ...['model.diffusion_model.', 'diffusion_model.', 'generator_ema.', 'generator.'],
+    ...['model.', 'transformer.', 'net.', 'dit.'],
   ],
   officialName: officialNames,
   initial: wanInitial,

@@ -6,16 +6,7 @@ import type { WanConfig } from './config.ts';
 export type TokenGrid = readonly [frames: number, height: number, width: number];
 
 /** Cosines and sines of the rotary angles, [L, d/2] each, d the width of a head. */
-export interface Rope {
-  cos: Tensor;
-  sin: Tensor;
-}
-
-/** Tables of {@link Rope} on the host in float64, row-major [L, d/2]. */
-export interface RopeTables {
-  cos: Float64Array;
-  sin: Float64Array;
-}
+export type Rope = Record<'cos' | 'sin', Tensor>;
 
 /** Widths of a head's part for time, height and width: d - 4 floor(d/6), 2 floor(d/6), 2 floor(d/6). */
 export function ropeWidths(headDim: number): [number, number, number] {
@@ -24,12 +15,14 @@ export function ropeWidths(headDim: number): [number, number, number] {
 }
 
 /**
- * Rotary tables of a grid in float64. Pair j of an axis of width w turns by position * theta^(-2j/w); a token's pairs
- * come in the order time, height, width, tokens with width fastest.
- *
- * @param frameOffset position of the first frame, for blocks that continue a video
+ * Rotary tables of a grid in float64, the first frame at position `frameOffset`. Pair j of an axis of width w turns by
+ * position * theta^(-2j/w); a token's pairs come in the order time, height, width, tokens with width fastest.
  */
-export function ropeTables(config: WanConfig, grid: TokenGrid, frameOffset: number = 0): RopeTables {
+export function ropeTables(
+  config: WanConfig,
+  grid: TokenGrid,
+  frameOffset: number = 0,
+): Record<'cos' | 'sin', Float64Array> {
   const { dim, num_heads, rope_theta } = config;
   const widths = ropeWidths(dim / num_heads);
   const axes = grid.map((extent, axis) =>
@@ -73,11 +66,7 @@ export function ropeOf(config: WanConfig, grid: TokenGrid, frameOffset: number =
  */
 export type Timesteps = number | readonly number[] | readonly (readonly number[])[] | Tensor;
 
-/**
- * Sinusoidal embedding of one timestep in float64: cosines of t 10000^(-2i/width), i < width/2, then the sines.
- *
- * @param width an even number, `freq_dim` of the configuration
- */
+/** Sinusoidal embedding of one timestep in float64: cosines of t 10000^(-2i/width), i < width/2, then the sines. */
 export function sinusoid(t: number, width: number): Float64Array {
   const half = width / 2;
   return Float64Array.from({ length: width }, (_, i) => {
@@ -87,9 +76,8 @@ export function sinusoid(t: number, width: number): Float64Array {
 }
 
 /**
- * Sinusoidal embedding of timesteps, accurate to float32.
- *
- * @returns [1, 1, width] for one number, [B, 1, width] for one for each sample, [B, F, width] for one for each frame
+ * Sinusoidal embedding of timesteps, accurate to float32: [1, 1, width] for one number, [B, 1, width] for one for each
+ * sample, [B, F, width] for one for each frame.
  */
 export function timestepEmbedding(t: Timesteps, width: number): Tensor {
   if (t instanceof tf.Tensor) return t.rank === 3 ? wantWidth(t, width) : embedTensor(t, width);

@@ -22,24 +22,27 @@ export {
   wanCausalForward as causalForward,
   wanTeacherForcing as teacherForcing,
 } from './causal.ts';
-export { advisedSampling, type WanConfig as Config, type WanPreset as Preset, wanConfig as config } from './config.ts';
-export { tokenGrid } from './embedding.ts';
-export { type WanForwardOptions as ForwardOptions, type WanInput as Input, wanForward as forward } from './pass.ts';
+export {
+  advisedSampling,
+  type WanConfig as Config,
+  type WanPreset as Preset,
+  wanConfig as config,
+  wanPresets as presets,
+} from './config.ts';
+export {
+  type WanForwardOptions as ForwardOptions,
+  type WanInput as Input,
+  wan as architecture,
+  wanForward as forward,
+} from './pass.ts';
 export type { Timesteps } from './positions.ts';
 export {
   type CrossAttnCache,
   createCrossAttnCache,
-  disposeCrossAttnCache,
   type WanContext as Context,
 } from './text.ts';
-
-/** Configurations by their published names. */
-export const presets: typeof wan.presets = wan.presets;
-/** Shape of every weight by its official name. */
-export const shapes: typeof wan.shapes = wan.shapes;
+export { wanShapes as shapes } from './weights.ts';
 /** A net from the tensors of a checkpoint in any published naming. */
 export const load: typeof wan.load = wan.load;
 /** A net with fresh weights, drawn from a key. */
 export const init: typeof wan.init = wan.init;
-/** The record itself, for what takes any architecture. */
-export { wan as architecture };

@@ -28,9 +28,7 @@ export interface SwappedWan extends WeightView {
  * weights; each block runs by itself, and reading counts as part of its time.
  *
  * @throws Error from a pass inside of a gradient, which would need all blocks at once.
- * @example
- * const net = swappedWan(config, { read: (name) => file.map(name) });
- * const velocity = wanForward(net, { x, t: 937.5, context });
+ * @example const net = swappedWan(config, { read: (name) => file.map(name) });
  */
 export function swappedWan(config: WanConfig, source: BlockSource, about?: NetAbout): Net<WanConfig, SwappedWan> {
   const names = [...wanShapes(config).keys()].filter((name) => !name.startsWith('blocks.'));
@@ -48,14 +46,13 @@ export function swappedWan(config: WanConfig, source: BlockSource, about?: NetAb
 /** What is read for the first time is looked at: a weight that holds NaN or infinity ends the pass by its name. */
 function checkedSource(source: BlockSource): BlockSource {
   const seen = new Set<string>();
-  return {
-    read: (name) => {
-      const tensor = source.read(name);
-      if (!seen.has(name)) checkFinite(name, tensor);
-      seen.add(name);
-      return tensor;
-    },
+  const read = (name: string): HostTensor => {
+    const tensor = source.read(name);
+    if (!seen.has(name)) checkFinite(name, tensor);
+    seen.add(name);
+    return tensor;
   };
+  return { read };
 }
 
 function* lazily(names: readonly string[], source: BlockSource): Generator<[string, HostTensor]> {
@@ -63,7 +60,9 @@ function* lazily(names: readonly string[], source: BlockSource): Generator<[stri
 }
 
 function lendBlock<T extends LentResult>(source: BlockSource, block: string, use: (weights: WeightView) => T): T {
-  refuseGradients();
+  if (isTapeOn()) {
+    throw new Error('a transformer with swapped blocks has no gradient: load it with resident blocks to train it');
+  }
   const lent = new Map<string, Tensor>();
   try {
     const result = tf.tidy(() => use(lentView(source, lent, `${block}.`)));
@@ -87,9 +86,4 @@ function lentView(source: BlockSource, lent: Map<string, Tensor>, prefix: string
     },
     at: (part) => lentView(source, lent, `${prefix}${part}.`),
   };
-}
-
-function refuseGradients(): void {
-  if (!isTapeOn()) return;
-  throw new Error('a transformer with swapped blocks has no gradient: load it with resident blocks to train it');
 }

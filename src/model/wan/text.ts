@@ -1,12 +1,11 @@
 /** The text that every layer attends to: embedded, and its keys and values kept where many passes share it. */
-
 import { gelu } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Part } from '../../nn/index.ts';
 import { withBlock } from '../../nn/internal.ts';
+import { dense } from '../layers/layers.ts';
 import { type KeyValue, textKeyValue } from './block.ts';
 import type { WanConfig } from './config.ts';
-import { dense } from './embedding.ts';
 
 /**
  * Text tokens [B, n, text_dim] to [B, text_len, D]. Short texts are padded with zero rows first and the padding is
@@ -22,14 +21,8 @@ export function embedText(net: Part<WanConfig>, context: Tensor): Tensor {
     const wanted = `[B, L, ${text_dim}] with L <= ${text_len}`;
     throw new RangeError(`context: wanted text embeddings ${wanted}, received [${context.shape}]`);
   }
-  const padded =
-    tokens === text_len
-      ? context
-      : tf.pad(context, [
-          [0, 0],
-          [0, text_len - tokens],
-          [0, 0],
-        ]);
+  const missing: [number, number] = [0, text_len - tokens];
+  const padded = tokens === text_len ? context : tf.pad(context, [[0, 0], missing, [0, 0]]);
   return dense(weights, 'text_embedding.2', gelu(dense(weights, 'text_embedding.0', padded), 'tanh'));
 }
 
@@ -43,23 +36,16 @@ export type WanContext = Tensor | CrossAttnCache;
 
 /**
  * Computes the keys and values of a text once, for sampling with fixed weights. The caller disposes it with
- * {@link disposeCrossAttnCache}. A pass that is differentiated should be given the embeddings instead: through a
+ * `disposeCache`. A pass that is differentiated should be given the embeddings instead: through a
  * cache made outside of the gradient, the text layers would learn nothing.
  *
  * @param context [B, n <= text_len, text_dim]
  */
 export function createCrossAttnCache(net: Part<WanConfig>, context: Tensor): CrossAttnCache {
-  const { config } = net;
-  const layers = tf.tidy(() => {
+  return tf.tidy(() => {
     const text = embedText(net, context);
-    return Array.from({ length: config.num_layers }, (_, i) => layerText(net, i, text));
+    return { layers: Array.from({ length: net.config.num_layers }, (_, i) => layerText(net, i, text)) };
   });
-  return { layers };
-}
-
-/** Releases a cache. */
-export function disposeCrossAttnCache(cache: CrossAttnCache): void {
-  for (const { k, v } of cache.layers) tf.dispose([k, v]);
 }
 
 /**
@@ -72,7 +58,11 @@ export function textSource(net: Part<WanConfig>, context: WanContext, batch: num
   const isCache = !(context instanceof tf.Tensor);
   const rows = isCache ? context.layers[0]?.k.shape[0] : context.shape[0];
   if (rows !== batch) throw new RangeError(`context: wanted a text for each of ${batch} samples, received ${rows}`);
-  if (isCache) return cachedSource(config, context);
+  if (isCache) {
+    const { layers } = context;
+    if (layers.length === config.num_layers) return (layer) => layers[layer]!;
+    throw new RangeError(`context: wanted a cache of ${config.num_layers} layers, received one of ${layers.length}`);
+  }
   const text = embedText(net, context);
   return (layer) => layerText(net, layer, text);
 }
@@ -81,9 +71,4 @@ export function textSource(net: Part<WanConfig>, context: WanContext, batch: num
 function layerText(net: Part<WanConfig>, layer: number, text: Tensor): KeyValue {
   const { weights, config } = net;
   return withBlock(weights, `blocks.${layer}`, (block) => textKeyValue(block.at('cross_attn'), text, config));
-}
-
-function cachedSource({ num_layers }: WanConfig, { layers }: CrossAttnCache): (layer: number) => KeyValue {
-  if (layers.length === num_layers) return (layer) => layers[layer]!;
-  throw new RangeError(`context: wanted a cache of ${num_layers} layers, received one of ${layers.length}`);
 }

@@ -3,7 +3,7 @@ import type { HostTensor } from '../../io/index.ts';
 import { elementCount } from '../../io/internal.ts';
 import type { Key, Shapes } from '../../nn/index.ts';
 import { constant, normal, xavierUniform } from '../../nn/internal.ts';
-import { affineShapes } from '../layers/index.ts';
+import { alike, biased, shapesIn } from '../layers/layers.ts';
 import type { WanConfig } from './config.ts';
 
 /**
@@ -13,40 +13,24 @@ import type { WanConfig } from './config.ts';
  * @example parameterCount(wanShapes(wanPresets['wan2.1-t2v-1.3b'])) // 1,418,996,800
  */
 export function wanShapes(config: WanConfig): Shapes {
-  const { dim, freq_dim, text_dim, in_dim, out_dim, patch_size } = config;
-  const patchCells = elementCount(patch_size);
-  return new Map<string, readonly number[]>([
-    ...affineShapes('patch_embedding', dim, in_dim, ...patch_size),
-    ...affineShapes('text_embedding.0', dim, text_dim),
-    ...affineShapes('text_embedding.2', dim, dim),
-    ...affineShapes('time_embedding.0', dim, freq_dim),
-    ...affineShapes('time_embedding.2', dim, dim),
-    ...affineShapes('time_projection.1', 6 * dim, dim),
-    ...Array.from({ length: config.num_layers }, (_, i) => blockShapes(`blocks.${i}.`, config)).flat(),
-    ['head.modulation', [1, 2, dim]],
-    ...affineShapes('head.head', out_dim * patchCells, dim),
-  ]);
-}
-
-type Entry = [string, readonly number[]];
-
-function blockShapes(block: string, { dim, ffn_dim }: WanConfig): Entry[] {
-  return [
-    [`${block}modulation`, [1, 6, dim]],
-    ...attentionShapes(`${block}self_attn.`, dim),
-    ...affineShapes(`${block}norm3`, dim),
-    ...attentionShapes(`${block}cross_attn.`, dim),
-    ...affineShapes(`${block}ffn.0`, ffn_dim, dim),
-    ...affineShapes(`${block}ffn.2`, dim, ffn_dim),
-  ];
-}
-
-function attentionShapes(attention: string, dim: number): Entry[] {
-  return [
-    ...['q', 'k', 'v', 'o'].flatMap((part) => affineShapes(attention + part, dim, dim)),
-    [`${attention}norm_q.weight`, [dim]],
-    [`${attention}norm_k.weight`, [dim]],
-  ];
+  const { dim, ffn_dim, freq_dim, text_dim, in_dim, out_dim, patch_size } = config;
+  const gains = alike(['norm_q', 'norm_k'], { weight: [dim] });
+  const attention = { ...alike(['q', 'k', 'v', 'o'], biased(dim, dim)), ...gains };
+  const block = {
+    modulation: [1, 6, dim],
+    self_attn: attention,
+    norm3: biased(dim),
+    cross_attn: attention,
+    ffn: { 0: biased(ffn_dim, dim), 2: biased(dim, ffn_dim) },
+  };
+  return shapesIn({
+    patch_embedding: biased(dim, in_dim, ...patch_size),
+    text_embedding: { 0: biased(dim, text_dim), 2: biased(dim, dim) },
+    time_embedding: { 0: biased(dim, freq_dim), 2: biased(dim, dim) },
+    time_projection: { 1: biased(6 * dim, dim) },
+    blocks: alike(config.num_layers, block),
+    head: { modulation: [1, 2, dim], head: biased(out_dim * elementCount(patch_size), dim) },
+  });
 }
 
 /**

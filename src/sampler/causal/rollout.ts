@@ -1,7 +1,7 @@
 /** Causal few-step generation block by block: denoise a block, remember it, go on. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { KvCache } from '../../model/wan/index.ts';
+import type { KvCache } from '../../model/internal.ts';
 import type { Schedule } from '../ode/schedule.ts';
 import { paced, runSteps, type SamplerStep } from '../ode/solver.ts';
 import { fewStep } from '../ode/solvers.ts';

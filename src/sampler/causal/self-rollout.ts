@@ -1,7 +1,7 @@
 /** Rollouts of training: up to the last network call, which alone carries gradient. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { KvCache } from '../../model/wan/index.ts';
+import type { KvCache } from '../../model/internal.ts';
 import type { Key } from '../../nn/index.ts';
 import { addNoise, velocityToX0 } from '../ode/velocity.ts';
 import { generateBlock, type RolloutOptions, rememberBlock } from './rollout.ts';

@@ -4,12 +4,11 @@ import {
   createCache,
   createCrossAttnCache,
   disposeCache,
-  disposeCrossAttnCache,
   type KvCache,
   tokenGrid,
   type WanConfig,
   wanCachedForward,
-} from '../../model/wan/index.ts';
+} from '../../model/internal.ts';
 import { type Key, type Part, toTensor } from '../../nn/index.ts';
 
 /**
@@ -64,7 +63,7 @@ export function causalStudent(net: Part<WanConfig>, context: Tensor): BoundStude
       return next;
     },
     release: disposeCache,
-    dispose: () => disposeCrossAttnCache(text),
+    dispose: () => disposeCache(text),
   };
 }
 

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, joinClips } from '../../io/index.ts';
-import { decode, decodeStream, encode } from '../../model/vae/index.ts';
+import { decode, decodeStream, encode } from '../../model/internal.ts';
 import { rollout } from '../causal/rollout.ts';
 import { causalStudent } from '../causal/student.ts';
 import { paced } from '../ode/solver.ts';

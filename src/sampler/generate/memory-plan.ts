@@ -1,10 +1,17 @@
 /** What a run will need in memory, before it starts. */
 
 import { withDisplay } from '../../display/index.ts';
-import type { BlockPlace, Umt5Config } from '../../model/internal.ts';
-import { umt5Shapes } from '../../model/text/index.ts';
-import { decodeMemory, vaeShapes, vaeStrides } from '../../model/vae/index.ts';
-import { queriesAtOnce, type WanConfig, wanShapes } from '../../model/wan/index.ts';
+import {
+  type BlockPlace,
+  decodeMemory,
+  queriesAtOnce,
+  type Umt5Config,
+  umt5Shapes,
+  vaeShapes,
+  vaeStrides,
+  type WanConfig,
+  wanShapes,
+} from '../../model/internal.ts';
 import { parameterCount, type Shapes } from '../../nn/index.ts';
 import { type GenerateRequest, type LatentSize, type PlannedModel, type Settled, settle } from './request.ts';
 

@@ -1,7 +1,7 @@
 /** Between the pixels of networks, tensors in [-1, 1], and clips, host values in [0, 1]. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, createClip, fromSigned } from '../../io/index.ts';
-import { decode, type VaeConfig } from '../../model/vae/index.ts';
+import { decode, type VaeConfig } from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
 
 /** The clips of pixels [B, f, H, W, 3], bounded to [-1, 1] as the references do; errors name frames from `start` on. */

@@ -1,10 +1,16 @@
 /** What to generate, and everything that decides how, settled once before any work. */
 import type { Tensor } from '../../engine/tf.ts';
 import type { Clip } from '../../io/index.ts';
-import type { BlockPlace, Umt5Config } from '../../model/internal.ts';
-import type { TextEncoder } from '../../model/text/index.ts';
-import { latentShape, type VaeConfig, vaeStrides } from '../../model/vae/index.ts';
-import { advisedSampling, type WanConfig } from '../../model/wan/index.ts';
+import {
+  advisedSampling,
+  type BlockPlace,
+  latentShape,
+  type TextEncoder,
+  type Umt5Config,
+  type VaeConfig,
+  vaeStrides,
+  type WanConfig,
+} from '../../model/internal.ts';
 import type { Key, Part } from '../../nn/index.ts';
 import { blockRanges, blocksOf } from '../causal/student.ts';
 import { checkCount, checkSchedule, type Schedule } from '../ode/schedule.ts';

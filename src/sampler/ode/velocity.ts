@@ -2,14 +2,14 @@
 
 import { compile } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { TextEncoder } from '../../model/text/index.ts';
 import {
   type CrossAttnCache,
   createCrossAttnCache,
-  disposeCrossAttnCache,
+  disposeCache,
+  type TextEncoder,
   type WanConfig,
   wanForward,
-} from '../../model/wan/index.ts';
+} from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
 import type { Velocity } from './solver.ts';
 
@@ -105,7 +105,7 @@ function pass(net: Part<WanConfig>, context: CrossAttnCache): (x: Tensor, t: num
 function owned(velocity: Velocity, caches: readonly CrossAttnCache[], release?: () => void): OwnedVelocity {
   const dispose = (): void => {
     release?.();
-    for (const cache of caches) disposeCrossAttnCache(cache);
+    for (const cache of caches) disposeCache(cache);
   };
   return Object.assign((x: Tensor, t: number, sigma: number) => velocity(x, t, sigma), { dispose });
 }

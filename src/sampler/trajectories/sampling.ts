@@ -1,8 +1,7 @@
 /** ODE trajectories of a teacher, which the first phase regresses onto: one path, and many of them into a store. */
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { TextEncoder } from '../../model/text/index.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { TextEncoder, WanConfig } from '../../model/internal.ts';
 import { type Key, type Part, toHost, toTensor } from '../../nn/index.ts';
 import { checkCount, flowSchedule, type Schedule } from '../ode/schedule.ts';
 import type { Velocity } from '../ode/solver.ts';

@@ -1,6 +1,5 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
-import { wan } from '../../model/internal.ts';
-import { vae as vaeArchitecture } from '../../model/vae/index.ts';
+import { vae as vaeArchitecture, wan } from '../../model/internal.ts';
 import { random } from '../../nn/index.ts';
 import type { FrameChoice } from '../../reward/index.ts';
 import * as train from '../../train/index.ts';

@@ -1,4 +1,5 @@
 /** One run of a study's chain: what its stages share, and how each of them trains. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Architecture, type Key, type Net, random } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
@@ -49,6 +50,7 @@ export class StudyRun {
   }
 
   async save<Config>(name: string, net: Net<Config>, facts: Readonly<Record<string, string>> = {}): Promise<void> {
+    await mkdir(this.weights, { recursive: true });
     await saveNetwork(this.weights, name, net, { seed: String(this.recipe.seed), ...facts });
   }
 

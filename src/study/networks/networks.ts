@@ -1,7 +1,6 @@
 /** The trained networks of a study as one value: what notebooks generate with, train from and judge by. */
 import * as engine from '../../engine/index.ts';
-import { type VaeConfig, vae as vaeArchitecture } from '../../model/vae/index.ts';
-import { type WanConfig, wan } from '../../model/wan/index.ts';
+import { type VaeConfig, vae as vaeArchitecture, type WanConfig, wan } from '../../model/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import type { Schedule, VideoModel } from '../../sampler/index.ts';

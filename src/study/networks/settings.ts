@@ -1,6 +1,5 @@
 /** What a recipe and a world decide about sampling and the two phases, in the form in which the stages take it. */
-import { latentShape, type VaeConfig } from '../../model/vae/index.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import { latentShape, type VaeConfig, type WanConfig } from '../../model/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import type { Reward } from '../../reward/index.ts';
 import { denoisingSteps, euler, fewStep, type Schedule, type VideoModel } from '../../sampler/index.ts';

@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
-import { checkShapes, toHost, toTensor, type Weights } from '../../nn/index.ts';
-import { checksumOf, shapesOf } from '../../nn/internal.ts';
+import { toHost, toTensor, type Weights } from '../../nn/index.ts';
+import { checkShapes, checksumOf, shapesOf } from '../../nn/internal.ts';
 import * as ema from './ema.ts';
 import { type Average, isMuons, type LearnerSettings, rateAt } from './learner-options.ts';
 import {

@@ -1,6 +1,6 @@
 /** Rollouts of the causal student in which chosen blocks carry gradient through their exit step. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import { type BoundStudent, causalStudent, type Schedule, seededNoise } from '../../sampler/index.ts';
 import {

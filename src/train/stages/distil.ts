@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
 import { addNoise, type Schedule } from '../../sampler/index.ts';

@@ -1,6 +1,6 @@
 /** The two scores of distribution matching: how they see a clip, what they make of it. Shared by two stages. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
 import { addNoise } from '../../sampler/index.ts';

@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type WanConfig, wanCausalForward } from '../../model/wan/index.ts';
+import { type WanConfig, wanCausalForward } from '../../model/internal.ts';
 import { type HostFloats, type Key, type Net, random, toTensor } from '../../nn/index.ts';
 import { blockRanges, blocksOf, velocityToX0 } from '../../sampler/internal.ts';
 import {

@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import type { Key, Net } from '../../nn/index.ts';
 import { addNoise } from '../../sampler/index.ts';
 import {

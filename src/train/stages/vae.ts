@@ -1,5 +1,5 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/vae/index.ts';
+import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/internal.ts';
 import { type HostFloats, type Net, type Part, toTensor } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
 import {

@@ -1,6 +1,6 @@
 /** Stages for rewards without a gradient: policy gradient, and rejection of all but the best clips. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { WanConfig } from '../../model/wan/index.ts';
+import type { WanConfig } from '../../model/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
 import { checkNet, checkNumber, checkWhole } from '../ingredients.ts';

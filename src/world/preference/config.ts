@@ -10,6 +10,8 @@ export interface PreferenceConfig {
   size: number;
   /** Channels after the first convolution. */
   stem: number;
+  /** Side of the square of pixels that a token stands for: 4 by two convolutions, 8 by three. @defaultValue 4 */
+  stride?: 4 | 8;
   /** Width of all tokens. */
   width: number;
   heads: number;
@@ -24,10 +26,14 @@ export interface PreferenceConfig {
   head: number;
 }
 
-/** Sizes for square pictures under captions of so many words: 312,977 parameters for 32x32, 27 words and 16 classes. */
+/**
+ * Sizes for square pictures under captions of so many words: 312,977 parameters for 32x32, 27 words and 16 classes. Larger
+ * pictures have a token for 8x8 pixels.
+ */
 export function preferenceConfig(size: number, vocabulary: number): PreferenceConfig {
   return {
     size,
+    ...(size > 32 && { stride: 8 }),
     stem: 32,
     width: 64,
     heads: 4,
@@ -73,13 +79,12 @@ export function preferenceShapes(config: PreferenceConfig, attributes: Attribute
 
 type Entry = [string, number[]];
 
-function visionShapes({ size, stem, width, ffn, visionLayers }: PreferenceConfig): Entry[] {
-  const patches = (size / 4) ** 2;
+function visionShapes({ size, stride = 4, stem, width, ffn, visionLayers }: PreferenceConfig): Entry[] {
+  const patches = (size / stride) ** 2;
   return [
-    ['vision.stem.0.weight', [stem, 3, 3, 3]],
-    ['vision.stem.0.bias', [stem]],
-    ['vision.stem.1.weight', [width, stem, 3, 3]],
-    ['vision.stem.1.bias', [width]],
+    ...stemOf(0, stem, 3),
+    ...stemOf(1, width, stem),
+    ...(stride === 8 ? stemOf(2, width, width) : []),
     ['vision.cls_token', [1, 1, width]],
     ['vision.pos_embed', [1, patches + 1, width]],
     ...each(visionLayers, (i) => [
@@ -91,6 +96,13 @@ function visionShapes({ size, stem, width, ffn, visionLayers }: PreferenceConfig
       ...layer(`vision.blocks.${i}.mlp.fc2`, width, ffn),
     ]),
     ...norm('vision.norm', width),
+  ];
+}
+
+function stemOf(index: number, out: number, into: number): Entry[] {
+  return [
+    [`vision.stem.${index}.weight`, [out, into, 3, 3]],
+    [`vision.stem.${index}.bias`, [out]],
   ];
 }
 

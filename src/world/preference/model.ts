@@ -1,7 +1,8 @@
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
-import { affine, joinHeads, selfAttention, splitHeads } from '../../model/layers/index.ts';
-import { type Part, toSigned, type WeightView } from '../../nn/index.ts';
+import { affine, joinHeads, selfAttention, splitHeads } from '../../model/internal.ts';
+import type { Part, WeightView } from '../../nn/index.ts';
+import { toSigned } from '../../nn/internal.ts';
 import type { PreferenceConfig } from './config.ts';
 
 /** Classes of what pictures show, by name, such as `{ thing: 12, place: 4 }`. */
@@ -21,9 +22,10 @@ export function encodeFrames(net: Part<PreferenceConfig>, frames: Tensor): Tenso
   const vision = weights.at('vision');
   const half = { stride: 2, padding: 1 };
   const wide = gelu(conv2d(toSigned(frames), ...affine(vision, 'stem.0'), half));
-  const patches = conv2d(wide, ...affine(vision, 'stem.1'), half); // [B, H/4, W/4, D]
+  const quarter = conv2d(wide, ...affine(vision, 'stem.1'), half); // [B, H/4, W/4, D]
+  const patches = config.stride === 8 ? conv2d(gelu(quarter), ...affine(vision, 'stem.2'), half) : quarter;
   const [batch, height, width, depth] = patches.shape as [number, number, number, number];
-  const tokens = tf.reshape(patches, [batch, height * width, depth]); // [B, H/4, W/4, D] -> [B, L, D]
+  const tokens = tf.reshape(patches, [batch, height * width, depth]); // [B, h, w, D] -> [B, L, D]
   const cls = tf.tile(vision.get('cls_token'), [batch, 1, 1]);
   let x: Tensor = tf.add(tf.concat([cls, tokens], 1), vision.get('pos_embed'));
   for (let i = 0; i < config.visionLayers; i++) x = visionBlock({ weights: vision.at(`blocks.${i}`), config }, x);

@@ -1,7 +1,6 @@
 /** Whether an autoencoder is good enough to train on: sharp things stay sharp, and blur is passed on, not hidden. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { decode, encode, type VaeConfig } from '../../model/vae/index.ts';
-import { type Part, toSigned, toUnit } from '../../nn/index.ts';
+import { toSigned, toUnit } from '../../nn/internal.ts';
 import { drawClip, picture, type SpriteSettings } from './clip.ts';
 import { type Path, type Point, SIZE } from './motion.ts';
 import { gradientEnergy } from './tracker.ts';
@@ -46,18 +45,19 @@ const LENGTH = SIZE * SIZE * 3;
 /**
  * Codes middle frames of test clips, as they are and without blur, and compares the gradient energy of their things.
  *
- * @example const { isMet, kept } = await sharpnessGate(nets.vae)
+ * @param codec - what coding and decoding makes of videos [B, 1, 64, 64, 3] in [-1, 1]
+ * @example const { isMet, kept } = await sharpnessGate((video) => vae.decode(net, vae.encode(net, video)));
  */
 export async function sharpnessGate(
-  vae: Part<VaeConfig>,
+  codec: (videos: Tensor) => Tensor,
   { clips = 384, seed = 'gate' }: GateOptions = {},
 ): Promise<SharpnessGate> {
   const seen: Seen[] = [];
   for (let start = 0; start < clips; start += BATCH) {
     const some = Array.from({ length: Math.min(BATCH, clips - start) }, (_, i) => middleFrames(start + i, seed));
-    const coded = await throughCodec(vae, some);
+    const after = await coded(codec, some);
     for (const [i, { speed, corner, blurred, sharp }] of some.entries()) {
-      const [of, ofSharp] = [coded[2 * i]!, coded[2 * i + 1]!].map((frame) => gradientEnergy(frame, corner));
+      const [of, ofSharp] = [after[2 * i]!, after[2 * i + 1]!].map((frame) => gradientEnergy(frame, corner));
       const [real, realSharp] = [blurred, sharp].map((frame) => gradientEnergy(frame, corner));
       seen.push({ speed, real: real! / realSharp!, coded: of! / ofSharp!, kept: ofSharp! / realSharp! });
     }
@@ -94,16 +94,13 @@ function speedAt(path: Path, time: number): number {
 }
 
 /** Both frames of each, in turn, coded and decoded: [64, 64, 3] in [0, 1]. */
-async function throughCodec(vae: Part<VaeConfig>, some: readonly MiddleFrames[]): Promise<Float32Array[]> {
+async function coded(codec: (videos: Tensor) => Tensor, some: readonly MiddleFrames[]): Promise<Float32Array[]> {
   const frames = some.flatMap(({ blurred, sharp }) => [blurred, sharp]);
   const data = new Float32Array(frames.length * LENGTH);
   for (const [i, frame] of frames.entries()) data.set(frame, i * LENGTH);
-  const coded = tf.tidy((): Tensor => {
-    const video = toSigned(tf.tensor(data, [frames.length, 1, SIZE, SIZE, 3]));
-    return toUnit(decode(vae, encode(vae, video)));
-  });
-  const values = await coded.data<'float32'>();
-  coded.dispose();
+  const videos = tf.tidy(() => toUnit(codec(toSigned(tf.tensor(data, [frames.length, 1, SIZE, SIZE, 3])))));
+  const values = await videos.data<'float32'>();
+  videos.dispose();
   return frames.map((_, i) => values.subarray(i * LENGTH, (i + 1) * LENGTH));
 }
 

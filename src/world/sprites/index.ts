@@ -25,6 +25,7 @@ export {
 export { type BlurPassedOn, type GateOptions, type SharpnessGate, sharpnessGate } from './gate.ts';
 export { spriteMeasures } from './measures.ts';
 export { KIND_SHARES, type Motion, type Path, type Point, SIZE, SPRITE } from './motion.ts';
+export { PAIR_SHARES, type SpritePairKind, spritePair, spriteTask } from './pairs.ts';
 export { ground, sprite } from './pictures.ts';
 export { gradientEnergy, sharpnessOf, type Tracked, track } from './tracker.ts';
 export { spriteWorld } from './world.ts';

@@ -5,12 +5,15 @@
  */
 import type { HostFloats } from '../../nn/index.ts';
 import type { Source } from '../../train/index.ts';
+import { rewardMeasures } from '../measures.ts';
+import { preferenceJudges } from '../preference/index.ts';
 import { TRAINING_CLIPS } from '../sources.ts';
 import { defineWorld, type World } from '../world.ts';
 import { caption, parseCaption, scenes, WORDS } from './captions.ts';
 import { clip, drawClip, FPS, picture, type SpriteOptions, type SpriteSettings, type SpriteTruth } from './clip.ts';
 import { spriteMeasures } from './measures.ts';
 import { SIZE, SPRITE } from './motion.ts';
+import { spriteTask } from './pairs.ts';
 import { spriteRecipe } from './recipe.ts';
 
 /**
@@ -21,9 +24,10 @@ import { spriteRecipe } from './recipe.ts';
  */
 export function spriteWorld(options: SpriteOptions = {}): World<SpriteTruth> {
   const settings = settle(options);
+  const identity = { id: 'sprites', options: { ...settings } };
+  const judges = preferenceJudges(spriteTask(identity));
   return defineWorld({
-    id: 'sprites',
-    options: { ...settings },
+    ...identity,
     origin: 'trained on moving pictures of Noto Emoji (Google), Apache-2.0, over places drawn for this package',
     size: { frames: settings.frames, height: SIZE, width: SIZE, fps: FPS },
     words: WORDS,
@@ -35,7 +39,8 @@ export function spriteWorld(options: SpriteOptions = {}): World<SpriteTruth> {
       return `${thing}, ${place}`;
     },
     autoencoderSource: (seed) => windows(seed, settings),
-    measures: spriteMeasures,
+    judges,
+    measures: [...spriteMeasures, ...rewardMeasures(judges)],
     recipe: spriteRecipe,
   });
 }

@@ -5,8 +5,9 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor4D, tf } from '../../../src/engine/tf.ts';
-import { amtMidpoint, amtPresets, amtShapes } from '../../../src/model/amt/index.ts';
 import { warp } from '../../../src/model/amt/layers.ts';
+import { amtShapes } from '../../../src/model/amt/weights.ts';
+import { amtMidpoint, amtPresets } from '../../../src/model/internal.ts';
 import { parameterCount, type Weights } from '../../../src/nn/index.ts';
 import { hashed } from '../hashed.ts';
 import { hashedWeights } from '../hashed-weights.ts';

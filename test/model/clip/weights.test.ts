@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import { type HostTensor, hostTensor } from '../../../src/io/index.ts';
-import { clip, clipPresets } from '../../../src/model/clip/index.ts';
+import { clip, clipPresets } from '../../../src/model/internal.ts';
 
 beforeAll(async () => {
   await use('cpu');

@@ -1,14 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
-import {
-  type DinoConfig,
-  dino,
-  dinoFeatures,
-  dinoPositions,
-  dinoPresets,
-  dinoShapes,
-} from '../../../src/model/dino/index.ts';
+import { dinoPositions, dinoShapes } from '../../../src/model/dino/dino.ts';
+import { type DinoConfig, dino, dinoFeatures, dinoPresets } from '../../../src/model/internal.ts';
 import { parameterCount, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 

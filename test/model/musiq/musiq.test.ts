@@ -5,14 +5,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
-import {
-  hashedPlaces,
-  type MusiqConfig,
-  musiq,
-  musiqPresets,
-  musiqScore,
-  musiqShapes,
-} from '../../../src/model/musiq/index.ts';
+import { type MusiqConfig, musiq, musiqPresets, musiqScore } from '../../../src/model/internal.ts';
+import { hashedPlaces, musiqShapes } from '../../../src/model/musiq/musiq.ts';
 import { parameterCount } from '../../../src/nn/index.ts';
 import { hashed } from '../hashed.ts';
 import { hashedWeights } from '../hashed-weights.ts';

@@ -1,15 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import {
-  frameFeatures,
-  framePlans,
-  imageTransforms,
-  preprocess,
-  type ResampleFilter,
-  resample,
-  resampleMatrix,
-} from '../../../src/model/preprocess/index.ts';
+import { imageTransforms, preprocess, resample } from '../../../src/model/internal.ts';
+import { framePlans, type ResampleFilter, resampleMatrix } from '../../../src/model/preprocess/preprocess.ts';
 
 beforeAll(async () => {
   await use('cpu');
@@ -81,20 +74,4 @@ test('preprocessing is linear: its gradient sums to that of a constant change', 
   const gradient = tf.grad((x: Tensor) => tf.sum(preprocess(x, transform)))(frames);
   const perChannel = transform.std.map((std) => 36 / std);
   expect(tf.sum(gradient, [0, 1, 2]).dataSync()).toBeAllClose(perChannel, { rtol: 1e-5, atol: 0 });
-});
-
-test('features come frame by frame, whatever the batch', async () => {
-  const clip = {
-    data: Float32Array.from({ length: 5 * 12 }, (_, i) => i / 60),
-    frames: 5,
-    height: 2,
-    width: 2,
-    fps: 8,
-  };
-  const features = await frameFeatures(clip, (frames) => tf.mean(frames, [1, 2]), 2);
-  expect(features.length).toBe(5);
-  expect(features[4]!).toBeAllClose(
-    [52.5, 53.5, 54.5].map((x) => x / 60),
-    { atol: 1e-6 },
-  );
 });

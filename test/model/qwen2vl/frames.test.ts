@@ -1,14 +1,9 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import {
-  patchify,
-  patchPlaces,
-  qwen2VlPresets,
-  smartFrameCount,
-  smartResize,
-  spreadFrames,
-} from '../../../src/model/qwen2vl/index.ts';
+import { patchify, smartFrameCount, smartResize, spreadFrames } from '../../../src/model/internal.ts';
+import { patchPlaces } from '../../../src/model/qwen2vl/positions.ts';
+import { qwen2VlPresets } from '../../../src/model/qwen2vl/weights.ts';
 import { random } from '../../../src/nn/index.ts';
 
 const sizes = { ...qwen2VlPresets['qwen2-vl-2b'].vision_config, patch_size: 3 };

@@ -1,17 +1,10 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import {
-  mergedLora,
-  mropePositions,
-  type Qwen2VlConfig,
-  type Qwen2VlInput,
-  qwen2VlOfficialName,
-  qwen2VlPresets,
-  qwen2VlRewardShapes,
-  qwen2VlRewards,
-  qwen2vl,
-} from '../../../src/model/qwen2vl/index.ts';
+import { mergedLora, type Qwen2VlConfig, qwen2VlRewards, qwen2vl } from '../../../src/model/internal.ts';
+import { qwen2VlOfficialName } from '../../../src/model/qwen2vl/lora.ts';
+import type { Qwen2VlInput } from '../../../src/model/qwen2vl/qwen2vl.ts';
+import { qwen2VlPresets, qwen2VlRewardShapes } from '../../../src/model/qwen2vl/weights.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashedWeight } from '../hashed.ts';
 
@@ -98,24 +91,6 @@ test('a slice does not see the others before the language model', async () => {
   const other = tf.concat([tf.slice(pixels, [0, 0], [4, 24]), pixelsOf(4, 4)]);
   expect(await merged(other).data()).toBeAllClose([...(await merged(pixels).data())], { atol: 1e-6 });
   weights.dispose();
-});
-
-test('text goes on after the largest position of a video', () => {
-  const positions = mropePositions(config, [[1, VIDEO, VIDEO, VIDEO, 2, 0]], [[1, 1, 1, 1, 1, 0]], [[3, 2, 2]]);
-  expect(positions.positions.map(([row]) => row)).toEqual([
-    [0, 1, 2, 3, 4, 0],
-    [0, 1, 1, 1, 4, 0],
-    [0, 1, 1, 1, 4, 0],
-  ]);
-  expect(positions.deltas).toEqual([-1]);
-});
-
-test('grids that do not fit the video tokens are refused', () => {
-  const of = (ids: number[], grids: Qwen2VlInput['grids']) => () =>
-    mropePositions(config, [ids], [ids.map(() => 1)], grids);
-  expect(of([VIDEO, 1], [[2, 2, 2]])).toThrow('shorter');
-  expect(of([VIDEO, 1], [])).toThrow('more runs');
-  expect(of([1], [[1, 2, 2]])).toThrow('1 grids for 0 videos');
 });
 
 test('pixels and sections that do not fit are refused', () => {

@@ -1,6 +1,6 @@
 /** Repairs of text, judged by what ftfy and Python's html module make of the same text. */
 import { expect, test } from 'vitest';
-import { cleanPrompt } from '../../../src/model/text/index.ts';
+import { cleanPrompt } from '../../../src/model/text/clean-text.ts';
 
 test.each([
   ['“A  cat”\n&amp;amp; dog’s ﬁsh　Ａ', '"A cat" & dog\'s fish A'],

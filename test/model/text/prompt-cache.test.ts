@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, stat, truncate, utimes, writeFile } from 'n
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { hostTensor } from '../../../src/io/index.ts';
-import { encoderIdentity, promptCache } from '../../../src/model/internal.ts';
+import { encoderIdentity, promptCache } from '../../../src/model/text/prompt-cache.ts';
 import { testFolder } from '../../folder.ts';
 
 const rows = hostTensor('float32', [2, 2], new Float32Array([1, 2, 3, 4]));

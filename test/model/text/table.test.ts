@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
-import { type TableTextEncoder, tableTextEncoder } from '../../../src/model/text/index.ts';
+import { type TableTextEncoder, tableTextEncoder } from '../../../src/model/internal.ts';
 import { random } from '../../../src/nn/index.ts';
 
 const vocabulary = ['[PAD]', 'a', 'red', 'blue', 'digit'];

@@ -2,21 +2,19 @@
 import { describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import { type ChunkRun, chunkRun } from '../../../src/model/vae/chunks.ts';
 import {
   decode,
-  decodeChunk,
-  decoderLayers,
   decodeStream,
   encode,
-  encodeChunk,
   encodePosterior,
-  encodeStream,
   type VaeConfig,
   vae,
   vaeConfig,
   vaeShapes,
-} from '../../../src/model/vae/index.ts';
+} from '../../../src/model/internal.ts';
+import { type ChunkRun, chunkRun } from '../../../src/model/vae/chunks.ts';
+import { decoderLayers } from '../../../src/model/vae/layers.ts';
+import { decodeChunk, encodeChunk, encodeStream } from '../../../src/model/vae/stream.ts';
 import { parameterCount, random, Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 

@@ -1,15 +1,9 @@
 /** Configurations are completed, checked, and their strides follow from the topology. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  decoderLayers,
-  encoderLayers,
-  latentShape,
-  type VaeConfig,
-  vaeConfig,
-  vaePresets,
-  vaeStrides,
-} from '../../../src/model/vae/index.ts';
+import { latentShape, type VaeConfig, vaeConfig, vaeStrides } from '../../../src/model/internal.ts';
+import { vaePresets } from '../../../src/model/vae/config.ts';
+import { decoderLayers, encoderLayers } from '../../../src/model/vae/layers.ts';
 
 test('the published configuration has stride 4×8×8 and normalised latents', () => {
   const config = vaePresets['wan2.1'];

@@ -1,7 +1,9 @@
 /** Checkpoints load under both published namings, and misfits are listed. */
 import { expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
-import { vae, vaeConfig, vaeDiffusersName, vaePresets, vaeShapes } from '../../../src/model/vae/index.ts';
+import { vae, vaeConfig, vaeShapes } from '../../../src/model/internal.ts';
+import { vaePresets } from '../../../src/model/vae/config.ts';
+import { vaeDiffusersName } from '../../../src/model/vae/layers.ts';
 import { random } from '../../../src/nn/index.ts';
 
 await use('cpu');

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import { decode, decodeChunk, encode, inflate, vae, vaeConfig, vaeStrides } from '../../../src/model/vae/index.ts';
+import { decode, encode, vae, vaeConfig, vaeStrides } from '../../../src/model/internal.ts';
+import { inflate } from '../../../src/model/vae/inflate.ts';
 import { patchify, unpatchify } from '../../../src/model/vae/patches.ts';
+import { decodeChunk } from '../../../src/model/vae/stream.ts';
 import { random } from '../../../src/nn/index.ts';
 import { hashed } from '../hashed.ts';
 

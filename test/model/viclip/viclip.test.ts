@@ -8,10 +8,10 @@ import { tf } from '../../../src/engine/tf.ts';
 import {
   type ViclipConfig,
   viclipPresets,
-  viclipShapes,
   viclipTextFeatures,
   viclipVideoFeatures,
-} from '../../../src/model/viclip/index.ts';
+} from '../../../src/model/internal.ts';
+import { viclipShapes } from '../../../src/model/viclip/viclip.ts';
 import { parameterCount } from '../../../src/nn/index.ts';
 import { hashed } from '../hashed.ts';
 import { hashedWeights } from '../hashed-weights.ts';

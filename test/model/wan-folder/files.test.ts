@@ -5,18 +5,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
 import { type HostTensor, hostTensor, readSafetensors, toFloat32, writeSafetensors } from '../../../src/io/index.ts';
-import {
-  describeWan,
-  inspectWeights,
-  openCheckpoint,
-  openWan,
-  openWanTransformer,
-  umt5,
-  vae,
-  wan,
-  wanConfig,
-  writeRandomWan,
-} from '../../../src/model/internal.ts';
+import { inspectWeights, openCheckpoint, vae, wan } from '../../../src/model/internal.ts';
+import { umt5 } from '../../../src/model/text/umt5.ts';
+import { wanConfig } from '../../../src/model/wan/config.ts';
+import { describeWan, openWan } from '../../../src/model/wan-folder/open-wan.ts';
+import { writeRandomWan } from '../../../src/model/wan-folder/random-wan.ts';
+import { openWanTransformer } from '../../../src/model/wan-folder/transformer.ts';
 import { random } from '../../../src/nn/index.ts';
 import { checkFinite } from '../../../src/nn/internal.ts';
 import { testFolder } from '../../folder.ts';

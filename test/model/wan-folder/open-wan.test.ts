@@ -4,19 +4,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/io/index.ts';
-import {
-  diffusersName,
-  type OpenWanOptions,
-  openWan,
-  umt5Name,
-  umt5OfficialName,
-  vae,
-  vaeDiffusersName,
-  wanForward,
-  wanPresets,
-  wanShapes,
-  writeRandomWan,
-} from '../../../src/model/internal.ts';
+import { vae, wanForward, wanPresets, wanShapes } from '../../../src/model/internal.ts';
+import { umt5Name } from '../../../src/model/text/umt5.ts';
+import { vaeDiffusersName } from '../../../src/model/vae/layers.ts';
+import { diffusersName } from '../../../src/model/wan/weights.ts';
+import { type OpenWanOptions, openWan } from '../../../src/model/wan-folder/open-wan.ts';
+import { writeRandomWan } from '../../../src/model/wan-folder/random-wan.ts';
 import { random, toTensor } from '../../../src/nn/index.ts';
 import { testFolder } from '../../folder.ts';
 import { writeSparse } from '../sparse-file.ts';
@@ -83,7 +76,7 @@ async function diffusersFolder(): Promise<string> {
   return to;
 }
 
-/** The inverse of `umt5OfficialName`. */
+/** The inverse of `umt5Name`. */
 function transformersName(official: string): string {
   const candidates = ['shared.weight', 'encoder.final_layer_norm.weight'];
   const parts = [
@@ -98,7 +91,7 @@ function transformersName(official: string): string {
   const block = /^blocks\.(\d+)\./.exec(official)?.[1] ?? '0';
   candidates.push(...parts.map((part) => `encoder.block.${block}.layer.0.${part}.weight`));
   candidates.push(...dense.map((part) => `encoder.block.${block}.layer.1.${part}.weight`));
-  return candidates.find((name) => umt5OfficialName(name) === official)!;
+  return candidates.find((name) => umt5Name(name) === official)!;
 }
 
 test('an official folder opens as its preset, and everything is freed', async () => {

@@ -5,7 +5,6 @@ import {
   createCache,
   createCrossAttnCache,
   disposeCache,
-  disposeCrossAttnCache,
   type KvCache,
   wan,
   wanCachedForward,
@@ -79,7 +78,7 @@ test('compiled cached passes replay, one plan for each place in the video', asyn
   }
   expect(compiled.status()).toMatchObject({ replayed: 3, plans: 3 });
   compiled.dispose();
-  disposeCrossAttnCache(text);
+  disposeCache(text);
   context.dispose();
   weights.dispose();
 });

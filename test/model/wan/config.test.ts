@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import * as engine from '../../../src/engine/index.ts';
-import { diffusersName, wan, wanConfig, wanPresets, wanShapes } from '../../../src/model/internal.ts';
+import { wan, wanPresets, wanShapes } from '../../../src/model/internal.ts';
+import { wanConfig } from '../../../src/model/wan/config.ts';
+import { diffusersName } from '../../../src/model/wan/weights.ts';
 import { parameterCount, random } from '../../../src/nn/index.ts';
 
 test.each([

@@ -11,8 +11,8 @@ import {
   wanForward,
   wanPresets,
   wanShapes,
-  wanTeacherForcing,
 } from '../../../src/model/internal.ts';
+import { wanTeacherForcing } from '../../../src/model/wan/causal.ts';
 import { Weights } from '../../../src/nn/index.ts';
 import { hashed, hashedWeight } from '../hashed.ts';
 

@@ -3,13 +3,10 @@ import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import type { HostTensor } from '../../../src/io/index.ts';
 import {
-  boundedAttention,
   createCache,
   createCrossAttnCache,
   disposeCache,
-  disposeCrossAttnCache,
   queriesAtOnce,
-  swappedWan,
   type WanConfig,
   wan,
   wanCachedForward,
@@ -17,6 +14,8 @@ import {
   wanForward,
   wanPresets,
 } from '../../../src/model/internal.ts';
+import { boundedAttention } from '../../../src/model/wan/attention.ts';
+import { swappedWan } from '../../../src/model/wan/swapped.ts';
 import { type Part, random, toTensor, Weights } from '../../../src/nn/index.ts';
 import { normal } from '../../../src/nn/internal.ts';
 
@@ -67,7 +66,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (engine) => {
       (net) => {
         const text = createCrossAttnCache(net, context);
         const result = wanForward(net, { x, t: 500, context: text });
-        disposeCrossAttnCache(text);
+        disposeCache(text);
         return result;
       },
       (net) => {

@@ -2,21 +2,12 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../../src/engine/index.ts';
 import { tf } from '../../../src/engine/tf.ts';
-import {
-  causalBlocks,
-  causalVisibility,
-  createCache,
-  type KvCache,
-  planCache,
-  ropeTables,
-  ropeWidths,
-  sinusoid,
-  timestepEmbedding,
-  visibilityMask,
-  wanConfig,
-  wanPresets,
-} from '../../../src/model/internal.ts';
+import { createCache, type KvCache, wanPresets } from '../../../src/model/internal.ts';
+import { causalBlocks, causalVisibility, visibilityMask } from '../../../src/model/wan/attention.ts';
+import { planCache } from '../../../src/model/wan/cached.ts';
+import { wanConfig } from '../../../src/model/wan/config.ts';
 import { patchify, unpatchify } from '../../../src/model/wan/embedding.ts';
+import { ropeTables, ropeWidths, sinusoid, timestepEmbedding } from '../../../src/model/wan/positions.ts';
 
 beforeAll(() => engine.use('cpu'));
 

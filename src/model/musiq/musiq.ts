@@ -2,26 +2,101 @@
  * MUSIQ: multi-scale image quality transformer, the scorer of VBench's imaging quality. A picture of any size becomes
  * several sizes of it, each cut into patches with places on one grid. Source: Ke et al. 2021, arXiv 2108.05997;
  * IQA-PyTorch pyiqa/archs/musiq_arch.py.
- *
- * There is no parity fixture: IQA-PyTorch's own module was run on hashed weights, and its numbers
- * stand in test/model/musiq.
+ * Instead of a parity fixture, numbers of IQA-PyTorch's own module on hashed weights stand in test/model/musiq.
  */
-import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
+import { attention, conv2d, layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
-import { type Architecture, architecture, type Part, toSigned, type WeightView } from '../../nn/index.ts';
-import { affine, classToken, joinHeads, splitHeads } from '../layers/index.ts';
-import { resample, roundHalfEven } from '../preprocess/index.ts';
-import { headName, type MusiqConfig, type MusiqPreset, musiqPresets, musiqShapes } from './weights.ts';
+import { type Architecture, architecture, type Part, type Shapes, type WeightView } from '../../nn/index.ts';
+import { toSigned } from '../../nn/internal.ts';
+import {
+  affine,
+  alike,
+  biased,
+  classToken,
+  dense,
+  joinHeads,
+  preNormBlock,
+  shapesIn,
+  splitHeads,
+} from '../layers/layers.ts';
+import { resample, roundHalfEven } from '../preprocess/preprocess.ts';
+
+/** Sizes of MUSIQ, in the names of IQA-PyTorch's constructor (pyiqa/archs/musiq_arch.py, `MUSIQ`). */
+export interface MusiqConfig {
+  /** Side of the square patches that become tokens. */
+  readonly patch_size: number;
+  /** Values of the head: 1 for a score, more for shares of the scores 1, 2, 3, ... */
+  readonly num_class: number;
+  readonly hidden_size: number;
+  readonly mlp_dim: number;
+  readonly num_heads: number;
+  readonly num_layers: number;
+  /** Side of the position table that every grid of patches is mapped onto. */
+  readonly spatial_pos_grid_size: number;
+  /** Longer sides of the shrunken or enlarged copies that are seen beside the picture itself, ascending. */
+  readonly longer_side_lengths: readonly number[];
+}
+
+const published: Omit<MusiqConfig, 'num_class'> = {
+  ...{ patch_size: 32, hidden_size: 384, mlp_dim: 1152, num_heads: 6, num_layers: 14 },
+  ...{ spatial_pos_grid_size: 10, longer_side_lengths: [224, 384] },
+};
+
+/** Names of the presets. */
+export type MusiqPreset = 'spaq' | 'koniq10k' | 'paq2piq' | 'ava';
+
+/** The published models by the data they were trained on; VBench uses `spaq`, whose scores run from 0 to 100. */
+export const musiqPresets: Readonly<Record<MusiqPreset, MusiqConfig>> = {
+  spaq: { ...published, num_class: 1 },
+  koniq10k: { ...published, num_class: 1 },
+  paq2piq: { ...published, num_class: 1 },
+  ava: { ...published, num_class: 10 },
+};
+
+/** A head of one value is a layer of its own, one of several stands before a softmax. */
+function headName({ num_class }: MusiqConfig): string {
+  return num_class > 1 ? 'head.0' : 'head';
+}
+
+/** Shape of every weight by its official name. */
+export function musiqShapes(config: MusiqConfig): Shapes {
+  const { hidden_size: width, mlp_dim, patch_size, spatial_pos_grid_size } = config;
+  const [narrow, wide] = [64, 256]; // channels of the convolutions that read a patch, and of their last layer
+  const block = {
+    norm1: biased(width),
+    attention: alike(['query', 'key', 'value', 'out'], biased(width, width)),
+    norm2: biased(width),
+    mlp: { fc1: biased(mlp_dim, width), fc2: biased(width, mlp_dim) },
+  };
+  return shapesIn({
+    conv_root: { weight: [narrow, 3, 7, 7] },
+    gn_root: biased(narrow),
+    block1: {
+      ...{ conv1: { weight: [narrow, narrow, 1, 1] }, gn1: biased(narrow) },
+      ...{ conv2: { weight: [narrow, narrow, 3, 3] }, gn2: biased(narrow) },
+      ...{ conv3: { weight: [wide, narrow, 1, 1] }, gn3: biased(wide) },
+      ...{ conv_proj: { weight: [wide, narrow, 1, 1] }, gn_proj: biased(wide) },
+    },
+    embedding: biased(width, wide * Math.floor(patch_size / 4) ** 2),
+    transformer_encoder: {
+      posembed_input: { position_emb: [1, spatial_pos_grid_size ** 2, width] },
+      scaleembed_input: { scale_emb: [config.longer_side_lengths.length + 1, width] },
+      cls: [1, 1, width],
+      encoder_norm: biased(width),
+      transformer: alike(
+        Array.from({ length: config.num_layers }, (_, i) => `encoderblock_${i}`),
+        block,
+      ),
+    },
+    [headName(config)]: biased(config.num_class, width),
+  });
+}
 
 const epsilon = { norm: 1e-6, root: 1e-6, block: 1e-4, weight: 1e-5 };
 const groups = 32;
 
-/**
- * Quality scores [B] of pictures of any size, 0 to 100 for the `spaq` model. Pictures of one call have one size.
- *
- * @param images - [B, H, W, 3] in [0, 1]
- */
+/** Quality scores [B] of pictures [B, H, W, 3] in [0, 1] of any size, 0 to 100 for the `spaq` model. */
 export function musiqScore(net: Part<MusiqConfig>, images: Tensor): Tensor {
   const { weights, config } = net;
   if (images.rank !== 4 || images.shape[3] !== 3) {
@@ -34,11 +109,17 @@ export function musiqScore(net: Part<MusiqConfig>, images: Tensor): Tensor {
     const start = tf.tile(encoder.get('cls'), [images.shape[0]!, 1, 1]);
     let x: Tensor = tf.concat([start, ...tokens], 1); // [B, 1 + L, D]
     for (let i = 0; i < config.num_layers; i++) {
-      x = encoderBlock(encoder.at(`transformer.encoderblock_${i}`), config.num_heads, x);
+      const block = encoder.at(`transformer.encoderblock_${i}`);
+      x = preNormBlock(block, x, { mix: (normed) => mixed(block, config.num_heads, normed) });
     }
     const seen = classToken(layerNorm(x, ...affine(encoder, 'encoder_norm'), epsilon.norm));
-    return meanOpinion(linear(seen, ...affine(weights, headName(config))), config);
+    return meanOpinion(dense(weights, headName(config), seen), config);
   });
+}
+
+function mixed(weights: WeightView, heads: number, x: Tensor): Tensor {
+  const part = (name: string): Tensor => splitHeads(dense(weights, `attention.${name}`, x), heads);
+  return dense(weights, 'attention.out', joinHeads(attention(part('query'), part('key'), part('value'))));
 }
 
 /** [B, K] -> [B]: the value itself, or the mean of the scores 1..K under their softmax. */
@@ -54,7 +135,7 @@ function embedded(net: Part<MusiqConfig>, { patches, places, scale }: ScaleToken
     const [batch, length, size] = patches.shape as [number, number, number];
     const flat = tf.reshape(patches, [batch * length, size, size, 3]);
     const features = tf.reshape(stem(weights, flat), [batch, length, -1]); // [B L, p/4, p/4, C] -> [B, L, p/4 p/4 C]
-    const tokens = linear(features, ...affine(weights, 'embedding'));
+    const tokens = dense(weights, 'embedding', features);
     const encoder = weights.at('transformer_encoder');
     const table = tf.squeeze(encoder.get('posembed_input.position_emb'), [0]); // [G², D]
     const placed = tf.add(tokens, tf.gather(table, tf.tensor1d([...places], 'int32')));
@@ -91,13 +172,15 @@ function standardConv(x: Tensor, weight: Tensor, stride: number): Tensor {
   return conv2d(samePad(x, rest[1]!, stride), kernel, null, { stride });
 }
 
-/** Zeros around so that ceil(size / stride) windows fit, the odd one after. */
+/** Half of what is missing before, the odd one after. */
+function halves(missing: number): [number, number] {
+  return [Math.floor(missing / 2), Math.ceil(missing / 2)];
+}
+
+/** Zeros around so that ceil(size / stride) windows fit. */
 function samePad(x: Tensor, kernel: number, stride: number): Tensor {
   const [, height, width] = x.shape as [number, number, number];
-  const pad = (extent: number): [number, number] => {
-    const missing = Math.max(0, (Math.ceil(extent / stride) - 1) * stride + kernel - extent);
-    return [Math.floor(missing / 2), Math.ceil(missing / 2)];
-  };
+  const pad = (extent: number) => halves(Math.max(0, (Math.ceil(extent / stride) - 1) * stride + kernel - extent));
   const [rows, columns] = [pad(height), pad(width)];
   return rows[1] + columns[1] === 0 ? x : tf.pad(x, [[0, 0], rows, columns, [0, 0]]);
 }
@@ -112,30 +195,18 @@ function groupNorm(x: Tensor, weights: WeightView, name: string, eps: number): T
   return tf.add(tf.mul(tf.reshape(scaled, [batch, height, width, channels]), gain), shift);
 }
 
-/** Pre-norm block: x += attention(norm1 x); x += mlp(norm2 x). */
-function encoderBlock(weights: WeightView, heads: number, x: Tensor): Tensor {
-  return tf.tidy(() => {
-    const normed = layerNorm(x, ...affine(weights, 'norm1'), epsilon.norm);
-    const part = (name: string): Tensor => splitHeads(linear(normed, ...affine(weights, `attention.${name}`)), heads);
-    const mixed = joinHeads(attention(part('query'), part('key'), part('value')));
-    const y = tf.add(x, linear(mixed, ...affine(weights, 'attention.out')));
-    const wide = linear(layerNorm(y, ...affine(weights, 'norm2'), epsilon.norm), ...affine(weights, 'mlp.fc1'));
-    return tf.add(y, linear(gelu(wide, 'erf'), ...affine(weights, 'mlp.fc2')));
-  });
-}
-
 /** Patches of one size of the pictures. */
-export interface ScaleTokens {
+interface ScaleTokens {
   /** [B, L, p, p, 3] */
   readonly patches: Tensor;
-  /** For each patch its row in the position table: [L] of integers below G². */
+  /** For each patch its row in the position table. */
   readonly places: readonly number[];
   /** Which size: 0 for the smallest, the last for the pictures as they are. */
   readonly scale: number;
 }
 
 /** Patches of all sizes, smallest first: [B, H, W, 3] in [-1, 1]. */
-export function multiscaleTokens(config: MusiqConfig, images: Tensor): ScaleTokens[] {
+function multiscaleTokens(config: MusiqConfig, images: Tensor): ScaleTokens[] {
   const { patch_size, spatial_pos_grid_size: grid, longer_side_lengths } = config;
   const copies = [...longer_side_lengths.map((longer) => resizeLonger(images, longer)), images];
   return copies.map((copy, scale) => {
@@ -153,12 +224,12 @@ function resizeLonger(images: Tensor, longer: number): Tensor {
   return resample(images, plan(height), plan(width), { kernel: 'bicubic', antialias: false });
 }
 
-/** Squares row by row, the picture padded with 0 to whole ones, the odd half of the padding after: [B, L, p, p, 3]. */
+/** Squares row by row, the picture padded with 0 to whole ones: [B, L, p, p, 3]. */
 function cutPatches(images: Tensor, size: number): Tensor {
   const [batch, height, width] = images.shape as [number, number, number];
   const [rows, columns] = [Math.ceil(height / size), Math.ceil(width / size)];
-  const pad = (missing: number): [number, number] => [Math.floor(missing / 2), Math.ceil(missing / 2)];
-  const whole = tf.pad(images, [[0, 0], pad(rows * size - height), pad(columns * size - width), [0, 0]]);
+  const around = [halves(rows * size - height), halves(columns * size - width)] as const;
+  const whole = tf.pad(images, [[0, 0], ...around, [0, 0]]);
   const strips = tf.reshape(whole, [batch * rows, size, columns, size * 3]); // [B h, p, w, p 3]
   const squares = tf.transpose(strips, [0, 2, 1, 3]); // [B h, w, p, p 3]
   return tf.reshape(squares, [batch, rows * columns, size, size, 3]);
@@ -177,11 +248,7 @@ export function hashedPlaces(grid: number, rows: number, columns: number): numbe
   });
 }
 
-/**
- * MUSIQ under IQA-PyTorch's names.
- *
- * @example await musiq.load(musiq.presets.spaq, (await openCheckpoint('musiq_spaq_ckpt-358bb6af.pth')).entries())
- */
+/** MUSIQ under IQA-PyTorch's names. */
 export const musiq: Architecture<MusiqConfig, typeof musiqScore, MusiqPreset> = architecture({
   name: 'MUSIQ',
   presets: musiqPresets,

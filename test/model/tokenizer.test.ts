@@ -1,14 +1,11 @@
-/** From captions to context rows with a hand-made unigram model and a small encoder. */
+/** From captions to tokens with a hand-made unigram model. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { use } from '../../../src/engine/index.ts';
-import { tf } from '../../../src/engine/tf.ts';
-import { type Umt5Config, umt5PromptEncoder, umt5Shapes } from '../../../src/model/text/index.ts';
-import { openTokenizer, type PromptTokenizer } from '../../../src/model/tokenizer/index.ts';
-import { Weights } from '../../../src/nn/index.ts';
-import { testFolder } from '../../folder.ts';
-import { hashedWeight } from '../hashed.ts';
+import { use } from '../../src/engine/index.ts';
+import type { PromptTokenizer } from '../../src/model/internal.ts';
+import { openTokenizer } from '../../src/model/tokenizer/tokenizer.ts';
+import { testFolder } from '../folder.ts';
 
 await use('cpu');
 
@@ -76,27 +73,4 @@ test('a file of another kind is refused', async () => {
   const path = join(folder, 'bpe.json');
   writeFileSync(path, JSON.stringify({ ...json, model: { type: 'BPE' } }));
   await expect(openTokenizer(path)).rejects.toThrow(/model type is BPE; wanted the Unigram model/);
-});
-
-test('captions become rows, zero beyond their tokens, whatever stands beside them', () => {
-  const config: Umt5Config = {
-    vocab: 265,
-    dim: 8,
-    dim_attn: 8,
-    dim_ffn: 12,
-    num_heads: 2,
-    num_layers: 1,
-    num_buckets: 8,
-  };
-  const weights = Weights.from(
-    [...umt5Shapes(config)].map(([name, shape]) => [name, tf.tensor(hashedWeight(name, shape), [...shape])]),
-  );
-  const text = umt5PromptEncoder({ weights, config, tokenizer, textLen: 6 });
-  const before = tf.memory().numTensors;
-  const both = text.encode(['a  cat', 'a cat runs']);
-  expect(tf.memory().numTensors).toBe(before + 1);
-  expect(both.shape).toEqual([2, text.textLen, text.textDim]);
-  const [first] = both.arraySync() as number[][][];
-  expect(first!.map((row) => row.every((value) => value === 0))).toEqual([false, false, false, true, true, true]);
-  expect(both.slice([0], [1]).dataSync()).toBeAllClose(text.encode(['a cat']).dataSync(), { atol: 1e-6 });
 });

@@ -2,7 +2,6 @@
  * RAFT: recurrent all-pairs field transforms. Source: Teed and Deng 2020, arXiv 2003.12039; torchvision
  * models/optical_flow/raft.py; princeton-vl/RAFT core/raft.py.
  */
-
 import { type Tensor, tf } from '../../engine/tf.ts';
 import {
   type Architecture,
@@ -12,11 +11,10 @@ import {
   type Tapped,
   type ValueTap,
 } from '../../nn/index.ts';
-import { sameShape } from '../../nn/internal.ts';
-import { type RaftConfig, raftPresets } from './config.ts';
-import { correlationPyramid, lookUp } from './correlation.ts';
+import { toSigned } from '../../nn/internal.ts';
+import { checkPair, correlationPyramid, lookUp, pixelGrid } from './correlation.ts';
 import { encodeImage, updateStep, upsampleBilinear, upsampleConvex, upsamplingMask } from './modules.ts';
-import { raftNames, raftShapes } from './weights.ts';
+import { type RaftConfig, raftNames, raftPresets, raftShapes } from './weights.ts';
 
 /**
  * How RAFT runs. Seen are `feature_encoder` (of the first image), `context`, and for each step i
@@ -27,15 +25,13 @@ export interface RaftOptions extends Tapped {
   readonly iterations?: number;
 }
 
-/** Both sides of images are multiples of this many pixels. */
-export const raftStride = 8;
+const stride = 8;
 
 /**
- * Flow from the first images to the second: [B, H, W, 2] in pixels as (right, down). A gradient flows to both images
- * and to the weights; as in the original, not through the places where correlations are looked up.
+ * Flow from the first images to the second, [B, H, W, 3] in [-1, 1], H and W multiples of 8: [B, H, W, 2] in pixels as
+ * (right, down). A gradient flows to both images and to the weights; as in the original, not through the places where
+ * correlations are looked up.
  *
- * @param first - [B, H, W, 3] in [-1, 1], H and W multiples of 8
- * @param second - as `first`
  * @throws RangeError for other shapes, images too small for the coarsest level, or no step.
  */
 export function raftForward(
@@ -44,14 +40,13 @@ export function raftForward(
   second: Tensor,
   { iterations = 12, onValue }: RaftOptions = {},
 ): Tensor {
-  const { config } = net;
-  checkImages(config, first, second);
+  checkPair('images', [first, second], stride, net.config.corr_block_num_levels);
   if (!Number.isInteger(iterations) || iterations < 1) {
     throw new RangeError(`iterations is ${iterations}; wanted an integer of 1 or more`);
   }
   return tf.tidy(() => {
     const pair = encodePair(net, first, second, onValue);
-    const start = pixelGrid(pair.hidden.shape);
+    const start = tf.tile(pixelGrid(pair.hidden.shape), [pair.hidden.shape[0]!, 1, 1, 1]);
     let state: RefinementState = { hidden: pair.hidden, places: start };
     for (let i = 0; i < iterations; i++) {
       const onPart = onValue && ((name: string, y: Tensor) => onValue(`step.${i}.${name}`, y));
@@ -63,16 +58,10 @@ export function raftForward(
 }
 
 /** What changes from step to step: the hidden state, and the place in the second image that each pixel goes to. */
-interface RefinementState {
-  readonly hidden: Tensor;
-  readonly places: Tensor;
-}
+type RefinementState = Readonly<Record<'hidden' | 'places', Tensor>>;
 
 /** What stays the same: correlations of all pairs, and the context. */
-interface EncodedPair extends Pick<RefinementState, 'hidden'> {
-  readonly levels: readonly Tensor[];
-  readonly context: Tensor;
-}
+type EncodedPair = Readonly<Record<'hidden' | 'context', Tensor>> & { readonly levels: readonly Tensor[] };
 
 function refine(
   net: Part<RaftConfig>,
@@ -120,24 +109,84 @@ function encodePair(net: Part<RaftConfig>, first: Tensor, second: Tensor, onValu
   };
 }
 
-/** Places (x, y) of all pixels: [B, h, w, 2]. */
-function pixelGrid([batch, h, w]: readonly number[]): Tensor {
-  const data = Float32Array.from({ length: h! * w! * 2 }, (_, i) => {
-    const pixel = i >> 1;
-    return i % 2 === 0 ? pixel % w! : Math.floor(pixel / w!);
-  });
-  return tf.tile(tf.tensor4d(data, [1, h!, w!, 2]), [batch!, 1, 1, 1]);
+/** A frame, [H, W] grey or [H, W, 3] RGB, in [0, 1]. */
+export interface FlowFrame {
+  readonly data: Float32Array;
+  readonly height: number;
+  readonly width: number;
 }
 
-function checkImages({ corr_block_num_levels }: RaftConfig, first: Tensor, second: Tensor): void {
-  const [, height, width, channels] = first.shape;
-  const smallest = raftStride * 2 ** corr_block_num_levels;
-  const whole = first.rank === 4 && channels === 3 && height! % raftStride === 0 && width! % raftStride === 0;
-  if (whole && Math.min(height!, width!) >= smallest && sameShape(first.shape, second.shape)) return;
-  throw new RangeError(
-    `images have shapes [${first.shape}] and [${second.shape}]; wanted equal [B, H, W, 3] with H and W multiples ` +
-      `of ${raftStride}, ${smallest} or more (pad or enlarge them)`,
-  );
+/** Displacements [H, W] in pixels from one frame to the next: pixel (x, y) moves to (x + u, y + v), v pointing down. */
+export interface RaftFlow {
+  u: Float32Array;
+  v: Float32Array;
+  /** [H, W], all 1: RAFT answers everywhere. */
+  valid: Uint8Array;
+  height: number;
+  width: number;
+}
+
+/**
+ * A flow estimator between two frames, wherever `evaluate` takes one. Grey frames will do; RAFT was trained on RGB.
+ *
+ * @example evaluate.motionReport(clip, { estimate: model.raft.estimator(net, { iterations: 20 }) })
+ */
+export function raftEstimator(
+  net: Part<RaftConfig>,
+  options: RaftOptions = {},
+): (first: FlowFrame, second: FlowFrame) => RaftFlow {
+  return (first, second) => {
+    const flow = tf.tidy(() => raftFramesFlow(net, frameTensor(first), frameTensor(second), options));
+    const values = flow.dataSync() as Float32Array;
+    flow.dispose();
+    const { height, width } = first;
+    const size = height * width;
+    const part = (offset: number) => Float32Array.from({ length: size }, (_, i) => values[2 * i + offset]!);
+    return { u: part(0), v: part(1), valid: new Uint8Array(size).fill(1), height, width };
+  };
+}
+
+/**
+ * Flow [B, H, W, 2] between frames [B, H, W, 3] in [0, 1] of any size from 128 pixels on: padded to multiples of 8 by
+ * repeating the border, half on each side, and cut again. Source: princeton-vl/RAFT core/utils/utils.py
+ * (`InputPadder`, mode sintel).
+ */
+export function raftFramesFlow(
+  net: Part<RaftConfig>,
+  first: Tensor,
+  second: Tensor,
+  options: RaftOptions = {},
+): Tensor {
+  const [batch, height, width] = first.shape as [number, number, number, number];
+  const [rows, columns] = [height, width].map((extent) => (stride - (extent % stride)) % stride);
+  const [top, left] = [Math.floor(rows! / 2), Math.floor(columns! / 2)];
+  return tf.tidy(() => {
+    const prepared = (x: Tensor): Tensor => {
+      const tall = repeatBorder(x, 1, top, rows! - top);
+      return toSigned(repeatBorder(tall, 2, left, columns! - left));
+    };
+    const flow = raftForward(net, prepared(first), prepared(second), options);
+    return tf.slice(flow, [0, top, left, 0], [batch, height, width, 2]);
+  });
+}
+
+function repeatBorder(x: Tensor, axis: number, before: number, after: number): Tensor {
+  if (before + after === 0) return x;
+  const length = x.shape[axis]!;
+  const indices = Int32Array.from({ length: before + length + after }, (_, i) => {
+    return Math.min(Math.max(i - before, 0), length - 1);
+  });
+  return tf.gather(x, tf.tensor1d(indices, 'int32'), axis);
+}
+
+/** A frame as [1, H, W, 3]; grey is repeated for the three channels. */
+function frameTensor({ data, height, width }: FlowFrame): Tensor {
+  const channels = data.length / (height * width);
+  if (channels !== 1 && channels !== 3) {
+    throw new RangeError(`data has ${data.length} values for ${height}x${width} pixels; wanted 1 or 3 for each`);
+  }
+  const frame = tf.tensor4d(data, [1, height, width, channels]);
+  return channels === 3 ? frame : tf.tile(frame, [1, 1, 1, 3]);
 }
 
 /**

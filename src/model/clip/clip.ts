@@ -1,34 +1,38 @@
 /** CLIP: an image tower and a text tower that project to one space. Source: OpenAI CLIP clip/model.py (ViT variants). */
-
 import { layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import { type Architecture, architecture, type Part, type Tapped, type WeightView } from '../../nn/index.ts';
 import { tapBelow } from '../../nn/internal.ts';
 import {
   affine,
+  causalMask,
+  checkSquare,
   classToken,
+  dense,
   patchTokens,
+  preNormBlock,
   quickGelu,
   selfAttention,
   unitRows,
   withClassToken,
-} from '../layers/index.ts';
-import { type ClipConfig, type ClipPreset, clipPresets } from './config.ts';
-import { clipOfficialShapes, clipReadName, clipShapes, openaiEntries } from './weights.ts';
+} from '../layers/layers.ts';
+import {
+  type ClipConfig,
+  type ClipPreset,
+  clipOfficialShapes,
+  clipPresets,
+  clipReadName,
+  clipShapes,
+  openaiEntries,
+} from './weights.ts';
 
 const epsilon = 1e-5;
 
-/**
- * Image features [B, embed_dim], projected, not normalised.
- *
- * @param images - [B, image_resolution, image_resolution, 3], preprocessed
- */
+/** Image features [B, embed_dim], projected, not normalised, of preprocessed images [B, side, side, 3]. */
 export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, { onValue }: Tapped = {}): Tensor {
   const { weights, config } = net;
   const { image_resolution: side, vision_layers: layers, vision_heads: heads = config.vision_width / 64 } = config;
-  if (images.rank !== 4 || images.shape[1] !== side || images.shape[2] !== side) {
-    throw new RangeError(`images have shape [${images.shape}]; wanted [B, ${side}, ${side}, 3]`);
-  }
+  checkSquare(images, side);
   return tf.tidy(() => {
     const visual = weights.at('visual');
     const patches = patchTokens(images, visual.get('conv1.weight'), null);
@@ -42,9 +46,8 @@ export function clipImageFeatures(net: Part<ClipConfig>, images: Tensor, { onVal
 }
 
 /**
- * Text features [B, embed_dim], projected, not normalised: the state at the end token, which has the largest id.
- *
- * @param ids - int32 [B, L], L at most context_length; each token sees itself and those before it
+ * Text features [B, embed_dim] of ids int32 [B, L <= context_length], projected, not normalised: the state at the end
+ * token, which has the largest id. Each token sees itself and those before it.
  */
 export function clipTextFeatures(net: Part<ClipConfig>, ids: Tensor, { onValue }: Tapped = {}): Tensor {
   const { weights, config } = net;
@@ -70,31 +73,21 @@ interface TowerOptions extends Tapped {
   readonly mask: Tensor | null;
 }
 
-function resblocks(weights: WeightView, { layers, heads, mask, onValue }: TowerOptions, x: Tensor): Tensor {
+/** x += attn(ln_1 x); x += mlp(ln_2 x): the blocks of both towers, and of ViCLIP. */
+export function resblocks(weights: WeightView, { layers, heads, mask, onValue }: TowerOptions, x: Tensor): Tensor {
   let y = x;
   for (let i = 0; i < layers; i++) {
     const name = `transformer.resblocks.${i}`;
-    y = resblock(weights.at(name), heads, mask, y);
+    const block = weights.at(name);
+    const mix = (normed: Tensor): Tensor => {
+      const qkv = linear(normed, block.get('attn.in_proj_weight'), block.get('attn.in_proj_bias'));
+      return dense(block, 'attn.out_proj', selfAttention(qkv, heads, mask));
+    };
+    const names = ['ln_1', 'ln_2', 'mlp.c_fc', 'mlp.c_proj'] as const;
+    y = preNormBlock(block, y, { mix, activate: quickGelu, names, epsilon });
     onValue?.(name, y);
   }
   return y;
-}
-
-/** x += attn(ln_1 x); x += mlp(ln_2 x): the block of both towers, and of ViCLIP. */
-export function resblock(weights: WeightView, heads: number, mask: Tensor | null, x: Tensor): Tensor {
-  return tf.tidy(() => {
-    const normed = layerNorm(x, ...affine(weights, 'ln_1'), epsilon);
-    const qkv = linear(normed, weights.get('attn.in_proj_weight'), weights.get('attn.in_proj_bias'));
-    const y = tf.add(x, linear(selfAttention(qkv, heads, mask), ...affine(weights, 'attn.out_proj')));
-    const wide = linear(layerNorm(y, ...affine(weights, 'ln_2'), epsilon), ...affine(weights, 'mlp.c_fc'));
-    return tf.add(y, linear(quickGelu(wide), ...affine(weights, 'mlp.c_proj')));
-  });
-}
-
-/** [L, L], 1 where the column's token may be seen by the row's: itself and those before. */
-function causalMask(length: number): Tensor {
-  const data = Float32Array.from({ length: length * length }, (_, i) => (i % length <= Math.floor(i / length) ? 1 : 0));
-  return tf.tensor2d(data, [length, length]);
 }
 
 /** Cosine of each image with each text times the learnt scale exp(logit_scale): [images, texts]. */

@@ -1,12 +1,7 @@
-/** Captions as the context of a diffusion model: by umT5, or by a fixed table of words at the small scale. */
+/** Captions as the context of a diffusion model at the small scale: a fixed table of words. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-
 import { type Key, Weights } from '../../nn/index.ts';
 import { normal } from '../../nn/internal.ts';
-import type { PromptTokenizer } from '../tokenizer/index.ts';
-import { cleanPrompt } from './clean-text.ts';
-import { umt5Encode } from './umt5.ts';
-import type { Umt5Config } from './umt5-weights.ts';
 
 /** Turns prompts into what networks attend to: the one contract of samplers and training. */
 export interface TextEncoder {
@@ -14,47 +9,6 @@ export interface TextEncoder {
   encode(prompts: readonly string[]): Tensor | Promise<Tensor>;
   /** Tells encoders apart in the records of runs. */
   readonly id?: string;
-}
-
-/** Turns captions into the context that a diffusion model attends to, at every scale. */
-export interface PromptEncoder {
-  /** Width of a row. */
-  readonly textDim: number;
-  /** Rows of every context; those beyond a caption's tokens are zero. */
-  readonly textLen: number;
-  /** Context rows [B, textLen, textDim]. */
-  encode(captions: readonly string[]): Tensor;
-}
-
-/** What {@link umt5PromptEncoder} is made from. */
-export interface Umt5PromptOptions {
-  /** Weights under official names; they stay the caller's. */
-  readonly weights: Weights;
-  readonly config: Umt5Config;
-  readonly tokenizer: PromptTokenizer;
-  /** Tokens of every context. @defaultValue 512, as Wan2.1 */
-  readonly textLen?: number;
-}
-
-/**
- * The text encoder of Wan2.1: cleans captions, tokenises them, encodes all rows and zeroes those of padding, which is
- * what cutting them off and padding again amounts to. Source: Self-Forcing utils/wan_wrapper.py (`WanTextEncoder`).
- */
-export function umt5PromptEncoder({ weights, config, tokenizer, textLen = 512 }: Umt5PromptOptions): PromptEncoder {
-  return {
-    textDim: config.dim,
-    textLen,
-    encode: (captions) =>
-      tf.tidy(() => {
-        const tokens = tokenizer.batch(captions.map(cleanPrompt), textLen);
-        return zeroPadding(umt5Encode({ weights, config }, tokens), tokens.mask);
-      }),
-  };
-}
-
-/** Rows [B, L, D] with those of padding set to zero; mask int32 [B, L]. */
-export function zeroPadding(rows: Tensor, mask: Tensor): Tensor {
-  return tf.mul(rows, tf.expandDims(tf.cast(mask, 'float32'), 2));
 }
 
 /** What the table encoder of the small scale is made from. */
@@ -70,7 +24,12 @@ export interface TableTextOptions {
 }
 
 /** A fixed table with one row per word, in the place of a text encoder; an empty caption gives zero rows. */
-export interface TableTextEncoder extends PromptEncoder {
+export interface TableTextEncoder {
+  readonly textDim: number;
+  /** Rows of every context; those beyond a caption's tokens are zero. */
+  readonly textLen: number;
+  /** Context rows [B, textLen, textDim]. */
+  encode(captions: readonly string[]): Tensor;
   /** `token_embedding.weight` [vocabulary, textDim]. Owned by the encoder: `weights.dispose()` releases it. */
   readonly weights: Weights;
   /** The context that stands for no caption: zeros [B, textLen, textDim]. */

@@ -1,6 +1,0 @@
-export { imageReward, imageRewardForward } from './forward.ts';
-export {
-  type ImageRewardConfig,
-  imageRewardPresets,
-  imageRewardShapes,
-} from './weights.ts';

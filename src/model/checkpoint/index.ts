@@ -1,1 +1,0 @@
-export { type Checkpoint, openCheckpoint } from './checkpoint.ts';

@@ -1,1 +1,0 @@
-export { type DinoConfig, dino, dinoFeatures, dinoPositions, dinoPresets, dinoShapes, dinoTokens } from './dino.ts';

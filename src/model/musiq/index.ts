@@ -1,2 +1,0 @@
-export { hashedPlaces, musiq, musiqScore } from './forward.ts';
-export { type MusiqConfig, musiqPresets, musiqShapes } from './weights.ts';

@@ -1,8 +1,0 @@
-export {
-  type ViclipConfig,
-  viclip,
-  viclipPresets,
-  viclipShapes,
-  viclipTextFeatures,
-  viclipVideoFeatures,
-} from './viclip.ts';
