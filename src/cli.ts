@@ -3,25 +3,22 @@
  * `reward-forcing`: the demo, single samples, what is installed, the kernel and notebooks. Each command loads what it
  * needs when it runs, so that help and the kernel start at once.
  */
-import { join } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DemoFlags } from './cli/demo.ts';
 import type { EvaluateFlags } from './cli/evaluate.ts';
-import { exitCodeOf, explain, UsageError } from './cli/failure.ts';
-import { handOver } from './cli/hand-over.ts';
-import { guardOutput } from './cli/output.ts';
+import { exitCodeOf, explain, guardOutput, UsageError } from './cli/failure.ts';
+import { handOver } from './cli/kernel-program.ts';
 import type { SampleFlags } from './cli/sample.ts';
-import type { WanSampleFlags } from './cli/wan-request.ts';
-import { packageRoot, packageVersion } from './io/internal.ts';
+import type { WanSampleFlags } from './cli/sample-wan.ts';
+import { packageVersion } from './io/internal.ts';
 
 guardOutput();
 process.exitCode = await main(process.argv.slice(2));
 
-/** Runs a command line; returns the exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const [first = ''] = args;
   try {
-    if (['kernel', 'notebook', 'lab'].includes(first)) return await handOver(kernelCli(), args);
+    if (['kernel', 'notebook', 'lab'].includes(first)) return await handOver(args);
     await program().parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
@@ -29,10 +26,6 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${explain(error, args.includes('--verbose'))}\n`);
     return exitCodeOf(error);
   }
-}
-
-function kernelCli(): string {
-  return join(packageRoot(), 'dist', 'kernel', 'cli.js');
 }
 
 function program(): Command {
@@ -96,9 +89,10 @@ function addSample(root: Command): void {
     .option('--blocks <place>', 'where weights wait: resident, host, host-bfloat16 or file (default resident)');
   addEngine(command).action(async (prompt: string, flags: SampleFlags & Partial<WanSampleFlags>) => {
     const { model } = flags;
-    (await import('./cli/wan-request.ts')).checkFlags(flags);
-    if (model === undefined) return (await import('./cli/sample.ts')).sample(prompt, flags);
-    return (await import('./cli/sample-wan.ts')).sampleWan(prompt, { ...flags, model });
+    const { checkFlags, sampleWan } = await import('./cli/sample-wan.ts');
+    checkFlags(flags);
+    if (model !== undefined) return sampleWan(prompt, { ...flags, model });
+    return (await import('./cli/sample.ts')).sample(prompt, flags);
   });
 }
 
@@ -142,7 +136,7 @@ function addEngineInstall(root: Command): void {
         const path = await (await import('./cli/install-ffmpeg.ts')).installFfmpeg(say);
         return void process.stdout.write(`videos are written and read by ${path}\n`);
       }
-      const { installTensorflow } = await import('./engine/index.ts');
+      const { installTensorflow } = await import('./engine/tensorflow/index.ts');
       const { api } = await installTensorflow({ gpu, onCommand: say });
       process.stdout.write(`the tensorflow engine uses ${api}\n`);
     });

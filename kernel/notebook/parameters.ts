@@ -1,6 +1,6 @@
 /** Parameters of a run, as papermill defines them: a cell tagged `parameters` holds defaults, ours is put after it. */
-import { createRequire } from 'node:module';
-import { declaredNames, type TypeScript } from '../server/syntax.ts';
+import { declaredNames } from '../server/syntax.ts';
+import { loadTypeScript } from '../server/typescript.ts';
 import { type Cell, cellText, codeCell, hasTag, type Notebook } from './document.ts';
 
 export type ParameterValue = string | number | boolean | null;
@@ -44,9 +44,7 @@ function refuseUnknown(notebook: Notebook, names: readonly string[]): void {
     const fix = 'tag the cell that declares it, or leave --param out';
     throw new Error(`--param ${names[0]}: wanted a cell tagged "parameters", and the notebook has none: ${fix}`);
   }
-  const require = createRequire(import.meta.url);
-  const ts = createRequire(require.resolve('tslab/dist/converter.js'))('@tslab/typescript-for-tslab') as TypeScript;
-  const declared = declaredNames(ts, cellText(cell));
+  const declared = declaredNames(loadTypeScript(), cellText(cell));
   const unknown = names.find((name) => !declared.includes(name));
   if (unknown === undefined) return;
   throw new Error(

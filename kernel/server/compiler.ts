@@ -1,23 +1,23 @@
 /**
- * The compiler that tslab's converter gets: TypeScript with source maps, this package resolved from any folder, and
- * programs of our own. It is put in the place of the module before the converter loads it; the converter stays
- * unmodified.
+ * The compiler that tslab's converter gets: the newest TypeScript with source maps, this package resolved from any
+ * folder, and programs of our own. It is put in the place of tslab's fork before the converter loads that; the
+ * converter stays unmodified.
  */
+import { Module } from 'node:module';
 import { join } from 'node:path';
 import MagicString from 'magic-string';
 import type { LocalFile } from '../bridge.ts';
-import { toCommonJs } from './common-js.ts';
 import { Programs, type ProgramsHost } from './programs.ts';
 import { blank } from './rewrite.ts';
 import { Sources } from './sources.ts';
-import type { TypeScript } from './syntax.ts';
+import { asFork, loadTypeScript, type TypeScript } from './typescript.ts';
 
-type Program = import('@tslab/typescript-for-tslab').Program;
-type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
-type CompilerOptions = import('@tslab/typescript-for-tslab').CompilerOptions;
-type Diagnostic = import('@tslab/typescript-for-tslab').Diagnostic;
-type Node = import('@tslab/typescript-for-tslab').Node;
-type System = import('@tslab/typescript-for-tslab').System;
+type Program = import('typescript').Program;
+type SourceFile = import('typescript').SourceFile;
+type CompilerOptions = import('typescript').CompilerOptions;
+type Diagnostic = import('typescript').Diagnostic;
+type Node = import('typescript').Node;
+type System = import('typescript').System;
 
 /** Where imports that the notebook's own folder cannot resolve are looked up. */
 export interface PackageLocation {
@@ -39,21 +39,25 @@ export interface CompilerWork {
 
 /** Dynamic imports of cells and local files are ours: a name of the keyword's length, so that positions stay. */
 export const IMPORT = '__load';
-const AWAIT_OUTSIDE_FUNCTION = 1308;
+/** What tslab's converter loads as its compiler. */
+const FORK = '@tslab/typescript-for-tslab';
+const AWAIT_IN_PLAIN_FUNCTION = 1308;
+const INLINE_MAP = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/;
+const MAP_COMMENT = /\/\/# sourceMappingURL=.*\s*$/;
 /** What CommonJS begins with. Nobody asks it of a cell, and it fails where a cell has changed what descriptors inherit. */
-const MODULE_MARK = /^Object\.defineProperty\(exports, "__esModule", \{ value: true \}\);/m;
+const MODULE_MARK = /^(?:"use strict";|Object\.defineProperty\(exports, "__esModule", \{ value: true \}\);)/gm;
 
 /** Wraps the compiler that `require` finds; what it shares with its user is there once the converter is made. */
 export function wrapCompiler(
   require: NodeJS.Require,
   location: PackageLocation,
 ): { ts: TypeScript; work: CompilerWork } {
-  const id = require.resolve('@tslab/typescript-for-tslab');
-  const ts = require(id) as TypeScript;
+  const id = require.resolve(FORK);
   const work = { maps: [] as string[], isUnchecked: false } as {
     -readonly [Key in keyof CompilerWork]: CompilerWork[Key];
   };
-  const wrapped: Record<string, unknown> = { ...ts };
+  const ts = loadTypeScript();
+  const wrapped = asFork(ts);
   wrapped['createWatchCompilerHost'] = (files: string[], options: CompilerOptions, system: System): ProgramsHost => ({
     files: files as [string, string],
     options: { ...options, ...optionsOf(location) },
@@ -67,8 +71,7 @@ export function wrapCompiler(
   wrapped['transpileModule'] = captureMaps(ts, work);
   wrapped['getPreEmitDiagnosticsOfFiles'] = (program: Program, files: readonly SourceFile[]) =>
     files.flatMap((file) => diagnosticsOf(program, file, work));
-  const cached = require.cache[id];
-  if (cached) cached.exports = wrapped;
+  require.cache[id] = Object.assign(new Module(id), { exports: wrapped, filename: id, loaded: true });
   return { ts, work };
 }
 
@@ -79,19 +82,23 @@ export function wrapCompiler(
 function diagnosticsOf(program: Program, file: SourceFile, work: CompilerWork): readonly Diagnostic[] {
   const syntax = program.getSyntacticDiagnostics(file);
   if (syntax.length > 0) return syntax;
-  const found = program.getSemanticDiagnostics(file);
-  // The converter learns from this error that the cell awaits.
-  return work.isUnchecked ? found.filter(({ code }) => code === AWAIT_OUTSIDE_FUNCTION) : found;
+  if (work.isUnchecked) return [];
+  return program.getSemanticDiagnostics(file).map((found) => {
+    // Where it finds the keyword, the converter takes this for its own compiler's word on an await outside functions.
+    return found.code === AWAIT_IN_PLAIN_FUNCTION ? { ...found, length: 0 } : found;
+  });
 }
 
 /** tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps: this keeps both. */
 function captureMaps(ts: TypeScript, work: CompilerWork) {
   return (code: string, { compilerOptions }: { compilerOptions?: CompilerOptions }): unknown => {
-    const inline = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(code ?? '');
-    const output = toCommonJs(ts, withOwnImports(ts, code ?? '', 'cell.js'), compilerOptions);
-    output.outputText = output.outputText.replace(/\/\/# sourceMappingURL=.*\s*$/, '').replace(MODULE_MARK, blank);
-    const cellMap = inline?.[1] ? Buffer.from(inline[1], 'base64').toString() : null;
-    work.maps = cellMap && output.sourceMapText ? [output.sourceMapText, cellMap] : [];
+    const [comment = '', cellMap] = INLINE_MAP.exec(code ?? '') ?? [];
+    const own = withOwnImports(ts, (code ?? '').slice(0, (code ?? '').length - comment.length), 'cell.js');
+    const options = { ...compilerOptions, sourceMap: true };
+    const output = ts.transpileModule(own, { fileName: 'cell.js', compilerOptions: options });
+    output.outputText = output.outputText.replace(MAP_COMMENT, '').replace(MODULE_MARK, blank);
+    const { sourceMapText } = output;
+    work.maps = cellMap && sourceMapText ? [sourceMapText, Buffer.from(cellMap, 'base64').toString()] : [];
     return output;
   };
 }
@@ -124,7 +131,10 @@ function optionsOf({ name, root, types }: PackageLocation): CompilerOptions {
   const packages = join(root, 'node_modules');
   return {
     inlineSourceMap: true,
-    lib: ['lib.es2023.d.ts'],
+    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+    // What has become the default or is to go since the converter was written.
+    strict: false,
+    ignoreDeprecations: '6.0',
     checkJs: false,
     allowImportingTsExtensions: true,
     baseUrl: process.cwd(),

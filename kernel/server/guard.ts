@@ -13,10 +13,11 @@
  * other uses of such names and misses this one.
  */
 import MagicString from 'magic-string';
-import { bindNames, type Scope, type TypeScript } from './syntax.ts';
+import { bindNames, type Scope } from './syntax.ts';
+import type { TypeScript } from './typescript.ts';
 
-type Node = import('@tslab/typescript-for-tslab').Node;
-type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
+type Node = import('typescript').Node;
+type SourceFile = import('typescript').SourceFile;
 
 export interface GuardedCode {
   code: string;

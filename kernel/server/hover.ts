@@ -1,8 +1,8 @@
 /** What is known of a name, as text and as Markdown. */
 import type { MimeData } from '../bridge.ts';
 
-type QuickInfo = import('@tslab/typescript-for-tslab').QuickInfo;
-type TagInfo = import('@tslab/typescript-for-tslab').JSDocTagInfo;
+type QuickInfo = import('typescript').QuickInfo;
+type TagInfo = import('typescript').JSDocTagInfo;
 
 /** Type and documentation of a name. */
 export interface Hover {

@@ -9,8 +9,9 @@ import { guardCell } from './guard.ts';
 import { type Hover, readHover } from './hover.ts';
 import { completePath } from './paths.ts';
 import { isUnchecked, keptDeclarations, plainCell } from './rewrite.ts';
-import { declarationOf, declaredNames, isTopLevelForAwait, readsAny, type TypeScript } from './syntax.ts';
+import { awaitsAtTop, declarationOf, declaredNames, readsAny } from './syntax.ts';
 import { lessonFor } from './teach.ts';
+import type { TypeScript } from './typescript.ts';
 
 export interface ConvertedCell {
   converted: ConvertedCode;
@@ -116,7 +117,7 @@ export class Language {
     if (result.diagnostics.length > 0) throw new DiagnosticsError(report(result.diagnostics, code, cell));
     const { diagnostics: _, sideOutputs: __, ...converted } = result;
     converted.declOutput = `${converted.declOutput ?? ''}${keptDeclarations(ts, this.#declarations, text)}`;
-    if (!converted.hasToplevelAwait && isTopLevelForAwait(ts, code)) converted.hasToplevelAwait = true;
+    converted.hasToplevelAwait = awaitsAtTop(ts, text);
     const maps = this.#work.maps;
     const surroundings = { place: placesIn(cell, maps), earlier: () => this.#taken() };
     const guarded = converted.output === undefined ? null : guardCell(ts, converted.output, surroundings);
@@ -142,7 +143,7 @@ export class Language {
     const kinds = new Map((found.original?.entries ?? []).map((entry) => [entry.name, entry.kind as string]));
     const builtIns = this.#builtInsAt(code, found.start, position);
     const first = new Set(builtIns.map((match) => match.text));
-    const others = found.candidates.filter((candidate) => !first.has(candidate));
+    const others = [...new Set(found.candidates)].filter((candidate) => !first.has(candidate));
     const matches = others.map((candidate) => {
       const kind = kinds.get(candidate) ?? '';
       return { text: candidate, kind: COMPLETION_KINDS[kind] ?? kind };

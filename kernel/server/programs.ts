@@ -7,16 +7,17 @@
 import { dirname } from 'node:path';
 import type { Diagnostic as CellDiagnostic } from 'tslab/dist/converter.js';
 import { CONVERTER_LINES } from '../source-position.ts';
-import { RECENT_LIBRARY, type Sources } from './sources.ts';
-import { bindNames, type Scope, type TypeScript } from './syntax.ts';
+import type { Sources } from './sources.ts';
+import { bindNames, type Scope } from './syntax.ts';
+import type { TypeScript } from './typescript.ts';
 
-type Program = import('@tslab/typescript-for-tslab').Program;
-type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
-type CompilerHost = import('@tslab/typescript-for-tslab').CompilerHost;
-type CompilerOptions = import('@tslab/typescript-for-tslab').CompilerOptions;
-type Diagnostic = import('@tslab/typescript-for-tslab').Diagnostic;
-type EmitResult = import('@tslab/typescript-for-tslab').EmitResult;
-type System = import('@tslab/typescript-for-tslab').System;
+type Program = import('typescript').Program;
+type SourceFile = import('typescript').SourceFile;
+type CompilerHost = import('typescript').CompilerHost;
+type CompilerOptions = import('typescript').CompilerOptions;
+type Diagnostic = import('typescript').Diagnostic;
+type EmitResult = import('typescript').EmitResult;
+type System = import('typescript').System;
 
 /** What the converter asks of the newest program. */
 export interface Builder {
@@ -36,9 +37,12 @@ export interface ProgramsHost {
   afterProgramCreate?: (builder: Builder) => void;
 }
 
-/** Imports of a file as the program resolved them. TypeScript does not declare this member. */
+/** How a program tells what the imports of a file led to. TypeScript does not declare this member. */
 interface WithModules {
-  resolvedModules?: { forEach(visit: (found: { resolvedModule?: { resolvedFileName: string } }) => void): void };
+  forEachResolvedModule(
+    visit: (found: { resolvedModule?: { resolvedFileName: string } }) => void,
+    file: SourceFile,
+  ): void;
 }
 
 /** Members of a compiler's host that TypeScript does not declare. */
@@ -188,7 +192,7 @@ export class Programs {
     const host = this.#compilerHost(root);
     const old = this.#newest;
     this.#newest = this.#ts.createProgram({
-      rootNames: [RECENT_LIBRARY, ...files],
+      rootNames: files,
       options,
       host,
       ...(old && { oldProgram: old }),
@@ -233,10 +237,10 @@ function quoted(locals: Scope['locals']): string[] {
 /** The file and all source files that it imports, directly or not; declaration files are left out. */
 function sourcesBehind(program: Program, file: SourceFile, found: Set<string> = new Set()): Set<string> {
   found.add(file.fileName);
-  (file as unknown as WithModules).resolvedModules?.forEach(({ resolvedModule }) => {
+  (program as unknown as WithModules).forEachResolvedModule(({ resolvedModule }) => {
     const imported = resolvedModule && program.getSourceFile(resolvedModule.resolvedFileName);
     if (imported && !imported.isDeclarationFile && !found.has(imported.fileName))
       sourcesBehind(program, imported, found);
-  });
+  }, file);
   return found;
 }

@@ -2,14 +2,13 @@
  * What a cell may hold that tslab's converter does not take, in a form that it takes: every character keeps its place.
  * And what the converter forgets from one cell to the next.
  */
-import type { TypeScript } from './syntax.ts';
+
 import { declaredNames } from './syntax.ts';
+import type { TypeScript } from './typescript.ts';
 
-type Node = import('@tslab/typescript-for-tslab').Node;
-type Statement = import('@tslab/typescript-for-tslab').Statement;
+type Node = import('typescript').Node;
+type Statement = import('typescript').Statement;
 
-/** Attributes behind the module's name, which this TypeScript does not know: `with { type: 'json' }`. */
-const ATTRIBUTES = /((?:\bfrom|\bimport)\s*(?:'[^'\n]*'|"[^"\n]*"))(\s*(?:with|assert)\s*\{[^{}]*\})/g;
 /** Comments at the top of a cell, with the one that switches its check off as the last. */
 const UNCHECKED = /^(?:\s*(?:\/\/[^\n]*\n|\/\*[\s\S]*?\*\/))*?\s*\/\/\s*@ts-nocheck\b/;
 
@@ -18,12 +17,11 @@ export function isUnchecked(code: string): boolean {
   return UNCHECKED.test(code);
 }
 
-/** The cell without `export`, which has nobody to export to, and without the attributes of its imports. */
+/** The cell without `export`, which has nobody to export to. */
 export function plainCell(ts: TypeScript, code: string): string {
-  const plain = code.replace(ATTRIBUTES, (_, kept: string, attributes: string) => kept + blank(attributes));
-  if (!/\bexport\b/.test(plain)) return plain;
-  const source = ts.createSourceFile('cell.ts', plain, ts.ScriptTarget.ESNext, true);
-  let text = plain;
+  if (!/\bexport\b/.test(code)) return code;
+  const source = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true);
+  let text = code;
   const put = (start: number, end: number, given = ''): void => {
     const old = text.slice(start, end);
     text = text.slice(0, start) + given + blank(old.slice(given.length)) + text.slice(end);

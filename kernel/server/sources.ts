@@ -7,19 +7,17 @@
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LocalFile } from '../bridge.ts';
-import { ES2023 } from './es2023.ts';
-import { bindNames, type TypeScript } from './syntax.ts';
+import { bindNames } from './syntax.ts';
+import type { TypeScript } from './typescript.ts';
 
-type SourceFile = import('@tslab/typescript-for-tslab').SourceFile;
-type CreateSourceFileOptions = import('@tslab/typescript-for-tslab').CreateSourceFileOptions;
-type CompilerOptions = import('@tslab/typescript-for-tslab').CompilerOptions;
-type Resolved = import('@tslab/typescript-for-tslab').ResolvedModuleWithFailedLookupLocations;
+type SourceFile = import('typescript').SourceFile;
+type CreateSourceFileOptions = import('typescript').CreateSourceFileOptions;
+type CompilerOptions = import('typescript').CompilerOptions;
+type Resolved = import('typescript').ResolvedModuleWithFailedLookupLocations;
 
 const DECLARATIONS = /\.d\.[cm]?ts$/;
 /** A docstring on lines of its own, as declarations have them. */
 const DOCSTRING = /^[ \t]*\/\*\*(?!\/)[\s\S]*?\*\//gm;
-/** The name under which programs get the language's newest declarations. */
-export const RECENT_LIBRARY = '/__es2023__.d.ts';
 const IMPORTS = /\b(?:import|require|from)\b/;
 
 /** Whether an import names a file, and no package. */
@@ -97,7 +95,6 @@ export class Sources {
   }
 
   #text(path: string): string | undefined {
-    if (path === RECENT_LIBRARY) return ES2023;
     const local = this.#local.get(path);
     if (local !== undefined) return local;
     const text = this.#ts.sys.readFile(path);

@@ -1,8 +1,8 @@
 /** Questions about a cell's syntax that tslab's converter does not answer. */
 
-/** The TypeScript that tslab ships. */
-export type TypeScript = typeof import('@tslab/typescript-for-tslab');
-type Node = import('@tslab/typescript-for-tslab').Node;
+import type { TypeScript } from './typescript.ts';
+
+type Node = import('typescript').Node;
 type ParseDiagnostic = { start: number; length: number; code: number };
 
 /** A node that declares names, once its file is bound. TypeScript does not declare this member. */
@@ -70,13 +70,15 @@ function indentation(code: string): string {
   return /[([{]\s*$/.test(last) ? `${indent}  ` : indent;
 }
 
-/** Whether the code has `for await` outside any function: tslab takes it for synchronous code. */
-export function isTopLevelForAwait(ts: TypeScript, code: string): boolean {
-  if (!/\bfor\s+await\b/.test(code)) return false;
+/** Whether the code waits outside any function. */
+export function awaitsAtTop(ts: TypeScript, code: string): boolean {
+  if (!/\bawait\b/.test(code)) return false;
   const visit = (node: Node): boolean => {
     if (ts.isFunctionLike(node)) return false;
-    if (ts.isForOfStatement(node) && node.awaitModifier) return true;
-    return ts.forEachChild(node, visit) ?? false;
+    if (ts.isAwaitExpression(node) || (ts.isForOfStatement(node) && node.awaitModifier)) return true;
+    const isUsing =
+      ts.isVariableDeclarationList(node) && (node.flags & ts.NodeFlags.AwaitUsing) === ts.NodeFlags.AwaitUsing;
+    return isUsing || (ts.forEachChild(node, visit) ?? false);
   };
   return visit(ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true));
 }

@@ -4,13 +4,11 @@ import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { study, world } from '../index.ts';
 import { packageRoot, packageVersion, prepareFolder } from '../io/internal.ts';
-import { UsageError } from './failure.ts';
-import { interruptible } from './interrupt.ts';
+import { interruptible, UsageError } from './failure.ts';
+import { type NotebookRun, runNotebook } from './kernel-program.ts';
 import { ProgressLine } from './progress.ts';
-import { runNotebook } from './run-notebook.ts';
 import { checkEngine, type EngineFlags, startEngine } from './start-engine.ts';
 
-/** Flags of the demo. */
 export interface DemoFlags extends EngineFlags {
   out: string;
   weights?: string;
@@ -32,7 +30,14 @@ export async function demo(flags: DemoFlags): Promise<void> {
   await prepareFolder(out);
   const line = new ProgressLine();
   await interruptible(async (signal) => {
-    if (flags.fromScratch) await trainAll(flags, { recipe, out, weights, line, signal });
+    if (flags.fromScratch) {
+      await startEngine(flags);
+      const about = { command: command(flags), commit: commit() };
+      const onProgress = (progress: study.Progress): void => line.update(progress);
+      const places = { folder: join(out, 'from-scratch'), shipTo: weights };
+      const training = { recipe, ...places, version: packageVersion(), onProgress, signal, about };
+      await study.runFromScratch(training).finally(() => line.end());
+    }
     const manifest = await study.readManifest(weights);
     study.verifyWeights(weights, manifest);
     await study.probeCodec((text) => line.say(text));
@@ -44,10 +49,8 @@ export async function demo(flags: DemoFlags): Promise<void> {
   process.stdout.write(`${conclusion(results, out)}\n`);
 }
 
-type Parameters = Readonly<Record<string, string | number>>;
-
 /** Runs the notebook into a folder aside: its page and its executed form appear when all of it went well. */
-async function runQuickstart(out: string, parameters: Parameters, signal: AbortSignal): Promise<void> {
+async function runQuickstart(out: string, parameters: NotebookRun['parameters'], signal: AbortSignal): Promise<void> {
   const aside = await mkdtemp(join(out, '.demo-'));
   const [notebook, page] = [join(aside, NOTEBOOK), join(aside, 'report.html')];
   try {
@@ -56,31 +59,6 @@ async function runQuickstart(out: string, parameters: Parameters, signal: AbortS
     await rename(page, join(out, 'report.html'));
   } finally {
     await rm(aside, { recursive: true, force: true });
-  }
-}
-
-interface Training {
-  recipe: world.Recipe;
-  out: string;
-  weights: string;
-  line: ProgressLine;
-  signal: AbortSignal;
-}
-
-async function trainAll(flags: DemoFlags, { recipe, out, weights, line, signal }: Training): Promise<void> {
-  await startEngine(flags);
-  try {
-    await study.runFromScratch({
-      recipe,
-      folder: join(out, 'from-scratch'),
-      shipTo: weights,
-      version: packageVersion(),
-      onProgress: (progress) => line.update(progress),
-      signal,
-      about: { command: command(flags), commit: commit() },
-    });
-  } finally {
-    line.end();
   }
 }
 

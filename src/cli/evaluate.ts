@@ -1,15 +1,12 @@
 /** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
-
 import { basename, extname, join, resolve } from 'node:path';
 import { DIMENSIONS, readVBenchSuite, shrinking, underSuite } from '../evaluate/internal.ts';
 import { evaluate, io, show } from '../index.ts';
-import { prepareFolder } from '../io/internal.ts';
-import { UsageError } from './failure.ts';
-import { interruptible } from './interrupt.ts';
+import { findFfmpeg, prepareFolder } from '../io/internal.ts';
+import { interruptible, UsageError } from './failure.ts';
 import { ProgressLine } from './progress.ts';
 import { type EngineFlags, startEngine } from './start-engine.ts';
 
-/** Flags of an evaluation. */
 export interface EvaluateFlags extends EngineFlags {
   out: string;
   manifest?: string;
@@ -30,16 +27,25 @@ export async function evaluateFolder(folder: string, flags: EvaluateFlags): Prom
   await prepareFolder(out);
   await startEngine(flags);
   await interruptible(async (signal) => {
-    const imported = await foreignScores({ folder, videos, out, flags, signal });
+    const task: Task = { folder, videos, out, flags, signal };
+    const imported = await foreignScores(task);
     const groups = await openGroups(flags);
     const line = new ProgressLine();
-    const results = await measureAll({ folder, videos, out, flags, signal }, groups, line);
+    const results = await measureAll(task, groups, line);
     line.end();
     const columns = groups.flatMap((group) => group.columns);
     const summary = evaluate.summariseVideos(results, columns, imported);
-    await writeAll({ folder, out, summary, results, flags });
+    await writeAll(task, summary, results);
     if (summary.videos === 0) throw new Error(`none of the ${results.length} videos in ${folder} could be read`);
   });
+}
+
+interface Task {
+  folder: string;
+  videos: readonly evaluate.VideoEntry[];
+  out: string;
+  flags: EvaluateFlags;
+  signal: AbortSignal;
 }
 
 /** The videos, and of which dimensions if a list of VBench's prompts is given; what does not fit together is told. */
@@ -59,7 +65,7 @@ async function listed(folder: string, { manifest, suite }: EvaluateFlags): Promi
 /** Without ffmpeg an MP4 file would look broken; say so before anything is done. */
 async function checkReadable(videos: readonly evaluate.VideoEntry[]): Promise<void> {
   const other = videos.find(({ file }) => !['.webp', '.gif'].includes(extname(file).toLowerCase()));
-  if (!other || (await show.resolveEncoder()).kind === 'ffmpeg') return;
+  if (!other || (await findFfmpeg()) !== null) return;
   throw new UsageError(`reading "${other.file}" needs ffmpeg: install one, or name it in FFMPEG_BIN`);
 }
 
@@ -78,7 +84,7 @@ async function openGroups({ weights, dimensions }: EvaluateFlags): Promise<evalu
 }
 
 /** Scores that VBench itself has found or finds now. */
-async function foreignScores(task: Measuring): Promise<evaluate.DimensionScores> {
+async function foreignScores(task: Task): Promise<evaluate.DimensionScores> {
   const { out, signal } = task;
   const { results, vbench } = task.flags;
   const before = results === undefined ? {} : (await evaluate.importVBenchResults(results)).scores;
@@ -87,18 +93,13 @@ async function foreignScores(task: Measuring): Promise<evaluate.DimensionScores>
     .dimensionTable()
     .flatMap((row) => (row.status === 'through VBench' ? [row.dimension] : []));
   const onOutput = (text: string): void => void process.stderr.write(text);
-  const run = {
-    videos: await namedFolder(task),
-    dimensions,
-    output: join(out, 'vbench'),
-    command: [vbench] as [string],
-  };
-  const { scores } = await evaluate.runVBench({ ...run, signal, onOutput });
+  const [videos, output] = [await namedFolder(task), join(out, 'vbench')];
+  const { scores } = await evaluate.runVBench({ videos, dimensions, output, command: [vbench], signal, onOutput });
   return { ...before, ...scores };
 }
 
 /** A folder of the videos under VBench's names: the given one, or copies of what a manifest lists. */
-async function namedFolder({ folder, videos, out, flags: { manifest } }: Measuring): Promise<string> {
+async function namedFolder({ folder, videos, out, flags: { manifest } }: Task): Promise<string> {
   if (manifest === undefined) return resolve(folder);
   const counts = new Map<string, number>();
   const named = videos.map(({ file, prompt, seed }) => {
@@ -111,16 +112,8 @@ async function namedFolder({ folder, videos, out, flags: { manifest } }: Measuri
   return copies;
 }
 
-interface Measuring {
-  folder: string;
-  videos: readonly evaluate.VideoEntry[];
-  out: string;
-  flags: EvaluateFlags;
-  signal: AbortSignal;
-}
-
 async function measureAll(
-  { folder, videos, out, flags: { maxFrames }, signal }: Measuring,
+  { folder, videos, out, flags: { maxFrames }, signal }: Task,
   groups: readonly evaluate.MeasureGroup[],
   line: ProgressLine,
 ): Promise<evaluate.VideoResult[]> {
@@ -140,24 +133,16 @@ async function measureAll(
   }
 }
 
-interface Written {
-  folder: string;
-  out: string;
-  summary: evaluate.EvaluationSummary;
-  results: readonly evaluate.VideoResult[];
-  flags: EvaluateFlags;
-}
+type Results = readonly evaluate.VideoResult[];
 
-async function writeAll(written: Written): Promise<void> {
-  const { out, summary, folder, flags } = written;
-  await io.writeAtomic(
-    join(out, 'summary.json'),
-    `${JSON.stringify({ folder: basename(resolve(folder)), maxFrames: flags.maxFrames, ...summary }, null, 2)}\n`,
-  );
+async function writeAll(task: Task, summary: evaluate.EvaluationSummary, results: Results): Promise<void> {
+  const { out, folder, flags } = task;
+  const told = { folder: basename(resolve(folder)), maxFrames: flags.maxFrames, ...summary };
+  await io.writeAtomic(join(out, 'summary.json'), `${JSON.stringify(told, null, 2)}\n`);
   const text = [measureTable(summary), vbenchFigure(summary.vbench)].map((figure) => figure.toText()).join('\n\n');
   const totals = totalsText(summary.vbench, flags);
   await io.writeAtomic(join(out, 'table.txt'), `${text}\n\n${totals}\n`);
-  await (await page(written)).save(join(out, 'report.html'));
+  await (await page(task, summary, results)).save(join(out, 'report.html'));
   const skipped = summary.broken.length > 0 ? `, ${summary.broken.length} broken and skipped` : '';
   process.stdout.write(`${text}\n\n${totals}\n\n${counted(summary)}${skipped}\n`);
   process.stdout.write(`wrote ${join(out, 'report.html')}, summary.json, table.txt and videos.jsonl\n`);
@@ -221,7 +206,8 @@ function totalsText({ rows, totals }: evaluate.VBenchTable, { suite }: EvaluateF
   return `VBench: ${part('quality', quality)}, ${part('semantic', semantic)}, total ${score(total)}${why}${own}`;
 }
 
-async function page({ folder, summary, results, flags }: Written): Promise<show.Report> {
+async function page(task: Task, summary: evaluate.EvaluationSummary, results: Results): Promise<show.Report> {
+  const { folder, flags } = task;
   const broken = summary.broken.map(({ file, reason }) => `\`${file}\`: ${reason}`).join('\n\n');
   const sections: show.ReportSection[] = [
     { title: 'Measures', figures: [measureTable(summary)] },
@@ -243,16 +229,12 @@ async function page({ folder, summary, results, flags }: Written): Promise<show.
 const SHOWN_SECONDS = 10;
 
 /** The first videos side by side, shrunk: the page carries them, so only some are shown, and of long ones the start. */
-async function clipFigures(
-  folder: string,
-  results: readonly evaluate.VideoResult[],
-  { clips: most, maxFrames }: EvaluateFlags,
-): Promise<show.CaptionedFigure[]> {
+async function clipFigures(folder: string, results: Results, flags: EvaluateFlags): Promise<show.CaptionedFigure[]> {
+  const { clips: most, maxFrames } = flags;
   const clips: Record<string, io.Clip> = {};
   let isCut = false;
-  for (const { file, prompt, seed, frames, fps } of results
-    .filter(({ broken }) => broken === undefined)
-    .slice(0, most)) {
+  const whole = results.filter(({ broken }) => broken === undefined);
+  for (const { file, prompt, seed, frames, fps } of whole.slice(0, most)) {
     const shown = Math.min(maxFrames ?? Number.POSITIVE_INFINITY, Math.ceil(SHOWN_SECONDS * fps!));
     const video = await io.openVideo(resolve(folder, file), { maxFrames: shown });
     const { see, result } = shrinking(video, 128);

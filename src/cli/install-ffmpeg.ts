@@ -4,7 +4,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ffmpegFolder, findFfmpeg } from '../io/internal.ts';
 
-/** A command and its arguments. */
 type Invocation = readonly [command: string, ...args: string[]];
 
 /**

@@ -44,13 +44,11 @@ export class ProgressLine {
     this.#show(describe(progress, this.#first, (now - this.#started) / 1000));
   }
 
-  /** A line of its own. */
   say(text: string): void {
     this.end();
     this.#stream.write(`${text}\n`);
   }
 
-  /** Closes the line that is being updated. */
   end(): void {
     if (this.#isOpen) this.#stream.write('\n');
     this.#isOpen = false;

@@ -1,11 +1,11 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
-import { nn, sampler, study, world } from '../index.ts';
-import { prepareClipFile, writeClip } from './clip-file.ts';
-import { UsageError } from './failure.ts';
-import { interruptible } from './interrupt.ts';
+import { dirname, extname, join, resolve } from 'node:path';
+import { nn, sampler, show, study, world } from '../index.ts';
+import { type Clip, writeVideo } from '../io/index.ts';
+import { findFfmpeg, prepareFolder } from '../io/internal.ts';
+import { interruptible, UsageError } from './failure.ts';
 import { type EngineFlags, startEngine } from './start-engine.ts';
 
-/** Flags of a sample. */
 export interface SampleFlags extends EngineFlags {
   seed: string;
   /** Default reward-forcing. */
@@ -51,4 +51,31 @@ function checkPrompt({ check }: world.World, prompt: string): void {
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
   }
+}
+
+const formats = ['.mp4', '.webp', '.png'];
+
+/**
+ * Path of the clip, in a folder that is there; by default H.264 where it can be had, else animated WebP.
+ *
+ * @throws UsageError if the clip could not be written: before the hours that it may take.
+ */
+export async function prepareClipFile(wanted: string | undefined): Promise<string> {
+  const hasFfmpeg = (await findFfmpeg()) !== null;
+  const out = resolve(wanted ?? join('out', hasFfmpeg ? 'sample.mp4' : 'sample.webp'));
+  const ending = extname(out);
+  if (!formats.includes(ending)) throw new UsageError(`--out is "${out}": use a file in ${formats.join(', ')}`);
+  if (ending === '.mp4' && !hasFfmpeg) {
+    const help = '"reward-forcing doctor" says how to get it, or use .webp';
+    throw new UsageError(`--out is "${out}", and MP4 needs ffmpeg: ${help}`);
+  }
+  await prepareFolder(dirname(out));
+  return out;
+}
+
+/** Writes a clip as video or, in .png, as a sheet of its frames, with its settings inside. */
+export async function writeClip(out: string, clip: Clip, provenance: Readonly<Record<string, string>>): Promise<void> {
+  const title = provenance['prompt'] ?? '';
+  if (extname(out) === '.png') await show.frames(clip, { title, provenance }).save(out);
+  else await writeVideo(out, clip, { provenance });
 }

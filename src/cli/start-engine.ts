@@ -8,13 +8,11 @@ export interface EngineFlags {
   threads?: number;
 }
 
-/** @throws UsageError if there is no engine of that name. */
 export function checkEngine(name: string): void {
   const names: readonly string[] = [...engine.engineNames, 'auto'];
   if (!names.includes(name)) throw new UsageError(`there is no engine "${name}": use ${names.join(', ')}`);
 }
 
-/** Starts the engine that a command asks for. */
 export async function startEngine({ engine: name, threads }: EngineFlags): Promise<void> {
   checkEngine(name);
   await engine.use(name as engine.EngineName | 'auto', threads === undefined ? {} : { threads });

@@ -15,6 +15,13 @@ export function withDisplay<T extends object>(value: T, display: (value: T) => M
   });
 }
 
+/** Rows of a table as lines of text, the columns of numbers aligned to the right. */
+export function alignColumns(rows: readonly (readonly string[])[], isNumber: readonly boolean[]): string[] {
+  const widths = isNumber.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const pad = (cell: string, i: number): string => (isNumber[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!));
+  return rows.map((row) => row.map(pad).join('  ').trimEnd());
+}
+
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',

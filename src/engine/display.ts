@@ -1,8 +1,7 @@
 /** How a notebook shows what an engine tells: reports and profiles as tables. As data they stay what they are. */
-import { escapeHtml, withDisplay } from '../display/index.ts';
+import { alignColumns, escapeHtml, withDisplay } from '../display/index.ts';
 import type { EngineReport, Profile, ProfileRow } from './engine.ts';
 
-/** Rows of a profile that are shown. */
 const shownRows = 20;
 
 /** A table: columns of numbers are aligned to the right, a column of titles is set as one. */
@@ -13,11 +12,8 @@ interface Table {
 }
 
 function toText({ head, rows, columns }: Table): string {
-  const all = head ? [head, ...rows] : rows;
-  const widths = columns.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const pad = (cell: string, column: number): string =>
-    columns[column] === 'number' ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
-  return all.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+  const isNumber = columns.map((column) => column === 'number');
+  return alignColumns(head ? [head, ...rows] : rows, isNumber).join('\n');
 }
 
 function toHtml({ head, rows, columns }: Table): string {
@@ -36,12 +32,10 @@ function shownAs<T extends object>(value: T, table: () => Table): T {
   return withDisplay(value, () => ({ 'text/html': toHtml(table()), 'text/plain': toText(table()) }));
 }
 
-/** The report with a display of its own. */
 export function displayedReport(report: EngineReport): EngineReport {
   return shownAs(report, () => ({ rows: facts(report), columns: ['title', 'text'] }));
 }
 
-/** What there is to say, by its title. */
 function facts(report: EngineReport): string[][] {
   const { name, device, threads, precision, versions, memoryBytes, graphs, fallbacks } = report;
   return [
@@ -64,7 +58,6 @@ function pairs(record: Readonly<Record<string, string | number>>): string {
     .join(', ');
 }
 
-/** The profile with a display of its own. */
 export function displayedProfile(profile: Profile): Profile {
   return shownAs(profile, () => ({
     head: ['operation', 'calls', 'ms', 'share'],

@@ -1,7 +1,7 @@
-/** `compile` and `profile` of engines that compute at once. */
+/** `compile` and `profile` of engines that compute at once, and the sum that every profile is. */
 import { replaceKernels } from './check.ts';
-import type { Compiled, Profile, TensorFunction } from './engine.ts';
-import { ProfileStacks } from './profile.ts';
+import { displayedProfile } from './display.ts';
+import type { Compiled, Profile, ProfileRow, ProfileStack, TensorFunction } from './engine.ts';
 import { tf } from './tf.ts';
 
 /** Runs the function each time; temporary tensors are disposed of, as on every engine. */
@@ -42,4 +42,31 @@ export function profileEager(work: () => void): Profile {
   } finally {
     restore();
   }
+}
+
+/** Times of chains of calls, added up as they come. */
+export class ProfileStacks {
+  readonly #stacks = new Map<string, { path: string[]; calls: number; ms: number }>();
+
+  add(path: string[], ms: number): void {
+    const key = path.join('/');
+    const stack = this.#stacks.get(key) ?? { path, calls: 0, ms: 0 };
+    this.#stacks.set(key, { path, calls: stack.calls + 1, ms: stack.ms + ms });
+  }
+
+  /** The profile, longest first, with a display of its own. */
+  toProfile(wallMs: number): Profile {
+    const stacks = [...this.#stacks.values()].sort((a, b) => b.ms - a.ms);
+    return displayedProfile({ wallMs, operations: byOperation(stacks), stacks });
+  }
+}
+
+function byOperation(stacks: readonly ProfileStack[]): ProfileRow[] {
+  const rows = new Map<string, ProfileRow>();
+  for (const { path, calls, ms } of stacks) {
+    const operation = path.at(-1) ?? '';
+    const row = rows.get(operation) ?? { operation, calls: 0, ms: 0 };
+    rows.set(operation, { operation, calls: row.calls + calls, ms: row.ms + ms });
+  }
+  return [...rows.values()].sort((a, b) => b.ms - a.ms);
 }

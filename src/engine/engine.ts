@@ -1,7 +1,7 @@
 /**
  * What an engine owes: a TensorFlow.js backend of its name, runs of what it may have put off, replays of a function when
  * it can, and a word on what it is and did. It knows tensors, kernels and memory; it must not know models, samplers,
- * rewards or training. One folder per engine, whose index.ts describes it and loads nothing; registry.ts lists them.
+ * rewards or training. One folder per engine, whose index.ts describes it and loads nothing; select.ts lists them.
  *
  * Engines that run whole graphs (onnx) get everything between TensorFlow.js and their library from lazy/: kernels write
  * nodes of one table of operators (graph/operators.ts), and the engine brings a `GraphRuntime` that compiles and runs

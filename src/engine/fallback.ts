@@ -3,7 +3,22 @@
  * counted. A fallback is right and never silent, but it runs what is pending and copies inputs and results.
  */
 import type { DataType, KernelBackend } from '@tensorflow/tfjs';
+import type { Capabilities } from './engine.ts';
 import { tf } from './tf.ts';
+
+/** What TensorFlow.js's interpreter can do; it computes where no engine is in use. */
+export const cpuCapabilities: Capabilities = {
+  device: 'cpu',
+  precisions: ['float32'],
+  devices: 1,
+  copiesUploads: false,
+  compiles: false,
+};
+
+/** What every engine runs on. */
+export function ownVersions(): { tfjs: string; node: string } {
+  return { tfjs: tf.version_core, node: process.version };
+}
 
 /** A tensor as TensorFlow.js hands it to kernels and takes it back. */
 export interface TensorHandle {
@@ -14,7 +29,6 @@ export interface TensorHandle {
 
 export type TensorValues = Parameters<KernelBackend['write']>[0];
 
-/** The parts of the cpu backend used here. */
 export type CpuBackend = KernelBackend & {
   makeTensorInfo(shape: number[], dtype: DataType, values: unknown): TensorHandle;
 };
@@ -26,7 +40,6 @@ export function quietCpuBackend(): CpuBackend {
   return backend;
 }
 
-/** A kernel as backends register it. */
 export type KernelFunction = (call: { inputs: unknown; attrs?: unknown }) => TensorHandle | TensorHandle[];
 type CpuKernel = (call: { inputs: unknown; attrs: unknown; backend: CpuBackend }) => TensorHandle | TensorHandle[];
 type Inputs = TensorHandle | null | undefined | Inputs[] | { [name: string]: Inputs };
@@ -49,7 +62,6 @@ function isHandle(value: object): value is TensorHandle {
 
 /** Kernels of the cpu backend as kernels of another. */
 export class CpuFallback {
-  /** Calls of each kernel. */
   readonly counts: Record<string, number> = {};
   readonly #home: TensorHome;
   readonly #cpu = quietCpuBackend();

@@ -17,11 +17,10 @@ function unbroadcast(gradient: Tensor, shape: number[]): Tensor {
   return (axes.length > 0 ? tf.sum(gradient, axes) : gradient).reshape(shape);
 }
 
+type Partial = (dy: Tensor, a: Tensor, b: Tensor) => Tensor;
+
 /** Gradient of an element-wise operation of a and b from its two partial derivatives times dy. */
-function elementwise(
-  ofA: (dy: Tensor, a: Tensor, b: Tensor) => Tensor,
-  ofB: (dy: Tensor, a: Tensor, b: Tensor) => Tensor,
-): Gradient {
+function elementwise(ofA: Partial, ofB: Partial): Gradient {
   return (dy, saved) => {
     const [a, b] = saved as [Tensor, Tensor];
     return {
@@ -30,6 +29,21 @@ function elementwise(
     };
   };
 }
+
+type Comparison = 'greater' | 'greaterEqual' | 'less' | 'lessEqual';
+
+/** dy goes to the operand whose comparison of a with b holds. */
+function chosen(ofA: Comparison, ofB: Comparison): Gradient {
+  const where = (is: Comparison): Partial => {
+    return (dy, a, b) => dy.mul(tf.cast(tf[is](a, b), 'float32'));
+  };
+  return elementwise(where(ofA), where(ofB));
+}
+
+const squaredDifference = elementwise(
+  (dy, a, b) => dy.mul(a.sub(b)).mul(2),
+  (dy, a, b) => dy.mul(b.sub(a)).mul(2),
+);
 
 /** dy spread over the reduced axes: dx = dy (sum), dy / n (mean). TensorFlow.js multiplies by an array of ones. */
 function reduction(scale: (x: Tensor, axes: number[]) => number): Gradient {
@@ -72,18 +86,8 @@ const stridedSlice: Gradient = (dy, saved, attrs) => {
   const a = attrs as unknown as StridedSliceAttributes;
   const ofX = (): Tensor => {
     const positions = tf.range(0, x.size, 1, 'int32').reshape(x.shape);
-    const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = a;
-    const taken = tf.stridedSlice(
-      positions,
-      begin,
-      end,
-      strides,
-      beginMask,
-      endMask,
-      ellipsisMask,
-      newAxisMask,
-      shrinkAxisMask,
-    );
+    const masks = [a.beginMask, a.endMask, a.ellipsisMask, a.newAxisMask, a.shrinkAxisMask] as const;
+    const taken = tf.stridedSlice(positions, a.begin, a.end, a.strides, ...masks);
     return tf.unsortedSegmentSum((dy as Tensor).flatten(), taken.flatten(), x.size).reshape(x.shape);
   };
   return { x: ofX };
@@ -98,38 +102,15 @@ const gatherNd: Gradient = (dy, saved) => {
   };
 };
 
-const asFloat = (condition: Tensor): Tensor => tf.cast(condition, 'float32');
-
-const overrides: readonly GradConfig[] = [
-  { kernelName: 'Sum', inputsToSave: ['x'], gradFunc: reduction(() => 1) },
-  { kernelName: 'Mean', inputsToSave: ['x'], gradFunc: mean },
-  {
-    kernelName: 'Maximum',
-    inputsToSave: ['a', 'b'],
-    gradFunc: elementwise(
-      (dy, a, b) => dy.mul(asFloat(a.greaterEqual(b))),
-      (dy, a, b) => dy.mul(asFloat(a.less(b))),
-    ),
-  },
-  {
-    kernelName: 'Minimum',
-    inputsToSave: ['a', 'b'],
-    gradFunc: elementwise(
-      (dy, a, b) => dy.mul(asFloat(a.lessEqual(b))),
-      (dy, a, b) => dy.mul(asFloat(a.greater(b))),
-    ),
-  },
-  {
-    kernelName: 'SquaredDifference',
-    inputsToSave: ['a', 'b'],
-    gradFunc: elementwise(
-      (dy, a, b) => dy.mul(a.sub(b)).mul(2),
-      (dy, a, b) => dy.mul(b.sub(a)).mul(2),
-    ),
-  },
-  { kernelName: 'Cumsum', inputsToSave: ['x'], gradFunc: cumsum },
-  { kernelName: 'StridedSlice', inputsToSave: ['x'], gradFunc: stridedSlice },
-  { kernelName: 'GatherNd', inputsToSave: ['params', 'indices'], gradFunc: gatherNd },
+const overrides: readonly (readonly [kernelName: string, inputsToSave: string[], gradFunc: Gradient])[] = [
+  ['Sum', ['x'], reduction(() => 1)],
+  ['Mean', ['x'], mean],
+  ['Maximum', ['a', 'b'], chosen('greaterEqual', 'less')],
+  ['Minimum', ['a', 'b'], chosen('lessEqual', 'greater')],
+  ['SquaredDifference', ['a', 'b'], squaredDifference],
+  ['Cumsum', ['x'], cumsum],
+  ['StridedSlice', ['x'], stridedSlice],
+  ['GatherNd', ['params', 'indices'], gatherNd],
 ];
 
 let registered = false;
@@ -138,8 +119,8 @@ let registered = false;
 export function registerGradients(): void {
   if (registered) return;
   registered = true;
-  for (const gradient of overrides) {
-    if (tf.getGradient(gradient.kernelName)) tf.unregisterGradient(gradient.kernelName);
-    tf.registerGradient(gradient);
+  for (const [kernelName, inputsToSave, gradFunc] of overrides) {
+    if (tf.getGradient(kernelName)) tf.unregisterGradient(kernelName);
+    tf.registerGradient({ kernelName, inputsToSave, gradFunc });
   }
 }

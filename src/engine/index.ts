@@ -27,16 +27,17 @@ export {
   silu,
   softmaxCrossEntropy,
 } from './ops/index.ts';
-export { type EngineName, type EngineOptions, engineNames } from './registry.ts';
 export {
   capabilities,
   compile,
   current,
   type EngineEntry,
+  type EngineName,
+  type EngineOptions,
+  engineNames,
   flush,
   list,
   profile,
   report,
   use,
 } from './select.ts';
-export { type InstallOptions, installTensorflow, type TensorflowLibrary } from './tensorflow/index.ts';

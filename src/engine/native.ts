@@ -4,7 +4,6 @@
  */
 import koffi, { type LibraryHandle } from 'koffi';
 
-/** An address held by us. */
 export type Pointer = number;
 
 /** Memory of JavaScript lent for a call. */
@@ -38,7 +37,6 @@ export interface Copies {
   copyOut(target: Bytes, source: Pointer, bytes: number): void;
 }
 
-/** The copies, by the system's C library. */
 export function copiesOf(c: LibraryHandle): Copies {
   return {
     copyIn: c.func('memcpy', 'void', ['uint64_t', 'void *', 'size_t']),

@@ -1,6 +1,6 @@
 /** Choosing an engine and asking it things. Choosing is a call: importing this library computes nothing. */
 import { checkFinite } from './check.ts';
-import { cpuCapabilities } from './cpu/index.ts';
+import { cpu } from './cpu/index.ts';
 import { displayedReport } from './display.ts';
 import type {
   Capabilities,
@@ -8,14 +8,43 @@ import type {
   Compiled,
   CompileStatus,
   Engine,
+  EngineDefinition,
   EngineReport,
   OptionKind,
   Profile,
   TensorFunction,
 } from './engine.ts';
+import { cpuCapabilities } from './fallback.ts';
 import { registerGradients } from './gradients.ts';
-import { definitionOf, type EngineName, type EngineOptions, engineNames } from './registry.ts';
+import { onnx } from './onnx/index.ts';
+import { tensorflow } from './tensorflow/index.ts';
 import { tf } from './tf.ts';
+
+/** The engines there are: a folder each, listed here and nowhere else. */
+interface Definitions {
+  readonly onnx: typeof onnx;
+  readonly tensorflow: typeof tensorflow;
+  readonly cpu: typeof cpu;
+}
+
+const definitions: Definitions = { onnx, tensorflow, cpu };
+
+/** Engines by name. */
+export type EngineName = keyof Definitions;
+
+type OptionsIn<Definition> = Definition extends EngineDefinition<string, infer Options> ? Options : never;
+
+/** Options of `use` for each engine; `auto` takes those of the engine that it means. */
+export type EngineOptions<Name extends EngineName | 'auto'> = CommonOptions &
+  OptionsIn<Definitions[Name extends EngineName ? Name : 'onnx']>;
+
+/** Names of the engines, the default first; `list` also looks for their libraries, which takes up to a second. */
+export const engineNames: readonly EngineName[] = Object.keys(definitions) as EngineName[];
+
+/** The engine of a name. */
+function definitionOf(name: EngineName): EngineDefinition<EngineName, object> {
+  return definitions[name] as EngineDefinition<EngineName, object>;
+}
 
 /** An engine that `use` can start. */
 export interface EngineEntry {

@@ -21,6 +21,37 @@ export async function openFile(path: string): Promise<FileHandle> {
   throw new Error(`${path} is a ${found.isDirectory() ? 'folder' : 'pipe, socket or device'}; wanted a file`);
 }
 
+/** Runs `use` on a file that is open while it runs; `explain` may put another error in the place of one. */
+export async function withFile<T>(
+  path: string,
+  use: (file: FileHandle) => Promise<T>,
+  explain: (error: unknown) => unknown = (error) => error,
+): Promise<T> {
+  const file = await openFile(path);
+  try {
+    return await use(file);
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Puts the path in front of what is wrong with a file: errors of its `Kind`, of those `also`, and its early end. */
+export function explainer(
+  path: string,
+  Kind: ErrorClass,
+  also: readonly ErrorClass[] = [],
+): (error: unknown) => unknown {
+  const known = [Kind, FileEndError, ...also];
+  return (error) =>
+    known.some((kind) => error instanceof kind)
+      ? new Kind(`${path}: ${(error as Error).message}`, { cause: error })
+      : error;
+}
+
+type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
+
 /** One system call moves at most 2 GiB, so long ranges come in parts. */
 const part = 1 << 30;
 

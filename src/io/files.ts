@@ -1,10 +1,10 @@
 /** Files of this library: written whole or not at all, read with errors that name the path, and the package's own. */
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openFile } from './bytes.ts';
+import { withFile } from './bytes.ts';
 
 /** The folder of this package's package.json, from the built files as from the sources. */
 export function packageRoot(): string {
@@ -39,7 +39,7 @@ export async function writeAtomic(path: string, content: FileContent): Promise<v
   try {
     const file = await open(aside, 'wx');
     try {
-      for await (const chunk of chunksOf(content)) await writeAll(file, chunk);
+      await writeFile(file, content); // in parts: one system call moves at most 2 GiB
       await file.sync();
     } finally {
       await file.close();
@@ -58,22 +58,6 @@ function inWords(path: string, error: unknown): unknown {
   if (syscall === undefined) return error;
   const why = refusalOf(error) ?? (code === 'ENOENT' ? 'its folder is not there' : message);
   return Object.assign(new Error(`cannot write ${path}: ${why}`, { cause: error }), { code });
-}
-
-function chunksOf(content: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
-  if (typeof content === 'string') return [Buffer.from(content)];
-  return content instanceof Uint8Array ? [content] : content;
-}
-
-/** One system call moves at most 2 GiB, so long chunks go in parts. */
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  const part = 1 << 30;
-  let done = 0;
-  while (done < bytes.byteLength) {
-    const length = Math.min(part, bytes.byteLength - done);
-    const { bytesWritten } = await file.write(bytes, done, length);
-    done += bytesWritten;
-  }
 }
 
 /** Makes the rename itself durable; platforms that cannot open a folder (Windows) go without. */
@@ -111,9 +95,8 @@ export async function prepareFolder(path: string): Promise<void> {
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
     const missing = code === 'ENOENT' ? 'its file system does not allow new folders there' : message;
-    throw new Error(`cannot write to the folder ${path}: ${refusalOf(error) ?? missing}; choose another folder`, {
-      cause: error,
-    });
+    const why = refusalOf(error) ?? missing;
+    throw new Error(`cannot write to the folder ${path}: ${why}; choose another folder`, { cause: error });
   }
 }
 
@@ -138,18 +121,9 @@ export function refusalOf(error: unknown): string | undefined {
  * @throws Error with the path if the file is no JSON (cut short, say) or holds something else than an object.
  */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
-  const value = parsed(path, (await readText(path)).replace(/^\ufeff/, ''));
+  const value = parsed(path, (await withFile(path, (file) => file.readFile('utf8'))).replace(/^\ufeff/, ''));
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new TypeError(`${path}: wanted a JSON object`);
-}
-
-async function readText(path: string): Promise<string> {
-  const file = await openFile(path);
-  try {
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
 }
 
 function parsed(path: string, text: string): unknown {

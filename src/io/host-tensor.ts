@@ -8,24 +8,9 @@
 
 /** Element type of a {@link HostTensor}. */
 export type HostDType =
-  | 'float64'
-  | 'float32'
-  | 'float16'
-  | 'bfloat16'
-  | 'int64'
-  | 'int32'
-  | 'int16'
-  | 'int8'
-  | 'uint64'
-  | 'uint32'
-  | 'uint16'
-  | 'uint8'
-  | 'bool'
-  | 'float8_e4m3'
-  | 'float8_e5m2'
-  | 'float8_e8m0'
-  | 'complex64'
-  | 'complex128';
+  | ('float64' | 'float32' | 'float16' | 'bfloat16' | 'float8_e4m3' | 'float8_e5m2' | 'float8_e8m0')
+  | ('int64' | 'int32' | 'int16' | 'int8' | 'uint64' | 'uint32' | 'uint16' | 'uint8' | 'bool')
+  | ('complex64' | 'complex128');
 
 interface HostArray {
   readonly name: string;
@@ -61,16 +46,8 @@ export function valuesPerElement(dtype: HostDType): 1 | 2 {
 
 /** The typed arrays that hold the elements of a {@link HostTensor}. */
 export type HostData =
-  | Float64Array
-  | Float32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Int32Array
-  | Uint32Array
-  | Int16Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array;
+  | (Float64Array | Float32Array | BigInt64Array | BigUint64Array)
+  | (Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array);
 
 /** A tensor in host memory, row-major. */
 export interface HostTensor {

@@ -1,7 +1,7 @@
 /** 8-bit pictures: frames of clips, PNG files with texts in them, and reading whatever sharp reads. */
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
-import { openFile } from './bytes.ts';
+import { withFile } from './bytes.ts';
 import { type Clip, clipFrame, toByte } from './clip.ts';
 
 /** An 8-bit RGB image, row-major [H, W, 3]. */
@@ -14,13 +14,21 @@ export interface RgbImage {
 /** A frame of a clip as 8-bit pixels: values are cut to [0, 1], rounded, each repeated `factor` times both ways. */
 export function frameImage(clip: Clip, index: number, factor: number = 1): RgbImage {
   const source = clipFrame(clip, index);
-  const [height, width] = [clip.height * factor, clip.width * factor];
+  const data = new Uint8Array(source.length);
+  for (let i = 0; i < data.length; i++) data[i] = toByte(source[i]!);
+  return repeatPixels({ data, height: clip.height, width: clip.width }, factor);
+}
+
+/** An image with each pixel repeated `factor` times both ways. */
+export function repeatPixels(image: RgbImage, factor: number): RgbImage {
+  if (factor === 1) return image;
+  const [height, width] = [image.height * factor, image.width * factor];
   const data = new Uint8Array(height * width * 3);
   for (let y = 0, at = 0; y < height; y++) {
-    const row = Math.floor(y / factor) * clip.width;
+    const row = Math.floor(y / factor) * image.width;
     for (let x = 0; x < width; x++) {
       const from = 3 * (row + Math.floor(x / factor));
-      for (let c = 0; c < 3; c++) data[at++] = toByte(source[from + c]!);
+      for (let c = 0; c < 3; c++) data[at++] = image.data[from + c]!;
     }
   }
   return { data, height, width };
@@ -36,10 +44,8 @@ export async function encodePng({ data, height, width }: RgbImage, provenance: P
   if (data.length !== height * width * 3) {
     throw new RangeError(`data: [${height}, ${width}, 3] needs ${height * width * 3} bytes, received ${data.length}`);
   }
-  const png = await sharp(data, { raw: { width, height, channels: 3 } })
-    .png()
-    .toBuffer();
-  return addPngText(png, provenance);
+  const picture = sharp(data, { raw: { width, height, channels: 3 } }).png();
+  return addPngText(await picture.toBuffer(), provenance);
 }
 
 /**
@@ -50,7 +56,7 @@ export async function encodePng({ data, height, width }: RgbImage, provenance: P
  * @example const { data, height, width } = await readImage('cat.png')
  */
 export async function readImage(source: string | Uint8Array): Promise<RgbImage> {
-  if (typeof source === 'string') await (await openFile(source)).close();
+  if (typeof source === 'string') await withFile(source, async () => undefined);
   const { data, info } = await sharp(source)
     .toColourspace('srgb')
     .removeAlpha()
@@ -71,28 +77,10 @@ const chunkOverhead = 12;
 
 /** A PNG with texts added as iTXt chunks (UTF-8) right after its header. PNG specification, section 11.3.3. */
 export function addPngText(png: Uint8Array, texts: Provenance): Uint8Array {
-  const headerEnd = signatureBytes + chunkOverhead + chunkLength(png, signatureBytes);
+  const headerLength = new DataView(png.buffer, png.byteOffset).getUint32(signatureBytes);
+  const headerEnd = signatureBytes + chunkOverhead + headerLength;
   const chunks = Object.entries(texts).map(([keyword, text]) => textChunk(keyword, String(text)));
   return Buffer.concat([png.subarray(0, headerEnd), ...chunks, png.subarray(headerEnd)]);
-}
-
-/** The iTXt texts of a PNG, by keyword. */
-export function readPngText(png: Uint8Array): Map<string, string> {
-  const texts = new Map<string, string>();
-  for (let at = signatureBytes; at + chunkOverhead <= png.length; at += chunkOverhead + chunkLength(png, at)) {
-    const type = Buffer.from(png.subarray(at + 4, at + 8)).toString('latin1');
-    if (type !== 'iTXt') continue;
-    const body = Buffer.from(png.subarray(at + 8, at + 8 + chunkLength(png, at)));
-    const keywordEnd = body.indexOf(0);
-    const languageEnd = body.indexOf(0, keywordEnd + 3);
-    const translatedEnd = body.indexOf(0, languageEnd + 1);
-    texts.set(body.toString('latin1', 0, keywordEnd), body.toString('utf8', translatedEnd + 1));
-  }
-  return texts;
-}
-
-function chunkLength(png: Uint8Array, at: number): number {
-  return new DataView(png.buffer, png.byteOffset).getUint32(at);
 }
 
 /** Length, type, keyword 0, no compression 0 0, language 0, translated keyword 0, text, checksum of all but the length. */

@@ -5,13 +5,12 @@
 export { type Clip, clipFrame, createClip, fromSigned, joinClips, sliceClip } from './clip.ts';
 export { type FileContent, readJsonObject, writeAtomic } from './files.ts';
 export { type HostData, type HostDType, type HostTensor, hostTensor } from './host-tensor.ts';
-export { encodePng, type Provenance, type RgbImage, readImage } from './image.ts';
+export { type Provenance, type RgbImage, readImage } from './image.ts';
 export { openPth, type PthFile } from './pth.ts';
-export { PthTensor } from './pth-tensor.ts';
+export type { PthTensor } from './pth-tensor.ts';
 export { PthError } from './pth-zip.ts';
-export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
+export { openSafetensors, openShards, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';
-export { openShards } from './safetensors-shards.ts';
 export { FfmpegError } from './video-ffmpeg.ts';
 export {
   type OpenVideoOptions,

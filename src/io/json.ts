@@ -66,7 +66,6 @@ export class JsonReader {
     this.#sequence('[', ']', item);
   }
 
-  /** A text. */
   string(): string {
     const begin = this.#stringEnd();
     const token = this.#text.slice(begin, this.#at);
@@ -80,7 +79,6 @@ export class JsonReader {
     return this.#refuse(`a text that is broken (${quoted(token)})`, begin);
   }
 
-  /** A number. */
   number(): number {
     this.peek();
     return Number(this.#token(numberToken) ?? this.#refuse('a value that is no number'));

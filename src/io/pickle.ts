@@ -43,7 +43,7 @@ const maxStack = 2 ** 22;
 const maxMarks = 2 ** 16;
 
 /** Stack, marks and memo of one run. */
-export class PickleMachine {
+class PickleMachine {
   readonly reader: PickleReader;
   readonly host: PickleHost;
   readonly memo: Map<number, PickleValue> = new Map();
@@ -56,6 +56,12 @@ export class PickleMachine {
     this.reader = reader;
     this.host = host;
     this.#budget = budget;
+  }
+
+  /** Pays for a value and pushes it. */
+  made(bytes: number, make: () => PickleValue): void {
+    this.spend(bytes);
+    this.push(make());
   }
 
   /** Pays for `bytes` of memory. */
@@ -118,7 +124,7 @@ const stop = '.'.charCodeAt(0);
 type Operation = (machine: PickleMachine) => void;
 
 /** Operation of each opcode byte; an opcode that is not here is refused. */
-export const opcodes: Readonly<Record<number, Operation>> = {
+const opcodes: Readonly<Record<number, Operation>> = {
   128: protocol,
   149: (m) => void m.reader.uint64(), // FRAME: a hint about the bytes that follow
   [code('(')]: (m) => m.mark(),
@@ -138,9 +144,9 @@ export const opcodes: Readonly<Record<number, Operation>> = {
   [code('X')]: (m) => text(m, m.reader.uint32()),
   140: (m) => text(m, m.reader.byte()),
   141: (m) => text(m, m.reader.uint64()),
-  [code('B')]: (m) => bytes(m, m.reader.uint32()),
-  [code('C')]: (m) => bytes(m, m.reader.byte()),
-  142: (m) => bytes(m, m.reader.uint64()),
+  [code('B')]: (m) => view(m, m.reader.uint32()),
+  [code('C')]: (m) => view(m, m.reader.byte()),
+  142: (m) => view(m, m.reader.uint64()),
 
   [code(']')]: (m) => tuple(m, 0),
   [code('a')]: (m) => append(m, [m.pop()]),
@@ -150,7 +156,7 @@ export const opcodes: Readonly<Record<number, Operation>> = {
   133: (m) => tuple(m, 1),
   134: (m) => tuple(m, 2),
   135: (m) => tuple(m, 3),
-  [code('}')]: dictionary,
+  [code('}')]: (m) => m.made(cost.map, () => new Map()),
   [code('s')]: (m) => setItems(m, [m.pop(), m.pop()].reverse()),
   [code('u')]: (m) => setItems(m, m.popMark()),
 
@@ -165,7 +171,7 @@ export const opcodes: Readonly<Record<number, Operation>> = {
   [code('R')]: call,
   129: call,
   [code('b')]: build,
-  [code('Q')]: persistent,
+  [code('Q')]: (m) => m.made(cost.map, () => m.host.persistent(m.pop())),
 };
 
 function code(character: string): number {
@@ -185,14 +191,8 @@ function text(machine: PickleMachine, length: number): void {
 }
 
 /** A view of the pickle's own bytes. */
-function bytes(machine: PickleMachine, length: number): void {
-  machine.spend(cost.map);
-  machine.push(machine.reader.bytes(length));
-}
-
-function dictionary(machine: PickleMachine): void {
-  machine.spend(cost.map);
-  machine.push(new Map());
+function view(machine: PickleMachine, length: number): void {
+  machine.made(cost.map, () => machine.reader.bytes(length));
 }
 
 function append(machine: PickleMachine, items: readonly PickleValue[]): void {
@@ -203,8 +203,7 @@ function append(machine: PickleMachine, items: readonly PickleValue[]): void {
 }
 
 function tuple(machine: PickleMachine, length: number): void {
-  machine.spend(cost.list + cost.value * length);
-  machine.push(Array.from({ length }, () => machine.pop()).reverse());
+  machine.made(cost.list + cost.value * length, () => Array.from({ length }, () => machine.pop()).reverse());
 }
 
 /** Pairs of key and value into the dictionary on top. */
@@ -241,13 +240,7 @@ function stackGlobal(machine: PickleMachine): void {
 }
 
 function named(machine: PickleMachine, module: string, name: string): void {
-  machine.spend(cost.map);
-  machine.push(machine.host.global(module, name));
-}
-
-function persistent(machine: PickleMachine): void {
-  machine.spend(cost.map);
-  machine.push(machine.host.persistent(machine.pop()));
+  machine.made(cost.map, () => machine.host.global(module, name));
 }
 
 /** Calls a known class or function; the host decides what that makes. */

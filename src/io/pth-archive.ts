@@ -111,7 +111,8 @@ async function parseLegacy(file: FileHandle, fileSize: number, bytes: Uint8Array
     throw new PthError('the file is big-endian; save it again on a little-endian machine');
   }
   const value = next();
-  const starts = await legacyStarts(file, fileSize, host, next(), () => position);
+  const keys = next();
+  const starts = await legacyStarts(file, fileSize, host, keys, position);
   return { value, fileSize, locate: (_, { key }) => ({ begin: starts.get(key)!, record: null }) };
 }
 
@@ -120,10 +121,10 @@ async function legacyStarts(
   fileSize: number,
   { storages }: PthHost,
   keys: PickleValue,
-  begin: () => number,
+  begin: number,
 ): Promise<Map<string, number>> {
   const starts = new Map<string, number>();
-  let position = begin();
+  let position = begin;
   for (const key of Array.isArray(keys) ? keys : []) {
     const storage = storages.get(String(key));
     if (storage === undefined) throw new PthError(`storage ${quoted(String(key))} belongs to no tensor`);

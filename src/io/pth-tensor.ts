@@ -34,18 +34,9 @@ export interface PthStorage {
 
 /** Storage classes and the elements they hold. */
 const storageTypes: Readonly<Record<string, HostDType | null>> = {
-  FloatStorage: 'float32',
-  DoubleStorage: 'float64',
-  HalfStorage: 'float16',
-  BFloat16Storage: 'bfloat16',
-  LongStorage: 'int64',
-  IntStorage: 'int32',
-  ShortStorage: 'int16',
-  CharStorage: 'int8',
-  ByteStorage: 'uint8',
-  BoolStorage: 'bool',
-  ComplexFloatStorage: 'complex64',
-  ComplexDoubleStorage: 'complex128',
+  ...{ FloatStorage: 'float32', DoubleStorage: 'float64', HalfStorage: 'float16', BFloat16Storage: 'bfloat16' },
+  ...{ LongStorage: 'int64', IntStorage: 'int32', ShortStorage: 'int16', CharStorage: 'int8', ByteStorage: 'uint8' },
+  ...{ BoolStorage: 'bool', ComplexFloatStorage: 'complex64', ComplexDoubleStorage: 'complex128' },
   UntypedStorage: null,
 };
 
@@ -81,15 +72,11 @@ const calls: Readonly<Record<string, Call>> = {
   'torch.device': ([name = null, index]) => (index === undefined ? name : `${String(name)}:${String(index)}`),
 };
 
+const otherElements =
+  'float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool half float double long int short ' +
+  'complex32 complex64 complex128 float8_e4m3fnuz float8_e5m2fnuz float4_e2m1fn_x2';
 /** Named in configurations and by tensors; as values they are names, nothing more. */
-const dtypes = new Set(
-  (
-    'float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool half float double long int short ' +
-    'complex32 complex64 complex128 float8_e4m3fnuz float8_e5m2fnuz float4_e2m1fn_x2'
-  )
-    .split(' ')
-    .concat(Object.keys(untypedElements)),
-);
+const dtypes = new Set([...otherElements.split(' '), ...Object.keys(untypedElements)]);
 
 /** Resolves the names of one file's pickle and collects the storages that it refers to. */
 export class PthHost implements PickleHost {
@@ -112,7 +99,7 @@ export class PthHost implements PickleHost {
   /** ("storage", class, key, device, elements), in old files with a sixth entry for views of storages. */
   persistent(id: PickleValue): PickleValue {
     const [tag, type, key, , elements = null, view = null] = Array.isArray(id) ? id : [];
-    const name = type !== undefined && isGlobal(type) ? type.global.replace(/^torch\./, '') : '';
+    const name = torchName(type);
     const dtype = Object.hasOwn(storageTypes, name) ? storageTypes[name] : undefined;
     if (tag !== 'storage' || dtype === undefined || typeof key !== 'string' || view !== null) {
       throw new PickleError(`a persistent id does not describe a storage of a known class (${quoted(name || 'none')})`);
@@ -126,6 +113,11 @@ export class PthHost implements PickleHost {
     this.storages.set(key, storage);
     return new StorageReference(storage);
   }
+}
+
+/** The name of a class or element type of torch; empty for any other value. */
+function torchName(value: PickleValue | undefined): string {
+  return value !== undefined && isGlobal(value) ? value.global.replace(/^torch\./, '') : '';
 }
 
 function orderedDict([pairs = []]: readonly PickleValue[]): PickleValue {
@@ -146,7 +138,7 @@ function rebuildTensor([reference, offset = null, shape, stride, , , type]: read
     throw new PickleError(`a tensor makes no sense: its offset, shape and strides are up to ${maxRank} whole numbers`);
   }
   const { storage } = reference;
-  const name = type !== undefined && isGlobal(type) ? type.global.replace(/^torch\./, '') : '';
+  const name = torchName(type);
   const dtype = storage.dtype ?? (Object.hasOwn(untypedElements, name) ? untypedElements[name]! : null);
   if (dtype === null) {
     const known = Object.keys(untypedElements).join(', ');
@@ -171,6 +163,8 @@ function isCounts(value: PickleValue | undefined): value is number[] {
   return Array.isArray(value) && value.length <= maxRank && value.every(isCount);
 }
 
+type Sizes = readonly number[];
+
 /** A tensor as the file describes it; `PthFile.read` fetches its elements. */
 export class PthTensor {
   /** Names the kind among the values of a pickle. */
@@ -184,13 +178,7 @@ export class PthTensor {
   readonly offset: number;
 
   /** @throws PickleError if the view leaves its storage or would be expanded beyond reason. */
-  constructor(
-    storage: PthStorage,
-    dtype: HostDType,
-    offset: number,
-    shape: readonly number[],
-    stride: readonly number[],
-  ) {
+  constructor(storage: PthStorage, dtype: HostDType, offset: number, shape: Sizes, stride: Sizes) {
     this.storage = storage;
     this.dtype = dtype;
     this.shape = [...shape];

@@ -4,40 +4,21 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { FileEndError, mapRange, openFile, readRange, withOpenFile } from './bytes.ts';
-import { bytesPerElement, checkRows, type HostTensor, largest } from './host-tensor.ts';
+import { explainer, mapRange, readRange, withFile } from './bytes.ts';
+import { bytesPerElement, checkRows, type HostTensor } from './host-tensor.ts';
 import { quoted } from './json.ts';
 import { PickleError, type PickleValue } from './pickle-value.ts';
 import { openArchive, type PthArchive, type StoragePlace } from './pth-archive.ts';
 import { elementSpan, materialise, PthTensor } from './pth-tensor.ts';
 import { checkRecord, checkRecordSync, compareChecksum, PthError } from './pth-zip.ts';
-import type { EntriesOptions } from './safetensors.ts';
+import { type TensorFile, tensorFile } from './tensor-file.ts';
 
 /** An open description of a PyTorch file: names and shapes are in memory, each tensor is read when asked for. */
-export interface PthFile {
-  readonly path: string;
+export interface PthFile extends TensorFile<PthTensor> {
   /** The saved object: dictionaries as maps, lists and tuples as arrays, tensors as {@link PthTensor}. */
   readonly value: PickleValue;
-  /** Names of all tensors in the order saved; keys of nested containers are joined by dots. */
-  names(): string[];
-  has(name: string): boolean;
-  /** Dtype, shape and strides of a tensor. */
-  info(name: string): PthTensor;
-  /**
-   * Reads one tensor, by its name or its description: the bytes between its first and last element only. They lie at
-   * the start of `into`, whose values are lost, if that is given and large enough.
-   */
+  /** As for every file, by the name of a tensor or its description; keys of nested containers are joined by dots. */
   read(tensor: string | PthTensor, into?: Uint8Array): Promise<HostTensor>;
-  /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
-  readRows(name: string, start: number, count: number): Promise<HostTensor>;
-  /**
-   * A tensor whose memory is the file: the system reads what is touched, when it is touched, and may drop it again.
-   * Strided views are copied; where files cannot be mapped, the tensor is read. The file must not be shortened while
-   * the tensor is in use.
-   */
-  map(name: string): HostTensor;
-  /** Reads tensors one after the other. */
-  entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
   /** The part below a key, for example `generator_ema` of a training checkpoint. */
   at(key: string): PthFile;
 }
@@ -52,50 +33,38 @@ export interface PthFile {
  * const weights = await Weights.stream(vae.entries());
  */
 export async function openPth(path: string): Promise<PthFile> {
-  const archive = await withFile(path, openArchive);
-  return explained(path, () => describe(path, { ...archive, checked: new Set() }, archive.value));
+  const explain = explainer(path, PthError, [PickleError]);
+  const archive = await withFile(path, openArchive, explain);
+  try {
+    return describe(path, { ...archive, checked: new Set(), explain }, archive.value);
+  } catch (error) {
+    throw explain(error);
+  }
 }
 
 /** An archive with the records whose checksums were found right. */
 interface OpenArchive extends PthArchive {
   readonly checked: Set<string>;
+  explain(error: unknown): unknown;
 }
 
 function describe(path: string, archive: OpenArchive, value: PickleValue): PthFile {
-  const tensors = findTensors(value, archive.fileSize);
-  const info = (name: string): PthTensor => {
-    const found = tensors.get(name);
-    if (found === undefined) throw new PthError(`${path}: no tensor ${quoted(name)} among ${tensors.size}`);
-    return found;
-  };
-  const read = (tensor: PthTensor, into?: Uint8Array) =>
-    withFile(path, (file) => readTensor(file, archive, tensor, into));
-  return {
+  const file = tensorFile({
     path,
-    value,
-    names: () => [...tensors.keys()],
-    has: (name) => tensors.has(name),
-    info,
-    read: (tensor, into) => read(typeof tensor === 'string' ? info(tensor) : tensor, into),
-    readRows: (name, start, count) => read(rowsOf(info(name), start, count)),
-    map: (name) => explained(path, () => mapTensor(path, archive, info(name))),
-    async *entries({ reuse = false } = {}) {
-      const shared = reuse ? new Uint8Array(largest([...tensors.values()].map(spanBytes))) : undefined;
-      const file = await openFile(path);
-      try {
-        for (const [name, tensor] of tensors) yield [name, await readTensor(file, archive, tensor, shared)];
-      } catch (error) {
-        throw named(path, error);
-      } finally {
-        await file.close();
-      }
-    },
-    at: (key) => {
-      const part = value instanceof Map ? value.get(key) : undefined;
-      if (part === undefined) throw new PthError(`${path}: nothing is saved under "${key}"`);
-      return describe(path, archive, part);
-    },
+    tensors: findTensors(value, archive.fileSize),
+    refuse: (why) => new PthError(why),
+    explain: archive.explain,
+    span: spanBytes,
+    rows: rowsOf,
+    read: (file, tensor, shared) => readTensor(file, archive, tensor, shared),
+    map: (file, tensor) => mapTensor(file, archive, tensor),
+  });
+  const at = (key: string): PthFile => {
+    const part = value instanceof Map ? value.get(key) : undefined;
+    if (part === undefined) throw new PthError(`${path}: nothing is saved under "${key}"`);
+    return describe(path, archive, part);
   };
+  return { ...file, value, at };
 }
 
 /** Some rows of a tensor as a view of its storage. */
@@ -122,17 +91,15 @@ async function readTensor(
   return materialise(tensor, bytes);
 }
 
-function mapTensor(path: string, archive: OpenArchive, tensor: PthTensor): HostTensor {
-  return withOpenFile(path, (file) => {
-    const place = archive.locate(file, tensor.storage);
-    const record = uncheckedRecord(archive, place);
-    if (record !== null) {
-      checkRecordSync(file, record, place.begin);
-      archive.checked.add(record.name);
-    }
-    const begin = place.begin + offsetBytes(tensor);
-    return materialise(tensor, mapRange(file, begin, spanBytes(tensor), bytesPerElement(tensor.dtype)));
-  });
+function mapTensor(file: number, archive: OpenArchive, tensor: PthTensor): HostTensor {
+  const place = archive.locate(file, tensor.storage);
+  const record = uncheckedRecord(archive, place);
+  if (record !== null) {
+    checkRecordSync(file, record, place.begin);
+    archive.checked.add(record.name);
+  }
+  const begin = place.begin + offsetBytes(tensor);
+  return materialise(tensor, mapRange(file, begin, spanBytes(tensor), bytesPerElement(tensor.dtype)));
 }
 
 function uncheckedRecord({ checked }: OpenArchive, { record }: StoragePlace): StoragePlace['record'] {
@@ -179,29 +146,4 @@ function findTensors(value: PickleValue, fileSize: number): Map<string, PthTenso
   };
   visit(value, '', 0);
   return found;
-}
-
-/** Runs `use` on an open file and puts the path in front of what is wrong with it. */
-async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await openFile(path);
-  try {
-    return await use(file);
-  } catch (error) {
-    throw named(path, error);
-  } finally {
-    await file.close();
-  }
-}
-
-function explained<T>(path: string, use: () => T): T {
-  try {
-    return use();
-  } catch (error) {
-    throw named(path, error);
-  }
-}
-
-function named(path: string, error: unknown): unknown {
-  const known = [PickleError, PthError, FileEndError].some((kind) => error instanceof kind);
-  return known ? new PthError(`${path}: ${(error as Error).message}`, { cause: error }) : error;
 }

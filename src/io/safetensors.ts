@@ -1,52 +1,31 @@
 /** Reading and writing of safetensors files: https://github.com/huggingface/safetensors (format description). */
 import type { FileHandle } from 'node:fs/promises';
-import { FileEndError, mapRange, openFile, readRange, withOpenFile } from './bytes.ts';
+import { dirname, join } from 'node:path';
+import { explainer, mapRange, readRange, withFile } from './bytes.ts';
 import { writeAtomic } from './files.ts';
-import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, largest, viewBytes } from './host-tensor.ts';
+import { bytesOf, bytesPerElement, checkRows, type HostTensor, hostTensor, viewBytes } from './host-tensor.ts';
 import { quoted } from './json.ts';
 import {
   maxHeaderBytes,
   parseHeader,
+  parseIndex,
   SafetensorsError,
   type SafetensorsHeader,
+  type SafetensorsIndex,
   safetensorsCode,
   type TensorInfo,
 } from './safetensors-header.ts';
+import { type TensorFile, tensorFile } from './tensor-file.ts';
 
 /** An open description of a safetensors file: the header is in memory, each tensor is read when asked for. */
-export interface SafetensorsFile {
-  readonly path: string;
+export interface SafetensorsFile extends TensorFile<TensorInfo> {
   /** The files that hold the tensors: this one, or an index and its parts. */
   readonly files: readonly string[];
   readonly metadata: ReadonlyMap<string, string>;
-  /** Names of all tensors, in header order. */
-  names(): string[];
-  has(name: string): boolean;
-  /** Dtype, shape and place of a tensor. */
-  info(name: string): TensorInfo;
-  /** Reads one tensor: its own bytes only. It lies at the start of `into`, whose values are lost, if that is given and large enough. */
-  read(name: string, into?: Uint8Array): Promise<HostTensor>;
-  /** Reads `count` rows of the first axis from row `start` on: those bytes only. */
-  readRows(name: string, start: number, count: number): Promise<HostTensor>;
-  /**
-   * A tensor whose memory is the file: the system reads what is touched, when it is touched, and may drop it again.
-   * Where it cannot map files, the tensor is read. The file must not be shortened while the tensor is in use.
-   */
-  map(name: string): HostTensor;
-  /** Reads tensors one after the other, in file order. */
-  entries(options?: EntriesOptions): AsyncGenerator<[string, HostTensor]>;
-}
-
-/** How tensors are read one after the other. */
-export interface EntriesOptions {
-  /** Each tensor lies in the memory of the one before, whose values are then lost (default false). */
-  readonly reuse?: boolean;
 }
 
 /**
  * Opens a safetensors file: reads and validates its header, no tensor data.
- *
- * No file handle stays open, so there is nothing to close.
  *
  * @throws SafetensorsError if the file does not keep to the format (truncated, overlapping, unknown dtype, ...).
  * @example
@@ -54,8 +33,21 @@ export interface EntriesOptions {
  * const weight = await file.read('head.head.weight');
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const header = await withFile(path, (file) => readHeader(file));
-  return describe(path, header);
+  const explain = explainer(path, SafetensorsError);
+  const { tensors, metadata } = await withFile(path, readHeader, explain);
+  const file = tensorFile({
+    path,
+    tensors,
+    fileOrder: [...tensors].sort(([, a], [, b]) => a.begin - b.begin),
+    refuse: (why) => new SafetensorsError(why),
+    explain,
+    span: ({ byteLength }) => byteLength,
+    rows: rowsOf,
+    read: async (file, place, shared) => over(place, await readRange(file, place.begin, place.byteLength, shared)),
+    // typed arrays start at multiples of their element, which files do not promise
+    map: (file, place) => over(place, mapRange(file, place.begin, place.byteLength, bytesPerElement(place.dtype))),
+  });
+  return { ...file, files: [path], metadata };
 }
 
 /** Reads all tensors of a safetensors file at once. */
@@ -66,74 +58,8 @@ export async function readSafetensors(path: string): Promise<Map<string, HostTen
   return all;
 }
 
-function describe(path: string, { tensors, metadata }: SafetensorsHeader): SafetensorsFile {
-  const info = (name: string): TensorInfo => {
-    const found = tensors.get(name);
-    if (found === undefined) throw new SafetensorsError(`${path}: no tensor ${quoted(name)} among ${tensors.size}`);
-    return found;
-  };
-  const byPosition = () => [...tensors].sort(([, a], [, b]) => a.begin - b.begin);
-  return {
-    path,
-    files: [path],
-    metadata,
-    names: () => [...tensors.keys()],
-    has: (name) => tensors.has(name),
-    info,
-    read: (name, into) => withFile(path, (file) => readTensor(file, info(name), into)),
-    readRows: (name, start, count) => withFile(path, (file) => readTensor(file, rowsOf(info(name), start, count))),
-    map: (name) => mapTensor(path, info(name)),
-    async *entries({ reuse = false } = {}) {
-      const shared = reuse
-        ? new Uint8Array(largest([...tensors.values()].map(({ byteLength }) => byteLength)))
-        : undefined;
-      const file = await openFile(path);
-      try {
-        for (const [name, place] of byPosition()) yield [name, await readTensor(file, place, shared)];
-      } catch (error) {
-        throw named(path, error);
-      } finally {
-        await file.close();
-      }
-    },
-  };
-}
-
-/** Runs `use` on an open file and puts the path in front of a format error. */
-async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await openFile(path);
-  try {
-    return await use(file);
-  } catch (error) {
-    throw named(path, error);
-  } finally {
-    await file.close();
-  }
-}
-
-function named(path: string, error: unknown): unknown {
-  const known = error instanceof SafetensorsError || error instanceof FileEndError;
-  return known ? new SafetensorsError(`${path}: ${error.message}`, { cause: error }) : error;
-}
-
-async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
-  const { size } = await file.stat();
-  if (size < 8) throw new SafetensorsError(`${size} bytes are too few for a safetensors file (at least 8)`);
-  const first = await readRange(file, 0, 8);
-  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(maxHeaderBytes)) {
-    throw new SafetensorsError(`a header of ${length} bytes is announced, more than the ${maxHeaderBytes} accepted`);
-  }
-  const dataStart = 8 + Number(length);
-  if (dataStart > size)
-    throw new SafetensorsError(`a header of ${length} bytes is announced, but the file has only ${size}`);
-  return parseHeader(await readRange(file, 8, Number(length)), dataStart, size);
-}
-
-/** Reads a tensor into the start of `shared`, if that is large enough. */
-async function readTensor(file: FileHandle, place: TensorInfo, shared?: Uint8Array): Promise<HostTensor> {
-  const bytes = await readRange(file, place.begin, place.byteLength, shared);
-  return hostTensor(place.dtype, place.shape, viewBytes(place.dtype, bytes));
+function over({ dtype, shape }: TensorInfo, bytes: Uint8Array): HostTensor {
+  return hostTensor(dtype, shape, viewBytes(dtype, bytes));
 }
 
 /** The place of some rows of a tensor. */
@@ -145,15 +71,72 @@ function rowsOf(place: TensorInfo, start: number, count: number): TensorInfo {
   return { ...place, shape: [count, ...rest], begin: begin + start * rowBytes, byteLength: count * rowBytes };
 }
 
-/** Typed arrays start at multiples of their element, which files do not promise. */
-function mapTensor(path: string, { dtype, shape, begin, byteLength }: TensorInfo): HostTensor {
+async function readHeader(file: FileHandle): Promise<SafetensorsHeader> {
+  const { size } = await file.stat();
+  if (size < 8) throw new SafetensorsError(`${size} bytes are too few for a safetensors file (at least 8)`);
+  const first = await readRange(file, 0, 8);
+  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+  const announced = `a header of ${length} bytes is announced`;
+  if (length > BigInt(maxHeaderBytes)) {
+    throw new SafetensorsError(`${announced}, more than the ${maxHeaderBytes} accepted`);
+  }
+  const dataStart = 8 + Number(length);
+  if (dataStart > size) throw new SafetensorsError(`${announced}, but the file has only ${size}`);
+  return parseHeader(await readRange(file, 8, Number(length)), dataStart, size);
+}
+
+/**
+ * Opens a checkpoint that is split over several safetensors files, by its `*.safetensors.index.json`, as one file.
+ *
+ * @throws SafetensorsError if the index is broken, names a tensor twice, points out of its folder, or names a tensor
+ * that its file lacks.
+ * @example await openShards('diffusion_pytorch_model.safetensors.index.json')
+ */
+export async function openShards(path: string): Promise<SafetensorsFile> {
+  const { places, metadata } = await withFile(path, readIndex, explainer(path, SafetensorsError));
+  const shards = new Map<string, SafetensorsFile>();
+  for (const shard of new Set(places.values())) shards.set(shard, await openShard(path, shard));
+  const shardOf = (name: string): SafetensorsFile => {
+    const shard = places.get(name);
+    if (shard === undefined) throw new SafetensorsError(`${path}: no tensor ${quoted(name)} among ${places.size}`);
+    return shards.get(shard)!;
+  };
+  for (const name of places.keys()) shardOf(name).info(name);
+  return {
+    path,
+    files: [path, ...[...shards.values()].map((file) => file.path)],
+    metadata,
+    names: () => [...places.keys()],
+    has: (name) => places.has(name),
+    info: (name) => shardOf(name).info(name),
+    read: async (name, into) => shardOf(name).read(name, into),
+    readRows: async (name, start, count) => shardOf(name).readRows(name, start, count),
+    map: (name) => shardOf(name).map(name),
+    async *entries(options) {
+      for (const [shard, file] of shards) {
+        for await (const entry of file.entries(options)) if (places.get(entry[0]) === shard) yield entry;
+      }
+    },
+  };
+}
+
+async function readIndex(file: FileHandle): Promise<SafetensorsIndex> {
+  const { size } = await file.stat();
+  if (size > maxHeaderBytes) throw new SafetensorsError(`${size} bytes are more than the ${maxHeaderBytes} accepted`);
+  return parseIndex(await readRange(file, 0, size));
+}
+
+async function openShard(index: string, shard: string): Promise<SafetensorsFile> {
   try {
-    const bytes = withOpenFile(path, (file) => mapRange(file, begin, byteLength, bytesPerElement(dtype)));
-    return hostTensor(dtype, shape, viewBytes(dtype, bytes));
+    return await openSafetensors(join(dirname(index), shard));
   } catch (error) {
-    throw named(path, error);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new SafetensorsError(`${index}: ${shard} is missing beside it; download it from where the index came from`);
   }
 }
+
+type Entries = readonly (readonly [string, HostTensor])[];
+type Metadata = Readonly<Record<string, string>>;
 
 /**
  * Writes a safetensors file atomically (temporary file beside it, synced, renamed).
@@ -165,24 +148,19 @@ function mapTensor(path: string, { dtype, shape, begin, byteLength }: TensorInfo
 export async function writeSafetensors(
   path: string,
   entries: Iterable<readonly [string, HostTensor]>,
-  metadata: Readonly<Record<string, string>> = {},
+  metadata: Metadata = {},
 ): Promise<void> {
   const sorted = [...entries].sort(([, a], [, b]) => bytesPerElement(b.dtype) - bytesPerElement(a.dtype));
   await writeAtomic(path, fileChunks(sorted, metadata));
 }
 
-function* fileChunks(
-  entries: readonly (readonly [string, HostTensor])[],
-  metadata: Readonly<Record<string, string>>,
-): Generator<Uint8Array> {
+function* fileChunks(entries: Entries, metadata: Metadata): Generator<Uint8Array> {
   yield headerBytes(entries, metadata);
   for (const [, tensor] of entries) yield bytesOf(tensor);
 }
 
-function headerBytes(
-  entries: readonly (readonly [string, HostTensor])[],
-  metadata: Readonly<Record<string, string>>,
-): Uint8Array {
+/** u64 length, then the JSON text padded with spaces so that the data starts at a multiple of 8. */
+function headerBytes(entries: Entries, metadata: Metadata): Uint8Array {
   const fields: [string, unknown][] = Object.keys(metadata).length > 0 ? [['__metadata__', metadata]] : [];
   const seen = new Set<string>(['__metadata__']);
   let position = 0;
@@ -194,12 +172,7 @@ function headerBytes(
     fields.push([name, { dtype: safetensorsCode(dtype), shape, data_offsets: [position, end] }]);
     position = end;
   }
-  return frameHeader(JSON.stringify(Object.fromEntries(fields)));
-}
-
-/** u64 length, then the text padded with spaces so that the data starts at a multiple of 8. */
-function frameHeader(text: string): Uint8Array {
-  const json = Buffer.from(text);
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(fields)));
   const length = Math.ceil(json.byteLength / 8) * 8;
   const bytes = Buffer.alloc(8 + length, ' ');
   bytes.writeBigUInt64LE(BigInt(length), 0);

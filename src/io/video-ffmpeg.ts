@@ -112,12 +112,7 @@ export function startFfmpeg(program: string, args: readonly string[], hasInput: 
     new Promise((resolve) => {
       const look = (): void => (head.includes(text) ? resolve() : undefined);
       child.stderr?.on('data', look);
-      status
-        .then(
-          () => resolve(),
-          () => resolve(),
-        )
-        .catch(() => undefined);
+      status.finally(resolve).catch(() => undefined);
       look();
     });
   return { child, said: () => head, says, ended };
@@ -125,14 +120,9 @@ export function startFfmpeg(program: string, args: readonly string[], hasInput: 
 
 /** The last lines of a message, without addresses, which differ from run to run, and without advice to ffmpeg's own users. */
 function lastWords(text: string): string {
-  const lines = text
-    .replaceAll(/ @ 0x[0-9a-f]+/g, '')
-    .trim()
-    .split(/[\n\r]+/);
-  return lines
-    .filter((line) => !/deprecated/i.test(line))
-    .slice(-4)
-    .join('; ');
+  const lines = text.replaceAll(/ @ 0x[0-9a-f]+/g, '').trim();
+  const told = lines.split(/[\n\r]+/).filter((line) => !/deprecated/i.test(line));
+  return told.slice(-4).join('; ');
 }
 
 /** Runs ffmpeg with the chunks on its standard input; resolves to its standard output and messages. */

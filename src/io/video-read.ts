@@ -1,11 +1,10 @@
 /** Reading videos, frame by frame: animated WebP and GIF by sharp, everything else by ffmpeg. */
-import { openFile, readRange } from './bytes.ts';
+import { readRange, withFile } from './bytes.ts';
 import { type Clip, createClip } from './clip.ts';
 import type { RgbImage } from './image.ts';
 import { maxPixels, openAnimation } from './video-animation.ts';
 import { FfmpegError, type FfmpegRun, findFfmpeg, howToGetFfmpeg, startFfmpeg } from './video-ffmpeg.ts';
 
-/** What of a video is read. */
 export interface OpenVideoOptions {
   /**
    * Most frames read, from the start.
@@ -53,22 +52,11 @@ export async function openVideo(path: string, options: OpenVideoOptions = {}): P
     throw new RangeError(`fps: wanted a number above 0, at most 1000, received ${fps}`);
   }
   if (!(await isAnimation(path))) return openByFfmpeg(path, { ...options, maxFrames });
-  const {
-    height,
-    width,
-    fps: rate,
-    frames,
-  } = await openAnimation(path, fps).catch((error: Error) => {
+  const { frames, ...about } = await openAnimation(path, fps).catch((error: Error) => {
     throw new FfmpegError(`cannot read ${path}: ${error.message}`, { cause: error });
   });
   const reader = frames(maxFrames);
-  return {
-    height,
-    width,
-    fps: rate,
-    [Symbol.asyncIterator]: () => reader,
-    close: async () => void reader.return(null),
-  };
+  return { ...about, [Symbol.asyncIterator]: () => reader, close: async () => void reader.return(null) };
 }
 
 /**
@@ -103,14 +91,11 @@ export async function readVideo(
 
 /** Whether sharp decodes a file: by its first bytes, whatever its name. */
 async function isAnimation(path: string): Promise<boolean> {
-  const file = await openFile(path);
-  try {
+  return withFile(path, async (file) => {
     const { size } = await file.stat();
     const start = Buffer.from(await readRange(file, 0, Math.min(size, 12))).toString('latin1');
     return start.startsWith('GIF8') || /^RIFF.{4}WEBP/s.test(start);
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 /**
@@ -121,10 +106,7 @@ const containers =
   'mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,obu,av1,h264,hevc,m4v,mxf,nut,dv,gif,apng,rm,wtv,' +
   'yuv4mpegpipe,png_pipe,jpeg_pipe';
 /** How programs are told to keep all frames as they are: since ffmpeg 5.1, and before. */
-const [passthrough, oldPassthrough] = [
-  ['-fps_mode', 'passthrough'],
-  ['-vsync', '0'],
-];
+const passthrough = { now: ['-fps_mode', 'passthrough'], old: ['-vsync', '0'] };
 const oldPrograms = new Set<string>();
 
 async function openByFfmpeg(path: string, { maxFrames, fps }: OpenVideoOptions & { maxFrames: number }) {
@@ -135,7 +117,7 @@ async function openByFfmpeg(path: string, { maxFrames, fps }: OpenVideoOptions &
   const guard = ['-protocol_whitelist', 'file', '-format_whitelist', containers, '-max_pixels', String(maxPixels)];
   const limit = Number.isFinite(maxFrames) ? ['-frames:v', String(Math.floor(maxFrames))] : [];
   const start = (): Promise<VideoReader | null> => {
-    const keep = oldPrograms.has(ffmpeg.path) ? oldPassthrough! : passthrough!;
+    const keep = oldPrograms.has(ffmpeg.path) ? passthrough.old : passthrough.now;
     const rate = fps === undefined ? keep : ['-r', String(fps)];
     const pictures = ['-pix_fmt', 'rgb24', '-f', 'image2pipe', '-c:v', 'ppm', 'pipe:1'];
     const args = [...guard, '-i', `file:${path}`, '-map', '0:v:0', ...limit, ...rate, ...pictures];

@@ -12,7 +12,6 @@ import { type Ffmpeg, FfmpegError, findFfmpeg, howToGetFfmpeg, runFfmpeg } from 
 /** Codecs that clips are written with. */
 export type VideoCodec = 'h264' | 'webp';
 
-/** How a clip is encoded. */
 export interface VideoOptions {
   /**
    * `auto`: H.264 where an ffmpeg with x264 is found, else animated WebP.
@@ -44,12 +43,6 @@ export interface EncodedVideo {
   width: number;
   frames: number;
   fps: number;
-}
-
-/** What encodes clips on this machine: an ffmpeg, or the built-in animated WebP. */
-export async function resolveEncoder(): Promise<({ kind: 'ffmpeg' } & Ffmpeg) | { kind: 'webp' }> {
-  const ffmpeg = await findFfmpeg();
-  return ffmpeg === null ? { kind: 'webp' } : { kind: 'ffmpeg', ...ffmpeg };
 }
 
 /**
@@ -87,12 +80,7 @@ function checkFinite({ data, frames, height, width }: Clip): void {
   );
 }
 
-interface Job {
-  clip: Clip;
-  enlarge: number;
-  quality: number;
-  provenance: Provenance;
-}
+type Job = { clip: Clip } & Required<Omit<VideoOptions, 'codec'>>;
 
 async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: Ffmpeg): Promise<EncodedVideo> {
   const { frames, fps } = clip;
@@ -100,18 +88,8 @@ async function encodeH264({ clip, enlarge, quality, provenance }: Job, ffmpeg: F
   const folder = await temporaryFolder();
   const path = join(folder, 'clip.mp4');
   try {
-    const input = [
-      '-f',
-      'rawvideo',
-      '-pix_fmt',
-      'rgb24',
-      '-s',
-      `${width}x${height}`,
-      '-r',
-      String(fps),
-      '-i',
-      'pipe:0',
-    ];
+    const format = ['-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`];
+    const input = [...format, '-r', String(fps), '-i', 'pipe:0'];
     const colour = ['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709', '-pix_fmt', 'yuv420p'];
     const filter = ['-vf', 'scale=out_color_matrix=bt709:out_range=tv'];
     const rate = ['-c:v', 'libx264', '-crf', String(Math.round(38 - 0.25 * quality)), '-an'];
@@ -128,10 +106,8 @@ async function temporaryFolder(): Promise<string> {
   try {
     return await mkdtemp(join(tmpdir(), 'clip-'));
   } catch (error) {
-    const why = refusalOf(error) ?? (error as Error).message;
-    throw new Error(`cannot make a folder in ${tmpdir()} (${why}); set TMPDIR to one that can be written to`, {
-      cause: error,
-    });
+    const why = `cannot make a folder in ${tmpdir()} (${refusalOf(error) ?? (error as Error).message})`;
+    throw new Error(`${why}; set TMPDIR to one that can be written to`, { cause: error });
   }
 }
 
@@ -167,10 +143,8 @@ async function encodeWebp({ clip, enlarge, quality, provenance }: Job): Promise<
 
 /** JSON without characters beyond ASCII, which is all that EXIF has. */
 function plainJson(value: object): string {
-  return JSON.stringify(value).replace(
-    /[^\x20-\x7e]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value).replace(/[^\x20-\x7e]/g, escaped);
 }
 
 /**
@@ -190,7 +164,7 @@ export async function writeVideo(
   return encoded;
 }
 
-const EXTENSIONS: Readonly<Record<VideoCodec, string>> = { h264: 'mp4', webp: 'webp' };
+const extensions: Readonly<Record<VideoCodec, string>> = { h264: 'mp4', webp: 'webp' };
 
 /** The codec that clips of this run are written with, found by writing one; says so where there is no H.264. */
 export async function probeCodec(onNotice: (notice: string) => void = () => undefined): Promise<VideoCodec> {
@@ -215,14 +189,14 @@ export interface ClipsToWrite {
 
 /** Writes each clip as `title-prompt.mp4` or `.webp`, and removes the file of the other codec from an earlier run. */
 export async function writeClips(folder: string, { clips, prompts, codec, signal }: ClipsToWrite): Promise<void> {
-  const other = codec === 'h264' ? EXTENSIONS.webp : EXTENSIONS.h264;
+  const other = codec === 'h264' ? extensions.webp : extensions.h264;
   for (const [title, some] of Object.entries(clips)) {
     for (const [i, clip] of some.entries()) {
       const provenance = { title, prompt: prompts[i]! };
       const { bytes } = await encodeVideo(clip, { codec, enlarge: enlargement(clip), provenance });
       signal?.throwIfAborted();
       const name = `${title} ${prompts[i]}`.replaceAll(' ', '-');
-      await writeAtomic(join(folder, `${name}.${EXTENSIONS[codec]}`), bytes);
+      await writeAtomic(join(folder, `${name}.${extensions[codec]}`), bytes);
       await rm(join(folder, `${name}.${other}`), { force: true });
     }
   }

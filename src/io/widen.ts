@@ -1,4 +1,4 @@
-import type { HostTensor } from './host-tensor.ts';
+import type { HostDType, HostTensor } from './host-tensor.ts';
 
 /**
  * The elements of a host tensor as float32.
@@ -12,32 +12,16 @@ import type { HostTensor } from './host-tensor.ts';
  */
 export function toFloat32(host: HostTensor, into?: Float32Array): Float32Array {
   const { dtype, data } = host;
-  switch (dtype) {
-    case 'float32':
-      return data as Float32Array;
-    case 'bfloat16':
-      return widenBfloat16(data as Uint16Array, target(data.length, into));
-    case 'float16':
-      return widenByTable(data as Uint16Array, halfTable(), target(data.length, into));
-    case 'float8_e4m3':
-      return widenByTable(data as Uint8Array, float8Table(4, 3), target(data.length, into));
-    case 'float8_e5m2':
-      return widenByTable(data as Uint8Array, float8Table(5, 2), target(data.length, into));
-    case 'float8_e8m0':
-      return widenByTable(data as Uint8Array, scaleTable(), target(data.length));
-    case 'complex64':
-    case 'complex128':
-      throw new TypeError(`dtype: ${dtype} has no float32 form; its data holds real and imaginary parts in turn`);
-    case 'int64':
-    case 'uint64':
-      return Float32Array.from(data as BigInt64Array, Number);
-    default:
-      return Float32Array.from(data as Int32Array);
+  if (dtype === 'float32') return data as Float32Array;
+  const wide = (): Float32Array =>
+    into && into.length >= data.length ? into.subarray(0, data.length) : new Float32Array(data.length);
+  if (dtype === 'bfloat16') return widenBfloat16(data as Uint16Array, wide());
+  const table = tables[dtype];
+  if (table) return widenByTable(data as Uint16Array | Uint8Array, table(), wide());
+  if (dtype.startsWith('complex')) {
+    throw new TypeError(`dtype: ${dtype} has no float32 form; its data holds real and imaginary parts in turn`);
   }
-}
-
-function target(length: number, into?: Float32Array): Float32Array {
-  return into !== undefined && into.length >= length ? into.subarray(0, length) : new Float32Array(length);
+  return Float32Array.from(data as Int32Array, Number);
 }
 
 function widenBfloat16(bits: Uint16Array, wide: Float32Array): Float32Array {
@@ -53,22 +37,20 @@ function widenByTable(bits: Uint16Array | Uint8Array, table: Float32Array, wide:
 
 let halves: Float32Array | undefined;
 
-/** Values of all 65,536 half-precision patterns, made at first use. */
-function halfTable(): Float32Array {
-  halves ??= Float32Array.from({ length: 1 << 16 }, (_, bits) => smallFloat(bits, 5, 10, true));
-  return halves;
-}
+/** The values of all patterns of a small float, those of halves made at first use and kept. */
+const tables: Partial<Record<HostDType, () => Float32Array>> = {
+  float16: () => {
+    halves ??= tableOf(1 << 16, (bits) => smallFloat(bits, 5, 10, true));
+    return halves;
+  },
+  float8_e4m3: () => tableOf(256, (bits) => smallFloat(bits, 4, 3, false)), // no infinities: the "FN" form
+  float8_e5m2: () => tableOf(256, (bits) => smallFloat(bits, 5, 2, true)),
+  // powers of two that scales of the OCP MX formats take, 2^-127 to 2^127; the last is NaN
+  float8_e8m0: () => tableOf(256, (bits) => (bits === 255 ? Number.NaN : 2 ** (bits - 127))),
+};
 
-/** Values of all 256 patterns of an 8-bit float; E4M3 has no infinities (the "FN" form of the ML formats). */
-function float8Table(exponentBits: number, mantissaBits: number): Float32Array {
-  return Float32Array.from({ length: 256 }, (_, bits) =>
-    smallFloat(bits, exponentBits, mantissaBits, exponentBits === 5),
-  );
-}
-
-/** Values of the 256 powers of two that scales of the OCP MX formats take, 2^-127 to 2^127; the last is NaN. */
-function scaleTable(): Float32Array {
-  return Float32Array.from({ length: 256 }, (_, bits) => (bits === 255 ? Number.NaN : 2 ** (bits - 127)));
+function tableOf(length: number, value: (bits: number) => number): Float32Array {
+  return Float32Array.from({ length }, (_, bits) => value(bits));
 }
 
 /** Value of a sign | exponent | mantissa pattern with IEEE bias; without infinities only the last pattern is NaN. */

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { type Clip, createClip, encodePng } from '../io/index.ts';
-import { frameImage } from '../io/internal.ts';
+import { type Clip, createClip } from '../io/index.ts';
+import { encodePng, frameImage } from '../io/internal.ts';
 import { askServer, type ChatServer } from './chat-server.ts';
 import { checkValues, checkVideo, type Judge, type JudgeInfo } from './contract.ts';
 

@@ -1,21 +1,18 @@
 import sharp from 'sharp';
 import { escapeHtml } from '../display/index.ts';
-import type { Clip, Provenance, VideoCodec } from '../io/index.ts';
+import type { Clip, VideoCodec } from '../io/index.ts';
 import { encodeVideo, enlargement, frameImage } from '../io/internal.ts';
-import { dataUri, type Figure, figure } from './figure.ts';
+import { dataUri, type Figure, type FigureOptions, figure } from './figure.ts';
 import { type Clips, frames, titled } from './frames.ts';
 import { ink, sans } from './theme.ts';
 
-/** Options of `clip`. */
-export interface ClipOptions {
-  title?: string;
+export interface ClipOptions extends FigureOptions {
   /** `auto` is H.264 where ffmpeg is found, else animated WebP. @defaultValue 'auto' */
   codec?: VideoCodec | 'auto';
   /** Whole factor by which pixels are repeated. @defaultValue what brings small frames to about 256 pixels */
   enlarge?: number;
   /** Whether the videos start by themselves, muted and over and over. @defaultValue true */
   autoplay?: boolean;
-  provenance?: Provenance;
 }
 
 /**
@@ -26,17 +23,15 @@ export interface ClipOptions {
 export function clip(clips: Clips, options: ClipOptions = {}): Figure {
   const rows = titled(clips);
   if (rows.length === 0) throw new RangeError('clips: none given; give a clip, or an object of clips by title');
-  const { title, provenance = {} } = options;
   const sizes = rows.map(([name, { frames: count, fps }]) => `${name || 'clip'}, ${count} frames at ${round(fps)} fps`);
-  return figure({
-    text: [title, sizes.join('; ')].filter(Boolean).join(': '),
-    png: () => frames(clips, { count: 3, width: 360, provenance, ...(title !== undefined && { title }) }).toPng(),
+  return figure(options, {
+    text: sizes.join('; '),
+    png: () => frames(clips, { ...options, count: 3, width: 360 }).toPng(),
     html: async () => {
       const players = await Promise.all(rows.map(([name, each]) => player(name, each, options)));
-      return grid(title, players);
+      return grid(options.title, players);
     },
     rich: true,
-    provenance,
   });
 }
 

@@ -1,7 +1,16 @@
-import { type CurveData, type NamedLine, sparse } from './series.ts';
-import { fitText, ink, sans, seriesColour, svgDocument, svgText, textWidth } from './theme.ts';
+import { type CurveData, isLog, type NamedLine, sparse } from './series.ts';
+import {
+  fitText,
+  headingStyle,
+  ink,
+  sans,
+  seriesColour,
+  svgDocument,
+  svgHeading,
+  svgText,
+  textWidth,
+} from './theme.ts';
 
-/** Points of a line as Plot reads them. */
 interface Point {
   x: number;
   y: number;
@@ -12,25 +21,20 @@ interface Point {
 const margin = 12;
 /** Name of a reference line: above it at the right end, legible over other lines. */
 const referenceLabel = {
-  frameAnchor: 'right',
-  textAnchor: 'end',
-  dy: -8,
-  fill: ink.muted,
-  stroke: '#ffffff',
-  strokeWidth: 4,
-} as const;
+  ...({ frameAnchor: 'right', textAnchor: 'end', dy: -8 } as const),
+  ...{ fill: ink.muted, stroke: '#ffffff', strokeWidth: 4 },
+};
 const margins = { marginLeft: 56, marginRight: 18, marginTop: 22, marginBottom: 40 };
 const logScale = { type: 'log', ticks: 5, tickFormat: '~g' } as const;
 
 /** Draws curves as an SVG document: title, legend, then the chart by Observable Plot on a DOM without a browser. */
 export async function drawCurve(data: CurveData): Promise<string> {
   const { title, width = 640, height = 360 } = data.options;
-  const legend = legendRows(data.lines, width - 2 * margin);
+  const room = width - 2 * margin;
+  const legend = legendRows(data.lines, room);
+  const heading = svgHeading(title && fitText(title, room, headingStyle.size!, 'bold'), margin);
   const titleHeight = title ? 26 : 0;
   const head = margin + titleHeight + legend.height;
-  const heading = title
-    ? svgText(fitText(title, width - 2 * margin, 15, 'bold'), margin, margin + 13, { size: 15, weight: 'bold' })
-    : '';
   const chart = await drawChart(data, width, height - head);
   const body = `<rect width="${width}" height="${height}" fill="#ffffff"/>${heading}`;
   const keys = `<g transform="translate(${margin},${margin + titleHeight})">${legend.body}</g>`;
@@ -56,9 +60,9 @@ function legendRows(lines: readonly NamedLine[], width: number): { body: string;
 async function drawChart({ lines, raw, options }: CurveData, width: number, height: number): Promise<string> {
   const [Plot, { parseHTML }] = await Promise.all([import('@observablehq/plot'), import('linkedom')]);
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
-  const { log, references = {}, xLabel = null, yLabel = null } = options;
-  const isLog = (axis: 'x' | 'y'): boolean => log === axis || log === 'both';
-  const shown = (line: NamedLine): Point[] => points(line, isLog('x'), isLog('y'));
+  const { references = {}, xLabel = null, yLabel = null } = options;
+  const [logX, logY] = [isLog(options, 'x'), isLog(options, 'y')];
+  const shown = (line: NamedLine): Point[] => points(line, logX, logY);
   const style = (index: number, strokeWidth: number, strokeOpacity: number = 1) => ({
     x: 'x',
     y: 'y',
@@ -73,13 +77,11 @@ async function drawChart({ lines, raw, options }: CurveData, width: number, heig
     height,
     ...margins,
     style: { fontSize: '12px', fontFamily: sans, color: ink.text },
-    x: { label: xLabel, ...(isLog('x') && logScale), tickSpacing: 90, nice: false },
+    x: { label: xLabel, ...(logX && logScale), tickSpacing: 90, nice: false },
     y: {
       label: yLabel,
-      ...(isLog('y') ? logScale : flatDomain(lines, references)),
-      tickSpacing: 45,
-      nice: true,
-      grid: true,
+      ...(logY ? logScale : flatDomain(lines, references)),
+      ...{ tickSpacing: 45, nice: true, grid: true },
     },
     marks: [
       ...lines.map((line, i) =>

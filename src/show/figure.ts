@@ -1,9 +1,11 @@
-import { extname } from 'node:path';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
 import sharp from 'sharp';
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
-import { addPngText } from '../io/internal.ts';
-import { chartScript, chartType, withChart } from './charts.ts';
+import { addPngText, packageRoot } from '../io/internal.ts';
+import { svgToPng } from './theme.ts';
 
 /** Something to look at: in a notebook, as a file, in a report. */
 export interface Figure {
@@ -17,22 +19,29 @@ export interface Figure {
   [jupyterDisplay](): Promise<MimeBundle>;
 }
 
-/** How a figure is drawn; each form is made when asked for, once. */
-export interface FigureSource {
-  text: string;
-  png: () => Promise<Uint8Array>;
-  /** @defaultValue the PNG as an image, at half its pixels */
-  html?: () => Promise<string>;
-  /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
-  extra?: () => MimeBundle;
-  /** Whether the bundle carries the HTML, for moving pictures and tables. */
-  rich?: boolean;
+export interface FigureOptions {
+  title?: string;
   /** Stored in the PNG as text chunks. */
   provenance?: Provenance;
 }
 
-/** Makes a figure of its source. */
-export function figure({ text, png, html, extra, rich = false, provenance = {} }: FigureSource): Figure {
+/** How a figure is drawn, as an SVG document or else as PNG; each form is made when asked for, once. */
+interface FigureForms {
+  /** What stands behind the title. */
+  text: string;
+  svg?: () => string | Promise<string>;
+  png?: () => Promise<Uint8Array>;
+  /** @defaultValue the SVG document, else the PNG as an image at half its pixels */
+  html?: () => string | Promise<string>;
+  /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
+  extra?: () => MimeBundle;
+  /** Whether the bundle carries the HTML, for moving pictures and tables. */
+  rich?: boolean;
+}
+
+export function figure({ title, provenance = {} }: FigureOptions, forms: FigureForms): Figure {
+  const { svg, png = async () => svgToPng(await svg!()), html = svg, extra, rich = false } = forms;
+  const text = [title, forms.text].filter(Boolean).join(': ');
   const label = (bytes: Uint8Array): Uint8Array => addPngText(bytes, { Software: 'reward-forcing', ...provenance });
   const drawn = once(async () => label(await png()));
   const shown = extra ? async () => label(await halved(await drawn())) : drawn;
@@ -60,7 +69,8 @@ export function figure({ text, png, html, extra, rich = false, provenance = {} }
   };
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+/** What `make` makes, at the first call. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
     made ??= make();
@@ -68,22 +78,23 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Bytes as a data URI. */
 export function dataUri(bytes: Uint8Array, mime: string): string {
   return `data:${mime};base64,${Buffer.from(bytes).toString('base64')}`;
 }
 
 /** A PNG drawn at twice its size, as an image of its own size. */
 function imageTag(png: Uint8Array, alt: string): string {
-  const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
-  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeHtml(alt)}" width="${width / 2}" style="max-width:100%;height:auto">`;
+  return `<img src="${dataUri(png, 'image/png')}" alt="${escapeHtml(alt)}" width="${widthOf(png) / 2}" style="max-width:100%;height:auto">`;
+}
+
+function widthOf(png: Uint8Array): number {
+  return new DataView(png.buffer, png.byteOffset).getUint32(16);
 }
 
 /** A picture drawn at twice its size, at its size. */
 async function halved(png: Uint8Array): Promise<Uint8Array> {
-  const width = new DataView(png.buffer, png.byteOffset).getUint32(16);
   return sharp(png)
-    .resize(Math.round(width / 2))
+    .resize(Math.round(widthOf(png) / 2))
     .withMetadata({ density: 72 })
     .png()
     .toBuffer();
@@ -91,4 +102,25 @@ async function halved(png: Uint8Array): Promise<Uint8Array> {
 
 function page(title: string, body: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escapeHtml(title)}</title><body>${body}${chartScript(body).script}</body></html>\n`;
+}
+
+/** MIME type of a chart's description. Source: plotly.py, "Displaying figures". */
+export const chartType = 'application/vnd.plotly.v1+json';
+
+/** One element, the picture, with the description of its chart, which takes its place where scripts run. */
+function withChart(picture: string, chart: unknown): string {
+  const description = JSON.stringify(chart).replaceAll('<', '\\u003c'); // none ends the element
+  return `${picture}<script type="${chartType}">${description}</script>`;
+}
+
+/**
+ * The script that draws the charts in the body, and what a content security policy calls it. Both are empty where there
+ * are none, and where the package is not built: pictures stay then.
+ */
+export function chartScript(body: string): { script: string; source: string } {
+  const file = join(packageRoot(), 'dist', 'plotly.js');
+  if (!body.includes(`<script type="${chartType}">`) || !existsSync(file)) return { script: '', source: '' };
+  const code = readFileSync(file, 'utf8');
+  const hash = createHash('sha256').update(code).digest('base64');
+  return { script: `<script>${code}</script>`, source: `; script-src 'sha256-${hash}'` };
 }

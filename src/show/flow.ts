@@ -1,16 +1,15 @@
-import type { Provenance, RgbImage } from '../io/index.ts';
-import { type Figure, figure } from './figure.ts';
-import { drawSheet, fitImage, fitText, noteStyle, pixelRatio, type Sheet } from './theme.ts';
+import type { RgbImage } from '../io/index.ts';
+import { type Figure, type FigureOptions, figure } from './figure.ts';
+import { drawSheet, fitImage, fitText, headingStyle, noteStyle, pixelRatio, type Sheet } from './theme.ts';
 
-/** Options of `flow`. */
-export interface FlowOptions {
-  title?: string;
+export interface FlowOptions extends FigureOptions {
   /** Flow length in pixels of full colour, the same in all panels; default: the largest of all fields. */
   maximum?: number;
   /** Width of a panel. */
   panelWidth?: number;
-  provenance?: Provenance;
 }
+
+type Fields = FlowField | readonly FlowField[] | Readonly<Record<string, FlowField>>;
 
 const [margin, gap, wheelSide] = [12, 10, 72];
 
@@ -19,24 +18,20 @@ const [margin, gap, wheelSide] = [12, 10, 72];
  *
  * @example flow({ teacher: flowA, student: flowB }, { maximum: 4 })
  */
-export function flow(
-  fields: FlowField | readonly FlowField[] | Readonly<Record<string, FlowField>>,
-  options: FlowOptions = {},
-): Figure {
+export function flow(fields: Fields, options: FlowOptions = {}): Figure {
   const panels = panelsOf(fields);
   if (panels.length === 0) throw new RangeError('fields: none given; give a flow field, or an object of them by title');
   const maximum = options.maximum ?? flowMaximum(panels.map(([, field]) => field));
-  const { title = 'Optical flow', provenance = {} } = options;
-  return figure({
-    text: `${title}: ${panels.length} field${panels.length > 1 ? 's' : ''}, full colour at ${short(maximum)} px a frame`,
-    png: async () => drawSheet(await layout(panels, maximum, options)),
-    provenance,
-  });
+  return figure(
+    { title: 'Optical flow', ...options },
+    {
+      text: `${panels.length} field${panels.length > 1 ? 's' : ''}, full colour at ${short(maximum)} px a frame`,
+      png: async () => drawSheet(await layout(panels, maximum, options)),
+    },
+  );
 }
 
-function panelsOf(
-  fields: FlowField | readonly FlowField[] | Readonly<Record<string, FlowField>>,
-): [string, FlowField][] {
+function panelsOf(fields: Fields): [string, FlowField][] {
   if (Array.isArray(fields)) return fields.map((field: FlowField, i) => [`${i} → ${i + 1}`, field]);
   if (ArrayBuffer.isView((fields as FlowField).u)) return [['', fields as FlowField]];
   return Object.entries(fields as Readonly<Record<string, FlowField>>);
@@ -46,34 +41,26 @@ function short(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(2);
 }
 
-async function layout(
-  panels: [string, FlowField][],
-  maximum: number,
-  { title, panelWidth = 128 }: FlowOptions,
-): Promise<Sheet> {
+async function layout(panels: [string, FlowField][], maximum: number, options: FlowOptions): Promise<Sheet> {
+  const { title, panelWidth = 128 } = options;
   const images = await Promise.all(panels.map(([, field]) => fitImage(flowToImage(field, maximum), panelWidth)));
   const top = margin + (title ? 26 : 0);
-  const height = Math.max(wheelSide + 18, ...images.map((image) => image.height / pixelRatio));
-  const texts: Sheet['texts'][number][] = title
-    ? [{ text: title, x: margin, y: margin + 13, style: { size: 15, weight: 'bold' } }]
-    : [];
-  const placed: Sheet['images'][number][] = [];
+  const sheet: Sheet = { width: 0, height: 0, images: [], texts: [] };
+  if (title) sheet.texts.push({ text: title, x: margin, y: margin + 13, style: headingStyle });
   let x = margin;
   images.forEach((image, i) => {
-    const width = image.width / pixelRatio;
-    placed.push({ image, x, y: top });
-    const name = fitText(panels[i]![0], width + gap, noteStyle.size!);
-    if (name) texts.push({ text: name, x: x + width / 2, y: top + image.height / pixelRatio + 12, style: noteStyle });
+    const [width, height] = [image.width / pixelRatio, image.height / pixelRatio];
+    sheet.images.push({ image, x, y: top });
+    const text = fitText(panels[i]![0], width + gap, noteStyle.size!);
+    if (text) sheet.texts.push({ text, x: x + width / 2, y: top + height + 12, style: noteStyle });
     x += width + gap;
   });
-  placed.push({ image: flowLegend(wheelSide * pixelRatio), x: x + 6, y: top });
-  texts.push({
-    text: `rim = ${short(maximum)} px`,
-    x: x + 6 + wheelSide / 2,
-    y: top + wheelSide + 13,
-    style: noteStyle,
-  });
-  return { width: x + 6 + wheelSide + margin, height: top + height + 18 + margin / 2, images: placed, texts };
+  x += 6;
+  const rim = { text: `rim = ${short(maximum)} px`, x: x + wheelSide / 2, y: top + wheelSide + 13, style: noteStyle };
+  sheet.texts.push(rim);
+  sheet.images.push({ image: flowLegend(wheelSide * pixelRatio), x, y: top });
+  const height = Math.max(wheelSide + 18, ...images.map((image) => image.height / pixelRatio));
+  return { ...sheet, width: x + wheelSide + margin, height: top + height + 18 + margin / 2 };
 }
 
 /** Optical flow of an image: pixels to the right and down. */
@@ -165,10 +152,8 @@ export function flowLegend(side: number): RgbImage {
       const cover = Math.min(1, Math.max(0, (1 - radius) * centre + 0.5)); // share of the pixel inside the rim
       if (cover === 0) continue;
       const inside = colourOf(u / Math.max(1, radius), v / Math.max(1, radius), wheel);
-      data.set(
-        inside.map((value) => 255 + cover * (value - 255)),
-        3 * (y * side + x),
-      );
+      const blended = inside.map((value) => 255 + cover * (value - 255));
+      data.set(blended, 3 * (y * side + x));
     }
   }
   return { data, height: side, width: side };

@@ -4,13 +4,11 @@ import type { Figure } from './figure.ts';
 import { type Report, type ReportSection, report } from './report.ts';
 import { table } from './table.ts';
 
-/** The signals of one checkpoint. */
 export interface HackingCheckpoint {
   readonly step: number;
   readonly signals: HackingSignals;
 }
 
-/** Options of `hacking`. */
 export interface HackingOptions {
   /** @defaultValue 'Reward hacking' */
   title?: string;
@@ -77,14 +75,9 @@ function diagnosed(
 }
 
 function diagnosisTable(found: readonly Diagnosis[]): Figure {
-  return table(
-    found.map(({ symptom, state, reason, advice }) => ({
-      symptom,
-      state,
-      reason,
-      advice: state === 'alarm' ? advice : null,
-    })),
-  );
+  const advised = ({ state, advice }: Diagnosis): string | null => (state === 'alarm' ? advice : null);
+  const rows = found.map((each) => ({ ...each, advice: advised(each) }));
+  return table(rows, { columns: ['symptom', 'state', 'reason', 'advice'] });
 }
 
 /** A curve of one signal, none where it was not measured. */
@@ -98,13 +91,8 @@ function lines(checkpoints: readonly HackingCheckpoint[], names: readonly (keyof
     const line = { x: points.map(({ step }) => step), y: points.map(({ signals }) => signals[name]!) };
     return points.length > 0 ? [[labels[name], line] as const] : [];
   });
-  const title = names.length === 1 ? labels[names[0]!] : 'rewards';
-  return curve(Object.fromEntries(series), {
-    title,
-    xLabel: 'step',
-    width: 640,
-    height: names.length === 1 ? 220 : 320,
-  });
+  const look = names.length === 1 ? { title: labels[names[0]!], height: 220 } : { title: 'rewards', height: 320 };
+  return curve(Object.fromEntries(series), { ...look, xLabel: 'step', width: 640 });
 }
 
 function numbers({ signals: before }: HackingCheckpoint, { signals: now }: HackingCheckpoint): Figure {

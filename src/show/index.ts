@@ -1,14 +1,12 @@
-export { resolveEncoder } from '../io/internal.ts';
 export * from './clip.ts';
 export { curve } from './curve.ts';
 export type { Figure } from './figure.ts';
-export * from './flow.ts';
-export { type Clips, type FramesOptions, frames } from './frames.ts';
+export { type FlowField, type FlowOptions, flow } from './flow.ts';
+export { type Clips, type FramesOptions, frames, masks } from './frames.ts';
 export { type HackingCheckpoint, type HackingOptions, hacking } from './hacking.ts';
 export { type LensOptions, lens } from './lens.ts';
-export { masks } from './masks.ts';
 export { type ProfileOptions, profile } from './profile.ts';
 export * from './report.ts';
 export * from './score.ts';
-export { band, type CurveOptions, type Line, type Series, smooth } from './series.ts';
+export { band, type CurveOptions, type Line, type Series } from './series.ts';
 export * from './table.ts';

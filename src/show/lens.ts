@@ -1,17 +1,24 @@
-import { clipFrame, type Provenance, type RgbImage } from '../io/index.ts';
+import { clipFrame, type RgbImage } from '../io/index.ts';
 import { frameImage } from '../io/internal.ts';
 import type { RewardLens } from '../reward/index.ts';
 import { drawCurve } from './curve-svg.ts';
-import { type Figure, figure } from './figure.ts';
+import { type Figure, type FigureOptions, figure } from './figure.ts';
 import { readSeries } from './series.ts';
-import { drawSheet, fitImage, fitText, ink, noteStyle, pixelRatio, type Sheet, titleStyle } from './theme.ts';
+import {
+  drawSheet,
+  fitImage,
+  fitText,
+  headingStyle,
+  ink,
+  noteStyle,
+  pixelRatio,
+  type Sheet,
+  titleStyle,
+} from './theme.ts';
 
-/** Options of `lens`. */
-export interface LensOptions {
-  title?: string;
+export interface LensOptions extends FigureOptions {
   /** Width of a panel. */
   panelWidth?: number;
-  provenance?: Provenance;
 }
 
 /** A picture with a name above and a note below. */
@@ -34,13 +41,13 @@ const leastSpan = 144;
  */
 export function lens(looked: RewardLens, options: LensOptions = {}): Figure {
   const { reward, frame, prompt } = looked;
-  const { title = `${reward} on frame ${frame}: ${prompt}`, provenance = {} } = options;
+  const { title = `${reward} on frame ${frame}: ${prompt}`, provenance = {}, panelWidth = 144 } = options;
   const climbed = looked.climb ? `, ${number(looked.climb.scores.at(-1))} after a climb` : '';
-  return figure({
+  const forms = {
     text: `${title} (score ${number(looked.score)}${climbed})`,
-    png: async () => drawSheet(await layout(looked, title, options)),
-    provenance,
-  });
+    png: async () => drawSheet(await layout(looked, title, panelWidth)),
+  };
+  return figure({ provenance }, forms);
 }
 
 function number(value: number = Number.NaN): string {
@@ -50,9 +57,10 @@ function number(value: number = Number.NaN): string {
 function panelsOf(looked: RewardLens): Panel[] {
   const { clip, frame, score, gradient, occlusion, climb } = looked;
   const picture = clipFrame(clip, frame);
-  const heat = (name: string, data: Float32Array): Panel => {
-    const map: HeatMap = { data, height: clip.height, width: clip.width };
-    return { name, note: `full colour ±${number(heatMaximum(map))}`, image: heatImage(map, picture) };
+  const heat = (name: string, values: Float32Array): Panel => {
+    const maximum = heatMaximum(values);
+    const image = { data: heatImage(values, maximum, picture), height: clip.height, width: clip.width };
+    return { name, note: `full colour ±${number(maximum)}`, image };
   };
   const panels = [{ name: `frame ${frame}`, note: `score ${number(score)}`, image: frameImage(clip, frame) }];
   if (gradient) panels.push(heat('gradient', brightness(gradient)));
@@ -72,66 +80,53 @@ function brightness(gradient: Float32Array): Float32Array {
   });
 }
 
-async function layout(looked: RewardLens, title: string, { panelWidth = 144 }: LensOptions): Promise<Sheet> {
+async function layout(looked: RewardLens, title: string, panelWidth: number): Promise<Sheet> {
   const panels = panelsOf(looked);
   const images = await Promise.all(panels.map(({ image }) => fitImage(image, panelWidth)));
   const top = margin + 26 + 20;
   const tallest = Math.max(...images.map((image) => image.height / pixelRatio));
   const spans = images.map((image) => Math.max(leastSpan, image.width / pixelRatio));
   const width = spans.reduce((sum, span) => sum + span + gap, 2 * margin - gap);
-  const big = { size: 15, weight: 'bold' } as const;
-  const texts: Sheet['texts'][number][] = [
-    { text: fitText(title, width - 2 * margin, big.size, big.weight), x: margin, y: margin + 13, style: big },
-  ];
-  const placed: Sheet['images'][number][] = [];
-  let x = margin;
-  for (const [i, image] of images.entries()) {
-    const span = spans[i]!;
-    const { name, note } = panels[i]!;
-    placed.push({ image, x, y: top });
-    texts.push({ text: fitText(name, span, titleStyle.size!, 'bold'), x, y: top - 6, style: titleStyle });
-    const below = { text: fitText(note, span, noteStyle.size!), x, y: top + tallest + 13 };
-    texts.push({ ...below, style: { ...noteStyle, anchor: 'start', fill: ink.muted } });
-    x += span + gap;
-  }
   const curveTop = top + tallest + 22;
   const drawing = `<g transform="translate(0,${curveTop})">${await curveOf(looked, width)}</g>`;
-  return { width, height: curveTop + curveHeight, images: placed, texts, drawing };
+  const sheet: Sheet = { width, height: curveTop + curveHeight, images: [], texts: [], drawing };
+  const heading = fitText(title, width - 2 * margin, headingStyle.size!, 'bold');
+  sheet.texts.push({ text: heading, x: margin, y: margin + 13, style: headingStyle });
+  const small = { ...noteStyle, anchor: 'start', fill: ink.muted } as const;
+  let x = margin;
+  for (const [i, image] of images.entries()) {
+    const { name, note } = panels[i]!;
+    const fitted = (text: string, { size, weight }: typeof noteStyle): string =>
+      fitText(text, spans[i]!, size!, weight);
+    sheet.images.push({ image, x, y: top });
+    sheet.texts.push({ text: fitted(name, titleStyle), x, y: top - 6, style: titleStyle });
+    sheet.texts.push({ text: fitted(note, small), x, y: top + tallest + 13, style: small });
+    x += spans[i]! + gap;
+  }
+  return sheet;
 }
 
-/** The reward along the clip. */
 function curveOf({ curve, reward }: RewardLens, width: number): Promise<string> {
   const yLabel = curve.meaning === 'score' ? reward : `${reward} lost when the frame stands still`;
   const lines = readSeries({ [reward]: curve.values });
   return drawCurve({ lines, raw: [null], options: { width, height: curveHeight, xLabel: 'frame', yLabel } });
 }
 
-/** Signed values over the pixels of a picture. */
-export interface HeatMap {
-  /** [H, W] */
-  data: Float32Array;
-  height: number;
-  width: number;
-}
-
 /** Ends of the scale: what raises and what lowers, apart for colour-blind eyes too. */
-const [above, below] = [
-  [178, 24, 43],
-  [33, 102, 172],
-] as const;
+const above = [178, 24, 43];
+const below = [33, 102, 172];
 /** How dark the picture shines through where there is no heat. */
 const shade = 0.3;
 
 /** Length of full colour: the 99th percentile of |value|, so that single pixels do not bleach the rest. */
-export function heatMaximum({ data }: HeatMap): number {
-  const sorted = data.map(Math.abs).sort();
+function heatMaximum(values: Float32Array): number {
+  const sorted = values.map(Math.abs).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(0.99 * sorted.length))] ?? 0;
 }
 
-/** Red above zero, blue below, on a faint grey print of the picture [H, W, 3] that the values belong to. */
-export function heatImage(map: HeatMap, picture: Float32Array, maximum: number = heatMaximum(map)): RgbImage {
-  const { data: values, height, width } = map;
-  const data = new Uint8Array(3 * height * width);
+/** Values [H, W]: red above zero, blue below, on a faint grey print of the picture [H, W, 3] that they belong to. */
+function heatImage(values: Float32Array, maximum: number, picture: Float32Array): Uint8Array {
+  const data = new Uint8Array(3 * values.length);
   for (const [i, value] of values.entries()) {
     const strength = maximum > 0 ? Math.min(Math.abs(value) / maximum, 1) : 0;
     const light = (picture[3 * i]! + picture[3 * i + 1]! + picture[3 * i + 2]!) / 3;
@@ -139,5 +134,5 @@ export function heatImage(map: HeatMap, picture: Float32Array, maximum: number =
     const colour = value > 0 ? above : below;
     for (let c = 0; c < 3; c++) data[3 * i + c] = Math.round(paper + strength * (colour[c]! - paper));
   }
-  return { data, height, width };
+  return data;
 }

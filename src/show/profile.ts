@@ -1,14 +1,10 @@
 import type { Profile, ProfileStack } from '../engine/index.ts';
-import type { Provenance } from '../io/index.ts';
-import { type Figure, figure } from './figure.ts';
-import { fitText, ink, seriesColour, svgDocument, svgText, svgToPng, textWidth } from './theme.ts';
+import { type Figure, type FigureOptions, figure } from './figure.ts';
+import { fitText, ink, seriesColour, svgDocument, svgText, textWidth } from './theme.ts';
 
-/** Options of `profile`. */
-export interface ProfileOptions {
-  title?: string;
+export interface ProfileOptions extends FigureOptions {
   /** Width in pixels. @defaultValue 900 */
   width?: number;
-  provenance?: Provenance;
 }
 
 /** A call with all that it calls in turn. */
@@ -27,15 +23,9 @@ interface Frame {
  * @example show.profile(engine.profile(() => step()))
  */
 export function profile(measured: Profile, options: ProfileOptions = {}): Figure {
-  const { title, provenance = {} } = options;
   const top = measured.operations.slice(0, 5).map(({ operation, ms }) => `${operation} ${ms.toFixed(1)} ms`);
-  const drawn = (): string => draw(measured, options);
-  return figure({
-    text: [title, `${measured.wallMs.toFixed(1)} ms: ${top.join(', ')}`].filter(Boolean).join(': '),
-    png: async () => svgToPng(drawn()),
-    html: async () => drawn(),
-    provenance,
-  });
+  const text = `${measured.wallMs.toFixed(1)} ms: ${top.join(', ')}`;
+  return figure(options, { text, svg: () => draw(measured, options) });
 }
 
 const [margin, rowHeight, size] = [12, 22, 11];
@@ -50,7 +40,7 @@ function draw({ wallMs, stacks }: Profile, { title, width = 900 }: ProfileOption
   let deepest = 0;
   const place = (frame: Frame, x: number, depth: number, colour: string): void => {
     deepest = Math.max(deepest, depth);
-    body.push(box(frame, { x, y: top + depth * rowHeight, width: frame.ms * scale, colour, depth }));
+    body.push(box(frame, x, top + depth * rowHeight, frame.ms * scale, colour, depth));
     let at = x;
     frame.inner.forEach((inner, i) => {
       place(inner, at, depth + 1, depth === 0 ? seriesColour(i) : colour);
@@ -61,16 +51,8 @@ function draw({ wallMs, stacks }: Profile, { title, width = 900 }: ProfileOption
   return svgDocument(width, top + (deepest + 1) * rowHeight + margin, body.join(''));
 }
 
-interface Place {
-  x: number;
-  y: number;
-  width: number;
-  colour: string;
-  depth: number;
-}
-
 /** Inner frames are paler than what calls them; the tooltip tells all, the label what fits. */
-function box({ name, ms, calls }: Frame, { x, y, width, colour, depth }: Place): string {
+function box({ name, ms, calls }: Frame, x: number, y: number, width: number, colour: string, depth: number): string {
   const opacity = depth === 0 ? 1 : Math.max(0.25, 0.75 - 0.25 * (depth - 1));
   const tip = `${name}: ${ms.toFixed(2)} ms, ${calls} ${calls === 1 ? 'call' : 'calls'}`;
   const label = fitText(name, width - 8, size);

@@ -1,7 +1,6 @@
 import { escapeHtml, jupyterDisplay, type MimeBundle } from '../display/index.ts';
 import { type Provenance, writeAtomic } from '../io/index.ts';
-import { chartScript } from './charts.ts';
-import type { Figure } from './figure.ts';
+import { chartScript, type Figure, once } from './figure.ts';
 import { ink, sans } from './theme.ts';
 
 /** A figure with the words under it. */
@@ -10,7 +9,6 @@ export interface CaptionedFigure {
   caption?: string;
 }
 
-/** A part of a report. */
 export interface ReportSection {
   title: string;
   /** Paragraphs, split at empty lines; `backticks` set code. */
@@ -18,7 +16,6 @@ export interface ReportSection {
   figures?: readonly (Figure | CaptionedFigure)[];
 }
 
-/** What a report says. */
 export interface ReportContent {
   title: string;
   /** One or two sentences with the result. */
@@ -28,7 +25,6 @@ export interface ReportContent {
   provenance?: Provenance;
 }
 
-/** A finished report. */
 export interface Report {
   /** The whole page; it asks nothing of the network. */
   toHtml(): Promise<string>;
@@ -45,11 +41,7 @@ export interface Report {
  * await page.save('report.html');
  */
 export function report(content: ReportContent): Report {
-  let written: Promise<string> | undefined;
-  const toHtml = (): Promise<string> => {
-    written ??= writeReport(content);
-    return written;
-  };
+  const toHtml = once(() => writeReport(content));
   return {
     toHtml,
     save: async (path) => {
@@ -129,7 +121,7 @@ function footer(provenance: Provenance): string {
 }
 
 /** The look of a report: a column of text, figures as wide as they need, narrow screens and print included. */
-export const reportStyle: string = `
+const reportStyle = `
 :root{color-scheme:light;--text:${ink.text};--muted:${ink.muted};--line:${ink.faint};--surface:${ink.surface};--accent:${ink.accent}}
 *{box-sizing:border-box}
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}

@@ -1,6 +1,5 @@
-import type { Provenance } from '../io/index.ts';
-import { type Figure, figure } from './figure.ts';
-import { fitText, ink, seriesColour, svgDocument, svgText, svgToPng, textWidth } from './theme.ts';
+import { type Figure, type FigureOptions, figure } from './figure.ts';
+import { fitText, ink, seriesColour, svgDocument, svgHeading, svgText, textWidth } from './theme.ts';
 
 /** A score with what it is compared to. */
 export interface ScoreValue {
@@ -12,15 +11,12 @@ export interface ScoreValue {
   reference?: number;
 }
 
-/** Options of `score`. */
-export interface ScoreOptions {
-  title?: string;
+export interface ScoreOptions extends FigureOptions {
   /** Ends of the scale; default: from 0 or the least to the greatest shown. */
   range?: readonly [number, number];
   /** What the tick of a reference stands for. */
   reference?: string;
   digits?: number;
-  provenance?: Provenance;
 }
 
 interface Bar extends ScoreValue {
@@ -39,19 +35,12 @@ export function score(scores: Readonly<Record<string, number | ScoreValue>>, opt
     ...(typeof given === 'number' ? { value: given } : given),
   }));
   if (bars.length === 0) throw new RangeError('scores: none given; give an object of numbers by name');
-  const { title, digits = 3, provenance = {} } = options;
+  const { digits = 3 } = options;
   const listed = bars.map(({ name, value, low, high }) => {
-    const interval =
-      low !== undefined && high !== undefined ? ` [${low.toFixed(digits)}, ${high.toFixed(digits)}]` : '';
-    return `${name} ${value.toFixed(digits)}${interval}`;
+    const ends = low !== undefined && high !== undefined ? [low, high].map((end) => end.toFixed(digits)) : null;
+    return `${name} ${value.toFixed(digits)}${ends ? ` [${ends.join(', ')}]` : ''}`;
   });
-  const drawn = (): string => drawScores(bars, options);
-  return figure({
-    text: [title, listed.join(', ')].filter(Boolean).join(': '),
-    png: async () => svgToPng(drawn()),
-    html: async () => drawn(),
-    provenance,
-  });
+  return figure(options, { text: listed.join(', '), svg: () => drawScores(bars, options) });
 }
 
 const [margin, rowHeight, barWidth, barHeight, size] = [12, 26, 280, 12, 12];
@@ -66,35 +55,27 @@ function drawScores(bars: readonly Bar[], { title, range, reference, digits = 3 
   const rows = bars.map((bar, i) => {
     const y = top + i * rowHeight + rowHeight / 2;
     const label = svgText(names[i]!, left - 10, y + 4, { size, anchor: 'end' });
-    const value = svgText(bar.value.toFixed(digits).replace('-', '−'), left + barWidth + 12, y + 4, {
-      size,
-      weight: 'bold',
-    });
+    const number = bar.value.toFixed(digits).replace('-', '−');
+    const value = svgText(number, left + barWidth + 12, y + 4, { size, weight: 'bold' });
     return label + drawBar(bar, y, place, least) + value;
   });
-  const heading = title ? svgText(title, margin, margin + 13, { size: 15, weight: 'bold' }) : '';
   const hasTicks = bars.some((bar) => bar.reference !== undefined);
-  const note = hasTicks
-    ? svgText(`tick: ${reference ?? 'reference'}`, left, top + bars.length * rowHeight + 12, {
-        size: 10,
-        fill: ink.muted,
-      })
-    : '';
+  const below = top + bars.length * rowHeight;
+  const tick = `tick: ${reference ?? 'reference'}`;
+  const note = hasTicks ? svgText(tick, left, below + 12, { size: 10, fill: ink.muted }) : '';
   const width = Math.max(left + barWidth + 70, title ? textWidth(title, 15, 'bold') + 2 * margin : 0);
-  const height = top + bars.length * rowHeight + (hasTicks ? 18 : 0) + margin / 2;
-  return svgDocument(Math.ceil(width), Math.ceil(height), heading + rows.join('') + note);
+  const height = below + (hasTicks ? 18 : 0) + margin / 2;
+  return svgDocument(Math.ceil(width), Math.ceil(height), svgHeading(title, margin) + rows.join('') + note);
 }
 
-function drawBar(
-  { value, low, high, reference }: Bar,
-  y: number,
-  place: (value: number) => number,
-  least: number,
-): string {
+function drawBar(bar: Bar, y: number, place: (value: number) => number, least: number): string {
+  const { value, low, high, reference } = bar;
   const zero = place(Math.max(0, least));
   const [start, end] = [Math.min(zero, place(value)), Math.max(zero, place(value))];
-  const track = `<rect x="${place(least)}" y="${y - barHeight / 2}" width="${barWidth}" height="${barHeight}" rx="3" fill="${ink.surface}"/>`;
-  const bar = `<rect x="${start}" y="${y - barHeight / 2}" width="${Math.max(1, end - start)}" height="${barHeight}" rx="3" fill="${seriesColour(0)}" fill-opacity="0.85"/>`;
+  const box = (x: number, width: number, paint: string): string =>
+    `<rect x="${x}" y="${y - barHeight / 2}" width="${width}" height="${barHeight}" rx="3" ${paint}/>`;
+  const track = box(place(least), barWidth, `fill="${ink.surface}"`);
+  const body = box(start, Math.max(1, end - start), `fill="${seriesColour(0)}" fill-opacity="0.85"`);
   const line = (x1: number, x2: number, y1: number, y2: number, stroke: string, width: number): string =>
     `<line x1="${x1}" x2="${x2}" y1="${y1}" y2="${y2}" stroke="${stroke}" stroke-width="${width}"/>`;
   const interval =
@@ -104,7 +85,7 @@ function drawBar(
       : '';
   const tick =
     reference === undefined ? '' : line(place(reference), place(reference), y - 9, y + 9, seriesColour(1), 2.5);
-  return track + bar + interval + tick;
+  return track + body + interval + tick;
 }
 
 /** From 0, or the least where that is below, to the greatest; never empty. */

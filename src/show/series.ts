@@ -1,5 +1,5 @@
 /** Lines as figures read them, and what a chart of them is told. */
-import type { Provenance } from '../io/index.ts';
+import type { FigureOptions } from './figure.ts';
 
 /** Points of one line; a band from `low` to `high` is shaded. */
 export interface Line {
@@ -25,7 +25,6 @@ export function band(
 /** Lines by name: full ones, or values alone, whose x are 0, 1, 2, ... */
 export type Series = Readonly<Record<string, ArrayLike<number> | Line>>;
 
-/** A checked line. */
 export interface NamedLine {
   name: string;
   x: number[];
@@ -69,9 +68,7 @@ export function smooth(values: readonly number[], smoothing: number): number[] {
   });
 }
 
-/** Options of `curve`. */
-export interface CurveOptions {
-  title?: string;
+export interface CurveOptions extends FigureOptions {
   xLabel?: string;
   yLabel?: string;
   /** Axes with logarithmic scale. */
@@ -86,13 +83,15 @@ export interface CurveOptions {
   references?: Readonly<Record<string, number>>;
   width?: number;
   height?: number;
-  provenance?: Provenance;
+}
+
+export function isLog({ log }: CurveOptions, axis: 'x' | 'y'): boolean {
+  return log === axis || log === 'both';
 }
 
 /** Lines of at most so many points show each of them. */
 export const sparse: number = 30;
 
-/** What the drawing functions work on. */
 export interface CurveData {
   lines: NamedLine[];
   /** The values before smoothing, null for a line that was not smoothed. */

@@ -1,21 +1,18 @@
-import { escapeHtml } from '../display/index.ts';
-import type { Provenance } from '../io/index.ts';
-import { type Figure, figure } from './figure.ts';
-import { fitText, ink, sans, svgDocument, svgText, svgToPng, textWidth } from './theme.ts';
+import { alignColumns, escapeHtml } from '../display/index.ts';
+import { type Figure, type FigureOptions, figure } from './figure.ts';
+import { fitText, ink, sans, svgDocument, svgHeading, svgText, svgToPng, textWidth } from './theme.ts';
 
-/** A cell of a table. */
 export type Cell = string | number | boolean | null | undefined;
 
-/** Options of `table`. */
-export interface TableOptions {
-  title?: string;
+type Row = Readonly<Record<string, Cell>>;
+
+export interface TableOptions extends FigureOptions {
   /** Columns shown, in order; default: all keys of the rows. */
   columns?: readonly string[];
   /** Digits after the point of numbers that are not whole; default 3. */
   digits?: number;
   /** Columns whose best value is set bold, and whether more or less is better. */
   best?: Readonly<Record<string, 'highest' | 'lowest'>>;
-  provenance?: Provenance;
 }
 
 /** A table as drawn: texts, with numeric columns to the right. */
@@ -31,36 +28,30 @@ interface Grid {
  *
  * @example table([{ model: 'phase 1', reward: 0.31 }, { model: 'phase 2', reward: 0.58 }], { best: { reward: 'highest' } })
  */
-export function table(rows: readonly Readonly<Record<string, Cell>>[], options: TableOptions = {}): Figure {
+export function table(rows: readonly Row[], options: TableOptions = {}): Figure {
   const grid = layout(rows, options);
   const { title, provenance = {} } = options;
-  return figure({
+  const forms = {
     text: plain(grid, title),
     png: async () => svgToPng(drawTable(grid, title)),
-    html: async () => writeTable(grid, title),
+    html: () => writeTable(grid, title),
     rich: true,
-    provenance,
-  });
+  };
+  return figure({ provenance }, forms);
 }
 
-function layout(
-  rows: readonly Readonly<Record<string, Cell>>[],
-  { columns, digits = 3, best = {} }: TableOptions,
-): Grid {
+function layout(rows: readonly Row[], { columns, digits = 3, best = {} }: TableOptions): Grid {
   const names = columns ?? [...new Set(rows.flatMap((row) => Object.keys(row)))];
   if (names.length === 0)
     throw new RangeError('rows: no columns; give at least one object with a key, or name the columns');
-  const isNumber = names.map(
-    (name) => rows.some((row) => typeof row[name] === 'number') && rows.every((row) => isNumeric(row[name])),
-  );
+  const isNumber = names.map((name) => {
+    const kinds = rows.map((row) => typeof (row[name] ?? undefined));
+    return kinds.includes('number') && kinds.every((kind) => kind === 'number' || kind === 'undefined');
+  });
   const texts = rows.map((row) => names.map((name) => cellText(row[name], digits)));
   const winners = names.map((name) => bestValue(rows, name, best[name]));
   const isBest = rows.map((row) => names.map((name, i) => winners[i] !== null && row[name] === winners[i]));
   return { columns: names, texts, isNumber, isBest };
-}
-
-function isNumeric(cell: Cell): boolean {
-  return typeof cell === 'number' || cell === null || cell === undefined;
 }
 
 function cellText(cell: Cell, digits: number): string {
@@ -71,11 +62,7 @@ function cellText(cell: Cell, digits: number): string {
   return (small ? cell.toExponential(Math.max(0, digits - 1)) : cell.toFixed(digits)).replace(/^-/, '−');
 }
 
-function bestValue(
-  rows: readonly Readonly<Record<string, Cell>>[],
-  name: string,
-  which?: 'highest' | 'lowest',
-): number | null {
+function bestValue(rows: readonly Row[], name: string, which?: 'highest' | 'lowest'): number | null {
   const numbers = rows.map((row) => row[name]).filter((cell) => typeof cell === 'number');
   if (!which || numbers.length < 2) return null;
   return which === 'highest' ? Math.max(...numbers) : Math.min(...numbers);
@@ -83,13 +70,8 @@ function bestValue(
 
 function plain({ columns, texts, isNumber }: Grid, title?: string): string {
   const widths = columns.map((name, i) => Math.max(name.length, ...texts.map((row) => row[i]!.length)));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-      .join('  ')
-      .trimEnd();
-  const rule = widths.map((width) => '-'.repeat(width)).join('  ');
-  return [...(title ? [title] : []), line(columns), rule, ...texts.map(line)].join('\n');
+  const rule = widths.map((width) => '-'.repeat(width));
+  return [...(title ? [title] : []), ...alignColumns([columns, rule, ...texts], isNumber)].join('\n');
 }
 
 function writeTable({ columns, texts, isNumber, isBest }: Grid, title?: string): string {
@@ -122,7 +104,6 @@ function drawTable({ columns, texts, isNumber, isBest }: Grid, title?: string): 
     title ? textWidth(title, 15, 'bold') + 2 * margin : 0,
   );
   const top = margin + (title ? 28 : 0);
-  const heading = title ? svgText(title, margin, margin + 13, { size: 15, weight: 'bold' }) : '';
   const rows = fitted.map((row, r) => {
     const y = top + (r + 1) * rowHeight;
     const cells = row.map((text, i) => {
@@ -133,5 +114,9 @@ function drawTable({ columns, texts, isNumber, isBest }: Grid, title?: string): 
     const stroke = r === 0 ? `stroke="${ink.text}" stroke-width="1.5"` : `stroke="${ink.faint}"`;
     return `${cells.join('')}<line x1="${margin}" x2="${width - margin}" y1="${y}" y2="${y}" ${stroke}/>`;
   });
-  return svgDocument(Math.ceil(width), Math.ceil(top + fitted.length * rowHeight + margin), heading + rows.join(''));
+  return svgDocument(
+    Math.ceil(width),
+    Math.ceil(top + fitted.length * rowHeight + margin),
+    svgHeading(title, margin) + rows.join(''),
+  );
 }

@@ -2,20 +2,11 @@
 import sharp from 'sharp';
 import { escapeHtml } from '../display/index.ts';
 import type { RgbImage } from '../io/index.ts';
+import { repeatPixels } from '../io/internal.ts';
 
 /** Colours of series, apart in hue and lightness (Okabe and Ito's palette, darkened yellow). */
-const seriesColours: readonly string[] = [
-  '#0072b2',
-  '#d55e00',
-  '#009e73',
-  '#cc79a7',
-  '#b8860b',
-  '#56b4e9',
-  '#6a3d9a',
-  '#444444',
-];
+const seriesColours = '#0072b2 #d55e00 #009e73 #cc79a7 #b8860b #56b4e9 #6a3d9a #444444'.split(' ');
 
-/** Colour of the i-th series. */
 export function seriesColour(index: number): string {
   return seriesColours[index % seriesColours.length]!;
 }
@@ -35,7 +26,6 @@ export const sans: string = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Deja
 /** Pixels drawn for each unit of a figure's layout. */
 export const pixelRatio: number = 2;
 
-/** Attributes of `svgText`. */
 export interface TextStyle {
   size?: number;
   weight?: 'normal' | 'bold';
@@ -48,6 +38,11 @@ export function svgText(text: string, x: number, y: number, style: TextStyle = {
   const { size = 12, weight = 'normal', fill = ink.text, anchor = 'start' } = style;
   const attributes = `font-family="${sans}" font-size="${size}" font-weight="${weight}" fill="${fill}" text-anchor="${anchor}"`;
   return `<text x="${x}" y="${y}" ${attributes}>${escapeHtml(text)}</text>`;
+}
+
+/** A figure's title at its left upper corner, behind a margin; nothing where there is none. */
+export function svgHeading(title: string | undefined, margin: number): string {
+  return title ? svgText(title, margin, margin + 13, headingStyle) : '';
 }
 
 /** Width of a text, estimated for a common sans-serif face; wide scripts count double. */
@@ -71,7 +66,6 @@ export function fitText(text: string, width: number, size: number, weight: 'norm
   return `${characters.join('').trimEnd()}…`;
 }
 
-/** An SVG document. */
 export function svgDocument(width: number, height: number, body: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${body}</svg>`;
 }
@@ -88,8 +82,8 @@ export async function svgToPng(svg: string): Promise<Uint8Array> {
 export interface Sheet {
   width: number;
   height: number;
-  images: readonly { image: RgbImage; x: number; y: number }[];
-  texts: readonly { text: string; x: number; y: number; style?: TextStyle }[];
+  images: { image: RgbImage; x: number; y: number }[];
+  texts: { text: string; x: number; y: number; style?: TextStyle }[];
   /** Further SVG, drawn above the images. */
   drawing?: string;
 }
@@ -98,23 +92,16 @@ export interface Sheet {
 export async function drawSheet({ width, height, images, texts, drawing = '' }: Sheet): Promise<Uint8Array> {
   const labels = texts.map(({ text, x, y, style }) => svgText(text, x, y, style)).join('');
   const overlay = svgDocument(Math.ceil(width), Math.ceil(height), labels + drawing);
-  const [pixelWidth, pixelHeight] = [Math.ceil(width) * pixelRatio, Math.ceil(height) * pixelRatio];
   const placed = images.map(({ image, x, y }) => ({
     input: Buffer.from(image.data),
     raw: { width: image.width, height: image.height, channels: 3 as const },
     left: Math.round(x * pixelRatio),
     top: Math.round(y * pixelRatio),
   }));
-  const sheet = { width: pixelWidth, height: pixelHeight, channels: 3 as const, background: '#ffffff' };
-  return sharp({ create: sheet })
-    .composite([
-      ...placed,
-      {
-        input: await sharp(Buffer.from(overlay), { density: 72 * pixelRatio })
-          .png()
-          .toBuffer(),
-      },
-    ])
+  const size = { width: Math.ceil(width) * pixelRatio, height: Math.ceil(height) * pixelRatio };
+  const words = sharp(Buffer.from(overlay), { density: 72 * pixelRatio }).png();
+  return sharp({ create: { ...size, channels: 3, background: '#ffffff' } })
+    .composite([...placed, { input: await words.toBuffer() }])
     .withMetadata({ density: 72 * pixelRatio })
     .png()
     .toBuffer();
@@ -133,19 +120,6 @@ export async function fitImage(image: RgbImage, width: number): Promise<RgbImage
   return { data, width: info.width, height: info.height };
 }
 
-function repeatPixels({ data, width, height }: RgbImage, factor: number): RgbImage {
-  const out = new Uint8Array(data.length * factor * factor);
-  for (let y = 0, at = 0; y < height * factor; y++) {
-    const row = Math.floor(y / factor) * width;
-    for (let x = 0; x < width * factor; x++, at += 3) {
-      const from = 3 * (row + Math.floor(x / factor));
-      out.set(data.subarray(from, from + 3), at);
-    }
-  }
-  return { data: out, width: width * factor, height: height * factor };
-}
-
-/** Style of a row's or panel's title. */
+export const headingStyle: TextStyle = { size: 15, weight: 'bold' };
 export const titleStyle: TextStyle = { size: 13, weight: 'bold' };
-/** Style of small print under a panel. */
 export const noteStyle: TextStyle = { size: 10, fill: ink.muted, anchor: 'middle' };

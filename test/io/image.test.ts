@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { createClip, encodePng, readImage } from '../../src/io/index.ts';
-import { addPngText, enlargement, frameImage, readPngText } from '../../src/io/internal.ts';
+import { createClip, readImage } from '../../src/io/index.ts';
+import { addPngText, encodePng, enlargement, frameImage } from '../../src/io/internal.ts';
+import { readPngText } from './png-text.ts';
 
 const image = { data: Uint8Array.from({ length: 2 * 3 * 3 }, (_, i) => 14 * i), height: 2, width: 3 };
 

@@ -94,6 +94,23 @@ describe('completion', () => {
   });
 });
 
+test('`using` disposes at the end of its block, and at the end of the cell', async () => {
+  const { published } = await kernel.execute(`{
+    using a = { [Symbol.dispose]() { console.log('a ends'); } };
+    console.log('within');
+  }
+  await using b = { async [Symbol.asyncDispose]() { console.log('b ends'); } };
+  console.log('behind');`);
+  expect(text(published)).toBe('within\na ends\nbehind\nb ends\n');
+});
+
+test.each([
+  ['a function', 'function f() { await 1; }'],
+  ['a method', 'const o = { m() { await 1; } };'],
+])('an await in %s that is not async is an error', async (_, code) => {
+  expect((await kernel.execute(code)).reply['evalue']).toMatch(/only allowed within async functions/);
+});
+
 test.each([
   ['}', 'invalid'],
   ['f(1))', 'invalid'],

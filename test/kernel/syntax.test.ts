@@ -1,10 +1,6 @@
-import { createRequire } from 'node:module';
+import ts from 'typescript';
 import { expect, test } from 'vitest';
-import { completeness, declarationOf, readQuery, readsAny, type TypeScript } from '../../kernel/server/syntax.ts';
-
-const require = createRequire(import.meta.url);
-const fromTslab = createRequire(require.resolve('tslab/dist/converter.js'));
-const ts = fromTslab('@tslab/typescript-for-tslab') as TypeScript;
+import { completeness, declarationOf, readQuery, readsAny } from '../../kernel/server/syntax.ts';
 
 test.each([
   ['sampler.euler', true],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RgbImage } from '../../src/io/index.ts';
-import { type FlowField, flowMaximum, flowToImage } from '../../src/show/index.ts';
+import { type FlowField, flowMaximum, flowToImage } from '../../src/show/flow.ts';
 import { fixture, largestError, report } from './fixtures.ts';
 
 const data = fixture('flow-to-image');

@@ -1,7 +1,8 @@
 /** Every good PyTorch file of the fixture reads exactly, every hostile or broken one is refused. */
 import { describe, expect, test } from 'vitest';
-import { type HostTensor, openPth, PthError, type PthFile, PthTensor, toFloat32 } from '../../src/io/index.ts';
+import { type HostTensor, openPth, PthError, type PthFile, toFloat32 } from '../../src/io/index.ts';
 import type { PickleValue } from '../../src/io/internal.ts';
+import { PthTensor } from '../../src/io/pth-tensor.ts';
 import { fixture } from './fixtures.ts';
 
 interface Entry {

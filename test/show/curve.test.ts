@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { jupyterDisplay } from '../../src/display/index.ts';
-import { band, curve, score, smooth } from '../../src/show/index.ts';
+import { band, curve, score } from '../../src/show/index.ts';
+import { smooth } from '../../src/show/series.ts';
 
 interface PlotlyChart {
   data: { name?: string; mode: string; y: (number | null)[]; fill?: string; opacity?: number }[];

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { jupyterDisplay } from '../../src/display/index.ts';
 import { hostTensor, readImage } from '../../src/io/index.ts';
-import { readPngText } from '../../src/io/internal.ts';
 import { spreadIndices } from '../../src/show/frames.ts';
 import { clip, curve, type Figure, flow, frames, masks, score, table } from '../../src/show/index.ts';
+import { readPngText } from '../io/png-text.ts';
 import { movingDisc } from './clips.ts';
 
 let folder: string;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { colourWheel, flow, flowLegend, flowMaximum, flowToImage } from '../../src/show/index.ts';
+import { colourWheel, flow, flowLegend, flowMaximum, flowToImage } from '../../src/show/flow.ts';
 
 function single(u: number, v: number): number[] {
   const field = { u: Float32Array.of(u), v: Float32Array.of(v), height: 1, width: 1 };

@@ -1,17 +1,8 @@
 /** The reference engine: TensorFlow.js's own cpu backend. Slow, complete, computes at once. */
 import { compileEager, profileEager } from '../eager.ts';
-import type { Capabilities, Engine, EngineDefinition } from '../engine.ts';
-import { quietCpuBackend } from '../fallback.ts';
+import type { Engine, EngineDefinition } from '../engine.ts';
+import { cpuCapabilities, ownVersions, quietCpuBackend } from '../fallback.ts';
 import { tf } from '../tf.ts';
-
-/** What TensorFlow.js's interpreter can do; it computes where no engine is in use. */
-export const cpuCapabilities: Capabilities = {
-  device: 'cpu',
-  precisions: ['float32'],
-  devices: 1,
-  copiesUploads: false,
-  compiles: false,
-};
 
 const engine: Engine = {
   capabilities: cpuCapabilities,
@@ -24,7 +15,7 @@ const engine: Engine = {
     device: `cpu (${process.platform} ${process.arch})`,
     threads: 1,
     precision: 'float32',
-    versions: { tfjs: tf.version_core, node: process.version },
+    versions: ownVersions(),
     memoryBytes: tf.memory().numBytes,
     fallbacks: {},
   }),

@@ -18,6 +18,12 @@ export type Term = Value | Constant | number;
 
 type Shaped = Value | Constant;
 
+interface ProductOptions {
+  transA?: boolean;
+  transB?: boolean;
+  alpha?: number;
+}
+
 /** A slice with steps: one entry for each of `axes`. */
 export interface SteppedSlice {
   readonly starts: readonly number[];
@@ -43,7 +49,6 @@ export class GraphBuilder {
     return this.#recorder.runtime.channelBlock;
   }
 
-  /** A node with one output. */
   node<Name extends OperatorName>(
     op: Name,
     inputs: readonly Operand[],
@@ -71,12 +76,10 @@ export class GraphBuilder {
     return this.#recorder.constants.intern(dtype, shape, data);
   }
 
-  /** A constant whose elements are all `value`. */
   filled(dtype: ElementType, shape: number[], value: number): Constant {
     return this.#recorder.constants.filled(dtype, shape, value);
   }
 
-  /** A float32 (or other) constant of rank 0. */
   scalar(value: number, dtype: ElementType = 'float32'): Constant {
     return this.#recorder.constants.filled(dtype, [], value);
   }
@@ -122,10 +125,19 @@ export class GraphBuilder {
     return this.#arithmetic('Div', a, b);
   }
 
-  /** A bool value. */
   compare(op: ComparisonOperator, a: Value, b: Term): Value {
     const right = this.#term(b, a.dtype);
     return this.node(op, [a, right], null, broadcastShape(a.shape, right.shape), 'bool');
+  }
+
+  /** Which elements are NaN, or infinite. */
+  test(op: 'IsInf' | 'IsNaN', x: Value): Value {
+    return this.node(op, [x], null, x.shape, 'bool');
+  }
+
+  /** Both or either of two bool values. */
+  logic(op: 'And' | 'Or', a: Value, b: Value): Value {
+    return this.node(op, [a, b], null, broadcastShape(a.shape, b.shape), 'bool');
   }
 
   /** condition ? a : b, broadcasting. */
@@ -162,13 +174,8 @@ export class GraphBuilder {
 
   transpose(x: Value, perm: readonly number[]): Value {
     if (perm.every((axis, i) => axis === i)) return x;
-    return this.node(
-      'Transpose',
-      [x],
-      { perm },
-      perm.map((axis) => x.shape[axis]!),
-      x.dtype,
-    );
+    const shape = perm.map((axis) => x.shape[axis]!);
+    return this.node('Transpose', [x], { perm }, shape, x.dtype);
   }
 
   /** x[begin : begin + size] on all axes. */
@@ -187,7 +194,6 @@ export class GraphBuilder {
     return this.node('Slice', operands, null, shape, x.dtype);
   }
 
-  /** Reverses the order along the given axes. */
   reverse(x: Value, axes: readonly number[]): Value {
     const all = (n: number): number[] => axes.map(() => n);
     return this.steps(x, { starts: all(-1), ends: all(beforeFirst), axes, steps: all(-1) }, x.shape);
@@ -244,8 +250,7 @@ export class GraphBuilder {
   }
 
   /** alpha * op(a) op(b) on the last two axes; batch axes broadcast. Transposes and alpha cost nothing. */
-  matmul(a: Shaped, b: Shaped, options: { transA?: boolean; transB?: boolean; alpha?: number } = {}): Value {
-    const { transA = false, transB = false, alpha = 1 } = options;
+  matmul(a: Shaped, b: Shaped, { transA = false, transB = false, alpha = 1 }: ProductOptions = {}): Value {
     const rows = a.shape.at(transA ? -1 : -2)!;
     const columns = b.shape.at(transB ? -2 : -1)!;
     const shape = [...broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2)), rows, columns];
@@ -254,12 +259,7 @@ export class GraphBuilder {
   }
 
   /** alpha * op(a) op(b) + c for matrices; c broadcasts to the result (a bias) or is accumulated into. */
-  gemm(
-    a: Shaped,
-    b: Shaped,
-    c: Shaped | null = null,
-    options: { transA?: boolean; transB?: boolean; alpha?: number } = {},
-  ): Value {
+  gemm(a: Shaped, b: Shaped, c: Shaped | null = null, options: ProductOptions = {}): Value {
     const { transA = false, transB = false, alpha = 1 } = options;
     const shape = [a.shape[transA ? 1 : 0]!, b.shape[transB ? 0 : 1]!];
     return this.node('Gemm', c ? [a, b, c] : [a, b], { transA, transB, alpha }, shape, a.dtype);

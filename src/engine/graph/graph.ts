@@ -2,8 +2,16 @@
  * From pending nodes to something that can be compiled: which nodes are needed, the row of integers that stands
  * for the graph's structure, and the program with equal nodes merged.
  */
-import type { Constants, Operation, Operations } from './intern.ts';
-import { type Constant, elementTypes, type Node, type Operand, type Value } from './value.ts';
+import {
+  type Constant,
+  type Constants,
+  elementTypes,
+  type Node,
+  type Operand,
+  type Operation,
+  type Operations,
+  type Value,
+} from './value.ts';
 
 /** The needed part of the pending nodes, in order, and what flows in and out of it. */
 export interface Graph {

@@ -1,5 +1,5 @@
 export { beforeFirst, broadcastShape, GraphBuilder } from './builder.ts';
-export { type CompiledGraph, Executables } from './executables.ts';
+export { type CompiledGraph, type Executable, Executables, type GraphRuntime, Pointers } from './executables.ts';
 export type { Program, ProgramNode } from './graph.ts';
 export {
   type ArithmeticOperator,
@@ -12,7 +12,6 @@ export {
   type UnaryOperator,
 } from './operators.ts';
 export { captureSite, type Flushed, type Observer, Recorder, type RecorderOptions } from './recorder.ts';
-export { type Executable, type GraphRuntime, Pointers } from './runtime.ts';
 export {
   arrayOf,
   type Constant,

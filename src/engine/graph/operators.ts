@@ -43,24 +43,10 @@ export type ComparisonOperator = 'Equal' | 'Greater' | 'GreaterOrEqual' | 'Less'
 /** Over the axes of the second input. */
 export type ReductionOperator = 'ReduceMax' | 'ReduceMean' | 'ReduceMin' | 'ReduceProd' | 'ReduceSum';
 
-/** Operators without attributes. */
 type PlainOperator =
   | (UnaryOperator | ArithmeticOperator | ComparisonOperator)
-  | (
-      | 'And'
-      | 'Clip'
-      | 'Expand'
-      | 'IsInf'
-      | 'IsNaN'
-      | 'MatMul'
-      | 'Or'
-      | 'Pad'
-      | 'Range'
-      | 'Slice'
-      | 'Sum'
-      | 'Tile'
-      | 'Where'
-    );
+  | ('And' | 'Clip' | 'Expand' | 'IsInf' | 'IsNaN' | 'MatMul' | 'Or')
+  | ('Pad' | 'Range' | 'Slice' | 'Sum' | 'Tile' | 'Where');
 
 /** Attributes of the other operators by kind; one whose kind ends in `?` may be left out. */
 export const attributeKinds = {
@@ -119,5 +105,4 @@ export type AttributesOf<Name extends OperatorName> = [Name] extends [keyof Kind
 
 export type AttributeValue = AttributeTypes[Kind];
 
-/** The attributes of some operator. */
 export type Attributes = Readonly<Record<string, AttributeValue>>;

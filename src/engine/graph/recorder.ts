@@ -16,23 +16,22 @@
  * To write a kernel see ../lazy/kernel.ts; to add nodes inside it see builder.ts.
  */
 import { fileURLToPath } from 'node:url';
-import { type CompiledGraph, Executables } from './executables.ts';
+import { type CompiledGraph, Executables, type GraphRuntime, Pointers } from './executables.ts';
 import { describeGraph, type Graph, liveNodes } from './graph.ts';
-import { Constants, Operations } from './intern.ts';
 import type { Attributes, OperatorName } from './operators.ts';
-import { type GraphRuntime, Pointers } from './runtime.ts';
 import {
   arrayOf,
+  Constants,
   type ElementType,
   type Node,
   type Operand,
+  Operations,
   sizeOf,
   type TensorArray,
   type TensorType,
   Value,
 } from './value.ts';
 
-/** Limits of the recorder. */
 export interface RecorderOptions {
   /** Recorded operations that force a run. @defaultValue 20_000 */
   maxPending?: number;
@@ -65,7 +64,6 @@ export class Recorder {
   kernel = '';
   site: Error | null = null;
   observer: Observer | null = null;
-  /** Bytes of data that the engine holds. */
   bytes = 0;
   flushes = 0;
   nodes = 0;
@@ -82,7 +80,6 @@ export class Recorder {
     this.executables = new Executables(runtime, this.operations, this.constants, options.maxSessions ?? 256);
   }
 
-  /** Appends a node with one output. */
   add(
     op: OperatorName,
     inputs: readonly Operand[],
@@ -95,7 +92,6 @@ export class Recorder {
     return value;
   }
 
-  /** Appends a node that computes `outputs`. */
   push(op: OperatorName, inputs: readonly Operand[], attributes: Attributes | null, outputs: Value[]): void {
     const id = this.operations.intern(op, attributes);
     const node: Node = { op: id, inputs, outputs, kernel: this.kernel, site: this.site, live: false };

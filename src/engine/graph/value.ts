@@ -1,7 +1,10 @@
 /**
  * What a recorded graph is made of. A `Value` is the data behind a tensor (its tfjs `dataId`): pending (a node
- * will compute it), computed (a pointer to data of the engine), or a host scalar not uploaded yet.
+ * will compute it), computed (a pointer to data of the engine), or a host scalar not uploaded yet. Equal operations and
+ * equal constants get one small number each, so that the structure of a graph is a row of integers that is hashed and
+ * compared quickly.
  */
+import type { Attributes, OperatorName } from './operators.ts';
 
 /** Element types a graph may carry; int64 (indices) and float64 (exact integer division) never leave a graph. */
 export type ElementType = 'float32' | 'int32' | 'bool' | 'int64' | 'float64';
@@ -9,10 +12,8 @@ export type ElementType = 'float32' | 'int32' | 'bool' | 'int64' | 'float64';
 /** Each element type as a small number, which stands for it in the structure of a graph. */
 export const elementTypes: readonly ElementType[] = ['float32', 'int32', 'bool', 'int64', 'float64'];
 
-/** Element types a tensor may have. */
 export type TensorType = Exclude<ElementType, 'int64' | 'float64'>;
 
-/** Bytes of one element. */
 export const elementBytes: Readonly<Record<ElementType, number>> = {
   float32: 4,
   int32: 4,
@@ -30,7 +31,6 @@ export function arrayOf(dtype: TensorType, from: number | ArrayLike<number | boo
   return from instanceof Kind ? from : Kind.from(from as ArrayLike<number>);
 }
 
-/** Product of the dimensions. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;
   for (let i = 0; i < shape.length; i++) size *= shape[i]!;
@@ -94,5 +94,57 @@ export class Value {
 
   get bytes(): number {
     return sizeOf(this.shape) * elementBytes[this.dtype];
+  }
+}
+
+export interface Operation {
+  readonly id: number;
+  readonly name: OperatorName;
+  readonly attributes: Attributes | null;
+}
+
+export class Operations {
+  readonly #byKey = new Map<string, number>();
+  readonly #list: Operation[] = [];
+
+  intern(name: OperatorName, attributes: Attributes | null): number {
+    let key: string = name;
+    for (const attribute in attributes) key += `;${attribute}=${attributes[attribute]}`;
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const id = this.#list.push({ id: this.#list.length, name, attributes }) - 1;
+    this.#byKey.set(key, id);
+    return id;
+  }
+
+  get(id: number): Operation {
+    return this.#list[id]!;
+  }
+}
+
+/** Forgetting old constants costs at most a compile: their numbers are not used again. */
+const maxConstants = 20_000;
+
+export class Constants {
+  readonly #byKey = new Map<string, Constant>();
+  #next = 0;
+
+  intern(dtype: ElementType, shape: number[], data: ArrayLike<number>): Constant {
+    const key = `${dtype}[${shape.join()}]${Array.prototype.join.call(data, ',')}`;
+    return this.#byKey.get(key) ?? this.#add(key, dtype, shape, data);
+  }
+
+  /** A constant of equal elements, known by its value alone. */
+  filled(dtype: ElementType, shape: number[], value: number): Constant {
+    const key = `${dtype}[${shape.join()}]*${Object.is(value, -0) ? '-0' : value}`;
+    const known = this.#byKey.get(key);
+    return known ?? this.#add(key, dtype, shape, new Array<number>(sizeOf(shape)).fill(value));
+  }
+
+  #add(key: string, dtype: ElementType, shape: number[], data: ArrayLike<number>): Constant {
+    if (this.#byKey.size >= maxConstants) this.#byKey.clear();
+    const made: Constant = { kind: 'constant', id: this.#next++, dtype, shape: shape.slice(), data };
+    this.#byKey.set(key, made);
+    return made;
   }
 }

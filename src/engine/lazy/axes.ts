@@ -1,4 +1,4 @@
-/** Axes, rows and sums that kernels share. */
+/** Axes, rows, sums and numbers that kernels share. */
 import { type Constant, type GraphBuilder, sameShape, sizeOf, type Value } from '../graph/index.ts';
 
 /** Axes as the kernels of TensorFlow.js give them: one, several, negative, or none for all. */
@@ -11,6 +11,17 @@ export function toAxes(axis: number | readonly number[] | null | undefined, shap
     if (i < -rank || i >= rank) throw new Error(`axis ${i} is outside [-${rank}, ${rank}) for shape [${shape}]`);
     return i < 0 ? i + rank : i;
   });
+}
+
+/** bool counts as int32. */
+export function asNumber(x: Value, g: GraphBuilder): Value {
+  return x.dtype === 'bool' ? g.cast(x, 'int32') : x;
+}
+
+/** 0, 1, ... below `count` as int32. */
+export function counting(g: GraphBuilder, count: number): Value {
+  const limits = [0, count, 1].map((n) => g.scalar(n, 'int32'));
+  return g.node('Range', limits, null, [count], 'int32');
 }
 
 /** All axes but the last merged: [..., D] -> [M, D]. */

@@ -8,14 +8,12 @@ import { type CpuBackend, quietCpuBackend, type TensorHandle, type TensorValues 
 import { type Recorder, sameShape, type TensorArray, type TensorType, Value } from '../graph/index.ts';
 import { tf } from '../tf.ts';
 
-/** Types of tensors that stay on the cpu backend. */
 export function isHosted(dtype: unknown): boolean {
   return dtype === 'string' || dtype === 'complex64';
 }
 
 export class GraphBackend extends tf.KernelBackend {
   readonly recorder: Recorder;
-  /** Keeps text and complex numbers. */
   readonly #host: CpuBackend = quietCpuBackend();
   #count = 0;
   /** Data that was created on another backend keeps its foreign id; here is its value. */
@@ -64,12 +62,10 @@ export class GraphBackend extends tf.KernelBackend {
     return this.#adopted.get(dataId);
   }
 
-  /** The data of a tensor, in its own shape. */
   readTensor(tensor: TensorHandle): TensorArray {
     return this.recorder.read(this.valueFor(tensor));
   }
 
-  /** Marks data as kept by the cpu backend. */
   keepOnHost(dataId: object): void {
     this.#hosted.add(dataId);
   }
@@ -81,17 +77,15 @@ export class GraphBackend extends tf.KernelBackend {
   }
 
   override write(values: TensorValues, shape: number[], dtype: DataType): object {
-    if (isHosted(dtype)) return this.#writeToHost(values, shape, dtype);
+    if (isHosted(dtype)) {
+      const dataId = this.#host.write(values, shape, dtype);
+      this.keepOnHost(dataId);
+      return dataId;
+    }
     const value = new Value(shape.slice(), this.#tensorType(dtype));
     this.recorder.write(value, values as ArrayLike<number>);
     this.handle(value);
     return value;
-  }
-
-  #writeToHost(values: TensorValues, shape: number[], dtype: DataType): object {
-    const dataId = this.#host.write(values, shape, dtype);
-    this.keepOnHost(dataId);
-    return dataId;
   }
 
   override move(dataId: object, values: TensorValues, shape: number[], dtype: DataType, refCount: number): void {
@@ -117,7 +111,11 @@ export class GraphBackend extends tf.KernelBackend {
   }
 
   override disposeData(dataId: object, force = false): boolean {
-    if (this.#hosted.has(dataId)) return this.#disposeHosted(dataId, force);
+    if (this.#hosted.has(dataId)) {
+      const isGone = this.#host.disposeData(dataId, force);
+      if (isGone) this.#hosted.delete(dataId);
+      return isGone;
+    }
     const value = this.#own(dataId);
     if (!value) return true;
     value.refs--;
@@ -126,12 +124,6 @@ export class GraphBackend extends tf.KernelBackend {
     this.#count--;
     if (force) this.#forget(dataId, value);
     this.recorder.discard(value);
-    return true;
-  }
-
-  #disposeHosted(dataId: object, force: boolean): boolean {
-    if (!this.#host.disposeData(dataId, force)) return false;
-    this.#hosted.delete(dataId);
     return true;
   }
 

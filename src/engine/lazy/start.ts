@@ -11,10 +11,10 @@ import {
 } from '../graph/index.ts';
 import { tf } from '../tf.ts';
 import { GraphBackend, isHosted } from './backend.ts';
-import { compileFunction } from './compile/index.ts';
+import { CompiledFunction } from './compile/compile.ts';
 import { fusedKernels } from './fused/index.ts';
-import type { KernelDefinition } from './kernel.ts';
-import { kernels } from './kernels/index.ts';
+import type { Kernel } from './kernel.ts';
+import { dataDependent, kernels } from './kernels/index.ts';
 
 /** A recorder behind TensorFlow.js, and what an engine takes from it. */
 export interface LazyParts extends Pick<Engine, 'flush' | 'compile'> {
@@ -36,12 +36,12 @@ export function startLazy(runtime: GraphRuntime, options: RecorderOptions): Lazy
     keepOnHost: (dataId) => backend.keepOnHost(dataId),
     announce: (name) => recorder.observer?.refused(`${name} has no kernel on this engine and runs on the cpu backend`),
   });
-  registerKernels(backend, [...kernels, ...fusedKernels], fallback);
+  registerKernels(backend, fallback);
   return {
     recorder,
     fallbacks: fallback.counts,
     flush: () => recorder.flush(),
-    compile: (fn) => compileFunction(backend, fn),
+    compile: (fn) => new CompiledFunction(backend, fn).asFunction(),
     graphs: () => ({
       compiles: recorder.executables.compiles,
       compileMs: recorder.executables.compileMs,
@@ -72,35 +72,32 @@ function isForHost(inputs: Handles, attrs: unknown): boolean {
   return false;
 }
 
-function kernelFunction(
-  backend: GraphBackend,
-  g: GraphBuilder,
-  { name, body, dataDependent }: KernelDefinition,
-  fallback: CpuFallback,
-): KernelFunction {
+function kernelFunction(backend: GraphBackend, g: GraphBuilder, name: string, kernel: Kernel, fallback: CpuFallback) {
   const { recorder } = backend;
-  return ({ inputs, attrs }) => {
+  const mayFail = dataDependent.has(name);
+  const call: KernelFunction = ({ inputs, attrs = {} }) => {
     if (isForHost(inputs as Handles, attrs)) return fallback.call(name, inputs, attrs);
     const values = toValues(backend, inputs as Handles);
     recorder.kernel = name;
-    recorder.site = dataDependent ? captureSite() : null;
-    const result = body({ inputs: values, attrs: attrs ?? {} }, g);
+    recorder.site = mayFail ? captureSite() : null;
+    const result = kernel(values as never, attrs as never, g);
     const handles = Array.isArray(result) ? result.map((value) => backend.handle(value)) : backend.handle(result);
     recorder.limit();
     return handles;
   };
+  return call;
 }
 
 /** Registers the kernels under the engine's name, and those of the cpu backend that are missing among them. */
-function registerKernels(backend: GraphBackend, kernels: readonly KernelDefinition[], fallback: CpuFallback): void {
+function registerKernels(backend: GraphBackend, fallback: CpuFallback): void {
   const { recorder } = backend;
   const backendName = recorder.runtime.name;
   const g = new GraphBuilder(recorder);
   const register = (kernelName: string, kernelFunc: KernelFunction): void =>
     tf.registerKernel({ kernelName, backendName, kernelFunc: kernelFunc as never });
-  for (const definition of kernels) register(definition.name, kernelFunction(backend, g, definition, fallback));
-  const names = new Set(kernels.map(({ name }) => name));
+  const own = { ...kernels, ...fusedKernels };
+  for (const [name, kernel] of Object.entries(own)) register(name, kernelFunction(backend, g, name, kernel, fallback));
   for (const name of fallback.names()) {
-    if (!names.has(name)) register(name, ({ inputs, attrs }) => fallback.call(name, inputs, attrs));
+    if (!Object.hasOwn(own, name)) register(name, ({ inputs, attrs }) => fallback.call(name, inputs, attrs));
   }
 }

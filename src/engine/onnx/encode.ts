@@ -16,7 +16,6 @@ import {
   type Value,
 } from '../graph/index.ts';
 
-/** Element type codes of the format. */
 export const elementCode: Readonly<Record<ElementType, number>> = {
   float32: 1,
   int32: 6,
@@ -46,7 +45,7 @@ const field = {
   attribute: { name: 1, float: 2, int: 3, text: 4, ints: 8, type: 20 },
   tensor: { dims: 1, type: 2, name: 8, raw: 9 },
 } as const;
-const attributeType = { float: 1, int: 2, text: 3, ints: 7 } as const;
+const attributeType: Readonly<Record<string, number>> = { float: 1, int: 2, flag: 2, dtype: 2, text: 3, ints: 7 };
 
 /** Name of an operand in the model; empty for one that is not given. */
 export function nameOf(operand: Operand): string {
@@ -144,27 +143,15 @@ const kinds: Readonly<Record<string, Readonly<Record<string, string>>>> = attrib
 
 function writeAttribute(w: Writer, op: OperatorName, name: string, value: AttributeValue): void {
   const f = field.attribute;
+  const kind = kinds[op]![name]!.replace('?', '');
   w.message(field.node.attribute, () => {
     w.text(f.name, name);
-    w.int(f.type, writeAttributeValue(w, value, kinds[op]![name]!));
+    if (kind === 'text') w.text(f.text, value as string);
+    else if (kind === 'float') w.float(f.float, value as number);
+    else if (kind === 'ints') for (const item of value as readonly number[]) w.int(f.ints, item);
+    else w.int(f.int, kind === 'dtype' ? elementCode[value as ElementType] : Number(value));
+    w.int(f.type, attributeType[kind]!);
   });
-}
-
-/** Writes the value and returns the code of its type. */
-function writeAttributeValue(w: Writer, value: AttributeValue, kind: string): number {
-  const f = field.attribute;
-  if (typeof value === 'string') {
-    if (kind === 'text') w.text(f.text, value);
-    else w.int(f.int, elementCode[value as ElementType]);
-    return kind === 'text' ? attributeType.text : attributeType.int;
-  }
-  if (typeof value === 'object') {
-    for (const item of value) w.int(f.ints, item);
-    return attributeType.ints;
-  }
-  if (kind === 'float') w.float(f.float, Number(value));
-  else w.int(f.int, Number(value));
-  return kind === 'float' ? attributeType.float : attributeType.int;
 }
 
 function writeNode(w: Writer, { operation, kernel, inputs, outputs }: ProgramNode, index: number): void {

@@ -49,7 +49,6 @@ type Signatures = {
     : never;
 };
 
-/** The C functions, with the types that koffi converts. */
 export interface NativeApi extends Bound<Signatures>, Copies {
   readonly version: string;
   /** Memory that stays at its address until `free`. */

@@ -2,9 +2,9 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ProfileStacks } from '../eager.ts';
 import type { Profile } from '../engine.ts';
 import { Executables, type Observer, type Recorder } from '../graph/index.ts';
-import { ProfileStacks } from '../profile.ts';
 import { tf } from '../tf.ts';
 import type { OnnxRuntime } from './runtime.ts';
 
@@ -18,12 +18,6 @@ interface TraceEvent {
 
 /** While it watches, compiled functions run as they are, so that the profile sees their operations. */
 const onlooker: Observer = { flushed: () => undefined, refused: () => undefined };
-
-function readEvents(file: string): TraceEvent[] {
-  const events = JSON.parse(readFileSync(file, 'utf8')) as TraceEvent[];
-  rmSync(file);
-  return events;
-}
 
 /** Node names begin with the kernel that recorded them: see encode.ts. */
 function addUp(events: readonly TraceEvent[]): ProfileStacks {
@@ -52,7 +46,8 @@ export function profileWork(recorder: Recorder, runtime: OnnxRuntime, work: () =
       });
       wallMs = performance.now() - start;
     });
-    const stacks = addUp(files.flatMap(readEvents));
+    const stacks = addUp(files.flatMap((file) => JSON.parse(readFileSync(file, 'utf8')) as TraceEvent[]));
+    for (const file of files) rmSync(file);
     if (anew.compileMs > 0) stacks.add(['compile'], anew.compileMs);
     return stacks.toProfile(wallMs);
   } finally {

@@ -18,7 +18,6 @@ import {
 import { elementCode, encodeProgram, nameOf } from './encode.ts';
 import { loadNative, type NativeApi } from './native.ts';
 
-/** Options of the runtime; all are fixed by the first use in a process. */
 export interface RuntimeOptions {
   /**
    * Threads to compute on; results are the same at the same number.
@@ -141,17 +140,9 @@ export class OnnxRuntime implements GraphRuntime {
     const [inputs, outputs] = [this.#names(program.inputs.map(nameOf)), this.#names(program.outputs.map(nameOf))];
     const [inputCount, outputCount] = [program.inputs.length, program.outputs.length];
     return {
-      run: (given, made) => {
-        const status = this.#api.Run(
-          session,
-          0,
-          inputs.address,
-          given.buffer,
-          inputCount,
-          outputs.address,
-          outputCount,
-          made.buffer,
-        );
+      run: ({ buffer: given }, { buffer: made }) => {
+        const { Run } = this.#api;
+        const status = Run(session, 0, inputs.address, given, inputCount, outputs.address, outputCount, made);
         if (status !== 0) this.#check(status);
       },
       release: () => {
@@ -222,7 +213,7 @@ function askChannelBlock(runtime: OnnxRuntime): number {
   const x = new Value([1, 16, 1, 2], 'float32');
   recorder.write(
     x,
-    Array.from({ length: 32 }, (_, i) => i),
+    Float32Array.from({ length: 32 }, (_, i) => i),
   );
   const blocked = recorder.add('ReorderInput', [x], null, [1, 16, 1, 2], 'float32');
   blocked.refs = 1;

@@ -20,20 +20,6 @@ export interface AdamwStep {
   gradScale?: Tensor | null;
 }
 
-/** What every weight's update shares, as scalars. */
-interface Shared {
-  /** 1 - lr * weightDecay */
-  decay: Tensor;
-  /** lr / (1 - beta1^step) */
-  rate: Tensor;
-  /** 1 / sqrt(1 - beta2^step) */
-  rootCorrection: Tensor;
-  /** (1 - beta1) * gradScale */
-  firstShare: Tensor;
-  /** sqrt(1 - beta2) * gradScale; squared together with the gradient */
-  secondShare: Tensor;
-}
-
 /**
  * One step of AdamW with decoupled weight decay, in place, as torch.optim.AdamW computes it:
  * p ← p (1 - lr λ); m ← β₁ m + (1-β₁) g; v ← β₂ v + (1-β₂) g²;
@@ -66,7 +52,8 @@ const update = defineFused('adamw', (inputs, { beta1, beta2, eps }) => {
   return [tf.sub(tf.mul(param, decay), tf.div(tf.mul(nextM, rate), denominator)), nextM, nextV];
 });
 
-function sharedScalars({ lr, weightDecay, step, beta1, beta2, gradScale }: AdamwStep): Shared {
+/** What every weight's update shares, as scalars: corrections are 1 - betaᵗ. */
+function sharedScalars({ lr, weightDecay, step, beta1, beta2, gradScale }: AdamwStep) {
   const count = tf.cast(step, 'float32');
   const scale = gradScale ?? 1;
   return {
@@ -74,7 +61,7 @@ function sharedScalars({ lr, weightDecay, step, beta1, beta2, gradScale }: Adamw
     rate: tf.div(lr, correction(beta1, count)),
     rootCorrection: tf.rsqrt(correction(beta2, count)),
     firstShare: tf.mul(scale, 1 - beta1),
-    secondShare: tf.mul(scale, Math.sqrt(1 - beta2)),
+    secondShare: tf.mul(scale, Math.sqrt(1 - beta2)), // squared together with the gradient
   };
 }
 
@@ -86,11 +73,10 @@ function correction(beta: number, step: Tensor): Tensor {
 }
 
 function checkLists({ params, grads, m, v }: AdamwStep): void {
+  const count = params.length;
   for (const [name, list] of Object.entries({ grads, m, v })) {
-    if (list.length !== params.length) {
-      throw new Error(
-        `adamwStep: ${name} has ${list.length} entries, wanted one for each of the ${params.length} params`,
-      );
+    if (list.length !== count) {
+      throw new Error(`adamwStep: ${name} has ${list.length} entries, wanted one for each of the ${count} params`);
     }
     list.forEach((tensor, i) => {
       const param = params[i] as Variable;

@@ -1,7 +1,6 @@
 /** Attention, and the rotary embedding of positions that goes before it. */
 import { type Tensor, tf } from '../tf.ts';
-import { expectShape } from './check.ts';
-import { defineFused, maskedLogit } from './fused.ts';
+import { defineFused, expectShape, maskedLogit } from './fused.ts';
 
 /** What `attention` may be told beside its three tensors. */
 export interface AttentionOptions {

@@ -4,14 +4,13 @@
  * one frame and kT = 1.
  */
 import { type Tensor, type Tensor4D, type Tensor5D, tf } from '../tf.ts';
-import { expectShape } from './check.ts';
-import { type ConvWindow, defineFused } from './fused.ts';
+import { type ConvWindow, defineFused, expectShape } from './fused.ts';
 
 /** Before and after. */
 type Pair = [number, number];
 type Triple<T> = [T, T, T];
+const none: Pair = [0, 0];
 
-/** Options of `conv2d`. */
 export interface Conv2dOptions {
   /** Step in both directions, or [vertical, horizontal]; 1 unless given. */
   stride?: number | [number, number];
@@ -23,7 +22,6 @@ export interface Conv2dOptions {
   groups?: number;
 }
 
-/** Options of `conv3d`. */
 export interface Conv3dOptions {
   /** [frames, vertical, horizontal]; 1 unless given. */
   stride?: Triple<number>;
@@ -45,16 +43,8 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null, options: 
   expectShape('conv2d', 'weight', weight, ['Out', (x.shape[3] as number) / groups, 'kH', 'kW']);
   const [rows, columns] = typeof stride === 'number' ? [stride, stride] : stride;
   const [top, bottom, left, right] = typeof padding === 'number' ? [padding, padding, padding, padding] : padding;
-  const geometry: ConvWindow = {
-    stride: [1, rows, columns],
-    padding: [
-      [0, 0],
-      [top, bottom],
-      [left, right],
-    ],
-    dilation,
-    groups,
-  };
+  const around: Triple<Pair> = [none, [top, bottom], [left, right]];
+  const geometry: ConvWindow = { stride: [1, rows, columns], padding: around, dilation, groups };
   const [batch, height, width, channels] = x.shape as [number, number, number, number];
   const [out, into, kH, kW] = weight.shape as [number, number, number, number];
   const frames = tf.reshape(x, [batch, 1, height, width, channels]); // [B, H, W, C] -> [B, 1, H, W, C]
@@ -71,14 +61,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias: Tensor | null, options: 
  * @returns [B, F', H', W', Out], F' = floor((F + before + after - kT) / stride) + 1
  */
 export function conv3d(x: Tensor, weight: Tensor, bias: Tensor | null, options: Conv3dOptions = {}): Tensor {
-  const {
-    stride = [1, 1, 1],
-    padding = [
-      [0, 0],
-      [0, 0],
-      [0, 0],
-    ],
-  } = options;
+  const { stride = [1, 1, 1], padding = [none, none, none] } = options;
   expectShape('conv3d', 'x', x, ['B', 'F', 'H', 'W', 'C']);
   expectShape('conv3d', 'weight', weight, ['Out', x.shape[4] as number, 'kT', 'kH', 'kW']);
   return convolve('conv3d', x, weight, bias, { stride, padding, dilation: 1, groups: 1 });
@@ -139,9 +122,6 @@ function dilate(kernel: Tensor, axis: number, factor: number): Tensor {
   const spread = tf.reshape(tf.pad(wide, zeros), merged); // [..., k * factor, ...]
   const wanted = [...merged];
   wanted[axis] = (size - 1) * factor + 1;
-  return tf.slice(
-    spread,
-    merged.map(() => 0),
-    wanted,
-  );
+  const start = merged.map(() => 0);
+  return tf.slice(spread, start, wanted);
 }

@@ -33,7 +33,6 @@ interface Row<T, Inputs, Attributes = object, Constants = object> {
   result: T;
 }
 
-/** The fused operations. */
 export interface FusedOperations<T> {
   /** A weight and its moments after a step; without gradient. The scalars are those of all weights: see adamw.ts. */
   adamw: Row<
@@ -56,7 +55,6 @@ export interface FusedOperations<T> {
 export type FusedName = keyof FusedOperations<Tensor>;
 type Rows = FusedOperations<Tensor>;
 
-/** Names in TensorFlow.js of the kernels of a fused operation. */
 export function kernelNames(name: FusedName): { forward: string; gradient: string } {
   return { forward: `fused.${name}`, gradient: `fused.${name}.grad` };
 }
@@ -102,4 +100,29 @@ function differentiable(name: FusedName, inputs: object, attributes: object, con
     return { value, gradFunc };
   });
   return run(...(Object.values(inputs) as Tensor[]));
+}
+
+/** Throws unless `tensor` has the wanted rank and sizes; letters match any size. */
+export function expectShape(
+  operation: string,
+  argument: string,
+  tensor: Tensor,
+  wanted: readonly (number | string)[],
+): void {
+  const fits =
+    tensor.shape.length === wanted.length &&
+    wanted.every((size, axis) => typeof size === 'string' || size === tensor.shape[axis]);
+  if (fits) return;
+  throw new Error(`${operation}: ${argument} has shape [${tensor.shape}], wanted [${wanted.join(', ')}]`);
+}
+
+/** Throws unless `tensor` has at least `rank` axes. */
+export function expectRank(operation: string, argument: string, tensor: Tensor, rank: number): void {
+  if (tensor.shape.length >= rank) return;
+  throw new Error(`${operation}: ${argument} has shape [${tensor.shape}], wanted at least ${rank} axes`);
+}
+
+/** The size of the last axis. */
+export function lastAxis(tensor: Tensor): number {
+  return tensor.shape[tensor.shape.length - 1] as number;
 }

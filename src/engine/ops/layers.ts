@@ -1,7 +1,6 @@
 /** Layers that work on each row or element: linear, activations, normalisations, modulation, the loss of a classifier. */
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tf.ts';
-import { expectRank, expectShape, lastAxis } from './check.ts';
-import { defineFused, type GeluForm } from './fused.ts';
+import { defineFused, expectRank, expectShape, type GeluForm, lastAxis } from './fused.ts';
 
 /**
  * Linear layer in PyTorch's layout: y = x Wᵀ + b.

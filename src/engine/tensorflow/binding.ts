@@ -33,7 +33,6 @@ export class TensorflowError extends Error {
 
 type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array;
 
-/** What the library says of a tensor. */
 interface TensorMetadata {
   readonly id: number;
   readonly shape: number[];
@@ -47,7 +46,6 @@ interface OpAttribute {
   readonly value: unknown;
 }
 
-/** Settings of the context. */
 export interface ContextOptions {
   readonly threads?: number;
 }
@@ -68,23 +66,15 @@ function product(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** tfjs-node's binding on the C interface. */
+/** Codes as tfjs-node reads them off its binding. */
+const codes = {
+  ...{ TF_FLOAT: type.float, TF_INT32: type.int32, TF_INT64: type.int64, TF_BOOL: type.bool, TF_UINT8: type.uint8 },
+  ...{ TF_COMPLEX64: type.complex64, TF_STRING: type.string, TF_RESOURCE: type.resource },
+  ...{ TF_ATTR_STRING: kind.string, TF_ATTR_INT: kind.int, TF_ATTR_FLOAT: kind.float, TF_ATTR_BOOL: kind.bool },
+  ...{ TF_ATTR_TYPE: kind.type, TF_ATTR_SHAPE: kind.shape, TF_ATTR_RESOURCE: kind.resource },
+};
+
 export class Binding {
-  readonly TF_FLOAT: number = type.float;
-  readonly TF_INT32: number = type.int32;
-  readonly TF_INT64: number = type.int64;
-  readonly TF_BOOL: number = type.bool;
-  readonly TF_COMPLEX64: number = type.complex64;
-  readonly TF_STRING: number = type.string;
-  readonly TF_RESOURCE: number = type.resource;
-  readonly TF_UINT8: number = type.uint8;
-  readonly TF_ATTR_STRING: number = kind.string;
-  readonly TF_ATTR_INT: number = kind.int;
-  readonly TF_ATTR_FLOAT: number = kind.float;
-  readonly TF_ATTR_BOOL: number = kind.bool;
-  readonly TF_ATTR_TYPE: number = kind.type;
-  readonly TF_ATTR_SHAPE: number = kind.shape;
-  readonly TF_ATTR_RESOURCE: number = kind.resource;
   readonly TF_Version: string;
   /** The device that tensors go to, as TensorFlow names it. */
   readonly device: string;
@@ -98,6 +88,7 @@ export class Binding {
   #nextId = 0;
 
   constructor(api: TensorflowApi, options: ContextOptions = {}) {
+    Object.assign(this, codes);
     this.#api = api;
     this.#status = api.TF_NewStatus();
     this.TF_Version = api.TF_Version();

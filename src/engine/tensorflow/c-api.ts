@@ -79,7 +79,7 @@ export function bindTensorflow({ framework, api }: TensorflowLibrary): Tensorflo
   const libraries = [api, framework].map((path) => openLibrary('tensorflow', path, fix));
   const bound: Record<string, unknown> = {};
   for (const [name, [result, ...parameters]] of Object.entries(signatures)) {
-    bound[name] = bindIn(libraries, name, result, parameters);
+    bound[name] = bindIn(libraries, name, [cType(result), parameters.map(cType)]);
   }
   const duplicate = c.func('strdup', 'uint64_t', ['str']) as unknown as (name: string) => Pointer;
   const names = new Map<string, Pointer>();
@@ -91,21 +91,16 @@ export function bindTensorflow({ framework, api }: TensorflowLibrary): Tensorflo
   return { ...bound, ...copiesOf(c), internName } as unknown as TensorflowApi;
 }
 
-/** A function of the first library that has it. */
-function bindIn(
-  libraries: readonly LibraryHandle[],
-  name: string,
-  result: string,
-  parameters: readonly string[],
-): unknown {
+type CType = ReturnType<typeof cType>;
+
+function bindIn(libraries: readonly LibraryHandle[], name: string, signature: [CType, CType[]]): unknown {
   for (const library of libraries) {
     try {
-      return library.func(name, cType(result), parameters.map(cType));
+      return library.func(name, ...signature);
     } catch {
       // the other library may have it
     }
   }
-  throw new Error(
-    `engine tensorflow: this libtensorflow has no ${name}: it is too old or too new. Run: ${installCommand}`,
-  );
+  const why = 'it is too old or too new';
+  throw new Error(`engine tensorflow: this libtensorflow has no ${name}: ${why}. Run: ${installCommand}`);
 }

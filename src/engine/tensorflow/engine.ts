@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import tfjs, { type KernelBackend } from '@tensorflow/tfjs';
 import { compileEager, profileEager } from '../eager.ts';
 import type { Engine } from '../engine.ts';
+import { cpuCapabilities, ownVersions } from '../fallback.ts';
 import { tf } from '../tf.ts';
 import { Binding } from './binding.ts';
 import { bindTensorflow } from './c-api.ts';
@@ -73,13 +74,7 @@ export function startTensorflow(options: TensorflowOptions): Engine {
   const fallbacks = completeKernels(backend);
   const threads = options.threads ?? availableParallelism();
   return {
-    capabilities: {
-      device: binding.isUsingGpuDevice() ? 'gpu' : 'cpu',
-      precisions: ['float32'],
-      devices: 1,
-      copiesUploads: true,
-      compiles: false,
-    },
+    capabilities: { ...cpuCapabilities, device: binding.isUsingGpuDevice() ? 'gpu' : 'cpu', copiesUploads: true },
     settings: { threads, library: options.library ?? source },
     flush: () => undefined,
     profile: profileEager,
@@ -89,12 +84,7 @@ export function startTensorflow(options: TensorflowOptions): Engine {
       device: placeOf(binding),
       threads,
       precision: 'float32',
-      versions: {
-        tensorflow: binding.TF_Version,
-        [published.name]: published.version,
-        tfjs: tf.version_core,
-        node: process.version,
-      },
+      versions: { tensorflow: binding.TF_Version, [published.name]: published.version, ...ownVersions() },
       memoryBytes: tf.memory().numBytes,
       fallbacks: { ...fallbacks },
     }),

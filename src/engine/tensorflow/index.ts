@@ -2,8 +2,7 @@ import type { EngineDefinition } from '../engine.ts';
 import type { TensorflowOptions } from './engine.ts';
 import { findTensorflow } from './library.ts';
 
-export { type InstallOptions, installTensorflow } from './install.ts';
-export type { TensorflowLibrary } from './library.ts';
+export { installTensorflow } from './install.ts';
 
 export const tensorflow: EngineDefinition<'tensorflow', TensorflowOptions> = {
   name: 'tensorflow',

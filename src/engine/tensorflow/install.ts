@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { environmentFolder, libraryOfPython, type TensorflowLibrary } from './library.ts';
 
-/** Options of `installTensorflow`. */
 export interface InstallOptions {
   /** The wheel for NVIDIA GPUs, with its CUDA libraries (several GB), instead of the one for processors. */
   gpu?: boolean;
@@ -15,7 +14,6 @@ export interface InstallOptions {
   onCommand?: (command: string) => void;
 }
 
-/** The commands, in order. */
 export function installCommands({
   gpu = false,
   folder = environmentFolder,

@@ -15,7 +15,7 @@ import { Refusal, sameOutcome, Trace } from './trace.ts';
 const maxPlans = 64;
 
 /** A function with its plans, by the kind of its arguments. */
-class CompiledFunction<A extends readonly unknown[], R> {
+export class CompiledFunction<A extends readonly unknown[], R> {
   readonly #backend: GraphBackend;
   readonly #fn: TensorFunction<A, R>;
   readonly #plans = new Map<string, Plan>();
@@ -92,6 +92,12 @@ class CompiledFunction<A extends readonly unknown[], R> {
     this.#plans.delete(key);
   }
 
+  /** The function itself. */
+  asFunction(): Compiled<A, R> {
+    const call = (...args: A): R => this.call(args);
+    return Object.assign(call, { status: () => this.status(), dispose: () => this.dispose() });
+  }
+
   status(): CompileStatus {
     const plans = [...this.#plans.values()].filter((plan) => plan.ready).length;
     return { replayed: this.#replayed, recorded: this.#recorded, plans, reason: this.#reason };
@@ -100,16 +106,4 @@ class CompiledFunction<A extends readonly unknown[], R> {
   dispose(): void {
     for (const key of [...this.#plans.keys()]) this.#drop(key);
   }
-}
-
-/** See `compile` in ../../select.ts. */
-export function compileFunction<A extends readonly unknown[], R>(
-  backend: GraphBackend,
-  fn: TensorFunction<A, R>,
-): Compiled<A, R> {
-  const compiled = new CompiledFunction(backend, fn);
-  return Object.assign((...args: A): R => compiled.call(args), {
-    status: () => compiled.status(),
-    dispose: () => compiled.dispose(),
-  });
 }

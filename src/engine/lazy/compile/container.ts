@@ -47,22 +47,21 @@ export function describeArguments(args: readonly unknown[]): { key: string; tens
   return { key: keyOf(args, tensors), tensors };
 }
 
+/** The container with `leaf` of all that is neither a list nor a plain object. */
+function mapLeaves(value: unknown, leaf: (value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapLeaves(item, leaf));
+  if (!isPlainObject(value)) return leaf(value);
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapLeaves(item, leaf)]));
+}
+
 /** The container with slots in place of its tensors, which are returned in order. */
 export function toTemplate(result: unknown): { template: unknown; tensors: Tensor[] } {
   const tensors: Tensor[] = [];
-  const visit = (value: unknown): unknown => {
-    if (value instanceof tf.Tensor) return new Slot(tensors.push(value) - 1);
-    if (Array.isArray(value)) return value.map(visit);
-    if (!isPlainObject(value)) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, visit(item)]));
-  };
-  return { template: visit(result), tensors };
+  const template = mapLeaves(result, (leaf) => (leaf instanceof tf.Tensor ? new Slot(tensors.push(leaf) - 1) : leaf));
+  return { template, tensors };
 }
 
 /** The container that a template describes, with these tensors. */
 export function fromTemplate(template: unknown, tensors: readonly Tensor[]): unknown {
-  if (template instanceof Slot) return tensors[template.index];
-  if (Array.isArray(template)) return template.map((item) => fromTemplate(item, tensors));
-  if (!isPlainObject(template)) return template;
-  return Object.fromEntries(Object.entries(template).map(([name, item]) => [name, fromTemplate(item, tensors)]));
+  return mapLeaves(template, (leaf) => (leaf instanceof Slot ? tensors[leaf.index] : leaf));
 }

@@ -1,6 +1,6 @@
 /** A plan: what a call of a compiled function did, ready to be done again on other arguments. */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
-import { Pointers, type TensorType, Value } from '../../graph/index.ts';
+import { Pointers, Value } from '../../graph/index.ts';
 import { tf } from '../../tf.ts';
 import type { GraphBackend } from '../backend.ts';
 import { fromTemplate } from './container.ts';
@@ -93,10 +93,9 @@ export class Plan {
   #distribute(args: readonly Tensor[]): unknown {
     const { assigned, results, template } = this.outcome;
     const made: (Tensor | undefined)[] = [];
-    const useCount = this.#countUses();
-    const tensors = results.map((origin) => this.#tensorOf(origin, args, made, useCount));
+    const tensors = results.map((origin) => this.#tensorOf(origin, args, made));
     const sources = assigned.map(({ variable, origin }) =>
-      this.#canSwap(variable, origin, useCount) ? null : this.#tensorOf(origin, args, made, useCount),
+      this.#canSwap(variable, origin) ? null : this.#tensorOf(origin, args, made),
     );
     assigned.forEach(({ variable, origin }, i) => {
       const source = sources[i];
@@ -106,17 +105,9 @@ export class Plan {
     return fromTemplate(template, tensors);
   }
 
-  #countUses(): number[] {
-    const { assigned, results, outputs } = this.outcome;
-    const counts = outputs.map(() => 0);
-    for (const origin of results) if (origin.kind === 'output') counts[origin.index]!++;
-    for (const { origin } of assigned) if (origin.kind === 'output') counts[origin.index]!++;
-    return counts;
-  }
-
   /** An output used once, for a variable whose data nobody shares, replaces that data in place. */
-  #canSwap(variable: Variable, origin: Origin, useCount: readonly number[]): boolean {
-    if (origin.kind !== 'output' || useCount[origin.index] !== 1) return false;
+  #canSwap(variable: Variable, origin: Origin): boolean {
+    if (origin.kind !== 'output' || this.outcome.outputs[origin.index]!.uses !== 1) return false;
     const value = this.#backend.valueFor(variable);
     return value.refs === 1 && value.holds === 0;
   }
@@ -131,27 +122,18 @@ export class Plan {
   }
 
   /** A tensor for one use of an origin; the caller owns it. Arguments are returned as they are. */
-  #tensorOf(
-    origin: Origin,
-    args: readonly Tensor[],
-    made: (Tensor | undefined)[],
-    useCount: readonly number[],
-  ): Tensor {
+  #tensorOf(origin: Origin, args: readonly Tensor[], made: (Tensor | undefined)[]): Tensor {
     if (origin.kind === 'argument') return args[origin.index]!;
     if (origin.kind === 'variable') return origin.variable.clone();
     if (origin.kind === 'constant') return this.#wrap(origin.value);
     const first = made[origin.index];
     if (first) return first.clone();
-    const { shape, dtype } = this.outcome.outputs[origin.index]!;
-    const tensor = this.#wrap(this.#newValue(shape, dtype, this.#outputs.get(origin.index)));
-    if (useCount[origin.index]! > 1) made[origin.index] = tensor;
-    return tensor;
-  }
-
-  #newValue(shape: number[], dtype: TensorType, pointer: number): Value {
+    const { shape, dtype, uses } = this.outcome.outputs[origin.index]!;
     const value = new Value(shape, dtype);
-    this.#backend.recorder.fill(value, pointer);
-    return value;
+    this.#backend.recorder.fill(value, this.#outputs.get(origin.index));
+    const tensor = this.#wrap(value);
+    if (uses > 1) made[origin.index] = tensor;
+    return tensor;
   }
 
   #wrap(value: Value): Tensor {

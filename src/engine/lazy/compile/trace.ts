@@ -3,7 +3,14 @@
  * its outputs went. Two calls that did the same make a plan that can be replayed.
  */
 import type { Tensor, Variable } from '@tensorflow/tfjs';
-import type { CompiledGraph, Flushed, Observer, TensorType, Value } from '../../graph/index.ts';
+import {
+  type CompiledGraph,
+  type Flushed,
+  type Observer,
+  sameShape,
+  type TensorType,
+  type Value,
+} from '../../graph/index.ts';
 import { engineState } from '../../tf.ts';
 import type { GraphBackend } from '../backend.ts';
 import { toTemplate } from './container.ts';
@@ -15,14 +22,14 @@ export type Origin =
   | { readonly kind: 'output'; readonly index: number }
   | { readonly kind: 'constant'; readonly value: Value };
 
-/** What a call did. */
 export interface Outcome {
   readonly compiled: CompiledGraph;
   /** Origin of each leaf of the graph. */
   readonly sources: readonly Origin[];
   /** One-element host values, in the order of the graph. */
   readonly scalars: readonly { readonly value: Value; readonly number: number }[];
-  readonly outputs: readonly { readonly shape: number[]; readonly dtype: TensorType }[];
+  /** What of an output a replay makes, and how often the results and assignments refer to it. */
+  readonly outputs: readonly { readonly shape: number[]; readonly dtype: TensorType; readonly uses: number }[];
   /** Variables that were assigned, and what. */
   readonly assigned: readonly { readonly variable: Variable; readonly origin: Origin }[];
   /** The result: its form, and the origin of each tensor in it. */
@@ -30,10 +37,8 @@ export interface Outcome {
   readonly results: readonly Origin[];
 }
 
-/** Why a call cannot be replayed. */
 export class Refusal extends Error {}
 
-/** Watches one call. */
 export class Trace implements Observer {
   reason: string | null = null;
   readonly #backend: GraphBackend;
@@ -82,12 +87,12 @@ export class Trace implements Observer {
     });
     const results = tensors.map((tensor) => this.#originOf(this.#backend.valueFor(tensor)));
     const assigned = this.#assignments();
-    this.#checkReferences(graph.outputs, [...results, ...assigned.map(({ origin }) => origin)]);
+    const uses = countUses(graph.outputs, [...results, ...assigned.map(({ origin }) => origin)]);
     return {
       compiled,
       sources: graph.leaves.map((leaf) => this.#originOf(leaf)),
       scalars: graph.scalars.map((value) => ({ value, number: value.scalar! })),
-      outputs: graph.outputs.map(({ shape, dtype }) => ({ shape, dtype: dtype as TensorType })),
+      outputs: graph.outputs.map(({ shape, dtype }, i) => ({ shape, dtype: dtype as TensorType, uses: uses[i]! })),
       assigned,
       template,
       results,
@@ -111,28 +116,26 @@ export class Trace implements Observer {
     }
     return assigned;
   }
-
-  /** Every reference to an output must be a result or an assignment, or it would miss the replay's data. */
-  #checkReferences(outputs: readonly Value[], origins: readonly Origin[]): void {
-    const counts = outputs.map(() => 0);
-    for (const origin of origins) if (origin.kind === 'output') counts[origin.index]!++;
-    outputs.forEach(({ refs, shape }, i) => {
-      if (refs !== counts[i]) throw new Refusal(`it keeps a tensor of shape [${shape}] that it does not return`);
-    });
-  }
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
+/** Every reference to an output must be a result or an assignment, or it would miss the replay's data. */
+function countUses(outputs: readonly Value[], origins: readonly Origin[]): number[] {
+  const counts = outputs.map(() => 0);
+  for (const origin of origins) if (origin.kind === 'output') counts[origin.index]!++;
+  outputs.forEach(({ refs, shape }, i) => {
+    if (refs !== counts[i]) throw new Refusal(`it keeps a tensor of shape [${shape}] that it does not return`);
+  });
+  return counts;
 }
 
-function sameContent(a: Value, b: Value, backend: GraphBackend): boolean {
+function sameContent(a: Value, b: Value, { recorder }: GraphBackend): boolean {
   if (a === b) return true;
-  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
-  const [x, y] = [backend.recorder.read(a), backend.recorder.read(b)];
-  const bytes = (array: ArrayBufferView): Uint8Array =>
-    new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-  return sameBytes(bytes(x), bytes(y));
+  if (a.dtype !== b.dtype || !sameShape(a.shape, b.shape)) return false;
+  const [x, y] = [a, b].map((value) => {
+    const { buffer, byteOffset, byteLength } = recorder.read(value);
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  });
+  return Buffer.compare(x!, y!) === 0;
 }
 
 function sameOrigin(a: Origin, b: Origin | undefined, backend: GraphBackend): boolean {
@@ -151,10 +154,9 @@ export function sameOutcome(a: Outcome, b: Outcome, backend: GraphBackend): bool
     sameOrigins(a.sources, b.sources) &&
     sameOrigins(a.results, b.results) &&
     a.assigned.length === b.assigned.length &&
-    a.assigned.every((x, i) => x.variable === b.assigned[i]?.variable) &&
-    sameOrigins(
-      a.assigned.map(({ origin }) => origin),
-      b.assigned.map(({ origin }) => origin),
-    )
+    a.assigned.every(({ variable, origin }, i) => {
+      const other = b.assigned[i];
+      return variable === other?.variable && sameOrigin(origin, other.origin, backend);
+    })
   );
 }

@@ -19,6 +19,8 @@ export function suitsBlocks(geometry: Geometry, g: GraphBuilder): boolean {
   return block > 0 && inputs > block / 2 && outputs >= block / 2;
 }
 
+const none = [0, 0] as const;
+
 function padded(channels: number, block: number): number {
   return Math.ceil(channels / block) * block;
 }
@@ -27,7 +29,6 @@ function padded(channels: number, block: number): number {
 function blockedWeights(weight: Value, block: number, g: GraphBuilder): Value[] {
   const [out, into, frames, rows, columns] = weight.shape as [number, number, number, number, number];
   const [wide, deep] = [padded(out, block), padded(into, block)];
-  const none: [number, number] = [0, 0];
   const full = g.pad(weight, [[0, wide - out], [0, deep - into], none, none, none]);
   const split = g.reshape(full, [wide / block, block, deep / block, block, frames, rows * columns]);
   const ordered = g.transpose(split, [4, 0, 2, 5, 3, 1]); // -> [kT, Out/b, In/b, kH*kW, b (in), b (out)]
@@ -45,11 +46,7 @@ function blockedFrames(x: Value, geometry: Geometry, block: number, g: GraphBuil
   const blocked = g.node('ReorderInput', [images], { channels_last: true }, shown, 'float32');
   if (frames === result[0] && kernel[0] === 1) return [blocked];
   const pixels = deep * height * width;
-  const clip = g.pad(g.reshape(blocked, [batch, frames, pixels]), [
-    [0, 0],
-    [before[0], after[0]],
-    [0, 0],
-  ]);
+  const clip = g.pad(g.reshape(blocked, [batch, frames, pixels]), [none, [before[0], after[0]], none]);
   return Array.from({ length: kernel[0] }, (_, tap) => {
     const end = tap + (result[0] - 1) * stride[0] + 1;
     const slice = { starts: [tap], ends: [end], axes: [1], steps: [stride[0]] };

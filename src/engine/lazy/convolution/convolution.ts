@@ -3,7 +3,8 @@
  * suit, else ONNX's Conv, which wants channels first.
  *
  * - dx: the convolution of dy by the mirrored weights where all strides are 1, else ConvTranspose
- * - dW: gradient.ts
+ * - dW[o, i, t, h, w] = Σ dy[m, o] x[m moved by (t, h, w), i]: each tap pairs the rows of dy with other rows of x, a slice
+ *   of the padded input, in one product dyᵀ x
  */
 import type { GraphBuilder, Value } from '../../graph/index.ts';
 import type { ConvWindow } from '../../ops/index.ts';
@@ -12,53 +13,28 @@ import type { FusedKernel } from '../kernel.ts';
 import { blockedConvolution, suitsBlocks } from './blocked.ts';
 import {
   type ConvInputs,
+  channelsFirst,
+  channelsLast,
   type Geometry,
   geometryOf,
-  isFlat,
-  isUnitStride,
   mirrored,
+  padsOf,
   remainder,
+  spatial,
+  tapsOf,
   triple,
+  withPadding,
 } from './geometry.ts';
-import { weightGradient } from './gradient.ts';
-
-/** A list over frames, height and width without the frame axis when the convolution is 2-D. */
-function spatial(geometry: Geometry, values: readonly number[]): number[] {
-  return isFlat(geometry) ? values.slice(1) : values.slice();
-}
-
-/** [B, F, H, W, C] -> [B, C, F, H, W], or [B, C, H, W] when flat. */
-function channelsFirst(g: GraphBuilder, x: Value, geometry: Geometry): Value {
-  const [batch, , height, width, channels] = x.shape as [number, number, number, number, number];
-  if (!isFlat(geometry)) return g.transpose(x, [0, 4, 1, 2, 3]);
-  return g.transpose(g.reshape(x, [batch, height, width, channels]), [0, 3, 1, 2]);
-}
-
-/** The way back, to `shape`. */
-function channelsLast(g: GraphBuilder, y: Value, shape: number[], geometry: Geometry): Value {
-  return g.reshape(g.transpose(y, isFlat(geometry) ? [0, 2, 3, 1] : [0, 2, 3, 4, 1]), shape);
-}
 
 /** The weight without its frame axis when flat. */
 function taps(g: GraphBuilder, weight: Value, geometry: Geometry): Value {
   return g.reshape(weight, [weight.shape[0]!, weight.shape[1]!, ...spatial(geometry, weight.shape.slice(2))]);
 }
 
-/** Attributes of ONNX's convolutions. */
-interface WindowAttributes {
-  readonly strides: number[];
-  readonly dilations: number[];
-  readonly pads: number[];
-  readonly group: number;
-}
-
-function windowOf(geometry: Geometry): WindowAttributes {
-  return {
-    strides: spatial(geometry, geometry.stride),
-    dilations: spatial(geometry, geometry.dilation),
-    pads: [...spatial(geometry, geometry.before), ...spatial(geometry, geometry.after)],
-    group: geometry.groups,
-  };
+function windowOf(geometry: Geometry) {
+  const strides = spatial(geometry, geometry.stride);
+  const dilations = spatial(geometry, geometry.dilation);
+  return { strides, dilations, pads: padsOf(geometry), group: geometry.groups };
 }
 
 /** y [B, F', H', W', Out] */
@@ -73,7 +49,7 @@ export function convolution(inputs: ConvInputs, geometry: Geometry, g: GraphBuil
 
 /** dx [B, F, H, W, In] from dy [B, F', H', W', Out]. */
 export function inputGradient(weight: Value, dy: Value, geometry: Geometry, g: GraphBuilder): Value {
-  if (geometry.groups === 1 && isUnitStride(geometry)) {
+  if (geometry.groups === 1 && geometry.stride.every((step) => step === 1)) {
     const axes = [2, 3, 4];
     const mirror = g.reverse(g.transpose(weight, [1, 0, ...axes]), axes); // [Out, In, ...k] -> [In, Out, ...k]
     return convolution({ x: dy, weight: mirror }, mirrored(geometry), g);
@@ -83,6 +59,48 @@ export function inputGradient(weight: Value, dy: Value, geometry: Geometry, g: G
   const attributes = { ...windowOf(geometry), output_padding: spatial(geometry, remainder(geometry)) };
   const dx = g.node('ConvTranspose', operands, attributes, shape, 'float32');
   return channelsLast(g, dx, [geometry.batch, ...geometry.size, geometry.inputs], geometry);
+}
+
+/** dW [Out, In/groups, kT, kH, kW] from x [B, F, H, W, In] and dy [B, F', H', W', Out]. */
+export function weightGradient(x: Value, dy: Value, geometry: Geometry, g: GraphBuilder): Value {
+  const { groups, inputs, outputs } = geometry;
+  const clip = withPadding(x, geometry, g);
+  if (groups === 1) return denseGradient(clip, dy, geometry, g);
+  const part = { ...geometry, groups: 1, inputs: inputs / groups, outputs: outputs / groups };
+  const results = g.split(dy, groups, 4);
+  const perGroup = g.split(clip, groups, 4).map((channels, i) => denseGradient(channels, results[i]!, part, g));
+  return g.concat(perGroup, 0);
+}
+
+/** Below so many channels a product is too thin: the taps of a kernel row then lie side by side as channels. */
+const thin = 16;
+
+/** One product [Out, M] [M, In] for each tap, or for each row of the kernel. */
+function denseGradient(clip: Value, dy: Value, geometry: Geometry, g: GraphBuilder): Value {
+  const { batch, inputs, outputs, kernel, stride, result } = geometry;
+  const [frames, rows, columns] = kernel;
+  const isThin = inputs < thin && columns > 1;
+  const data = isThin ? rowWindows(clip, geometry, g) : clip;
+  const steps = isThin ? ([stride[0], stride[1], 1] as const) : stride; // the windows have one column for each result
+  const walk: Geometry = { ...geometry, stride: steps, kernel: isThin ? [frames, rows, 1] : kernel };
+  const shape = [batch, ...result, isThin ? columns * inputs : inputs];
+  const products = tapsOf(walk).map(({ starts, ends }) => {
+    const met = g.steps(data, { starts, ends, axes: [1, 2, 3], steps }, shape);
+    return g.gemm(asRows(g, dy), asRows(g, met), null, { transA: true });
+  });
+  const all = g.reshape(g.concat(products, 1), [outputs, frames * rows * columns, inputs]);
+  return g.reshape(g.transpose(all, [0, 2, 1]), [outputs, inputs, ...kernel]); // [Out, taps, In] -> [Out, In, kT, kH, kW]
+}
+
+/** The kW cells that each result column meets side by side: [B, F, H, W', kW*In]. */
+function rowWindows(clip: Value, { kernel, dilation, stride, result }: Geometry, g: GraphBuilder): Value {
+  const shape = clip.shape.map((size, axis) => (axis === 3 ? result[2] : size));
+  const columns = Array.from({ length: kernel[2] }, (_, tap) => {
+    const start = tap * dilation[2];
+    const end = start + (result[2] - 1) * stride[2] + 1;
+    return g.steps(clip, { starts: [start], ends: [end], axes: [3], steps: [stride[2]] }, shape);
+  });
+  return g.concat(columns, 4);
 }
 
 /** The geometry of the fused operation. */

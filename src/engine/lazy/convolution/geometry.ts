@@ -1,10 +1,9 @@
-/** What the convolution kernels work out once from shapes and steps. Axes are frames, height, width. */
-import type { Value } from '../../graph/index.ts';
+/** What convolutions and pooling work out once from shapes and steps. Axes are frames, height, width. */
+import type { GraphBuilder, Value } from '../../graph/index.ts';
 
 /** [frames, height, width] */
 export type Triple = readonly [number, number, number];
 
-/** How the window moves. */
 export interface Steps {
   readonly stride: Triple;
   readonly dilation: Triple;
@@ -40,26 +39,13 @@ export function triple(f: (axis: number) => number): Triple {
 }
 
 /** One frame and kT = 1: the frame axis can be left out. */
-export function isFlat({ size, kernel, before, after }: Geometry): boolean {
+function isFlat({ size, kernel, before, after }: Geometry): boolean {
   return size[0] === 1 && kernel[0] === 1 && before[0] + after[0] === 0;
 }
 
-export function isUnitStride({ stride }: Geometry): boolean {
-  return stride.every((step) => step === 1);
-}
-
 /** The convolution that takes dy to dx, by the mirrored weights. Only for strides of 1 and one group. */
-export function mirrored({
-  batch,
-  inputs,
-  outputs,
-  kernel,
-  dilation,
-  before,
-  after,
-  result,
-  size,
-}: Geometry): Geometry {
+export function mirrored(forward: Geometry): Geometry {
+  const { batch, inputs, outputs, kernel, dilation, before, after, result, size } = forward;
   const rest = (pads: Triple): Triple => triple((i) => dilation[i]! * (kernel[i]! - 1) - pads[i]!);
   return {
     ...{ batch, inputs: outputs, outputs: inputs, size: result, result: size, kernel, dilation },
@@ -70,7 +56,6 @@ export function mirrored({
 /** The positions that one tap meets in the padded input. */
 export interface Tap {
   readonly starts: Triple;
-  /** One past the last. */
   readonly ends: Triple;
 }
 
@@ -93,7 +78,32 @@ export function remainder({ size, result, kernel, stride, dilation, before, afte
   });
 }
 
-/** The operands of a convolution. */
+/** A list over frames, height and width without the frame axis when the operation is 2-D. */
+export function spatial(geometry: Geometry, values: readonly number[]): number[] {
+  return isFlat(geometry) ? values.slice(1) : values.slice();
+}
+
+/** Zeros before each axis, then after each. */
+export function padsOf(geometry: Geometry): number[] {
+  return [...spatial(geometry, geometry.before), ...spatial(geometry, geometry.after)];
+}
+
+/** [B, F, H, W, C] -> [B, C, F, H, W], or [B, C, H, W] when flat. */
+export function channelsFirst(g: GraphBuilder, x: Value, geometry: Geometry): Value {
+  if (!isFlat(geometry)) return g.transpose(x, [0, 4, 1, 2, 3]);
+  return g.transpose(g.reshape(x, [x.shape[0]!, ...x.shape.slice(-3)]), [0, 3, 1, 2]);
+}
+
+export function channelsLast(g: GraphBuilder, y: Value, shape: number[], geometry: Geometry): Value {
+  return g.reshape(g.transpose(y, isFlat(geometry) ? [0, 2, 3, 1] : [0, 2, 3, 4, 1]), shape);
+}
+
+/** x with the zeros of the geometry around frames, height and width. */
+export function withPadding(x: Value, { before, after }: Geometry, g: GraphBuilder, filler: number = 0): Value {
+  const around = before.map((zeros, i): [number, number] => [zeros, after[i]!]);
+  return g.pad(x, [[0, 0], ...around, [0, 0]], filler);
+}
+
 export interface ConvInputs {
   x: Value;
   weight: Value;

@@ -1,199 +1,139 @@
-/** TensorFlow.js's own convolutions (data [B, H, W, C], filters [kH, kW, In, Out]) on the convolutions of this engine. */
+/**
+ * TensorFlow.js's own convolutions, of data [B, H, W, C] by filters [kH, kW, In, Out] and of [B, F, H, W, C] by
+ * [kT, kH, kW, In, Out], on the convolutions of this engine.
+ */
 import type { backend_util } from '@tensorflow/tfjs';
 import type { GraphBuilder, Value } from '../../graph/index.ts';
 import { tf } from '../../tf.ts';
-import { defineKernel, type KernelDefinition } from '../kernel.ts';
-import { convolution, inputGradient } from './convolution.ts';
+import type { Kernels } from '../kernel.ts';
+import { convolution, inputGradient, weightGradient } from './convolution.ts';
 import { type Geometry, geometryOf, type Triple } from './geometry.ts';
-import { weightGradient } from './gradient.ts';
 
-/** Attributes of TensorFlow.js's 2-D convolutions. */
-export interface Attributes2d {
-  strides: [number, number] | number;
+/** Attributes of TensorFlow.js's convolutions; those of three axes know no more than strides and pad. */
+export interface ConvAttributes {
+  strides: number | number[];
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
-  dataFormat?: 'NHWC' | 'NCHW';
+  dataFormat?: string;
   dilations?: [number, number] | number | null;
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
 
-interface Attributes3d {
-  strides: [number, number, number] | number;
-  pad: 'valid' | 'same';
+export interface Data {
+  x: Value;
+  filter: Value;
 }
 
 type Shape4 = [number, number, number, number];
 type Shape5 = [number, number, number, number, number];
 
-/** Filters on one side, with the shape of ours: [Out, In/groups, kT, kH, kW]. */
+/** Filters of a shape, their axes in our order, and the shape of ours: [Out, In/groups, kT, kH, kW]. */
 interface Filters {
-  readonly shape: readonly number[];
-  /** From TensorFlow.js's layout to ours. */
-  into(filter: Value, g: GraphBuilder): Value;
-  /** The way back. */
-  back(weight: Value, g: GraphBuilder): Value;
+  readonly given: readonly number[];
+  readonly order: readonly number[];
+  readonly shape: number[];
 }
 
-/** [kH, kW, In, Out] */
-function dense2d([rows, columns, into, out]: Shape4): Filters {
-  return {
-    shape: [out, into, 1, rows, columns],
-    into: (filter, g) => g.reshape(g.transpose(filter, [3, 2, 0, 1]), [out, into, 1, rows, columns]),
-    back: (weight, g) => g.transpose(g.reshape(weight, [out, into, rows, columns]), [2, 3, 1, 0]),
-  };
+function filtersOf(given: readonly number[], isDepthwise: boolean): Filters {
+  if (given.length === 5) {
+    const [frames, rows, columns, into, out] = given as Shape5;
+    return { given, order: [4, 3, 0, 1, 2], shape: [out, into, frames, rows, columns] };
+  }
+  const [rows, columns, into, out] = given as Shape4;
+  // depthwise, the last axis counts the results of each channel, and there are as many groups as channels
+  if (isDepthwise) return { given, order: [2, 3, 0, 1], shape: [into * out, 1, 1, rows, columns] };
+  return { given, order: [3, 2, 0, 1], shape: [out, into, 1, rows, columns] };
 }
 
-/** [kH, kW, In, Multiplier]: as many groups as channels. */
-function depthwise2d([rows, columns, into, each]: Shape4): Filters {
-  const out = into * each;
-  return {
-    shape: [out, 1, 1, rows, columns],
-    into: (filter, g) => g.reshape(g.transpose(filter, [2, 3, 0, 1]), [out, 1, 1, rows, columns]),
-    back: (weight, g) => g.transpose(g.reshape(weight, [into, each, rows, columns]), [2, 3, 0, 1]),
-  };
+function toWeight(filter: Value, { order, shape }: Filters, g: GraphBuilder): Value {
+  return g.reshape(g.transpose(filter, order), shape);
 }
 
-/** [kT, kH, kW, In, Out] */
-function dense3d([frames, rows, columns, into, out]: Shape5): Filters {
-  return {
-    shape: [out, into, frames, rows, columns],
-    into: (filter, g) => g.transpose(filter, [4, 3, 0, 1, 2]),
-    back: (weight, g) => g.transpose(weight, [2, 3, 4, 1, 0]),
-  };
+function toFilter(weight: Value, { given, order }: Filters, g: GraphBuilder): Value {
+  const ordered = order.map((axis) => given[axis]!);
+  const back = order.map((_, axis) => order.indexOf(axis));
+  return g.transpose(g.reshape(weight, ordered), back);
 }
 
 /** Explicit padding goes by axis, in the order of the data. */
-function padOf({ pad, dataFormat }: Attributes2d): Attributes2d['pad'] {
+function padOf({ pad, dataFormat }: ConvAttributes): ConvAttributes['pad'] {
   if (!Array.isArray(pad) || dataFormat !== 'NCHW') return pad;
   const [batch, channels, rows, columns] = pad;
   return [batch, rows, columns, channels];
 }
 
-/** [B, C, H, W] -> [B, H, W, C] where the data are in that order. */
-function channelsLast(x: Value, { dataFormat }: Attributes2d, g: GraphBuilder): Value {
-  return dataFormat === 'NCHW' ? g.transpose(x, [0, 2, 3, 1]) : x;
+/** Data [B, H, W, C], [B, C, H, W] or [B, F, H, W, C] as [B, F, H, W, C]. */
+function asClip(x: Value, { dataFormat }: ConvAttributes, g: GraphBuilder): Value {
+  if (x.shape.length === 5) return x;
+  const last = dataFormat === 'NCHW' ? g.transpose(x, [0, 2, 3, 1]) : x;
+  return g.reshape(last, [last.shape[0]!, 1, ...last.shape.slice(1)]);
 }
 
-/** [B, H, W, C] -> the order of the data. */
-function asGiven(y: Value, { dataFormat }: Attributes2d, g: GraphBuilder): Value {
-  return dataFormat === 'NCHW' ? g.transpose(y, [0, 3, 1, 2]) : y;
+/** The way back, to data of `rank` axes in the order given. */
+function asGiven(y: Value, rank: number, { dataFormat }: ConvAttributes, g: GraphBuilder): Value {
+  if (rank === 5) return y;
+  const image = g.reshape(y, [y.shape[0]!, ...y.shape.slice(2)]); // [B, 1, H, W, C] -> [B, H, W, C]
+  return dataFormat === 'NCHW' ? g.transpose(image, [0, 3, 1, 2]) : image;
 }
 
-function lastShape([b, c, h, w]: Shape4, { dataFormat }: Attributes2d): Shape4 {
-  return dataFormat === 'NCHW' ? [b, h, w, c] : [b, c, h, w];
+function lastShape(shape: readonly number[], { dataFormat }: ConvAttributes): readonly number[] {
+  return dataFormat === 'NCHW' ? [shape[0]!, ...shape.slice(2), shape[1]!] : shape;
 }
 
-function geometry2d(x: Shape4, filter: Shape4, attrs: Attributes2d, isDepthwise: boolean): [Geometry, Filters] {
-  const { strides, dilations, dimRoundingMode } = attrs;
+/** The walk over data of a shape with channels last, 4 or 5 axes. */
+function geometryFor(x: readonly number[], filters: Filters, attrs: ConvAttributes, isDepthwise: boolean): Geometry {
+  const { given, shape } = filters;
+  if (x.length === 5) {
+    const [size, window, strides] = [x as Shape5, given as Shape5, attrs.strides as [number, number, number]];
+    const { padInfo, ...info } = tf.backend_util.computeConv3DInfo(size, window, strides, 1, attrs.pad as 'same');
+    return geometryOf(x, shape, {
+      ...{ stride: [info.strideDepth, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups: 1 },
+      before: [padInfo.front, padInfo.top, padInfo.left],
+      after: [padInfo.back, padInfo.bottom, padInfo.right],
+    });
+  }
+  const [size, window, strides] = [x as Shape4, given as Shape4, attrs.strides as [number, number]];
+  const { dilations, dimRoundingMode } = attrs;
   const { computeConv2DInfo } = tf.backend_util;
-  const info = computeConv2DInfo(x, filter, strides, dilations ?? 1, padOf(attrs), dimRoundingMode, isDepthwise);
+  const info = computeConv2DInfo(size, window, strides, dilations ?? 1, padOf(attrs), dimRoundingMode, isDepthwise);
   const { top, bottom, left, right } = info.padInfo;
-  const filters = isDepthwise ? depthwise2d(filter) : dense2d(filter);
-  const geometry = geometryOf([x[0], 1, ...x.slice(1)], filters.shape, {
+  return geometryOf([x[0]!, 1, ...x.slice(1)], shape, {
     stride: [1, info.strideHeight, info.strideWidth],
     dilation: [1, info.dilationHeight, info.dilationWidth],
-    before: [0, top, left],
-    after: [0, bottom, right],
-    groups: isDepthwise ? x[3] : x[3] / filter[2],
+    ...{ before: [0, top, left] as Triple, after: [0, bottom, right] as Triple },
+    groups: isDepthwise ? x[3]! : x[3]! / window[2],
   });
-  return [geometry, filters];
 }
 
-function geometry3d(x: Shape5, filter: Shape5, { strides, pad }: Attributes3d): [Geometry, Filters] {
-  const { padInfo, ...info } = tf.backend_util.computeConv3DInfo(x, filter, strides, 1, pad);
-  const filters = dense3d(filter);
-  const geometry = geometryOf(x, filters.shape, {
-    stride: [info.strideDepth, info.strideHeight, info.strideWidth],
-    dilation: [1, 1, 1],
-    before: [padInfo.front, padInfo.top, padInfo.left],
-    after: [padInfo.back, padInfo.bottom, padInfo.right],
-    groups: 1,
-  });
-  return [geometry, filters];
+export function convolved({ x, filter }: Data, attrs: ConvAttributes, isDepthwise: boolean, g: GraphBuilder): Value {
+  const filters = filtersOf(filter.shape, isDepthwise);
+  const geometry = geometryFor(lastShape(x.shape, attrs), filters, attrs, isDepthwise);
+  const y = convolution({ x: asClip(x, attrs, g), weight: toWeight(filter, filters, g) }, geometry, g);
+  return asGiven(y, x.shape.length, attrs, g);
 }
 
-/** [B, H, W, C] -> [B, 1, H, W, C]; five axes stay. */
-function clip(x: Value, g: GraphBuilder): Value {
-  return x.shape.length === 5 ? x : g.reshape(x, [x.shape[0]!, 1, ...x.shape.slice(1)]);
-}
-
-function withoutFrames(y: Value, g: GraphBuilder): Value {
-  return g.reshape(y, [y.shape[0]!, ...y.shape.slice(2)]); // [B, 1, H, W, C] -> [B, H, W, C]
-}
-
-interface Data {
-  x: Value;
-  filter: Value;
-}
-interface FromResult {
-  dy: Value;
-  filter: Value;
-}
-interface FromBoth {
-  x: Value;
-  dy: Value;
-}
-
-/** A 2-D convolution as TensorFlow.js asks for it. */
-export function convolution2d(
-  { x: given, filter }: Data,
-  attrs: Attributes2d,
-  isDepthwise: boolean,
-  g: GraphBuilder,
-): Value {
-  const x = channelsLast(given, attrs, g);
-  const [geometry, filters] = geometry2d(x.shape as Shape4, filter.shape as Shape4, attrs, isDepthwise);
-  const y = withoutFrames(convolution({ x: clip(x, g), weight: filters.into(filter, g) }, geometry, g), g);
-  return asGiven(y, attrs, g);
-}
-
-/** The three kernels of a 2-D convolution. */
-function kernels2d(names: readonly [string, string, string], isDepthwise: boolean): KernelDefinition[] {
-  return [
-    defineKernel<Data, Attributes2d>(names[0], ({ inputs, attrs }, g) => convolution2d(inputs, attrs, isDepthwise, g)),
-    defineKernel<FromResult, Attributes2d & { inputShape: Shape4 }>(names[1], ({ inputs, attrs }, g) => {
-      const shape = lastShape(attrs.inputShape, attrs);
-      const [geometry, filters] = geometry2d(shape, inputs.filter.shape as Shape4, attrs, isDepthwise);
-      const dy = clip(channelsLast(inputs.dy, attrs, g), g);
-      return asGiven(withoutFrames(inputGradient(filters.into(inputs.filter, g), dy, geometry, g), g), attrs, g);
-    }),
-    defineKernel<FromBoth, Attributes2d & { filterShape: Shape4 }>(names[2], ({ inputs, attrs }, g) => {
-      const x = channelsLast(inputs.x, attrs, g);
-      const dy = channelsLast(inputs.dy, attrs, g);
-      const [geometry, filters] = geometry2d(x.shape as Shape4, attrs.filterShape, attrs, isDepthwise);
-      return filters.back(weightGradient(clip(x, g), clip(dy, g), geometry, g), g);
-    }),
-  ];
-}
-
-const kernels3d: readonly KernelDefinition[] = [
-  defineKernel<Data, Attributes3d & { dilations?: Triple }>('Conv3D', ({ inputs: { x, filter }, attrs }, g) => {
-    const [geometry, filters] = geometry3d(x.shape as Shape5, filter.shape as Shape5, attrs);
-    return convolution({ x, weight: filters.into(filter, g) }, geometry, g);
-  }),
-  defineKernel<FromResult, Attributes3d & { inputShape: Shape5 }>(
-    'Conv3DBackpropInputV2',
-    ({ inputs: { dy, filter }, attrs }, g) => {
-      const [geometry, filters] = geometry3d(attrs.inputShape, filter.shape as Shape5, attrs);
-      return inputGradient(filters.into(filter, g), dy, geometry, g);
+/** The three kernels of a convolution: its result, and the gradients of data and filter. */
+function kernelsOf([forward, ofInput, ofFilter]: readonly [string, string, string], isDepthwise: boolean): Kernels {
+  return {
+    [forward]: (inputs: Data, attrs: ConvAttributes, g) => convolved(inputs, attrs, isDepthwise, g),
+    [ofInput]: (inputs: { dy: Value; filter: Value }, attrs: ConvAttributes & { inputShape: number[] }, g) => {
+      const { dy, filter } = inputs;
+      const filters = filtersOf(filter.shape, isDepthwise);
+      const geometry = geometryFor(lastShape(attrs.inputShape, attrs), filters, attrs, isDepthwise);
+      const dx = inputGradient(toWeight(filter, filters, g), asClip(dy, attrs, g), geometry, g);
+      return asGiven(dx, dy.shape.length, attrs, g);
     },
-  ),
-  defineKernel<FromBoth, Attributes3d & { filterShape: Shape5 }>(
-    'Conv3DBackpropFilterV2',
-    ({ inputs: { x, dy }, attrs }, g) => {
-      const [geometry, filters] = geometry3d(x.shape as Shape5, attrs.filterShape, attrs);
-      return filters.back(weightGradient(x, dy, geometry, g), g);
+    [ofFilter]: ({ x, dy }: { x: Value; dy: Value }, attrs: ConvAttributes & { filterShape: number[] }, g) => {
+      const filters = filtersOf(attrs.filterShape, isDepthwise);
+      const geometry = geometryFor(lastShape(x.shape, attrs), filters, attrs, isDepthwise);
+      return toFilter(weightGradient(asClip(x, attrs, g), asClip(dy, attrs, g), geometry, g), filters, g);
     },
-  ),
-];
+  };
+}
 
-const depthwiseNames = [
-  'DepthwiseConv2dNative',
-  'DepthwiseConv2dNativeBackpropInput',
-  'DepthwiseConv2dNativeBackpropFilter',
-] as const;
+const depthwise = 'DepthwiseConv2dNative';
 
-export const convKernels: readonly KernelDefinition[] = [
-  ...kernels2d(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter'], false),
-  ...kernels2d(depthwiseNames, true),
-  ...kernels3d,
-];
+export const convKernels: Kernels = {
+  ...kernelsOf(['Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter'], false),
+  ...kernelsOf([depthwise, `${depthwise}BackpropInput`, `${depthwise}BackpropFilter`], true),
+  ...kernelsOf(['Conv3D', 'Conv3DBackpropInputV2', 'Conv3DBackpropFilterV2'], false),
+};

@@ -107,10 +107,8 @@ function gradientInParts(inputs: GradientInputs, scale: number, parts: number, g
     return [dQ, g.matmul(dLogits, queries, { transA: true, alpha: scale }), g.matmul(p, ds[i]!, { transA: true })];
   });
   return [q, k, v].map((x, which) => {
-    const whole = g.concat(
-      made.map((three) => three[which]!),
-      0,
-    ); // [B*N, L, D]
+    const parts = made.map((three) => three[which]!);
+    const whole = g.concat(parts, 0); // [B*N, L, D]
     return perHead(g.reshape(whole, [batch, heads, x.shape[1]!, x.shape[3]!]), g);
   });
 }

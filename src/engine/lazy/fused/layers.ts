@@ -7,21 +7,22 @@
 import type { Constant, GraphBuilder, Value } from '../../graph/index.ts';
 import type { GeluForm } from '../../ops/index.ts';
 import { asRows, columnSums, sumTo, weightedSums } from '../axes.ts';
-import type { FusedKernel, Operands, Upstream } from '../kernel.ts';
+import type { FusedKernel, Operands } from '../kernel.ts';
 
-/** y = x Wᵀ + b on rows [M, In]. */
-function product({ x, weight, bias }: Operands<'linear'>, g: GraphBuilder): Value {
-  const y = g.gemm(asRows(g, x), weight, bias ?? null, { transB: true });
-  return g.reshape(y, [...x.shape.slice(0, -1), weight.shape[0]!]); // [M, Out] -> [..., Out]
-}
-
-/** dx = dy W, dW = dyᵀ x, db = column sums of dy. */
-function productGradient({ x, weight, bias, dy }: Operands<'linear'> & Upstream, g: GraphBuilder): Value[] {
-  const rows = asRows(g, dy);
-  const dx = g.reshape(g.matmul(rows, weight), x.shape);
-  const dWeight = g.gemm(rows, asRows(g, x), null, { transA: true });
-  return bias ? [dx, dWeight, columnSums(g, rows)] : [dx, dWeight];
-}
+export const linear: FusedKernel<'linear'> = {
+  /** y = x Wᵀ + b on rows [M, In]. */
+  forward: ({ x, weight, bias }, _, g) => {
+    const y = g.gemm(asRows(g, x), weight, bias ?? null, { transB: true });
+    return g.reshape(y, [...x.shape.slice(0, -1), weight.shape[0]!]); // [M, Out] -> [..., Out]
+  },
+  /** dx = dy W, dW = dyᵀ x, db = column sums of dy. */
+  gradient: ({ x, weight, bias, dy }, _, g) => {
+    const rows = asRows(g, dy);
+    const dx = g.reshape(g.matmul(rows, weight), x.shape);
+    const dWeight = g.gemm(rows, asRows(g, x), null, { transA: true });
+    return bias ? [dx, dWeight, columnSums(g, rows)] : [dx, dWeight];
+  },
+};
 
 function geluOf(x: Value, form: GeluForm, g: GraphBuilder): Value {
   return g.node('Gelu', [x], { approximate: form === 'tanh' ? 'tanh' : 'none' }, x.shape, x.dtype);
@@ -44,12 +45,20 @@ function geluErfSlope(x: Value, g: GraphBuilder): Value {
   return g.add(cumulative, g.mul(x, density));
 }
 
-/** With s = sigmoid(x) and y = x s: dy/dx = s (1 - y) + y. */
-function siluSlope(x: Value, g: GraphBuilder): Value {
-  const s = g.map('Sigmoid', x);
-  const y = g.mul(x, s);
-  return g.add(g.mul(s, g.sub(1, y)), y);
-}
+export const gelu: FusedKernel<'gelu'> = {
+  forward: ({ x }, { form }, g) => geluOf(x, form, g),
+  gradient: ({ x, dy }, { form }, g) => [g.mul(dy, form === 'tanh' ? geluTanhSlope(x, g) : geluErfSlope(x, g))],
+};
+
+export const silu: FusedKernel<'silu'> = {
+  forward: ({ x }, _, g) => g.mul(x, g.map('Sigmoid', x)),
+  /** With s = sigmoid(x) and y = x s: dy/dx = s (1 - y) + y. */
+  gradient: ({ x, dy }, _, g) => {
+    const s = g.map('Sigmoid', x);
+    const y = g.mul(x, s);
+    return [g.mul(dy, g.add(g.mul(s, g.sub(1, y)), y))];
+  },
+};
 
 function unit(g: GraphBuilder, x: Value): Constant {
   return g.filled('float32', [x.shape[x.shape.length - 1]!], 1);
@@ -71,27 +80,30 @@ function meanColumn(g: GraphBuilder, x: Value, weight: Value | undefined): Value
   return g.reshape(g.mul(weight, 1 / width), [width, 1]);
 }
 
-/**
- * With r = 1/deviation and x̂ = (x - mean) r: dx = r (g - mean(g) - x̂ mean(g x̂)) where g = dy weight,
- * dWeight = Σ dy x̂, dBias = Σ dy.
- */
-function layerNormGradient(inputs: Operands<'layerNorm'> & Upstream, eps: number, g: GraphBuilder): Value[] {
-  const { x, weight, bias } = inputs;
-  const [y, mean, scale] = normalised(inputs, eps, 3, g) as [Value, Value, Value];
-  const rows = asRows(g, inputs.dy);
-  const toColumn = (v: Value): Value => g.reshape(v, [rows.shape[0]!, 1]); // [..., 1] -> [M, 1]
-  const r = toColumn(scale);
-  const normal = weight || bias ? g.mul(g.sub(asRows(g, x), toColumn(mean)), r) : asRows(g, y);
-  const column = meanColumn(g, x, weight);
-  const product = g.mul(rows, normal);
-  const scaled = weight ? g.mul(rows, weight) : rows;
-  const centred = g.sub(scaled, g.matmul(rows, column));
-  const dx = g.mul(g.sub(centred, g.mul(normal, g.matmul(product, column))), r);
-  const gradients = [g.reshape(dx, x.shape)];
-  if (weight) gradients.push(columnSums(g, product));
-  if (bias) gradients.push(columnSums(g, rows));
-  return gradients;
-}
+export const layerNorm: FusedKernel<'layerNorm'> = {
+  forward: (operands, { eps }, g) => normalised(operands, eps, 1, g)[0]!,
+  /**
+   * With r = 1/deviation and x̂ = (x - mean) r: dx = r (g - mean(g) - x̂ mean(g x̂)) where g = dy weight,
+   * dWeight = Σ dy x̂, dBias = Σ dy.
+   */
+  gradient: (inputs, { eps }, g) => {
+    const { x, weight, bias } = inputs;
+    const [y, mean, scale] = normalised(inputs, eps, 3, g) as [Value, Value, Value];
+    const rows = asRows(g, inputs.dy);
+    const toColumn = (v: Value): Value => g.reshape(v, [rows.shape[0]!, 1]); // [..., 1] -> [M, 1]
+    const r = toColumn(scale);
+    const normal = weight || bias ? g.mul(g.sub(asRows(g, x), toColumn(mean)), r) : asRows(g, y);
+    const column = meanColumn(g, x, weight);
+    const product = g.mul(rows, normal);
+    const scaled = weight ? g.mul(rows, weight) : rows;
+    const centred = g.sub(scaled, g.matmul(rows, column));
+    const dx = g.mul(g.sub(centred, g.mul(normal, g.matmul(product, column))), r);
+    const gradients = [g.reshape(dx, x.shape)];
+    if (weight) gradients.push(columnSums(g, product));
+    if (bias) gradients.push(columnSums(g, rows));
+    return gradients;
+  },
+};
 
 /** [result, r] with r = 1 / sqrt(mean(x²) + eps), the first `count` of them. */
 function rootNormalised({ x, weight }: Operands<'rmsNorm'>, eps: number, count: 1 | 2, g: GraphBuilder): Value[] {
@@ -100,52 +112,30 @@ function rootNormalised({ x, weight }: Operands<'rmsNorm'>, eps: number, count: 
   return g.nodes('SimplifiedLayerNormalization', [x, weight ?? unit(g, x)], { axis: -1, epsilon: eps }, outputs);
 }
 
-/** dx = r g - x r³ mean(g x) where g = dy weight; dWeight = Σ r dy x. */
-function rmsNormGradient(inputs: Operands<'rmsNorm'> & Upstream, eps: number, g: GraphBuilder): Value[] {
-  const { x, weight } = inputs;
-  const rows = asRows(g, inputs.dy);
-  const data = asRows(g, x);
-  const count = rows.shape[0]!;
-  const r = g.reshape(rootNormalised(inputs, eps, 2, g)[1]!, [count, 1]); // [..., 1] -> [M, 1]
-  const product = g.mul(rows, data);
-  const pull = g.mul(g.matmul(product, meanColumn(g, x, weight)), g.mul(g.mul(r, r), r));
-  const scaled = g.mul(weight ? g.mul(rows, weight) : rows, r);
-  const dx = g.reshape(g.sub(scaled, g.mul(data, pull)), x.shape);
-  return weight ? [dx, weightedSums(g, g.reshape(r, [1, count]), product)] : [dx];
-}
-
-function modulateGradient({ x, shift, scale, dy }: Operands<'modulate'> & Upstream, g: GraphBuilder): Value[] {
-  return [g.mul(dy, g.add(scale, 1)), sumTo(g, dy, shift.shape), sumTo(g, g.mul(dy, x), scale.shape)];
-}
-
-export const linear: FusedKernel<'linear'> = {
-  forward: (operands, _, g) => product(operands, g),
-  gradient: (operands, _, g) => productGradient(operands, g),
-};
-
-export const gelu: FusedKernel<'gelu'> = {
-  forward: ({ x }, { form }, g) => geluOf(x, form, g),
-  gradient: ({ x, dy }, { form }, g) => [g.mul(dy, form === 'tanh' ? geluTanhSlope(x, g) : geluErfSlope(x, g))],
-};
-
-export const silu: FusedKernel<'silu'> = {
-  forward: ({ x }, _, g) => g.mul(x, g.map('Sigmoid', x)),
-  gradient: ({ x, dy }, _, g) => [g.mul(dy, siluSlope(x, g))],
-};
-
-export const layerNorm: FusedKernel<'layerNorm'> = {
-  forward: (operands, { eps }, g) => normalised(operands, eps, 1, g)[0]!,
-  gradient: (operands, { eps }, g) => layerNormGradient(operands, eps, g),
-};
-
 export const rmsNorm: FusedKernel<'rmsNorm'> = {
   forward: (operands, { eps }, g) => rootNormalised(operands, eps, 1, g)[0]!,
-  gradient: (operands, { eps }, g) => rmsNormGradient(operands, eps, g),
+  /** dx = r g - x r³ mean(g x) where g = dy weight; dWeight = Σ r dy x. */
+  gradient: (inputs, { eps }, g) => {
+    const { x, weight } = inputs;
+    const rows = asRows(g, inputs.dy);
+    const data = asRows(g, x);
+    const count = rows.shape[0]!;
+    const r = g.reshape(rootNormalised(inputs, eps, 2, g)[1]!, [count, 1]); // [..., 1] -> [M, 1]
+    const product = g.mul(rows, data);
+    const pull = g.mul(g.matmul(product, meanColumn(g, x, weight)), g.mul(g.mul(r, r), r));
+    const scaled = g.mul(weight ? g.mul(rows, weight) : rows, r);
+    const dx = g.reshape(g.sub(scaled, g.mul(data, pull)), x.shape);
+    return weight ? [dx, weightedSums(g, g.reshape(r, [1, count]), product)] : [dx];
+  },
 };
 
 export const modulate: FusedKernel<'modulate'> = {
   forward: ({ x, shift, scale }, _, g) => g.add(g.mul(x, g.add(scale, 1)), shift),
-  gradient: (operands, _, g) => modulateGradient(operands, g),
+  gradient: ({ x, shift, scale, dy }, _, g) => [
+    g.mul(dy, g.add(scale, 1)),
+    sumTo(g, dy, shift.shape),
+    sumTo(g, g.mul(dy, x), scale.shape),
+  ],
 };
 
 /** The update of one weight by AdamW; all weights of a step are recorded into one run. */

@@ -1,5 +1,5 @@
-import { convKernels } from '../convolution/index.ts';
-import type { KernelDefinition } from '../kernel.ts';
+import { convKernels } from '../convolution/kernels.ts';
+import type { Kernels } from '../kernel.ts';
 import { binaryKernels } from './binary.ts';
 import { poolKernels } from './pool.ts';
 import { positionKernels } from './positions.ts';
@@ -9,15 +9,10 @@ import { resizeKernels } from './resize.ts';
 import { shapeKernels } from './shape.ts';
 import { unaryKernels } from './unary.ts';
 
-/** Kernels of TensorFlow.js that are written as nodes of the recorded graph, a list per file. */
-export const kernels: readonly KernelDefinition[] = [
-  ...unaryKernels,
-  ...binaryKernels,
-  ...reduceKernels,
-  ...productKernels,
-  ...shapeKernels,
-  ...positionKernels,
-  ...convKernels,
-  ...poolKernels,
-  ...resizeKernels,
-];
+export { dataDependent } from './positions.ts';
+
+/** Kernels of TensorFlow.js that are written as nodes of the recorded graph, a map per file. */
+export const kernels: Kernels = {
+  ...{ ...unaryKernels, ...binaryKernels, ...reduceKernels, ...productKernels, ...shapeKernels },
+  ...{ ...positionKernels, ...convKernels, ...poolKernels, ...resizeKernels },
+};

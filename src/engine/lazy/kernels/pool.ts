@@ -3,12 +3,22 @@
  * the number of cells that are no padding; its gradient spreads dy over the window. A maximum's gradient goes to
  * the first cell of the window that holds it, as in TensorFlow.js.
  */
-
 import type { backend_util } from '@tensorflow/tfjs';
 import { type Constant, type GraphBuilder, sameShape, sizeOf, type Value } from '../../graph/index.ts';
 import { tf } from '../../tf.ts';
-import { type Geometry, geometryOf, isFlat, remainder, tapsOf, triple } from '../convolution/index.ts';
-import { defineKernel, type KernelDefinition } from '../kernel.ts';
+import {
+  channelsFirst,
+  channelsLast,
+  type Geometry,
+  geometryOf,
+  padsOf,
+  remainder,
+  spatial,
+  tapsOf,
+  triple,
+  withPadding,
+} from '../convolution/geometry.ts';
+import type { Kernel, Kernels, X } from '../kernel.ts';
 
 interface PoolAttributes {
   filterSize: number | number[];
@@ -17,47 +27,38 @@ interface PoolAttributes {
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
 
+type PoolOperator = 'MaxPool' | 'AveragePool';
 type Shape4 = [number, number, number, number];
 type Shape5 = [number, number, number, number, number];
 type Pair = [number, number];
 type Numbers3 = [number, number, number];
 
 /** The window's walk over data of 4 or 5 axes; the window is as deep as the data has channels. */
-function poolGeometry(
-  shape: readonly number[],
-  { filterSize, strides, pad, dimRoundingMode }: PoolAttributes,
-): Geometry {
-  const channels = shape[shape.length - 1]!;
+function poolGeometry(shape: readonly number[], attrs: PoolAttributes): Geometry {
+  const { filterSize, strides, pad, dimRoundingMode } = attrs;
+  const groups = shape[shape.length - 1]!;
   const { computePool2DInfo, computePool3DInfo } = tf.backend_util;
   if (shape.length === 4) {
     const info = computePool2DInfo(shape as Shape4, filterSize as Pair, strides as Pair, 1, pad, dimRoundingMode);
     const { top, left, bottom, right } = info.padInfo;
-    const window = [channels, 1, 1, info.filterHeight, info.filterWidth];
-    const geometry = geometryOf([shape[0]!, 1, ...shape.slice(1)], window, {
-      ...{ stride: [1, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups: channels },
-      ...{ before: [0, top, left], after: [0, bottom, right] },
-    });
+    const geometry = geometryOf(
+      [shape[0]!, 1, ...shape.slice(1)],
+      [groups, 1, 1, info.filterHeight, info.filterWidth],
+      {
+        ...{ stride: [1, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups },
+        ...{ before: [0, top, left], after: [0, bottom, right] },
+      },
+    );
     return withResult(geometry, [1, info.outHeight, info.outWidth]);
   }
   const [size, steps] = [filterSize as Numbers3, strides as Numbers3];
   const info = computePool3DInfo(shape as Shape5, size, steps, 1, pad as 'same', dimRoundingMode);
   const { front, top, left, back, bottom, right } = info.padInfo;
-  const geometry = geometryOf(shape, [channels, 1, info.filterDepth, info.filterHeight, info.filterWidth], {
-    ...{ stride: [info.strideDepth, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups: channels },
+  const geometry = geometryOf(shape, [groups, 1, info.filterDepth, info.filterHeight, info.filterWidth], {
+    ...{ stride: [info.strideDepth, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups },
     ...{ before: [front, top, left], after: [back, bottom, right] },
   });
   return withResult(geometry, [info.outDepth, info.outHeight, info.outWidth]);
-}
-
-function spatial(geometry: Geometry, values: readonly number[]): number[] {
-  return isFlat(geometry) ? values.slice(1) : values.slice();
-}
-
-/** Channels last <-> first. */
-function channelsFirst(x: Value, geometry: Geometry, g: GraphBuilder): Value {
-  const rank = spatial(geometry, geometry.size).length + 2;
-  const flat = rank === 4 && x.shape.length === 5 ? g.reshape(x, [x.shape[0]!, ...x.shape.slice(2)]) : x;
-  return g.transpose(flat, rank === 4 ? [0, 3, 1, 2] : [0, 4, 1, 2, 3]);
 }
 
 /** The geometry with the result that TensorFlow.js rounds to: a window may reach beyond the padding, over nothing. */
@@ -69,43 +70,35 @@ function withResult(geometry: Geometry, wanted: readonly number[]): Geometry {
 }
 
 /** Pooling of x, which keeps its number of axes. */
-function pool(op: 'MaxPool' | 'AveragePool', x: Value, geometry: Geometry, g: GraphBuilder): Value {
+function pool(op: PoolOperator, x: Value, geometry: Geometry, g: GraphBuilder): Value {
   const { batch, inputs, result } = geometry;
   const shape = [batch, ...(x.shape.length === 4 ? result.slice(1) : result), inputs];
   if (result.includes(0)) return g.full(shape, 0);
   // as in TensorFlow.js, whatever the padding
   if (geometry.kernel.every((cells) => cells === 1) && sameShape(shape, x.shape)) return x;
   const isPlain = geometry.kernel.every((cells, i) => geometry.before[i]! < cells && geometry.after[i]! < cells);
-  return isPlain ? onnxPool(op, x, geometry, g) : g.reshape(tapPool(op, x, geometry, g), shape);
+  return isPlain ? onnxPool(op, x, geometry, shape, g) : g.reshape(tapPool(op, x, geometry, g), shape);
 }
 
 /** Pooling tap by tap, for padding as wide as the window, which ONNX refuses. */
-function tapPool(op: 'MaxPool' | 'AveragePool', x: Value, geometry: Geometry, g: GraphBuilder): Value {
+function tapPool(op: PoolOperator, x: Value, geometry: Geometry, g: GraphBuilder): Value {
   const cells = windows(x, geometry, op === 'MaxPool' ? Number.NEGATIVE_INFINITY : 0, g);
   if (op === 'MaxPool') return cells.reduce((a, b) => g.node('Max', [a, b], null, a.shape, 'float32'));
   const sum = cells.reduce((a, b) => g.add(a, b));
   return g.mul(sum, inverseCounts(geometry, g));
 }
 
-/** ONNX's own pooling. */
-function onnxPool(op: 'MaxPool' | 'AveragePool', x: Value, geometry: Geometry, g: GraphBuilder): Value {
-  const shape = [geometry.batch, geometry.inputs, ...spatial(geometry, geometry.result)];
-  const attributes = {
-    kernel_shape: spatial(geometry, geometry.kernel),
-    strides: spatial(geometry, geometry.stride),
-    pads: [...spatial(geometry, geometry.before), ...spatial(geometry, geometry.after)],
-  };
-  const y = g.node(op, [channelsFirst(x, geometry, g)], attributes, shape, 'float32');
-  const last = g.transpose(y, shape.length === 4 ? [0, 2, 3, 1] : [0, 2, 3, 4, 1]);
-  const kept = x.shape.length === 4 ? geometry.result.slice(1) : geometry.result;
-  return g.reshape(last, [geometry.batch, ...kept, geometry.inputs]);
+function onnxPool(op: PoolOperator, x: Value, geometry: Geometry, shape: number[], g: GraphBuilder): Value {
+  const first = [geometry.batch, geometry.inputs, ...spatial(geometry, geometry.result)];
+  const [window, strides] = [spatial(geometry, geometry.kernel), spatial(geometry, geometry.stride)];
+  const attributes = { kernel_shape: window, strides, pads: padsOf(geometry) };
+  return channelsLast(g, g.node(op, [channelsFirst(g, x, geometry)], attributes, first, 'float32'), shape, geometry);
 }
 
 /** The cells that each tap of the window meets: [taps, [B, ...result, C]]. */
 function windows(x: Value, geometry: Geometry, filler: number, g: GraphBuilder): Value[] {
-  const { batch, inputs, size, before, after, stride, result } = geometry;
-  const around = before.map((zeros, i): Pair => [zeros, after[i]!]);
-  const clip = g.pad(g.reshape(x, [batch, ...size, inputs]), [[0, 0], ...around, [0, 0]], filler);
+  const { batch, inputs, size, stride, result } = geometry;
+  const clip = withPadding(g.reshape(x, [batch, ...size, inputs]), geometry, g, filler);
   return tapsOf(geometry).map(({ starts, ends }) => {
     return g.steps(clip, { starts, ends, axes: [1, 2, 3], steps: stride }, [batch, ...result, inputs]);
   });
@@ -154,19 +147,23 @@ function inverseCounts(geometry: Geometry, g: GraphBuilder): Constant {
   return g.constant('float32', [1, frames, rows, columns, 1], data);
 }
 
-function averageGradient(dy: Value, input: Value, attrs: PoolAttributes, g: GraphBuilder): Value {
+interface GradientInputs {
+  dy: Value;
+  input: Value;
+}
+
+function averageGradient({ dy, input }: GradientInputs, attrs: PoolAttributes, g: GraphBuilder): Value {
   const geometry = poolGeometry(input.shape, attrs);
   const share = g.mul(g.reshape(dy, [geometry.batch, ...geometry.result, geometry.inputs]), inverseCounts(geometry, g));
   const taps = tapsOf(geometry).map(() => share);
   return scatter(taps, geometry, input.shape, g);
 }
 
-function maxGradient(dy: Value, input: Value, attrs: PoolAttributes, g: GraphBuilder): Value {
+function maxGradient({ dy, input }: GradientInputs, attrs: PoolAttributes, g: GraphBuilder): Value {
   const geometry = poolGeometry(input.shape, attrs);
   const shape = [geometry.batch, ...geometry.result, geometry.inputs];
   const top = g.reshape(pool('MaxPool', input, geometry, g), shape);
-  const gradient = g.reshape(dy, shape);
-  let open: Value = gradient; // what no earlier tap of the window has taken
+  let open = g.reshape(dy, shape); // what no earlier tap of the window has taken
   const shares = windows(input, geometry, Number.NEGATIVE_INFINITY, g).map((cells) => {
     const holds = g.compare('Equal', cells, top);
     const share = g.where(holds, open, 0);
@@ -176,30 +173,13 @@ function maxGradient(dy: Value, input: Value, attrs: PoolAttributes, g: GraphBui
   return scatter(shares, geometry, input.shape, g);
 }
 
-interface GradientInputs {
-  dy: Value;
-  input: Value;
+function pooling(op: PoolOperator): Kernel {
+  return ({ x }: X, attrs: PoolAttributes, g) => pool(op, x, poolGeometry(x.shape, attrs), g);
 }
 
-function poolKernel(name: string, op: 'MaxPool' | 'AveragePool'): KernelDefinition {
-  return defineKernel<{ x: Value }, PoolAttributes>(name, ({ inputs: { x }, attrs }, g) =>
-    pool(op, x, poolGeometry(x.shape, attrs), g),
-  );
-}
-
-export const poolKernels: readonly KernelDefinition[] = [
-  poolKernel('AvgPool', 'AveragePool'),
-  poolKernel('AvgPool3D', 'AveragePool'),
-  poolKernel('MaxPool', 'MaxPool'),
-  poolKernel('MaxPool3D', 'MaxPool'),
-  ...['AvgPoolGrad', 'AvgPool3DGrad'].map((name) =>
-    defineKernel<GradientInputs, PoolAttributes>(name, ({ inputs: { dy, input }, attrs }, g) =>
-      averageGradient(dy, input, attrs, g),
-    ),
-  ),
-  ...['MaxPoolGrad', 'MaxPool3DGrad'].map((name) =>
-    defineKernel<GradientInputs, PoolAttributes>(name, ({ inputs: { dy, input }, attrs }, g) =>
-      maxGradient(dy, input, attrs, g),
-    ),
-  ),
-];
+export const poolKernels: Kernels = {
+  ...{ AvgPool: pooling('AveragePool'), AvgPool3D: pooling('AveragePool') },
+  ...{ MaxPool: pooling('MaxPool'), MaxPool3D: pooling('MaxPool') },
+  ...{ AvgPoolGrad: averageGradient, AvgPool3DGrad: averageGradient },
+  ...{ MaxPoolGrad: maxGradient, MaxPool3DGrad: maxGradient },
+};

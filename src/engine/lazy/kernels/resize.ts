@@ -1,6 +1,6 @@
 /** Resizing of images [B, H, W, C] as products with two interpolation matrices, whose transposes give the gradients. */
 import type { Constant, GraphBuilder, Value } from '../../graph/index.ts';
-import { defineKernel, type KernelDefinition } from '../kernel.ts';
+import type { Kernels } from '../kernel.ts';
 
 interface ResizeAttributes {
   size: [number, number];
@@ -10,6 +10,7 @@ interface ResizeAttributes {
 
 /** Where an output position lies among the inputs: index of the first neighbour and weight of the second. */
 type Place = (at: number) => readonly [first: number, weightOfSecond: number];
+type Method = (from: number, scale: number, attrs: ResizeAttributes) => Place;
 
 /** The matrix [to, from] that takes a row of `from` positions to `to`. */
 function matrix(from: number, to: number, place: Place, g: GraphBuilder): Constant {
@@ -25,32 +26,28 @@ function matrix(from: number, to: number, place: Place, g: GraphBuilder): Consta
   return g.constant('float32', [to, from], data);
 }
 
-function scaleOf(from: number, to: number, alignCorners: boolean): number {
-  return alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
-}
-
-function bilinear(from: number, to: number, { alignCorners, halfPixelCenters }: ResizeAttributes): Place {
-  const scale = scaleOf(from, to, alignCorners);
-  return (at) => {
+const bilinear: Method =
+  (from, scale, { halfPixelCenters }) =>
+  (at) => {
     const position = Math.max(0, halfPixelCenters ? (at + 0.5) * scale - 0.5 : at * scale);
     const first = Math.min(from - 1, Math.floor(position));
     return [first, Math.min(1, position - first)];
   };
-}
 
-function nearest(from: number, to: number, { alignCorners, halfPixelCenters }: ResizeAttributes): Place {
-  const scale = scaleOf(from, to, alignCorners);
-  return (at) => {
+const nearest: Method =
+  (from, scale, { alignCorners, halfPixelCenters }) =>
+  (at) => {
     const position = scale * (at + (halfPixelCenters ? 0.5 : 0));
     return [Math.min(from - 1, alignCorners ? Math.round(position) : Math.floor(position)), 0];
   };
-}
-
-type Method = typeof bilinear;
 
 /** Matrices for rows and columns between an image of `from` and one of `to` pixels. */
 function matrices(method: Method, from: number[], to: number[], attrs: ResizeAttributes, g: GraphBuilder): Constant[] {
-  return from.map((size, axis) => matrix(size, to[axis]!, method(size, to[axis]!, attrs), g));
+  return from.map((size, axis) => {
+    const wanted = to[axis]!;
+    const scale = attrs.alignCorners && wanted > 1 ? (size - 1) / (wanted - 1) : size / wanted;
+    return matrix(size, wanted, method(size, scale, attrs), g);
+  });
 }
 
 /** Products along height and width of x [B, H, W, C], by the matrices or their transposes. */
@@ -62,21 +59,18 @@ function apply(x: Value, [rows, columns]: Constant[], transA: boolean, g: GraphB
   return g.reshape(wide, [batch, high.shape[1]!, wide.shape[1]!, channels]);
 }
 
-function resizeKernels2(name: string, method: Method): KernelDefinition[] {
-  return [
-    defineKernel<{ images: Value }, ResizeAttributes>(name, ({ inputs: { images }, attrs }, g) => {
+function resizing(name: string, method: Method): Kernels {
+  return {
+    [name]: ({ images }: { images: Value }, attrs: ResizeAttributes, g) => {
       const from = images.shape.slice(1, 3);
       return apply(g.cast(images, 'float32'), matrices(method, from, attrs.size, attrs, g), false, g);
-    }),
-    defineKernel<{ images: Value; dy: Value }, ResizeAttributes>(
-      `${name}Grad`,
-      ({ inputs: { images, dy }, attrs }, g) =>
-        apply(dy, matrices(method, images.shape.slice(1, 3), dy.shape.slice(1, 3), attrs, g), true, g),
-    ),
-  ];
+    },
+    [`${name}Grad`]: ({ images, dy }: { images: Value; dy: Value }, attrs: ResizeAttributes, g) =>
+      apply(dy, matrices(method, images.shape.slice(1, 3), dy.shape.slice(1, 3), attrs, g), true, g),
+  };
 }
 
-export const resizeKernels: readonly KernelDefinition[] = [
-  ...resizeKernels2('ResizeBilinear', bilinear),
-  ...resizeKernels2('ResizeNearestNeighbor', nearest),
-];
+export const resizeKernels: Kernels = {
+  ...resizing('ResizeBilinear', bilinear),
+  ...resizing('ResizeNearestNeighbor', nearest),
+};

@@ -1,1 +1,0 @@
-export { compileFunction } from './compile.ts';

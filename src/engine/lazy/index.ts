@@ -1,1 +1,0 @@
-export { startLazy } from './start.ts';
