@@ -3,9 +3,8 @@ import type { HostFloats } from './tensors.ts';
 import { TorchGenerator } from './torch-random.ts';
 
 /**
- * An immutable seed: the same key gives the same draw every time, bit for bit on every machine and engine.
- * Independent numbers come from streams: `key.stream('noise').stream(3).normal([2, 4])`.
- * Philox4x32-10 over the counter (block index, 0, 0, 0); see philox.ts.
+ * An immutable seed: the same key gives the same draw every time, bit for bit on every machine and engine. Independent
+ * numbers come from streams: `key.stream('noise').stream(3).normal([2, 4])`. Philox4x32-10 over (block index, 0, 0, 0).
  */
 export class Key {
   readonly #key0: number;

@@ -25,7 +25,9 @@ function fixText(text: string): string {
     .split(/(?<=\n)/)
     .map((line) => {
       resolves &&= !line.includes('<');
-      return untilStable(line, (part) => repair(resolves ? resolveEntities(part) : part));
+      return untilStable(line, (part) =>
+        repair(resolves ? part.replace(entities, (entity) => decodeHTML(entity)) : part),
+      );
     })
     .join('');
 }
@@ -38,9 +40,7 @@ function untilStable(text: string, step: (text: string) => string): string {
   }
 }
 
-function resolveEntities(text: string): string {
-  return text.replace(/&#?[0-9A-Za-z]{1,24};/g, (entity) => decodeHTML(entity));
-}
+const entities = /&#?[0-9A-Za-z]{1,24};/g;
 
 /** One pass of the repairs, in ftfy's order. */
 function repair(text: string): string {

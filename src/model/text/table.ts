@@ -32,8 +32,6 @@ export interface TableTextEncoder {
   encode(captions: readonly string[]): Tensor;
   /** `token_embedding.weight` [vocabulary, textDim]. Owned by the encoder: `weights.dispose()` releases it. */
   readonly weights: Weights;
-  /** The context that stands for no caption: zeros [B, textLen, textDim]. */
-  unconditional(batch: number): Tensor;
 }
 
 /**
@@ -61,7 +59,6 @@ export function tableTextEncoder(options: TableTextOptions): TableTextEncoder {
         const context = tf.matMul(chosen, weights.get('token_embedding.weight'));
         return context.reshape([captions.length, textLen, textDim]);
       }),
-    unconditional: (batch) => tf.zeros([batch, textLen, textDim]),
   };
 }
 

@@ -131,6 +131,7 @@ export async function openTokenizer(path: string): Promise<PromptTokenizer> {
   const tokenizer = new Tokenizer(json, {});
   tokenizer.normalizer = exact(tokenizer.normalizer);
   const special = new Set(added_tokens.map((token) => token.content));
+  const byteToken = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`; // what no piece covers
   const bytesOf = (token: string) => Array.from(Buffer.from(token), (byte) => tokenizer.token_to_id(byteToken(byte))!);
   const pieces = (text: string): number[] => {
     const { ids, tokens } = tokenizer.encode(text, { add_special_tokens: false });
@@ -146,11 +147,6 @@ export async function openTokenizer(path: string): Promise<PromptTokenizer> {
       return masked(rows, length, padding);
     },
   };
-}
-
-/** SentencePiece's name of a byte that no piece covers. */
-function byteToken(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 }
 
 /** A precompiled map applied as written; the tokenizer library only comes close. */

@@ -58,14 +58,10 @@ export function applyLayers(
     if (value !== x) value.dispose();
     value = result;
     if (isSplit) break;
-    if (withPast(value) >= large) flush(); // an engine that puts work off would plan for many layers at once
+    const withPast = value.size * (1 + 2 / value.shape[1]!); // the two frames before it, which convolutions see, included
+    if (withPast >= large) flush(); // an engine that puts work off would plan for many layers at once
   }
   return value;
-}
-
-/** Elements of an activation [B,F,H,W,C] with the two frames before it, which convolutions see. */
-function withPast({ size, shape }: Tensor): number {
-  return size * (1 + 2 / shape[1]!);
 }
 
 function applyLayer(

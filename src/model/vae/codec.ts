@@ -9,7 +9,7 @@ import { withoutGradient } from '../../nn/internal.ts';
 import { chunkLengths, chunkRun, fittingLatents, pixelFrames, type VaeState, walk } from './chunks.ts';
 import { latentShape, type VaeConfig, type VaePreset, vaePresets, vaeStrides } from './config.ts';
 import { decoderLayers, encoderLayers, vaeInitial, vaeOfficialNames, vaeShapes } from './layers.ts';
-import { patchify, unpatchify } from './patches.ts';
+import { patchify, unpatchify } from './pictures.ts';
 
 /** Options of a pass through encoder or decoder; values are seen once per chunk. */
 export interface VaeOptions extends Tapped {

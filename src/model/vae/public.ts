@@ -19,8 +19,8 @@ export {
   vaePresets as presets,
   vaeStrides as strides,
 } from './config.ts';
-export { inflate } from './inflate.ts';
 export { vaeShapes as shapes } from './layers.ts';
+export { inflate } from './pictures.ts';
 export {
   type DecodedPiece,
   decodeChunk,

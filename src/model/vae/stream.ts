@@ -13,7 +13,7 @@ import {
 } from './codec.ts';
 import type { VaeConfig } from './config.ts';
 import { decoderLayers, encoderLayers } from './layers.ts';
-import { patchify, unpatchify } from './patches.ts';
+import { patchify, unpatchify } from './pictures.ts';
 
 /** The next pixel frames of a clip [B,F,H,W,3], and the state that the piece after them needs. */
 export interface DecodedPiece extends Pick<ChunkResult, 'state'> {

@@ -31,7 +31,8 @@ export async function writeRandomWan(
   await mkdir(join(folder, 'google', 'umt5-xxl'), { recursive: true });
   await writeAtomic(join(folder, 'google', 'umt5-xxl', 'tokenizer.json'), JSON.stringify(tokenizer));
   await writeAtomic(join(folder, 'config.json'), JSON.stringify(officialConfig(dit), null, 2));
-  const text = umt5Shapes({ ...textSizes(dit.text_dim), vocab: tokenizer.model.vocab.length });
+  const sizes = { dim: dit.text_dim, dim_attn: dit.text_dim, dim_ffn: 2 * dit.text_dim, num_buckets: 32 };
+  const text = umt5Shapes({ ...sizes, num_heads: 2, num_layers: 2, vocab: tokenizer.model.vocab.length });
   await writeSafetensors(join(folder, 'models_t5_umt5-xxl-enc-bf16.safetensors'), randomText(text, key.stream('text')));
   await writeSafetensors(join(folder, 'Wan2.1_VAE.safetensors'), await taken(autoencoder.init(vae, key.stream('vae'))));
   const transformer = await taken(wan.init(dit, key.stream('dit')));
@@ -43,10 +44,6 @@ export async function writeRandomWan(
 /** The keys that the official config.json has. */
 function officialConfig({ dim, ffn_dim, freq_dim, in_dim, out_dim, num_heads, num_layers, text_len, eps }: WanConfig) {
   return { model_type: 't2v', dim, eps, ffn_dim, freq_dim, in_dim, num_heads, num_layers, out_dim, text_len };
-}
-
-function textSizes(dim: number) {
-  return { dim, dim_attn: dim, dim_ffn: 2 * dim, num_heads: 2, num_layers: 2, num_buckets: 32 };
 }
 
 /** Matrices that keep the size of what passes through them, gains of 1. */

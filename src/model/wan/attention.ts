@@ -7,7 +7,7 @@
 import { attention } from '../../engine/ops/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type HostTensor, hostTensor } from '../../io/index.ts';
-import type { Attend, KeyValue } from './block.ts';
+import type { Attend } from './block.ts';
 import type { WanConfig } from './config.ts';
 
 /** Positions from `start` up to, not including, `end`. */
@@ -80,16 +80,11 @@ export function attendByBlocks(visibility: readonly Visibility[], frameTokens: n
   return (q, own) =>
     tf.concat(
       visibility.map(({ queries, keys }) => {
-        const seen = gather(own, keys, frameTokens);
-        return attention(frameRange(q, queries, frameTokens), seen.k, seen.v);
+        const seen = (x: Tensor): Tensor => joined(keys.map((range) => frameRange(x, range, frameTokens)));
+        return attention(frameRange(q, queries, frameTokens), seen(own.k), seen(own.v));
       }),
       1,
     );
-}
-
-function gather({ k, v }: KeyValue, ranges: readonly Range[], frameTokens: number): KeyValue {
-  const part = (x: Tensor) => joined(ranges.map((range) => frameRange(x, range, frameTokens)));
-  return { k: part(k), v: part(v) };
 }
 
 /** Concatenation over the tokens of [B, L, N, d]. */

@@ -18,7 +18,7 @@ import type { Attend } from './block.ts';
 import type { WanConfig } from './config.ts';
 import { embedPatches, embedTime, tokenGrid, unpatchify } from './embedding.ts';
 import { passOf, runBlocks, runHead, sinusoidsOf, type WanInput } from './pass.ts';
-import { type Rope, ropeOf, type Timesteps } from './positions.ts';
+import { ropeOf, type Timesteps } from './positions.ts';
 import { textSource } from './text.ts';
 
 /** Options of the causal training passes. */
@@ -77,11 +77,12 @@ export function wanTeacherForcing(
     const times = [cleanT, t].map((half) => sinusoidsOf(config, half, x.shape[0]!, grid[0]));
     const halves = [cleanX, x].map((latents) => embedPatches(net, latents));
     const time = embedTime(net, joinTimes(times));
+    const { cos, sin } = ropeOf(config, grid);
     const attend = attendWithin(visibility, grid[1] * grid[2], options.attention);
     const hidden = runBlocks(net, {
       tokens: tf.concat(halves, 1),
       time,
-      rope: twice(ropeOf(config, grid)),
+      rope: { cos: tf.concat([cos, cos], 0), sin: tf.concat([sin, sin], 0) },
       attend: () => attend,
       text: textSource(net, context, x.shape[0]!),
       onValue: options.onValue,
@@ -103,10 +104,6 @@ function joinTimes(halves: Tensor[]): Tensor {
   const extent = (axis: number) => Math.max(...halves.map((half) => half.shape[axis]!));
   const wide = halves.map((half) => tf.tile(half, [extent(0) / half.shape[0]!, extent(1) / half.shape[1]!, 1]));
   return tf.concat(wide, 1);
-}
-
-function twice({ cos, sin }: Rope): Rope {
-  return { cos: tf.concat([cos, cos], 0), sin: tf.concat([sin, sin], 0) };
 }
 
 /** Second half of axis 1. */

@@ -122,7 +122,9 @@ export function wanForward(
     const padding = paddingOf(length, seqLen);
     const mask = padding > 0 ? keyMask(length, padding) : null;
     const attend: Attend = (q, { k, v }) => boundedAttention(q, k, v, { mask });
-    const [tokens, rope] = [padRows(pass.tokens, padding), padRope(ropeOf(config, grid), padding)];
+    const after: [number, number] = [0, padding];
+    const tokens = padding > 0 ? tf.pad(pass.tokens, [[0, 0], after, [0, 0]]) : pass.tokens;
+    const rope = padRope(ropeOf(config, grid), padding);
     const y = runHead(net, runBlocks(net, { ...pass, tokens, rope, attend: () => attend }), pass.time.e);
     options.onValue?.('head', y);
     return unpatchify(config, padding > 0 ? tf.slice(y, [0, 0, 0], [-1, length, -1]) : y, grid);
@@ -138,11 +140,6 @@ function paddingOf(length: number, seqLen: number = length): number {
 function keyMask(length: number, padding: number): Tensor {
   const keys = new Uint8Array(length + padding).fill(1, 0, length);
   return tf.tensor2d(keys, [1, length + padding], 'bool');
-}
-
-function padRows(tokens: Tensor, padding: number): Tensor {
-  const after: [number, number] = [0, padding];
-  return padding === 0 ? tokens : tf.pad(tokens, [[0, 0], after, [0, 0]]);
 }
 
 /** Padding is turned by no angle. */

@@ -80,24 +80,18 @@ export function sinusoid(t: number, width: number): Float64Array {
  * sample, [B, F, width] for one for each frame.
  */
 export function timestepEmbedding(t: Timesteps, width: number): Tensor {
-  if (t instanceof tf.Tensor) return t.rank === 3 ? wantWidth(t, width) : embedTensor(t, width);
-  const rows = hostRows(t);
+  if (t instanceof tf.Tensor) {
+    if (t.rank !== 3) return embedTensor(t, width);
+    if (t.shape[2] === width) return t;
+    throw new RangeError(`t: an embedding of shape [${t.shape}] was given, wanted [B, F, ${width}]`);
+  }
+  const rows = typeof t === 'number' ? [[t]] : t.map((row) => (typeof row === 'number' ? [row] : row));
   const frames = rows[0]?.length ?? 0;
   if (frames === 0 || rows.some((row) => row.length !== frames)) {
     throw new RangeError(`t: wanted rows of one length, received lengths ${rows.map((row) => row.length).join(', ')}`);
   }
   const values = Float32Array.from(rows.flat().flatMap((value) => Array.from(sinusoid(value, width))));
   return tf.tensor3d(values, [rows.length, frames, width]);
-}
-
-function hostRows(t: number | readonly number[] | readonly (readonly number[])[]): (readonly number[])[] {
-  if (typeof t === 'number') return [[t]];
-  return t.map((row) => (typeof row === 'number' ? [row] : row));
-}
-
-function wantWidth(embedding: Tensor, width: number): Tensor {
-  if (embedding.shape[2] === width) return embedding;
-  throw new RangeError(`t: an embedding of shape [${embedding.shape}] was given, wanted [B, F, ${width}]`);
 }
 
 /**

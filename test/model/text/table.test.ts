@@ -27,8 +27,8 @@ test('a caption becomes the rows of its words, then zeros', () => {
 });
 
 test('no caption is zero rows', () => {
-  expect(text.unconditional(2).dataSync()).toEqual(text.encode(['', '']).dataSync());
-  expect(text.unconditional(2).shape).toEqual([2, 4, 6]);
+  expect(text.encode(['', '']).dataSync()).toEqual(new Float32Array(2 * 4 * 6));
+  expect(text.encode(['', '']).shape).toEqual([2, 4, 6]);
 });
 
 test('the table follows from the key and is not trained', () => {
