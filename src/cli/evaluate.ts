@@ -1,6 +1,6 @@
 /** `reward-forcing evaluate`: measures a folder of videos of any model, into JSON, a table and a page with clips. */
 import { basename, extname, join, resolve } from 'node:path';
-import { shrinking } from '../evaluate/internal.ts';
+import { DIMENSIONS, readVBenchSuite, shrinking, underSuite } from '../evaluate/internal.ts';
 import { evaluate, io, show } from '../index.ts';
 import { findFfmpeg, prepareFolder } from '../io/internal.ts';
 import { interruptible, UsageError } from './failure.ts';
@@ -52,7 +52,7 @@ interface Task {
 async function listed(folder: string, { manifest, suite }: EvaluateFlags): Promise<readonly evaluate.VideoEntry[]> {
   const found = await evaluate.listVideos(folder, manifest);
   if (suite === undefined) return found;
-  const { videos, unlisted, missing } = evaluate.underSuite(found, await evaluate.readVBenchSuite(suite));
+  const { videos, unlisted, missing } = underSuite(found, await readVBenchSuite(suite));
   if (unlisted.length === found.length) throw new UsageError(`no video in ${folder} is of a prompt in ${suite}`);
   const tell = (what: string, names: readonly string[]): void => {
     if (names.length > 0) process.stderr.write(`${what}: ${names.length}, such as "${names[0]}"\n`);
@@ -191,7 +191,7 @@ function totalsText({ rows, totals }: evaluate.VBenchTable, { suite }: EvaluateF
   const { normalised, quality, semantic, total, missing } = totals;
   const score = (value: number | null): string => (value === null ? 'not known' : value.toFixed(4));
   const part = (group: 'quality' | 'semantic', value: number | null): string => {
-    const all = evaluate.DIMENSION_NAMES.filter((name) => evaluate.DIMENSIONS[name].group === group);
+    const all = evaluate.DIMENSION_NAMES.filter((name) => DIMENSIONS[name].group === group);
     const known = all.filter((name) => normalised[name] !== undefined).length;
     const share = known > 0 && known < all.length ? ` (by ${known} of ${all.length} dimensions)` : '';
     return `${group} ${score(value)}${share}`;

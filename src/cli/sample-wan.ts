@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { model, sampler } from '../index.ts';
 import type { Clip } from '../io/index.ts';
+import { defaultNegativePrompt, type Settled, settle } from '../sampler/internal.ts';
 import { interruptible, UsageError } from './failure.ts';
 import { ProgressLine } from './progress.ts';
 import { prepareClipFile, writeClip } from './sample.ts';
@@ -24,7 +25,7 @@ async function generated({ folder, open, request, provenance }: WanRequest, sign
   const plan = planned(described, request);
   process.stderr.write(`${String(plan)}\n`);
   if (!plan.fits) throw new sampler.MemoryError(plan); // before the weights are read
-  const settings = provenanceOf(sampler.settle(described, request));
+  const settings = provenanceOf(settle(described, request));
   const wan = await model.openWan(folder, open);
   try {
     const clip = await withProgress(wan, { ...request, signal });
@@ -44,10 +45,10 @@ function planned(described: model.WanDescription, request: sampler.GenerateReque
 }
 
 /** The settings that a run had, those of a causal student without what it does not read. */
-function provenanceOf({ size, frames, steps, guidanceScale, shift, solver, negativePrompt, causal }: sampler.Settled) {
+function provenanceOf({ size, frames, steps, guidanceScale, shift, solver, negativePrompt, causal }: Settled) {
   const every = { size: size.join('x'), frames: String(frames) };
   if (causal) return every;
-  const negative = negativePrompt === sampler.defaultNegativePrompt ? {} : { negative: String(negativePrompt) };
+  const negative = negativePrompt === defaultNegativePrompt ? {} : { negative: String(negativePrompt) };
   const numbers = { steps: String(steps), guidance: String(guidanceScale), shift: String(shift) };
   return { ...every, ...numbers, solver: solver.id, ...negative };
 }

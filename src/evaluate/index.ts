@@ -1,96 +1,25 @@
 /** Measures of generated video: of a folder of any model's clips, of a run's failures, of two models against each other. */
-export {
-  type ClipEvidence,
-  type ClipEvidenceOptions,
-  clipEvidence,
-  type Diagnosis,
-  diagnose,
-  type HackingSignals,
-  hackingAlarms,
-  hackingSignals,
-  type LogEvidence,
-  logEvidence,
-  meanScore,
-  type RewardCurve,
-  type RewardHistory,
-  type RunEvidence,
-  rewardCurve,
-  scoreClips,
-} from './diagnostics/index.ts';
-export {
-  type FeatureDistance,
-  type FeatureExtractor,
-  featureDistance,
-  principalComponents,
-} from './distance/index.ts';
-export {
-  clipFlow,
-  compareFlows,
-  type Flow,
-  type FlowComparison,
-  type FlowEstimator,
-  lucasKanade,
-} from './flow/index.ts';
-export { type MotionOptions, type MotionReport, motionReport } from './motion/index.ts';
-export {
-  type EvaluateOptions,
-  type EvaluateProgress,
-  type EvaluationSummary,
-  evaluateVideos,
-  listVideos,
-  type MeasureColumn,
-  type Measured,
-  type MeasuredValues,
-  type MeasuredVideo,
-  type MeasureGroup,
-  type MeasureSummary,
-  type OfficialOptions,
-  type OpenMeasures,
-  officialMeasures,
-  readVBenchSuite,
-  type SuitePrompt,
-  type SuiteVideos,
-  summariseVideos,
-  underSuite,
-  type VBenchRow,
-  type VBenchTable,
-  type VideoEntry,
-  type VideoResult,
-  type WeightFreeOptions,
-  weightFreeMeasures,
-} from './run/index.ts';
-export {
-  type BootstrapOptions,
-  bootstrap,
-  holm,
-  type Interval,
-  type PairedComparison,
-  pairedDifference,
-  percentile,
-  promptMean,
-  type Scores,
-  wilson,
-} from './statistics/index.ts';
-export {
-  clipDynamicDegree,
-  DIMENSION_NAMES,
-  DIMENSIONS,
-  type Dimension,
-  type DimensionScores,
-  type DimensionStatus,
-  type DynamicDegree,
-  dimensionTable,
-  type ExportedVideo,
-  type ExportOptions,
-  exportForVBench,
-  flicker,
-  importVBenchResults,
-  type Measure,
-  runVBench,
-  type VBenchResults,
-  type VBenchRun,
-  type VBenchTotals,
-  type VideoShape,
-  vbenchTotals,
-  type Watch,
-} from './vbench/index.ts';
+export { type Diagnosis, diagnose, hackingAlarms } from './diagnostics/diagnose.ts';
+export type * from './diagnostics/evidence.ts';
+export { clipEvidence, logEvidence } from './diagnostics/evidence.ts';
+export type * from './diagnostics/reward-signals.ts';
+export { hackingSignals, meanScore, rewardCurve, scoreClips } from './diagnostics/reward-signals.ts';
+export type * from './distance/features.ts';
+export { featureDistance, principalComponents } from './distance/features.ts';
+export { compareFlows, type FlowComparison } from './flow/compare.ts';
+export { clipFlow, type Flow, type FlowEstimator } from './flow/lucas-kanade.ts';
+export { type MotionOptions, type MotionReport, motionReport } from './motion/report.ts';
+export { type EvaluateOptions, type EvaluateProgress, evaluateVideos } from './run/evaluate-videos.ts';
+export type { VideoResult } from './run/journal.ts';
+export type * from './run/measures.ts';
+export { type OfficialOptions, officialMeasures } from './run/official.ts';
+export { type EvaluationSummary, type MeasureSummary, summariseVideos, type VBenchTable } from './run/summary.ts';
+export { listVideos, type VideoEntry } from './run/videos.ts';
+export { type WeightFreeOptions, weightFreeMeasures } from './run/weight-free.ts';
+export type * from './statistics.ts';
+export { bootstrap, holm, pairedDifference, percentile, promptMean } from './statistics.ts';
+export type * from './vbench/dimensions.ts';
+export { DIMENSION_NAMES, dimensionTable, vbenchTotals } from './vbench/dimensions.ts';
+export { type ExportedVideo, exportForVBench, runVBench, type VBenchRun } from './vbench/program.ts';
+export { importVBenchResults, type VBenchResults } from './vbench/results.ts';
+export type { DynamicDegree } from './vbench/rules.ts';

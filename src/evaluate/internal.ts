@@ -1,32 +1,9 @@
-/** What other layers, the command line and tests need of measures besides the public surface. */
-export {
-  colourDistance,
-  colourMoments,
-  evidenceOfLog,
-  frameScores,
-  highFrequencyShare,
-  meanChroma,
-  type Picture,
-  promptMargin,
-  saturatedShare,
-} from './diagnostics/index.ts';
-export { frechetDistance, kernelDistance, moments } from './distance/index.ts';
-export { luma } from './flow/index.ts';
-export { warpingError } from './motion/index.ts';
-export { promptOfName, shrinking } from './run/index.ts';
-export {
-  appearanceStyle,
-  backgroundConsistency,
-  consistency,
-  dynamicDegree,
-  imagingQuality,
-  isStill,
-  measured,
-  middleFrames,
-  motionSmoothness,
-  raftDynamicDegree,
-  subjectConsistency,
-  topMagnitude,
-  vbenchFileName,
-  videoTextConsistency,
-} from './vbench/index.ts';
+/** What other layers and the command line need of measures besides the public surface. */
+export { frameScores } from './diagnostics/reward-signals.ts';
+export { lucasKanade } from './flow/lucas-kanade.ts';
+export { luma } from './flow/plane.ts';
+export { readVBenchSuite, underSuite } from './run/videos.ts';
+export { shrinking } from './run/weight-free.ts';
+export { wilson } from './statistics.ts';
+export { DIMENSIONS } from './vbench/dimensions.ts';
+export { clipDynamicDegree, flicker } from './vbench/rules.ts';

@@ -61,10 +61,18 @@ function inWords(path: string, error: unknown): unknown {
 }
 
 /** Makes the rename itself durable; platforms that cannot open a folder (Windows) go without. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined);
   await folder?.sync().catch(() => undefined);
   await folder?.close();
+}
+
+/** For `catch`: `value` where a file or folder is not there; what else went wrong is thrown on. */
+export function ifAbsent<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === 'ENOENT') return value;
+    throw error;
+  };
 }
 
 /**

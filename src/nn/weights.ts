@@ -107,7 +107,7 @@ export class Weights {
 
   /** As {@link Weights.from}, for entries that arrive one after the other (a file read tensor by tensor). */
   static async stream(
-    entries: AsyncIterable<readonly [string, WeightSource]>,
+    entries: Iterable<readonly [string, WeightSource]> | AsyncIterable<readonly [string, WeightSource]>,
     options: WeightsOptions = {},
   ): Promise<Weights> {
     const made = Weights.from([], options);

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface ChatServer {
   /** Base address of the server, such as `http://localhost:8000/v1`. */
   readonly endpoint: string;
-  /** Name of the model on the server. */
   readonly model: string;
   /** Sent as a bearer token. */
   readonly apiKey?: string;
@@ -17,7 +16,6 @@ export interface ChatServer {
   readonly fetch?: typeof fetch;
 }
 
-/** What is asked. */
 export interface ChatQuestion {
   /** Pictures as data URLs. */
   readonly images: readonly string[];
@@ -27,11 +25,7 @@ export interface ChatQuestion {
   readonly signal: AbortSignal;
 }
 
-/**
- * The server's answer as a number: +1 for yes, -1 for anything else, between them if soft.
- *
- * @throws Error if the server cannot be reached, fails, does not answer in time, or sends something else than an answer.
- */
+/** The answer as a number: +1 for yes, -1 for anything else, between them if soft. @throws Error if none comes. */
 export async function askServer(server: ChatServer, question: ChatQuestion): Promise<number> {
   const url = `${server.endpoint.replace(/\/+$/, '')}/chat/completions`;
   const { retries = 2 } = server;
@@ -84,7 +78,6 @@ function bodyOf({ model }: ChatServer, { images, text, soft }: ChatQuestion): ob
   return { model, messages, temperature: 0, max_tokens: 1, ...(soft && { logprobs: true, top_logprobs: 20 }) };
 }
 
-/** The part of a chat completion that is read. */
 interface ChatCompletion {
   readonly choices?: readonly {
     readonly message?: { readonly content?: unknown };

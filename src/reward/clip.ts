@@ -18,14 +18,12 @@ import {
   type NetAbout,
   type Part,
   type Shapes,
-  type WeightSource,
   Weights,
 } from '../nn/index.ts';
 import { createReward, type Reward, sourceOf } from './contract.ts';
 import { clampFrames, type FrameClamp } from './frames.ts';
 
-/** Dials of the CLIP score. */
-export interface ClipScoreOptions {
+export interface ClampOptions {
   /** What happens to frame values outside [0, 1]. @defaultValue 'hard' */
   readonly clamp?: FrameClamp;
 }
@@ -46,11 +44,10 @@ export type ClipText = { readonly features: Tensor };
 export function clipScore(
   net: Net<ClipConfig>,
   tokenizer: ClipTokenizer,
-  { clamp = 'hard' }: ClipScoreOptions = {},
+  { clamp = 'hard' }: ClampOptions = {},
 ): Reward<ClipText> {
   const { config } = net;
   if (config.towers === 'vision') throw new Error("clipScore received CLIP's image tower alone; wanted both towers");
-  const transform = { ...imageTransforms.clip, size: config.image_resolution };
   return createReward({
     info: {
       id: 'clip-score',
@@ -64,11 +61,16 @@ export function clipScore(
       features: tf.tidy(() => unitRows(clipTextFeatures(net, tokenizer.batch(prompts, config.context_length)))),
     }),
     compute: (frames, { features }) => {
-      const images = preprocess(clampFrames(frames, clamp), transform);
-      return tf.sum(tf.mul(unitRows(clipImageFeatures(net, images)), features), 1); // [B,D] . [B,D] -> [B]
+      return tf.sum(tf.mul(unitRows(imageFeatures(net, frames, clamp)), features), 1); // [B,D] . [B,D] -> [B]
     },
     dispose: () => net.dispose(),
   });
+}
+
+/** Image embeddings [B, D] of frames [B, H, W, 3]. */
+function imageFeatures(net: Net<ClipConfig>, frames: Tensor, clamp: FrameClamp): Tensor {
+  const transform = { ...imageTransforms.clip, size: net.config.image_resolution };
+  return clipImageFeatures(net, preprocess(clampFrames(frames, clamp), transform));
 }
 
 /** Between the layers of an aesthetic head: `relu` for `ava+logos-l14-reluMSE.pth`, nothing for the others. */
@@ -123,17 +125,13 @@ export async function loadAestheticHead(
   entries: CheckpointEntries,
   { activation = 'none', about }: { activation?: HeadActivation; about?: NetAbout } = {},
 ): Promise<Net<AestheticHeadConfig>> {
-  const weights = await Weights.stream(streamed(entries), { trainable: false });
+  const weights = await Weights.stream(entries, { trainable: false });
   try {
     return aestheticHead.net({ layers: headLayers(weights.shapes()), activation }, weights, about);
   } catch (error) {
     weights.dispose();
     throw error;
   }
-}
-
-async function* streamed(entries: CheckpointEntries): AsyncGenerator<readonly [string, WeightSource]> {
-  yield* entries;
 }
 
 /** Layers of a head in order, each reading what the one before gives, the last a single value. */
@@ -149,10 +147,7 @@ function headLayers(shapes: Shapes): AestheticHeadConfig['layers'] {
   );
 }
 
-/**
- * Aesthetic scores [B], about 0 to 10, of image features [B, D] from `clipImageFeatures`: an affine map or an
- * MLP of the embedding of length 1.
- */
+/** Scores [B], about 0 to 10, of image features [B, D]: an affine map or an MLP of the embedding of length 1. */
 export function aestheticScore({ weights, config }: Part<AestheticHeadConfig>, features: Tensor): Tensor {
   return tf.tidy(() => {
     const score = config.layers.reduce((x, [name], i) => {
@@ -161,12 +156,6 @@ export function aestheticScore({ weights, config }: Part<AestheticHeadConfig>, f
     }, unitRows(features));
     return tf.reshape(score, [-1]); // [B, 1] -> [B]
   });
-}
-
-/** Dials of the aesthetic reward. */
-export interface AestheticOptions {
-  /** What happens to frame values outside [0, 1]. @defaultValue 'hard' */
-  readonly clamp?: FrameClamp;
 }
 
 /** The networks of an aesthetic predictor. */
@@ -183,13 +172,12 @@ export interface AestheticNets {
  *
  * @throws Error when the head does not read what the image tower gives.
  */
-export function aestheticReward({ clip, head }: AestheticNets, { clamp = 'hard' }: AestheticOptions = {}): Reward {
+export function aestheticReward({ clip, head }: AestheticNets, { clamp = 'hard' }: ClampOptions = {}): Reward {
   const { config } = clip;
   const width = head.config.layers[0]?.[1][1];
   if (width !== config.embed_dim) {
     throw new Error(`the head reads ${width} values; wanted ${config.embed_dim}, as the image tower gives`);
   }
-  const transform = { ...imageTransforms.clip, size: config.image_resolution };
   return createReward({
     info: {
       id: 'aesthetic',
@@ -200,10 +188,7 @@ export function aestheticReward({ clip, head }: AestheticNets, { clamp = 'hard' 
       settings: { activation: head.config.activation ?? 'none', clamp, size: config.image_resolution },
     },
     encode: () => ({}),
-    compute: (frames) => {
-      const images = preprocess(clampFrames(frames, clamp), transform);
-      return aestheticScore(head, clipImageFeatures(clip, images));
-    },
+    compute: (frames) => aestheticScore(head, imageFeatures(clip, frames, clamp)),
     dispose: () => {
       clip.dispose();
       head.dispose();

@@ -14,10 +14,8 @@ import {
 import { type FrameChoice, isRandom } from './frames.ts';
 
 /**
- * A clip reward that shows chosen frames to a frame reward; `all` is the mean over frames.
- *
- * Which frames a random choice shows is decided by the key that `score` or `encode` is given; they reach `compute` as a
- * tensor, so that a recorded step stays the same.
+ * A clip reward that shows chosen frames to a frame reward; `all` is the mean over frames. Random frames are decided by
+ * the key that `score` or `encode` is given and reach `compute` as a tensor, so that a recorded step stays the same.
  *
  * @throws Error for a clip reward. Source: Reward-Forcing, section on frame selection (the last frame is used there).
  * @example const steady = frameSelect(imageReward, 'all');
@@ -70,7 +68,6 @@ export function weighted(parts: readonly WeightedPart[]): Reward {
   });
 }
 
-/** The text inputs of part `index`. */
 function partOf(text: RewardText, index: number): RewardText {
   const prefix = `${index}.`;
   const own = Object.entries(text).filter(([name]) => name.startsWith(prefix));
@@ -100,7 +97,6 @@ function weightedInfo(parts: readonly WeightedPart[]): JudgeInfo {
   };
 }
 
-/** Mean and standard deviation of raw scores. */
 export interface Scale {
   mean: number;
   std: number;
@@ -122,7 +118,6 @@ export function standardised<Text extends RewardText>(reward: Reward<Text>, { me
   });
 }
 
-/** Clips of a reference set with their prompts. */
 export interface ReferenceClips {
   /** [B, T, H, W, 3] in [0, 1] */
   readonly video: Tensor;
@@ -164,7 +159,6 @@ export function batched<Text extends RewardText>(reward: Reward<Text>, size: num
   });
 }
 
-/** Dials of `cachedText`. */
 export interface CachedTextOptions {
   /** Prompts that are remembered; the one unused for longest makes room. @defaultValue 1024 */
   readonly capacity?: number;

@@ -141,10 +141,8 @@ function indices(drawn: number | Int32Array, count: number): Int32Array {
 function meanOverFrames<Text extends RewardText>(pictures: Pass<Text>, clips: Tensor, text: Text): Tensor {
   const [batch, frames, ...image] = clips.shape as [number, number, number, number, number];
   const flat = tf.reshape(clips, [batch * frames, ...image]); // [B, T, H, W, 3] -> [B T, H, W, 3]
-  const scores = pictures.compute(
-    flat,
-    mapText(text, (tensor) => repeatEach(tensor, frames)),
-  );
+  const repeated = mapText(text, (tensor) => repeatEach(tensor, frames));
+  const scores = pictures.compute(flat, repeated);
   return tf.mean(tf.reshape(scores, [batch, frames]), 1);
 }
 
@@ -155,7 +153,6 @@ function repeatEach(tensor: Tensor, times: number): Tensor {
   return tf.reshape(tiled, [batch * times, ...rest]);
 }
 
-/** The same names with other tensors. */
 export function mapText<Text extends RewardText>(text: Text, change: (tensor: Tensor) => Tensor): Text {
   return Object.fromEntries(Object.entries(text).map(([name, tensor]) => [name, change(tensor)])) as unknown as Text;
 }
@@ -163,11 +160,7 @@ export function mapText<Text extends RewardText>(text: Text, change: (tensor: Te
 /** Values this far outside [0, 1] are taken for rounding. */
 const SLACK = 1e-3;
 
-/**
- * The values of a video that a judge may score.
- *
- * @throws Error or RangeError on a wrong shape, size or number of prompts, or a value outside [0, 1].
- */
+/** The values of a video that a judge may score. @throws on a wrong shape, size, number of prompts, or value. */
 export async function checkVideo(info: JudgeInfo, video: Tensor, prompts: readonly string[]): Promise<Float32Array> {
   checkShape(info, video, 'clip');
   if (prompts.length !== video.shape[0]) {

@@ -11,11 +11,9 @@ export type FrameChoice = 'last' | 'first' | 'middle' | 'all' | 'random-per-clip
 
 /** Clips from which frames are chosen. */
 export interface ClipBatch {
-  /** Clips of the batch. */
   readonly clips: number;
   /** Frames of each. */
   readonly frames: number;
-  /** Decides random choices. */
   readonly key?: Key | undefined;
 }
 

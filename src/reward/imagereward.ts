@@ -83,7 +83,6 @@ export function imageReward(
   });
 }
 
-/** Where the files of ImageReward lie. */
 export interface ImageRewardFiles {
   /** `ImageReward.pt` as published, or a `.safetensors` file with the same names. */
   readonly checkpoint: string;
@@ -91,20 +90,17 @@ export interface ImageRewardFiles {
   readonly tokenizer: string;
 }
 
-/** Sizes of the network in the files. */
-export interface ImageRewardSizes {
-  /** @defaultValue the published ones */
-  readonly config?: ImageRewardConfig;
-}
-
 /**
- * {@link imageReward} from its published files; the weights are frozen.
+ * {@link imageReward} from its published files, of the published sizes; the weights are frozen.
  *
  * @throws Error naming the file that does not fit, with the weights that are missing or misshapen.
  */
 export async function openImageReward(
   { checkpoint, tokenizer }: ImageRewardFiles,
-  { config = imageRewardNet.presets['imagereward-v1.0'], ...options }: ImageRewardOptions & ImageRewardSizes = {},
+  {
+    config = imageRewardNet.presets['imagereward-v1.0'],
+    ...options
+  }: ImageRewardOptions & { readonly config?: ImageRewardConfig } = {},
 ): Promise<Reward<ImageRewardText>> {
   const pieces = await openWordPiece(tokenizer);
   const net = await fromFile(checkpoint, async (path) =>

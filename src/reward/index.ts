@@ -1,29 +1,9 @@
+/** Judges of generated video: rewards of published networks, what is made of rewards, and looks through them. */
 export type { ChatServer } from './chat-server.ts';
-export {
-  type AestheticHeadConfig,
-  type AestheticNets,
-  type AestheticOptions,
-  aestheticHead,
-  aestheticReward,
-  aestheticScore,
-  type ClipScoreOptions,
-  type ClipText,
-  clipScore,
-  type HeadActivation,
-  loadAestheticHead,
-} from './clip.ts';
-export {
-  batched,
-  type CachedTextOptions,
-  cachedText,
-  frameSelect,
-  measureScale,
-  type ReferenceClips,
-  type Scale,
-  standardised,
-  type WeightedPart,
-  weighted,
-} from './combine.ts';
+export type * from './clip.ts';
+export { aestheticReward, clipScore, loadAestheticHead } from './clip.ts';
+export type * from './combine.ts';
+export { batched, cachedText, frameSelect, measureScale, standardised, weighted } from './combine.ts';
 export {
   createReward,
   type Judge,
@@ -32,53 +12,21 @@ export {
   type RewardParts,
   type RewardText,
 } from './contract.ts';
-export {
-  type ClipBatch,
-  chooseFrames,
-  clampFrames,
-  type FrameChoice,
-  type FrameClamp,
-} from './frames.ts';
-export {
-  type ImageRewardFiles,
-  type ImageRewardOptions,
-  type ImageRewardSizes,
-  type ImageRewardText,
-  imageReward,
-  openImageReward,
-  reflLoss,
-  type TruncatedPrompt,
-} from './imagereward.ts';
-export * from './lens/index.ts';
-export * from './preference/index.ts';
-export {
-  type VideoAlignDimension,
-  type VideoAlignOptions,
-  type VideoAlignReward,
-  type VideoAlignScale,
-  videoAlign,
-  videoAlignScale,
-} from './videoalign.ts';
-export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts, type VideoAlignSizes } from './videoalign-open.ts';
-export {
-  openVideoAlignPrompts,
-  readVideoAlignTemplate,
-  type VideoAlignPromptOptions,
-  type VideoAlignPrompts,
-  type VideoAlignText,
-} from './videoalign-prompt.ts';
+export type { ClipBatch, FrameChoice, FrameClamp } from './frames.ts';
+export type * from './imagereward.ts';
+export { imageReward, openImageReward } from './imagereward.ts';
+export { type FrameCurve, type LensOptions, lens, type RewardLens } from './lens/lens.ts';
+export type { OcclusionMap, OcclusionOptions } from './lens/occlusion.ts';
+export { type Climb, type ClimbOptions, climb, frameGradient, type View } from './lens/view.ts';
+export type * from './preference.ts';
+export { accuracyWithTies, bradleyTerry, bradleyTerryTies, pairwiseAccuracy, spearman } from './preference.ts';
+export { type VideoAlignOptions, type VideoAlignReward, type VideoAlignScale, videoAlign } from './videoalign.ts';
+export { openVideoAlign, type VideoAlignFiles, type VideoAlignParts } from './videoalign-open.ts';
+export type * from './videoalign-prompt.ts';
+export { openVideoAlignPrompts, readVideoAlignTemplate } from './videoalign-prompt.ts';
 export {
   readVisionRewardQuestions,
-  secondFrames,
   type VisionReward,
   type VisionRewardOptions,
   visionReward,
 } from './visionreward.ts';
-export {
-  type ChecklistItem,
-  checklistScore,
-  type ImageChecklist,
-  imageChecklistScore,
-  visionRewardImage,
-  visionRewardVideo,
-} from './visionreward-checklist.ts';

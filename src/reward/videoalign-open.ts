@@ -23,7 +23,6 @@ export interface VideoAlignParts {
   readonly rest: string;
 }
 
-/** Where the files of VideoAlign lie. */
 export interface VideoAlignFiles {
   /** `model.pth` of the released checkpoint, a `.safetensors` file with the same names, or the parts. */
   readonly checkpoint: string | VideoAlignParts;
@@ -35,7 +34,6 @@ export interface VideoAlignFiles {
   readonly template: string;
 }
 
-/** The parts of `model_config.json` that are looked at here. */
 interface ModelConfigJson {
   readonly model_config?: { readonly output_dim?: number };
   readonly peft_lora_config?: { readonly lora_enable?: boolean; readonly lora_r: number; readonly lora_alpha: number };
@@ -53,18 +51,12 @@ interface ModelConfigJson {
  */
 export async function openVideoAlign(
   files: VideoAlignFiles,
-  { config = qwen2vl.presets.videoalign, ...options }: VideoAlignOptions & VideoAlignSizes = {},
+  { config = qwen2vl.presets.videoalign, ...options }: VideoAlignOptions & { readonly config?: Qwen2VlConfig } = {},
 ): Promise<VideoAlignReward> {
   const settings: ModelConfigJson = await readJsonObject(files.modelConfig);
   const { scale = scaleOf(files.modelConfig, settings) } = options;
   const prompts = await openVideoAlignPrompts(files.tokenizer, files.template);
   return videoAlign(await openNet(files.checkpoint, config, settings), prompts, { ...options, scale });
-}
-
-/** Sizes of the network in the files. */
-export interface VideoAlignSizes {
-  /** @defaultValue the released ones */
-  readonly config?: Qwen2VlConfig;
 }
 
 async function openNet(

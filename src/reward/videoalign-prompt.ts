@@ -76,7 +76,6 @@ export async function openVideoAlignPrompts(
   };
 }
 
-/** The parts of tokenizer.json that are looked at here. */
 interface TokenizerJson extends Readonly<Record<string, unknown>> {
   readonly model: { readonly vocab: Readonly<Record<string, number>> };
   readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
@@ -93,17 +92,8 @@ function withTokens(json: TokenizerJson, tokens: readonly string[]): TokenizerJs
   const missing = tokens.filter((token) => findId(json, token) === undefined);
   let last = json.added_tokens.reduce((most, { id }) => Math.max(most, id), -1);
   for (const id of Object.values(json.model.vocab)) last = Math.max(last, id);
-  const added = missing.map((content, i) => {
-    return {
-      id: last + 1 + i,
-      content,
-      special: true,
-      normalized: false,
-      lstrip: false,
-      rstrip: false,
-      single_word: false,
-    };
-  });
+  const flags = { special: true, normalized: false, lstrip: false, rstrip: false, single_word: false };
+  const added = missing.map((content, i) => ({ id: last + 1 + i, content, ...flags }));
   return { ...json, added_tokens: [...json.added_tokens, ...added] };
 }
 

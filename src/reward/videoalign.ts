@@ -61,7 +61,6 @@ export interface VideoAlignReward extends Reward<VideoAlignText> {
   dimensions(frames: Tensor, text: VideoAlignText): Tensor;
 }
 
-/** Options with their defaults. */
 type Settings = Required<Omit<VideoAlignOptions, 'minPixels' | 'maxPixels'>> &
   Pick<VideoAlignOptions, 'minPixels' | 'maxPixels'>;
 
@@ -105,18 +104,11 @@ export function videoAlign(
   return { ...reward, dimensions };
 }
 
-interface ScoreInput {
-  /** [B, T, H, W, 3] */
-  readonly frames: Tensor;
-  readonly text: VideoAlignText;
-  readonly settings: Settings;
-}
-
 /** The head's scores, [B, 3]. */
 function rawScores(
   net: Net<Qwen2VlConfig>,
   prompts: VideoAlignPrompts,
-  { frames, text, settings }: ScoreInput,
+  { frames, text, settings }: { frames: Tensor; text: VideoAlignText; settings: Settings },
 ): Tensor {
   const { config } = net;
   const { pixels, grids } = patchify(shownFrames(frames, config, settings), config.vision_config);

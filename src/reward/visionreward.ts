@@ -8,7 +8,6 @@ import { type Clip, createClip } from '../io/index.ts';
 import { encodePng, frameImage } from '../io/internal.ts';
 import { askServer, type ChatServer } from './chat-server.ts';
 import { checkValues, checkVideo, type Judge, type JudgeInfo } from './contract.ts';
-import { checklistScore, visionRewardVideo } from './visionreward-checklist.ts';
 
 /** VisionReward as a judge, with the answers that make its score. */
 export interface VisionReward extends Judge {
@@ -40,9 +39,7 @@ export interface VisionRewardOptions extends ChatServer {
 /**
  * VisionReward for videos by an external server: 29 yes/no questions, the mean of weight times answer. For evaluation,
  * best-of-n and preference labels, not for a loss.
- *
- * A clip is shown as one frame for each second, at most 24. The reference takes `yes` as the first token of a greedy
- * answer; so does this.
+ * A clip is shown as one frame for each second, at most 24; `yes` as the first token counts, as in the reference.
  *
  * @throws RangeError if there is not one question for each item of the checklist; (from the judge) Error if the server
  * cannot be reached, fails, does not answer in time, or sends something else than an answer.
@@ -54,8 +51,8 @@ export interface VisionRewardOptions extends ChatServer {
  */
 export function visionReward(options: VisionRewardOptions): VisionReward {
   const { questions, fps = 16, parallel = 4 } = options;
-  if (questions.length !== visionRewardVideo.length) {
-    throw new RangeError(`questions: received ${questions.length}, wanted ${visionRewardVideo.length}`);
+  if (questions.length !== visionRewardWeights.length) {
+    throw new RangeError(`questions: received ${questions.length}, wanted ${visionRewardWeights.length}`);
   }
   const info = visionRewardInfo(options, fps);
   const answers: VisionReward['answers'] = async (clip, prompt, signal) => {
@@ -149,4 +146,23 @@ export async function readVisionRewardQuestions(path: string): Promise<string[]>
     );
   }
   return bytes.toString('utf8').trimEnd().split(/\r?\n/);
+}
+
+/**
+ * What the answers count, in the order of `VisionReward_video_qa_select.txt`: the weights of `weight.json`.
+ * Source: Xu et al. 2024, arXiv 2412.21059; VisionReward VisionReward-Video.
+ */
+export const visionRewardWeights: readonly number[] = [
+  0.95439, 0.252397, 1.141819, 0.034957, 0.025237, 0.126008, 0.032215, 0.162868, 0.216739, 0.019703, 0.13604, 0.096471,
+  0.154909, 0.129416, 0.098917, 0.188393, 0.184434, 0.263553, 0.11169, 0.051738, 0.025628, 0.438989, 0.268577, 0.429252,
+  0.008462, 0.127573, 0.057982, 0.144633, 0.394181,
+];
+
+/** Score of a video: the mean of weight times answer (+1 for yes, -1 for anything else), in the order of the questions. */
+export function checklistScore(answers: readonly number[]): number {
+  const { length } = visionRewardWeights;
+  if (answers.length !== length) {
+    throw new RangeError(`answers: received ${answers.length}, wanted one for each of ${length} questions`);
+  }
+  return visionRewardWeights.reduce((sum, weight, i) => sum + weight * answers[i]!, 0) / length;
 }

@@ -2,83 +2,25 @@
  * From prompts to clips: `generate` for every kind of network, and the parts that it is made of: solvers and their
  * schedules, causal rollouts, ODE trajectories. What only the library's other layers need besides is in internal.ts.
  */
+export type * from './causal/rollout.ts';
+export { cleanContext, rollout, rolloutLatents } from './causal/rollout.ts';
+export { type BoundStudent, type CausalStudent, causalStudent, seededNoise } from './causal/student.ts';
+export { type GeneratedFrames, generate, generateClips } from './generate/generate.ts';
+export { MemoryError, type MemoryPlan, type MemoryRow, planMemory } from './generate/memory-plan.ts';
+export { decodeClips } from './generate/pixels.ts';
+export type * from './generate/request.ts';
+export { latentSize } from './generate/request.ts';
 export {
-  type BlockStep,
-  type BoundStudent,
-  type CausalStudent,
-  type ContextNoise,
-  causalStudent,
-  cleanContext,
-  type RolloutBlock,
-  type RolloutOptions,
-  rollout,
-  rolloutLatents,
-  type SamplingOptions,
-  seededNoise,
-} from './causal/index.ts';
-export {
-  decodeClips,
-  defaultNegativePrompt,
-  type GeneratedFrames,
-  type GenerateRequest,
-  type GenerateSettings,
-  type GenerateStep,
-  generate,
-  generateClips,
-  type LatentSize,
-  latentSize,
-  MemoryError,
-  type MemoryPlan,
-  type MemoryRow,
-  type PlannedModel,
-  type Preview,
-  planMemory,
-  type Settled,
-  settle,
-  type VideoModel,
-} from './generate/index.ts';
-export {
-  addNoise,
   type DenoisingStepsOptions,
   denoisingSteps,
-  dpmSchedule,
-  dpmSolver,
-  euler,
-  eulerDiscreteSchedule,
-  fewStep,
   flowSchedule,
   type GridOptions,
-  guide,
-  heun,
-  type NoiseSource,
-  type OwnedVelocity,
-  type Sampler,
-  type SamplerOptions,
-  type SamplerStep,
   type Schedule,
-  type Sigma,
-  type Solver,
-  type TextGuidance,
-  textVelocity,
-  uniPC,
-  uniPCDiffusersSchedule,
-  uniPCSchedule,
-  type Velocity,
-  velocityToX0,
-  x0ToVelocity,
-} from './ode/index.ts';
-export {
-  memoryTrajectories,
-  odeTrajectory,
-  openTrajectories,
-  type StoredTrajectory,
-  sampleTrajectories,
-  statesFor,
-  type Trajectory,
-  type TrajectoryJob,
-  type TrajectoryOptions,
-  type TrajectoryProgress,
-  type TrajectoryRecord,
-  type TrajectorySampling,
-  type TrajectoryStore,
-} from './trajectories/index.ts';
+} from './ode/schedule.ts';
+export type { NoiseSource, Sampler, SamplerOptions, SamplerStep, Solver, Velocity } from './ode/solver.ts';
+export { dpmSolver, euler, fewStep, heun, uniPC } from './ode/solvers.ts';
+export { addNoise, type OwnedVelocity, type Sigma, type TextGuidance, textVelocity } from './ode/velocity.ts';
+export type * from './trajectories/sampling.ts';
+export { sampleTrajectories, statesFor } from './trajectories/sampling.ts';
+export type * from './trajectories/store.ts';
+export { memoryTrajectories, openTrajectories } from './trajectories/store.ts';

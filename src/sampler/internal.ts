@@ -1,14 +1,12 @@
-/** What training, and the tests of numbers, need of the sampler besides its public surface. */
+/** What other layers need of the sampler besides its public surface. */
 export {
-  type BlockNoise,
-  type BlockRange,
-  blockRanges,
-  blocksOf,
   drawExitSteps,
   lastBlock,
   type SelfRollout,
   type SelfRolloutOptions,
   selfRollout,
-  sliceFrames,
-} from './causal/index.ts';
-export { checkSchedule, FlowMatchScheduler, guided, perFrame, shiftSigma, warpTimesteps } from './ode/index.ts';
+} from './causal/self-rollout.ts';
+export { type BlockNoise, type BlockRange, blockRanges, blocksOf, sliceFrames } from './causal/student.ts';
+export { defaultNegativePrompt, type Settled, settle } from './generate/request.ts';
+export { checkSchedule, shiftSigma } from './ode/schedule.ts';
+export { guide, guided, velocityToX0 } from './ode/velocity.ts';

@@ -1,6 +1,5 @@
 /** What clips of a world are measured by, and what is claimed in terms of it. */
-import { clipDynamicDegree, flicker } from '../evaluate/index.ts';
-import { frameScores } from '../evaluate/internal.ts';
+import { clipDynamicDegree, flicker, frameScores } from '../evaluate/internal.ts';
 import type { Clip } from '../io/index.ts';
 import type { Judges, WorldJudge } from './judge.ts';
 

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { evidenceOfLog } from '../../src/evaluate/diagnostics/evidence.ts';
 import {
   type ClipEvidence,
   clipEvidence,
@@ -11,7 +12,6 @@ import {
   logEvidence,
   type RunEvidence,
 } from '../../src/evaluate/index.ts';
-import { evidenceOfLog } from '../../src/evaluate/internal.ts';
 import { type Clip, createClip } from '../../src/io/index.ts';
 import { testFolder } from '../folder.ts';
 import { movingSquare } from './clips.ts';

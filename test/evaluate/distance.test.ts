@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
-import { mapEigenvalues, multiply, symmetricEigen } from '../../src/evaluate/distance/frechet.ts';
-import { frechetDistance, kernelDistance, moments } from '../../src/evaluate/internal.ts';
+import {
+  frechetDistance,
+  kernelDistance,
+  mapEigenvalues,
+  moments,
+  multiply,
+  symmetricEigen,
+} from '../../src/evaluate/distance/frechet.ts';
 import { random } from '../../src/nn/index.ts';
 
 const gaussian = (mean: number[], covariance: number[]) => ({

@@ -2,14 +2,15 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { clipFlow, compareFlows, type Flow, lucasKanade } from '../../src/evaluate/index.ts';
-import { luma, warpingError } from '../../src/evaluate/internal.ts';
+import { lucasKanade } from '../../src/evaluate/flow/lucas-kanade.ts';
+import { clipFlow, compareFlows, type Flow } from '../../src/evaluate/index.ts';
+import { luma } from '../../src/evaluate/internal.ts';
 import { raftEstimator } from '../../src/model/raft/raft.ts';
 import { raftShapes } from '../../src/model/raft/weights.ts';
 import { hashedWeights } from '../model/hashed-weights.ts';
 import { tinyRaft } from '../model/raft/tiny.ts';
 import { realClip } from './clips.ts';
-import { shifted } from './texture.ts';
+import { shifted, warpingError } from './texture.ts';
 
 beforeAll(() => use('onnx'));
 

@@ -1,9 +1,9 @@
 /** The fast parts of the flow against the plain ones, bit for bit. */
 import { expect, test } from 'vitest';
-import { blur, gaussianTaps } from '../../src/evaluate/flow/index.ts';
 import { median5 } from '../../src/evaluate/flow/median.ts';
+import { blur, gaussianTaps } from '../../src/evaluate/flow/plane.ts';
 import { PLANES, windowRoom, windowSums } from '../../src/evaluate/flow/window-sums.ts';
-import { clipDynamicDegree } from '../../src/evaluate/index.ts';
+import { clipDynamicDegree } from '../../src/evaluate/vbench/rules.ts';
 import { random } from '../../src/nn/index.ts';
 import { sprites } from '../../src/world/index.ts';
 

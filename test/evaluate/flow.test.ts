@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { clipFlow, lucasKanade, type Plane } from '../../src/evaluate/flow/index.ts';
+import { clipFlow, lucasKanade } from '../../src/evaluate/flow/lucas-kanade.ts';
+import type { Plane } from '../../src/evaluate/flow/plane.ts';
 import { digits } from '../../src/world/index.ts';
 import { shifted, texture, transposed } from './texture.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Flow } from '../../src/evaluate/flow/index.ts';
+import type { Flow } from '../../src/evaluate/flow/lucas-kanade.ts';
 import {
   brightnessFlicker,
   diversity,
@@ -9,13 +9,12 @@ import {
   seamRatio,
   stillShare,
   type Track,
-  trusted,
-  warpingError,
-} from '../../src/evaluate/motion/index.ts';
-import { clipDynamicDegree, dynamicDegree, flicker } from '../../src/evaluate/vbench/index.ts';
+} from '../../src/evaluate/motion/report.ts';
+import { trusted } from '../../src/evaluate/motion/warping.ts';
+import { clipDynamicDegree, dynamicDegree, flicker } from '../../src/evaluate/vbench/rules.ts';
 import type { Clip } from '../../src/io/index.ts';
 import { digits } from '../../src/world/index.ts';
-import { shifted, texture } from './texture.ts';
+import { shifted, texture, warpingError } from './texture.ts';
 
 const SIDE = 32;
 

@@ -10,13 +10,12 @@ import {
   type MeasuredValues,
   type MeasureGroup,
   type OpenMeasures,
-  readVBenchSuite,
   summariseVideos,
-  underSuite,
   type VideoResult,
   weightFreeMeasures,
 } from '../../src/evaluate/index.ts';
-import { measured, promptOfName } from '../../src/evaluate/internal.ts';
+import { promptOfName, readVBenchSuite, underSuite } from '../../src/evaluate/run/videos.ts';
+import { measured } from '../../src/evaluate/vbench/watch.ts';
 import { type Clip, writeVideo } from '../../src/io/index.ts';
 import { findFfmpeg } from '../../src/io/internal.ts';
 import { testFolder } from '../folder.ts';

@@ -8,9 +8,9 @@ import {
   pairedDifference,
   percentile,
   promptMean,
-  resample,
+  resamples,
   wilson,
-} from '../../src/evaluate/statistics/index.ts';
+} from '../../src/evaluate/statistics.ts';
 import { random } from '../../src/nn/index.ts';
 
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -72,7 +72,7 @@ describe('bootstrap', () => {
     ];
     const between = variance(scores.map(average)) / scores.length;
     const within = average(scores.map((row) => variance(row) / row.length)) / scores.length;
-    const means = resample(scores, 20_000, 3).map(promptMean);
+    const means = Array.from(resamples(scores, 20_000, 3), promptMean);
     expect(average(means)).toBeCloseTo(promptMean(scores), 1);
     expect(variance(means) / (between + within)).toBeCloseTo(1, 1);
   });

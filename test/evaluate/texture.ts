@@ -1,4 +1,7 @@
+import { clipFlow, type FlowEstimator, lucasKanade } from '../../src/evaluate/flow/lucas-kanade.ts';
 import { blur, gaussianTaps, type Plane } from '../../src/evaluate/flow/plane.ts';
+import { type WarpingError, warpingErrorAlong } from '../../src/evaluate/motion/warping.ts';
+import type { Clip } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
 
 const MARGIN = 24;
@@ -39,4 +42,9 @@ function cubic(distance: number): number {
   const t = Math.abs(distance);
   if (t < 1) return (1.5 * t - 2.5) * t * t + 1;
   return t < 2 ? ((-0.5 * t + 2.5) * t - 4) * t + 2 : 0;
+}
+
+/** The warping error of a clip along the flows of an estimator. */
+export function warpingError(clip: Clip, estimate: FlowEstimator = lucasKanade): WarpingError {
+  return warpingErrorAlong(clip, clipFlow(clip, estimate), clipFlow(clip, estimate, 'backward'));
 }

@@ -1,6 +1,6 @@
 /** VBench's networks at their smallest, and folders of their files. */
 import { join } from 'node:path';
-import { OFFICIAL_FILES, type OfficialConfigs, officialConfigs } from '../../src/evaluate/vbench/status.ts';
+import { OFFICIAL_FILES, type OfficialConfigs, officialConfigs } from '../../src/evaluate/vbench/dimensions.ts';
 import { writeSafetensors } from '../../src/io/index.ts';
 import { clipShapes } from '../../src/model/clip/weights.ts';
 import { dinoShapes } from '../../src/model/dino/dino.ts';

@@ -3,7 +3,7 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { Weights } from '../../src/nn/index.ts';
 import { adamw, ema, parametersOf } from '../../src/train/index.ts';
-import { measureClip } from '../../src/train/optimiser/gradients.ts';
+import { measureClip } from '../../src/train/optimiser/optimiser.ts';
 import { expectParity, fixture, report } from './fixtures.ts';
 
 interface Run {

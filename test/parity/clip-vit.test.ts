@@ -15,7 +15,8 @@ import {
 } from '../../src/model/internal.ts';
 import { resizeFrames } from '../../src/model/preprocess/preprocess.ts';
 import type { Net, Weights } from '../../src/nn/index.ts';
-import { type AestheticHeadConfig, aestheticScore, loadAestheticHead } from '../../src/reward/index.ts';
+import { type AestheticHeadConfig, aestheticScore } from '../../src/reward/clip.ts';
+import { loadAestheticHead } from '../../src/reward/index.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('clip-vit');

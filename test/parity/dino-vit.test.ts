@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { consistency } from '../../src/evaluate/internal.ts';
+import { consistency } from '../../src/evaluate/vbench/rules.ts';
 import { dinoPositions, dinoTokens } from '../../src/model/dino/dino.ts';
 import { type DinoConfig, dino, dinoFeatures } from '../../src/model/internal.ts';
 import type { Weights } from '../../src/nn/index.ts';

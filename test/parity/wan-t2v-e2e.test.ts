@@ -6,8 +6,9 @@ import { decode, type Umt5Config, type VaeConfig, vae, vaeConfig, wan, wanForwar
 import { umt5, umt5Encode } from '../../src/model/text/umt5.ts';
 import { wanConfig } from '../../src/model/wan/config.ts';
 import type { Weights } from '../../src/nn/index.ts';
-import { dpmSchedule, dpmSolver, uniPC, uniPCSchedule, type Velocity } from '../../src/sampler/index.ts';
+import { dpmSolver, uniPC, type Velocity } from '../../src/sampler/index.ts';
 import { guided } from '../../src/sampler/internal.ts';
+import { dpmSchedule, uniPCSchedule } from '../../src/sampler/ode/schedule.ts';
 import { expectParity, type FixtureTensors, fixture } from './fixtures.ts';
 
 const files = fixture('wan-t2v-e2e');

@@ -2,10 +2,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/index.ts';
+import { chooseFrames } from '../../src/reward/frames.ts';
 import {
   batched,
   cachedText,
-  chooseFrames,
   createReward,
   type FrameChoice,
   frameSelect,
@@ -15,11 +15,11 @@ import {
   type Reward,
   standardised,
   type VisionReward,
-  videoAlignScale,
   visionReward,
-  visionRewardVideo,
   weighted,
 } from '../../src/reward/index.ts';
+import { videoAlignScale } from '../../src/reward/videoalign.ts';
+import { visionRewardWeights } from '../../src/reward/visionreward.ts';
 import {
   digits,
   type PreferenceConfig,
@@ -53,7 +53,7 @@ function served(): VisionReward {
     const number = Number(/"(\d+): /.exec(String(init?.body))?.[1]);
     return Response.json({ choices: [{ message: { content: number % 3 ? 'yes' : 'no' } }] });
   };
-  const questions = visionRewardVideo.map(({ topic }, i) => `${i}: ${topic} [[prompt]]?`);
+  const questions = visionRewardWeights.map((_, i) => `${i}: [[prompt]]?`);
   return visionReward({ endpoint: 'http://localhost/v1', model: 'judge', questions, fetch: answer });
 }
 

@@ -3,15 +3,9 @@ import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import { type Clip, createClip } from '../../src/io/index.ts';
 import { random } from '../../src/nn/index.ts';
-import {
-  climb,
-  createReward,
-  frameCurve,
-  frameGradient,
-  lens,
-  occlusionMap,
-  type Reward,
-} from '../../src/reward/index.ts';
+import { climb, createReward, frameGradient, lens, type Reward } from '../../src/reward/index.ts';
+import { frameCurve } from '../../src/reward/lens/lens.ts';
+import { occlusionMap } from '../../src/reward/lens/occlusion.ts';
 import { lens as draw } from '../../src/show/index.ts';
 
 beforeAll(() => use('onnx'));

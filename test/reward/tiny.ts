@@ -13,12 +13,10 @@ import {
   qwen2vl,
 } from '../../src/model/internal.ts';
 import { type Net, random } from '../../src/nn/index.ts';
+import { type AestheticHeadConfig, aestheticHead, type HeadActivation } from '../../src/reward/clip.ts';
 import {
-  type AestheticHeadConfig,
-  aestheticHead,
   aestheticReward,
   clipScore,
-  type HeadActivation,
   type ImageRewardOptions,
   type ImageRewardText,
   imageReward,

@@ -3,10 +3,8 @@ import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
   denoisingSteps,
-  dpmSchedule,
   dpmSolver,
   euler,
-  eulerDiscreteSchedule,
   fewStep,
   flowSchedule,
   type GridOptions,
@@ -15,10 +13,10 @@ import {
   type SamplerStep,
   type Schedule,
   uniPC,
-  uniPCDiffusersSchedule,
-  uniPCSchedule,
   type Velocity,
 } from '../../src/sampler/index.ts';
+import { dpmSchedule, uniPCSchedule } from '../../src/sampler/ode/schedule.ts';
+import { eulerDiscreteSchedule, uniPCDiffusersSchedule } from './diffusers-grids.ts';
 
 /** A new sampler gets all tests by a row: its own grid, its order of convergence, its network calls for N steps. */
 interface Row {

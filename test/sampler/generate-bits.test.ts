@@ -7,19 +7,18 @@ import { type Key, random, type TorchGenerator, toTensor } from '../../src/nn/in
 import {
   causalStudent,
   denoisingSteps,
-  dpmSchedule,
   dpmSolver,
   euler,
   fewStep,
   flowSchedule,
   type GenerateRequest,
   generateClips,
-  guide,
   rolloutLatents,
   seededNoise,
   uniPC,
-  uniPCSchedule,
 } from '../../src/sampler/index.ts';
+import { dpmSchedule, uniPCSchedule } from '../../src/sampler/ode/schedule.ts';
+import { guide } from '../../src/sampler/ode/velocity.ts';
 import { type TinyModel, tinyModel } from './tiny-model.ts';
 
 const size = [8, 12] as const;

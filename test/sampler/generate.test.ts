@@ -8,8 +8,8 @@ import type { Clip } from '../../src/io/index.ts';
 import { type OpenedWan, type OpenWanOptions, openWan } from '../../src/model/wan-folder/open-wan.ts';
 import { writeRandomWan } from '../../src/model/wan-folder/random-wan.ts';
 import { random } from '../../src/nn/index.ts';
+import { defaultNegativePrompt, settle } from '../../src/sampler/generate/request.ts';
 import {
-  defaultNegativePrompt,
   dpmSolver,
   euler,
   fewStep,
@@ -19,7 +19,6 @@ import {
   generateClips,
   heun,
   MemoryError,
-  settle,
   uniPC,
   type VideoModel,
 } from '../../src/sampler/index.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { decodeMemory, vae, wanPresets } from '../../src/model/internal.ts';
 import { umt5Presets } from '../../src/model/text/umt5.ts';
-import { checkMemory } from '../../src/sampler/generate/index.ts';
+import { checkMemory } from '../../src/sampler/generate/memory-plan.ts';
 import { MemoryError, type PlannedModel, planMemory } from '../../src/sampler/index.ts';
 
 const GiB = 2 ** 30;

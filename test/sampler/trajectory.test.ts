@@ -10,7 +10,6 @@ import {
   denoisingSteps,
   flowSchedule,
   memoryTrajectories,
-  odeTrajectory,
   openTrajectories,
   sampleTrajectories,
   statesFor,
@@ -19,6 +18,7 @@ import {
   type TrajectoryStore,
   type Velocity,
 } from '../../src/sampler/index.ts';
+import { odeTrajectory } from '../../src/sampler/trajectories/sampling.ts';
 import { tinyModel } from './tiny-model.ts';
 
 let folder: string;
@@ -40,7 +40,7 @@ describe('odeTrajectory', () => {
     expect(keep).toEqual([0, 12, 24, 36, 48]);
     const before = tf.memory().numTensors;
     const x = tf.tensor([1, -3], [1, 2]);
-    const { states, sigmas } = odeTrajectory(straight, x, grid, { keep });
+    const { states, sigmas } = odeTrajectory(straight, x, grid, keep);
     expect(sigmas).toBeAllClose([1, 0.9375, 0.8333333, 0.625, 0], { atol: 1e-7 });
     // On a straight path x_sigma = (1 - sigma) 2 + sigma x.
     const expected = [...sigmas].flatMap((sigma) => [1, -3].map((value) => (1 - sigma) * 2 + sigma * value));
@@ -56,7 +56,7 @@ describe('odeTrajectory', () => {
   });
 
   test('indices that fall or leave the grid are refused', () => {
-    const run = (keep: number[]) => () => odeTrajectory(straight, tf.ones([1]), grid, { keep });
+    const run = (keep: number[]) => () => odeTrajectory(straight, tf.ones([1]), grid, keep);
     expect(run([0, 49])).toThrow('0..48, received [0, 49]');
     expect(run([3, 3])).toThrow('rising');
     expect(run([])).toThrow('received []');
@@ -76,12 +76,6 @@ describe('store', () => {
     expect(sigmas).toEqual(Float64Array.of(1, 0.1));
     expect(read.dtype).toBe('float16');
     expect([...toFloat32(read)]).toEqual([1.5, -0.0999755859375, Number.POSITIVE_INFINITY, 0]);
-  });
-
-  test('full precision on request', async () => {
-    const store = await openTrajectories(folder, { precision: 'float32' });
-    await store.add(record, states, Float64Array.of(1, 0));
-    expect((await store.read('a')).states).toEqual(states);
   });
 
   test('a half-written line is dropped and its place used again', async () => {

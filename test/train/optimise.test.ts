@@ -5,25 +5,27 @@ import { architecture, random, Weights } from '../../src/nn/index.ts';
 import {
   adamw,
   chosenBy,
-  dmdGradient,
-  dmdLoss,
   ema,
-  flowMatchingLoss,
   gradientsOf,
   Learner,
   type LearnerOptions,
   makeUpdate,
   muon,
   type Optimiser,
-  odeLoss,
   parametersOf,
-  rateAt,
-  releaseState,
   settleLearner,
 } from '../../src/train/index.ts';
-import { dmdTimestep, drawBlockIndices, drawSigmas } from '../../src/train/losses/losses.ts';
-import { measureClip } from '../../src/train/optimiser/gradients.ts';
-import { orthogonalise } from '../../src/train/optimiser/muon.ts';
+import {
+  dmdGradient,
+  dmdLoss,
+  dmdTimestep,
+  drawBlockIndices,
+  drawSigmas,
+  flowMatchingLoss,
+  odeLoss,
+} from '../../src/train/losses.ts';
+import { rateAt } from '../../src/train/optimiser/learner-options.ts';
+import { measureClip, orthogonalise, releaseState } from '../../src/train/optimiser/optimiser.ts';
 import { weightsOf } from './toys.ts';
 
 const engines = ['cpu', 'onnx'] as const;

@@ -4,9 +4,9 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { wanForward } from '../../src/model/internal.ts';
 import { type Key, random } from '../../src/nn/index.ts';
 import { addNoise } from '../../src/sampler/index.ts';
-import { flowMatchingLoss, type Gradients, Learner, makeUpdate, type UpdateOptions } from '../../src/train/index.ts';
+import { type Gradients, Learner, makeUpdate, type UpdateOptions } from '../../src/train/index.ts';
 import { settleTraining } from '../../src/train/internal.ts';
-import { spread } from '../../src/train/losses/losses.ts';
+import { flowMatchingLoss, spread } from '../../src/train/losses.ts';
 import { latents, text, valuesOf, wanNet } from './small.ts';
 
 /** A flow-matching run with a rate that changes at every step. */

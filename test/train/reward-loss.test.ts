@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
-import { type RewardLossForm, rewardLoss } from '../../src/train/index.ts';
-import { settleForm } from '../../src/train/rollout/reward-loss.ts';
+import type { RewardLossForm } from '../../src/train/index.ts';
+import { rewardLoss, settleForm } from '../../src/train/rollout/reward-loss.ts';
 import { redness } from './small.ts';
 import { pixelDecoder } from './toys.ts';
 

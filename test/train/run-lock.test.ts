@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { RunFolder } from '../../src/train/index.ts';
+import { RunFolder } from '../../src/train/run/run-folder.ts';
 import { collect, logOf, stages, temporaryFolder, valuesOf } from './small.ts';
 
 describe('a run folder', () => {

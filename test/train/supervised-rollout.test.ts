@@ -7,7 +7,8 @@ import { random, toTensor, Weights } from '../../src/nn/index.ts';
 import type { FrameChoice } from '../../src/reward/index.ts';
 import { type BoundStudent, causalStudent, denoisingSteps, seededNoise } from '../../src/sampler/index.ts';
 import { blockRanges } from '../../src/sampler/internal.ts';
-import { globalNorm, gradientsOf, parametersOf, reward } from '../../src/train/index.ts';
+import { gradientsOf, parametersOf, reward } from '../../src/train/index.ts';
+import { globalNorm } from '../../src/train/optimiser/optimiser.ts';
 import {
   blockOfFrame,
   pixelFrames,

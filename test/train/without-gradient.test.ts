@@ -4,15 +4,8 @@ import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { random } from '../../src/nn/index.ts';
 import { frameSelect, type Judge } from '../../src/reward/index.ts';
 import { denoisingSteps } from '../../src/sampler/index.ts';
-import {
-  bestOfN,
-  groupAdvantages,
-  policy,
-  policyLoss,
-  reward,
-  stepDivergence,
-  stepLogDensity,
-} from '../../src/train/index.ts';
+import { bestOfN, policy, reward } from '../../src/train/index.ts';
+import { groupAdvantages, policyLoss, stepDivergence, stepLogDensity } from '../../src/train/losses.ts';
 import { settleExploration, withExploration } from '../../src/train/rollout/exploration.ts';
 import { blindRedness, collect, latentShape, prompts, text, wanNet } from './small.ts';
 import { pixelDecoder } from './toys.ts';

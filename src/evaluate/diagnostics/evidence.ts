@@ -2,10 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clip, clipFrame } from '../../io/index.ts';
-import { clipFlow, type FlowEstimator, lucasKanade } from '../flow/index.ts';
-import { diversity, seamRatio, warpingErrorAlong } from '../motion/index.ts';
-import { mean } from '../statistics/index.ts';
-import { clipDynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/index.ts';
+import { clipFlow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade.ts';
+import { diversity, seamRatio } from '../motion/report.ts';
+import { warpingErrorAlong } from '../motion/warping.ts';
+import { grouped, mean } from '../statistics.ts';
+import { clipDynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/rules.ts';
 import { type Style, saturatedShare, styleOf } from './pictures.ts';
 import type { HackingSignals, RewardCurve } from './reward-signals.ts';
 
@@ -60,7 +61,6 @@ export interface RunEvidence {
   readonly averageGap?: readonly number[];
 }
 
-/** What `clipEvidence` may be told. */
 export interface ClipEvidenceOptions {
   /** First frame of each block but the first: 9, 21, 33, ... at full scale, 3, 6, ... for blocks of three frames. */
   readonly borders?: readonly number[];
@@ -78,14 +78,15 @@ export function clipEvidence(
       `clipEvidence received ${clips.length} clips and ${prompts.length} prompts; wanted one prompt for each`,
     );
   }
+  const samples = [...grouped(clips, (_, i) => prompts[i]).values()];
   const moves = clips.map((clip) => motionOf(clip, estimate));
   return {
     movingShare: mean(moves.map(({ moving }) => (moving ? 1 : 0))),
     flicker: mean(clips.map(flicker)),
     warpingError: meanOrNull(moves.map(({ error }) => error)),
     seamRatio: meanOrNull(clips.map((clip) => seamRatio(clip, borders))),
-    saturated: mean(clips.map(({ data, height, width }) => saturatedShare({ data, height, width }))),
-    diversity: meanOrNull(ofOnePrompt(clips, prompts).map((group) => (group.length < 2 ? null : diversity(group)))),
+    saturated: mean(clips.map(saturatedShare)),
+    diversity: meanOrNull(samples.map((group) => (group.length < 2 ? null : diversity(group)))),
     style: styleOf(clips.map((clip) => ({ data: clipFrame(clip, -1), height: clip.height, width: clip.width }))),
   };
 }
@@ -97,12 +98,6 @@ function motionOf(clip: Clip, estimate: FlowEstimator): { moving: boolean; error
   const isWhole = sampledFrames(clip.frames, clip.fps).interval === 1;
   const { moving } = isWhole ? flowDynamicDegree(flows, clip) : clipDynamicDegree(clip, estimate);
   return { moving, error };
-}
-
-function ofOnePrompt(clips: readonly Clip[], prompts: readonly string[]): Clip[][] {
-  const groups = new Map<string, Clip[]>();
-  for (const [i, clip] of clips.entries()) groups.set(prompts[i]!, [...(groups.get(prompts[i]!) ?? []), clip]);
-  return [...groups.values()];
 }
 
 /**

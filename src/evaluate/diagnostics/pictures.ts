@@ -1,5 +1,5 @@
 /** What single pictures look like in numbers: fine texture, saturation, colours, style. */
-import { lumaAt } from '../flow/index.ts';
+import { lumaAt } from '../flow/plane.ts';
 
 /** One picture [H, W, 3] in [0, 1]. */
 export interface Picture {
@@ -16,8 +16,9 @@ export function highFrequencyShare({ data, height, width }: Picture): number {
   const light = Float64Array.from({ length: height * width }, (_, i) => {
     return (data[3 * i]! + data[3 * i + 1]! + data[3 * i + 2]!) / 3;
   });
-  const rows = fourier(light, new Float64Array(light.length), height, width, 1, width);
-  const { re, im } = fourier(rows.re, rows.im, width, height, width, 1);
+  const flat = { re: light, im: new Float64Array(light.length) };
+  const rows = fourier(flat, { count: height, length: width, step: 1, next: width });
+  const { re, im } = fourier(rows, { count: width, length: height, step: width, next: 1 });
   let [high, all] = [0, 0];
   for (let i = 1; i < re.length; i++) {
     const power = re[i]! ** 2 + im[i]! ** 2;
@@ -32,19 +33,12 @@ function frequency(k: number, n: number): number {
   return Math.min(k, n - k) / n;
 }
 
-interface Complex {
-  re: Float64Array;
-  im: Float64Array;
-}
+type Complex = Record<'re' | 'im', Float64Array>;
 
 /** Discrete Fourier transforms of `count` lines of `length` values, `step` apart within a line and `next` between lines. */
 function fourier(
-  re: Float64Array,
-  im: Float64Array,
-  count: number,
-  length: number,
-  step: number,
-  next: number,
+  { re, im }: Complex,
+  { count, length, step, next }: Record<'count' | 'length' | 'step' | 'next', number>,
 ): Complex {
   const out = { re: new Float64Array(re.length), im: new Float64Array(re.length) };
   const cos = Float64Array.from({ length }, (_, k) => Math.cos((2 * Math.PI * k) / length));
@@ -80,34 +74,6 @@ export function meanChroma({ data }: Picture): number {
   return (3 * sum) / data.length;
 }
 
-/** Mean and deviation of each channel. */
-export interface ColourMoments {
-  mean: [number, number, number];
-  std: [number, number, number];
-}
-
-/** Mean and standard deviation of red, green and blue. */
-export function colourMoments({ data }: Picture): ColourMoments {
-  const channel = (c: number): { mean: number; std: number } => {
-    let [sum, squares] = [0, 0];
-    for (let i = c; i < data.length; i += 3) {
-      sum += data[i]!;
-      squares += data[i]! ** 2;
-    }
-    const count = data.length / 3;
-    const mean = sum / count;
-    return { mean, std: Math.sqrt(Math.max(0, squares / count - mean ** 2)) };
-  };
-  const [red, green, blue] = [channel(0), channel(1), channel(2)];
-  return { mean: [red.mean, green.mean, blue.mean], std: [red.std, green.std, blue.std] };
-}
-
-/** Diagonal Frechet distance of two colour distributions: sqrt(|mean - mean'|^2 + |std - std'|^2). */
-export function colourDistance(a: ColourMoments, b: ColourMoments): number {
-  const squares = [0, 1, 2].map((c) => (a.mean[c]! - b.mean[c]!) ** 2 + (a.std[c]! - b.std[c]!) ** 2);
-  return Math.sqrt(squares.reduce((sum, value) => sum + value, 0));
-}
-
 /** Mean and deviation over pictures of one number each. */
 export interface Spread {
   readonly mean: number;
@@ -126,23 +92,18 @@ export interface Style {
   readonly sharpness: Spread;
 }
 
+type Look = Readonly<Record<keyof Style, number>>;
+
 /** The style of a set of pictures. */
 export function styleOf(pictures: readonly Picture[]): Style {
   const each = pictures.map(lookOf);
-  const spread = (pick: (look: Look) => number): Spread => spreadOf(each.map(pick));
+  const spread = (name: keyof Style): Spread => spreadOf(each.map((look) => look[name]));
   return {
-    luminance: spread((look) => look.luminance),
-    contrast: spread((look) => look.contrast),
-    saturation: spread((look) => look.saturation),
-    sharpness: spread((look) => look.sharpness),
+    luminance: spread('luminance'),
+    contrast: spread('contrast'),
+    saturation: spread('saturation'),
+    sharpness: spread('sharpness'),
   };
-}
-
-interface Look {
-  luminance: number;
-  contrast: number;
-  saturation: number;
-  sharpness: number;
 }
 
 function lookOf({ data, height, width }: Picture): Look {

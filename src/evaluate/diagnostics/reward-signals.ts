@@ -3,9 +3,9 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { type Key, random } from '../../nn/index.ts';
 import type { Judge, Reward } from '../../reward/index.ts';
-import { blur, gaussianTaps } from '../flow/index.ts';
-import { type BootstrapOptions, bootstrap, type Interval, mean } from '../statistics/index.ts';
-import { clipDynamicDegree } from '../vbench/index.ts';
+import { blur, channel, gaussianTaps } from '../flow/plane.ts';
+import { type BootstrapOptions, bootstrap, type Interval, mean } from '../statistics.ts';
+import { clipDynamicDegree } from '../vbench/rules.ts';
 import { highFrequencyShare, meanChroma, type Picture, saturatedShare } from './pictures.ts';
 
 /** Signals of reward hacking of one checkpoint on a fixed prompt list. */
@@ -101,18 +101,17 @@ export async function frameScores(
   reward: Reward,
   frame: number = -1,
 ): Promise<number[]> {
-  const pictures = clips.map((clip) => clipFrame(clip, frame));
-  return scorePictures(pictures, clips[0]!, prompts, reward);
+  const pictures = clips.map((clip) => ({ ...clip, data: clipFrame(clip, frame) }));
+  return scorePictures(pictures, prompts, reward);
 }
 
-async function scorePictures(
-  pictures: readonly Float32Array[],
-  { height, width }: Pick<Clip, 'height' | 'width'>,
-  prompts: readonly string[],
-  reward: Reward,
-): Promise<number[]> {
-  const clips = pictures.map((data) => ({ data, frames: 1, height, width, fps: 1 }));
+function scorePictures(pictures: readonly Picture[], prompts: readonly string[], reward: Reward): Promise<number[]> {
+  const clips = pictures.map(({ data, height, width }) => ({ data, frames: 1, height, width, fps: 1 }));
   return scoreClips(reward, clips, prompts);
+}
+
+function lastFrame(clip: Clip): Picture {
+  return { data: clipFrame(clip, -1), height: clip.height, width: clip.width };
 }
 
 function stack(pictures: readonly Float32Array[], height: number, width: number): Tensor {
@@ -127,19 +126,13 @@ function stack(pictures: readonly Float32Array[], height: number, width: number)
  * R(x) - mean R(slightly changed x) over last frames: a score that falls when the picture moves by 2 px, is blurred by
  * 0.5 px or gets noise of 2/255 rests on something no eye sees. Mirroring is left out: a mirrored digit is another one.
  */
-export async function robustnessGap(
-  clips: readonly Clip[],
-  prompts: readonly string[],
-  reward: Reward,
-  seed: number | string = 0,
-): Promise<number> {
-  const { height, width } = clips[0]!;
-  const pictures = clips.map((clip) => clipFrame(clip, -1));
-  const plain = mean(await scorePictures(pictures, { height, width }, prompts, reward));
+async function robustnessGap(clips: readonly Clip[], prompts: readonly string[], reward: Reward): Promise<number> {
+  const pictures = clips.map(lastFrame);
+  const plain = mean(await scorePictures(pictures, prompts, reward));
   const changed: number[] = [];
-  for (const change of slightChanges(seed)) {
-    const seen = pictures.map((data, i) => change({ data, height, width }, i));
-    changed.push(mean(await scorePictures(seen, { height, width }, prompts, reward)));
+  for (const change of slightChanges) {
+    const seen = pictures.map((picture, i) => ({ ...picture, data: change(picture, i) }));
+    changed.push(mean(await scorePictures(seen, prompts, reward)));
   }
   return plain - mean(changed);
 }
@@ -162,7 +155,7 @@ export async function promptMargin(
 }
 
 /** Mean over last frames of the 2-norm of dR/dframe; null of a reward without gradient. */
-export async function gradientNorm(
+async function gradientNorm(
   clips: readonly Clip[],
   prompts: readonly string[],
   reward: Reward,
@@ -180,19 +173,13 @@ export async function gradientNorm(
   return mean(values);
 }
 
-/** One change of picture `i` of a set, [H, W, 3]. */
-export type Change = (picture: Picture, i: number) => Float32Array;
-
-/** Moves by 2 px right and up, a blur of 0.5 px, and noise of 2/255; frames of any size. */
-export function slightChanges(seed: number | string): Change[] {
-  const key = random.key(seed).stream('robustness');
-  return [
-    (picture) => moved(picture, 2, 0),
-    (picture) => moved(picture, 0, -2),
-    (picture) => blurred(picture, 0.5),
-    (picture, i) => noisy(picture, 2 / 255, key.stream(i)),
-  ];
-}
+/** Moves by 2 px right and up, a blur of 0.5 px, and noise of 2/255 on picture `i` of a set; frames of any size. */
+const slightChanges: readonly ((picture: Picture, i: number) => Float32Array)[] = [
+  (picture) => moved(picture, 2, 0),
+  (picture) => moved(picture, 0, -2),
+  (picture) => blurred(picture, 0.5),
+  (picture, i) => noisy(picture, 2 / 255, random.key(0).stream('robustness').stream(i)),
+];
 
 /** The picture moved by whole pixels; the border is repeated. */
 function moved({ data, height, width }: Picture, dx: number, dy: number): Float32Array {
@@ -205,10 +192,7 @@ function moved({ data, height, width }: Picture, dx: number, dy: number): Float3
 
 function blurred({ data, height, width }: Picture, sigma: number): Float32Array {
   const taps = gaussianTaps(sigma, Math.ceil(3 * sigma));
-  const soft = [0, 1, 2].map((c) => {
-    const plane = Float32Array.from({ length: height * width }, (_, i) => data[3 * i + c]!);
-    return blur({ data: plane, height, width }, taps).data;
-  });
+  const soft = [0, 1, 2].map((c) => blur(channel({ data, height, width }, 0, c), taps).data);
   return data.map((_, i) => soft[i % 3]![Math.floor(i / 3)]!);
 }
 
@@ -231,7 +215,7 @@ export async function hackingSignals(
   for (const { info } of [reward, ...(heldOut ? [heldOut] : [])]) {
     if (info.kind === 'clip') throw new TypeError(`hackingSignals looks at frames; ${info.id} judges whole clips`);
   }
-  const last = clips.map((clip): Picture => ({ data: clipFrame(clip, -1), height: clip.height, width: clip.width }));
+  const last = clips.map(lastFrame);
   return {
     reward: mean(await frameScores(clips, prompts, reward)),
     heldOut: heldOut && mean(await frameScores(clips, prompts, heldOut)),

@@ -1,6 +1,6 @@
 import type { Clip } from '../../io/index.ts';
 import { random } from '../../nn/index.ts';
-import { frechetDistance, kernelDistance, moments, symmetricEigen } from './frechet.ts';
+import { dot, frechetDistance, kernelDistance, moments, symmetricEigen } from './frechet.ts';
 
 /** What sets of clips are compared by; the name stands with every distance. */
 export interface FeatureExtractor {
@@ -71,13 +71,8 @@ export function principalComponents(reference: readonly Clip[], components: numb
   const mean = meanClip(reference);
   const centred = reference.map((clip) => minus(clip, mean));
   const gram = Float64Array.from({ length: count * count }, (_, i) => {
-    const [row, column] = [Math.floor(i / count), i % count];
-    return row <= column ? dot(centred[row]!, centred[column]!) : 0;
+    return dot(centred[Math.floor(i / count)]!, centred[i % count]!);
   });
-  for (let i = 0; i < gram.length; i++) {
-    const [row, column] = [Math.floor(i / count), i % count];
-    if (row > column) gram[i] = gram[column * count + row]!;
-  }
   const { values, vectors } = symmetricEigen(gram, count);
   const kept = [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, components);
   const axes = kept.map((k) => axisOf(centred, vectors, k, values[k]!));
@@ -113,10 +108,4 @@ function meanClip(clips: readonly Clip[]): Float64Array {
 function minus({ data }: Clip, mean: Float64Array): Float32Array {
   if (data.length === mean.length) return data.map((value, i) => value - mean[i]!);
   throw new RangeError(`a clip has ${data.length} values; wanted ${mean.length}, as the reference clips have`);
-}
-
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }

@@ -46,10 +46,7 @@ export function frechetDistance(a: Moments, b: Moments): number {
   return distance;
 }
 
-/**
- * Unbiased squared kernel distance of two sets of features with the kernel (x.y / D + 1)^3; negative values are legal.
- * Source: Binkowski et al. 2018.
- */
+/** Unbiased squared distance by the kernel (x.y / D + 1)^3, which may be negative. Source: Binkowski et al. 2018. */
 export function kernelDistance(a: readonly ArrayLike<number>[], b: readonly ArrayLike<number>[]): number {
   if (a.length < 2 || b.length < 2)
     throw new RangeError('kernelDistance: wanted two rows of features or more on each side');
@@ -57,9 +54,13 @@ export function kernelDistance(a: readonly ArrayLike<number>[], b: readonly Arra
 }
 
 function kernel(x: ArrayLike<number>, y: ArrayLike<number>): number {
-  let dot = 0;
-  for (let i = 0; i < x.length; i++) dot += x[i]! * y[i]!;
-  return (dot / x.length + 1) ** 3;
+  return (dot(x, y) / x.length + 1) ** 3;
+}
+
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
 }
 
 function within(rows: readonly ArrayLike<number>[]): number {
@@ -118,7 +119,6 @@ export function mapEigenvalues({ values, vectors }: Eigen, map: (value: number) 
   return multiply(scaled, transposed(vectors, n), n);
 }
 
-/** Product of two [n, n] matrices. */
 export function multiply(a: Float64Array, b: Float64Array, n: number): Float64Array {
   const out = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {

@@ -25,7 +25,7 @@ export function lumaAt(data: Float32Array, at: number): number {
 }
 
 /** One colour channel of one frame of a clip: 0 red, 1 green, 2 blue. */
-export function channel({ data, height, width }: Clip, frame: number, c: number): Plane {
+export function channel({ data, height, width }: Omit<Clip, 'frames' | 'fps'>, frame: number, c: number): Plane {
   const size = height * width;
   const out = new Float32Array(size);
   for (let i = 0, at = 3 * frame * size + c; i < size; i++, at += 3) out[i] = data[at]!;

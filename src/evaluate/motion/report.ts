@@ -1,8 +1,9 @@
 /** The motion of a clip in numbers that need no network: change from frame to frame, and along the flow. */
 import type { Clip } from '../../io/index.ts';
-import { clipFlow, type Flow, type FlowEstimator, lucasKanade, sample } from '../flow/index.ts';
-import { mean } from '../statistics/index.ts';
-import { clipDynamicDegree, type DynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/index.ts';
+import { clipFlow, type Flow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade.ts';
+import { sample } from '../flow/plane.ts';
+import { mean } from '../statistics.ts';
+import { clipDynamicDegree, type DynamicDegree, flicker, flowDynamicDegree, sampledFrames } from '../vbench/rules.ts';
 import { warpingErrorAlong } from './warping.ts';
 
 /** Everything about the motion of a clip that needs no network. */
@@ -27,7 +28,6 @@ export interface MotionReport {
   seamRatio: number | null;
 }
 
-/** What `motionReport` may be told. */
 export interface MotionOptions {
   /** Any flow estimator. @defaultValue `lucasKanade` */
   estimate?: FlowEstimator;

@@ -1,17 +1,8 @@
 /** How well flow explains a clip: from frame to frame, and halfway between neighbours; only where it can be trusted. */
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
-import {
-  channel,
-  clipFlow,
-  type Flow,
-  type FlowEstimator,
-  lucasKanade,
-  luma,
-  type Plane,
-  sample,
-  warp,
-} from '../flow/index.ts';
+import { type Flow, lucasKanade, warp } from '../flow/lucas-kanade.ts';
+import { channel, luma, type Plane, sample } from '../flow/plane.ts';
 
 /** How well the flow explains the change from frame to frame. */
 export interface WarpingError {
@@ -27,13 +18,8 @@ export const MIN_VALID = 0.3;
 /**
  * Warping error E_t = sum V |I_t(x) - I_{t+1}(x + f_t(x))|^2 / sum V over trusted pixels V, mean over t. Uniform
  * brightness flicker of amplitude d gives 3 d^2; sharp strokes have a floor, to be read off ground-truth clips.
+ * `forward` and `backward` are the flows of each pair of frames.
  */
-export function warpingError(clip: Clip, estimate: FlowEstimator = lucasKanade): WarpingError {
-  if (clip.frames < 2) throw new RangeError(`warpingError needs two frames or more; the clip has ${clip.frames}`);
-  return warpingErrorAlong(clip, clipFlow(clip, estimate), clipFlow(clip, estimate, 'backward'));
-}
-
-/** `warpingError` along flows that are known, one forward and one backward for each pair of frames. */
 export function warpingErrorAlong(clip: Clip, forward: readonly Flow[], backward: readonly Flow[]): WarpingError {
   let [sum, valid] = [0, 0];
   for (const [frame, flow] of forward.entries()) {
@@ -78,14 +64,14 @@ export interface InterpolationSmoothness {
  * The protocol of VBench's motion smoothness with optical flow in place of its network: M = (A(x + b/2) + B(x + a/2)) / 2
  * with the flows a from A to B and b back, one side alone where the other cannot be trusted.
  */
-export function interpolationSmoothness(clip: Clip, estimate: FlowEstimator = lucasKanade): InterpolationSmoothness {
+export function interpolationSmoothness(clip: Clip): InterpolationSmoothness {
   if (clip.frames < 3) {
     throw new RangeError(`interpolationSmoothness needs three frames or more; the clip has ${clip.frames}`);
   }
   let [flow, blend, count] = [0, 0, 0];
   for (let odd = 1; odd + 1 < clip.frames; odd += 2) {
     const [before, after] = [luma(clip, odd - 1), luma(clip, odd + 1)];
-    const [there, back] = [estimate(before, after), estimate(after, before)];
+    const [there, back] = [lucasKanade(before, after), lucasKanade(after, before)];
     const shown = clipFrame(clip, odd);
     flow += difference(shown, midpoint(clip, odd, there, back));
     const [first, second] = [clipFrame(clip, odd - 1), clipFrame(clip, odd + 1)];

@@ -6,7 +6,6 @@ import { type FoundVideo, Journal, type VideoResult } from './journal.ts';
 import { firstLine, type MeasureGroup, type OpenMeasures, together } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
-/** What is evaluated, with what, and where results are kept. */
 export interface EvaluateOptions {
   /** Folder that the entries' files lie in. */
   readonly folder: string;
@@ -61,7 +60,6 @@ export async function* evaluateVideos(options: EvaluateOptions): AsyncGenerator<
   }
 }
 
-/** Groups whose networks find room together, in their order. */
 function passesOf(groups: readonly MeasureGroup[]): MeasureGroup[][] {
   const passes: MeasureGroup[][] = [];
   let room = 0;
@@ -87,7 +85,6 @@ interface Evaluation extends Omit<EvaluateOptions, 'journal'> {
   readonly journal: Journal;
 }
 
-/** The groups of one pass, opened when a video needs them. */
 async function* measurePass(
   pass: readonly MeasureGroup[],
   evaluation: Evaluation,
@@ -101,7 +98,7 @@ async function* measurePass(
       const silent = due.filter((group) => group.appliesTo?.(video) === false);
       const speaking = due.filter((group) => !silent.includes(group));
       for (const group of speaking) if (!opened.has(group)) opened.set(group, await group.open());
-      const task = speaking.map((group): Task => ({ group, opened: opened.get(group)! }));
+      const task = speaking.map((group): Task => [group, opened.get(group)!]);
       if (due.length > 0) await journal.append({ ...video, ...(await measureFile(video, evaluation, task, silent)) });
       yield { done: i + 1, result: journal.result(video), known: due.length === 0 };
       await setImmediate(); // lets signals in
@@ -111,11 +108,7 @@ async function* measurePass(
   }
 }
 
-/** A group at work. */
-interface Task {
-  readonly group: MeasureGroup;
-  readonly opened: OpenMeasures;
-}
+type Task = readonly [group: MeasureGroup, opened: OpenMeasures];
 
 type Outcome =
   | Pick<VideoResult, 'broken'>
@@ -141,13 +134,13 @@ async function measureFile(
   const path = resolve(folder, entry.file);
   const open = (): Promise<VideoReader> => openVideo(path, maxFrames === undefined ? {} : { maxFrames });
   try {
-    const needsFrames = tasks.some(({ opened }) => opened.needsFrames);
+    const needsFrames = tasks.some(([, opened]) => opened.needsFrames);
     const counted = needsFrames ? { frames: await countFrames(await open(), signal) } : {};
     const video = await open();
     const { height, width, fps } = video;
     const shown = { ...entry, height, width, fps, ...counted };
     const watch = together(
-      tasks.map(({ group, opened }) => ({ columns: namesOf(group), start: () => opened.start(shown) })),
+      tasks.map(([group, opened]) => ({ columns: namesOf(group), start: () => opened.start(shown) })),
     );
     let frames = 0;
     for await (const frame of video) {

@@ -2,6 +2,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { writeAtomic } from '../../io/index.ts';
+import { ifAbsent } from '../../io/internal.ts';
 import type { MeasureColumn, Measured } from './measures.ts';
 import type { VideoEntry } from './videos.ts';
 
@@ -34,7 +35,6 @@ interface Header {
 
 const FORMAT = 'reward-forcing evaluation 1';
 
-/** An open file of results. */
 export class Journal {
   readonly #file: FileHandle;
   readonly #results: Map<string, VideoResult> = new Map();
@@ -51,7 +51,7 @@ export class Journal {
    */
   static async open(path: string, { columns, maxFrames }: Omit<Header, 'format'>): Promise<Journal> {
     const header: Header = JSON.parse(JSON.stringify({ format: FORMAT, columns, maxFrames }));
-    const text = await readFile(path, 'utf8').catch(absent);
+    const text = await readFile(path, 'utf8').catch(ifAbsent(null));
     const lines = (text ?? '').split('\n').flatMap(parsedLine);
     const [first, ...rest] = lines as [Header?, ...VideoResult[]];
     if (first !== undefined && !isDeepStrictEqual(first, header)) {
@@ -111,9 +111,4 @@ function parsedLine(line: string): unknown[] {
   } catch {
     return [];
   }
-}
-
-function absent(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
-  throw error;
 }

@@ -1,5 +1,5 @@
 /** What is measured on one video: columns of a table, each saying how it came about, filled while the video is shown. */
-import type { VideoShape, Watch } from '../vbench/index.ts';
+import type { VideoShape, Watch } from '../vbench/watch.ts';
 import type { VideoEntry } from './videos.ts';
 
 /** A number that videos get, and how. */
@@ -46,9 +46,7 @@ export interface MeasureGroup {
 export interface OpenMeasures {
   /** Whether it must know how many frames there will be: they are counted first. @defaultValue false */
   readonly needsFrames?: boolean;
-  /** Starts on a video. */
   start(video: MeasuredVideo): Watch<MeasuredValues>;
-  /** Releases the networks. */
   dispose(): void;
 }
 
@@ -58,10 +56,7 @@ export interface MeasurePart {
   start(): Watch<MeasuredValues>;
 }
 
-/**
- * Measures as one. What fails on a video (too few frames, say) leaves its own columns empty, with the reason as their
- * note; the others go on.
- */
+/** Measures as one: what fails on a video leaves its own columns empty, with the reason as their note; the others go on. */
 export function together(parts: readonly MeasurePart[]): Watch<MeasuredValues> {
   const [values, notes]: [Record<string, Measured>, Record<string, string>] = [{}, {}];
   const watches = new Map<MeasurePart, Watch<MeasuredValues> | null>(parts.map((part) => [part, null]));

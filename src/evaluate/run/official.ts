@@ -5,46 +5,42 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
-  type AmtConfig,
   amt,
-  type ClipConfig,
   type ClipTokenizer,
   clip,
-  type DinoConfig,
   dino,
-  type MusiqConfig,
   musiq,
   openCheckpoint,
   openClipTokenizer,
-  type RaftConfig,
   raft,
-  type ViclipConfig,
   viclip,
 } from '../../model/internal.ts';
 import type { CheckpointEntries, Net } from '../../nn/index.ts';
 import { fromFile } from '../../nn/internal.ts';
-import { type AestheticHeadConfig, loadAestheticHead } from '../../reward/index.ts';
+import { loadAestheticHead } from '../../reward/index.ts';
+import type { AestheticHeadConfig } from '../../reward/internal.ts';
+import { grouped } from '../statistics.ts';
+import {
+  DIMENSIONS,
+  type Dimension,
+  type DimensionStatus,
+  dimensionTable,
+  findOfficialFiles,
+  type OfficialConfigs,
+  type OfficialFile,
+  officialConfigs,
+} from '../vbench/dimensions.ts';
 import {
   aestheticQuality,
   appearanceStyle,
   backgroundConsistency,
-  type Dimension,
-  type DimensionStatus,
-  type DynamicDegree,
-  dimensionTable,
-  findOfficialFiles,
   imagingQuality,
-  type Measure,
-  motionSmoothness,
-  type OfficialConfigs,
-  type OfficialFile,
-  officialConfigs,
-  RECIPES,
-  raftDynamicDegree,
   subjectConsistency,
-  temporalFlickering,
   videoTextConsistency,
-} from '../vbench/index.ts';
+} from '../vbench/looks.ts';
+import { motionSmoothness, raftDynamicDegree, temporalFlickering } from '../vbench/motion.ts';
+import type { DynamicDegree } from '../vbench/rules.ts';
+import type { Measure } from '../vbench/watch.ts';
 import {
   type MeasureColumn,
   type Measured,
@@ -56,7 +52,6 @@ import {
   together,
 } from './measures.ts';
 
-/** Which dimensions are opened, and with which sizes. */
 export interface OfficialOptions {
   /** @defaultValue all that the files allow */
   readonly dimensions?: readonly Dimension[];
@@ -64,17 +59,9 @@ export interface OfficialOptions {
   readonly configs?: OfficialConfigs;
 }
 
-/** The networks of the dimensions. */
-interface OfficialNets {
-  readonly dino: Net<DinoConfig>;
-  readonly clipBase: Net<ClipConfig>;
-  readonly clipLarge: Net<ClipConfig>;
+type OfficialNets = { readonly [File in keyof OfficialConfigs]: Net<OfficialConfigs[File]> } & {
   readonly aesthetic: Net<AestheticHeadConfig>;
-  readonly musiq: Net<MusiqConfig>;
-  readonly amt: Net<AmtConfig>;
-  readonly raft: Net<RaftConfig>;
-  readonly viclip: Net<ViclipConfig>;
-}
+};
 
 /** What dimensions ask for: of one group only its own files are there. */
 interface Opened {
@@ -85,7 +72,6 @@ interface Opened {
 /** A dimension on a video; null where it says nothing about it. */
 type Start = (video: MeasuredVideo, opened: Opened) => Measure<Measured> | null;
 
-/** How each dimension that is computed here is computed. */
 const STARTS: Readonly<Partial<Record<Dimension, Start>>> = {
   subject_consistency: (_, { nets }) => subjectConsistency(nets.dino),
   background_consistency: (_, { nets }) => backgroundConsistency(nets.clipBase),
@@ -124,9 +110,10 @@ export async function officialMeasures(folder: string, options: OfficialOptions 
   const found = await findOfficialFiles(folder);
   const { configs = officialConfigs } = options;
   const wanted = wantedDimensions(dimensionTable(found), folder, options.dimensions);
-  const hashes = await hashesOf(new Set(wanted.flatMap((dimension) => RECIPES[dimension].files)), found);
-  const groups = byNetwork(wanted).map((dimensions): MeasureGroup => {
-    const files = new Set(dimensions.flatMap((dimension) => RECIPES[dimension].files));
+  const hashes = await hashesOf(new Set(wanted.flatMap((dimension) => DIMENSIONS[dimension].files)), found);
+  const networks = grouped(wanted, (dimension) => DIMENSIONS[dimension].files[0]);
+  const groups = [...networks.values()].map((dimensions): MeasureGroup => {
+    const files = new Set(dimensions.flatMap((dimension) => DIMENSIONS[dimension].files));
     return {
       columns: dimensions.map((name) => columnOf(name, configs, hashes)),
       sizeBytes: [...files].reduce((sum, file) => sum + hashes.get(file)!.sizeBytes, 0),
@@ -152,25 +139,17 @@ function wantedDimensions(
   return wanted;
 }
 
-/** Dimensions that share a network, its file being the first of their recipe. */
-function byNetwork(dimensions: readonly Dimension[]): Dimension[][] {
-  const groups = new Map<OfficialFile, Dimension[]>();
-  for (const dimension of dimensions) {
-    const network = RECIPES[dimension].files[0]!;
-    groups.set(network, [...(groups.get(network) ?? []), dimension]);
-  }
-  return [...groups.values()];
-}
-
 function columnOf(name: Dimension, configs: OfficialConfigs, hashes: Hashes): MeasureColumn {
   return {
     name,
-    variant: `VBench's ${name} by ${RECIPES[name].by}, fp32`,
+    variant: `VBench's ${name} by ${DIMENSIONS[name].by}, fp32`,
     officialEquivalent: configs === officialConfigs,
     better: 'higher',
     ...(name === 'dynamic_degree' && { isShare: true }),
     ...(name === 'temporal_flickering' && { mostPerPrompt: 5 }),
-    weights: Object.fromEntries(RECIPES[name].files.map((file) => [hashes.get(file)!.name, hashes.get(file)!.sha256])),
+    weights: Object.fromEntries(
+      DIMENSIONS[name].files.map((file) => [hashes.get(file)!.name, hashes.get(file)!.sha256]),
+    ),
   };
 }
 
@@ -186,11 +165,7 @@ function measuresOn(opened: Opened, dimensions: readonly Dimension[]): OpenMeasu
 
 /** All dimensions of a video; two that are one number on one prompt are computed once. */
 function startsOf(dimensions: readonly Dimension[], video: MeasuredVideo, opened: Opened): MeasurePart[] {
-  const columns = new Map<Start, Dimension[]>();
-  for (const dimension of dimensions) {
-    const start = counts(video, dimension) ? STARTS[dimension]! : nothing;
-    columns.set(start, [...(columns.get(start) ?? []), dimension]);
-  }
+  const columns = grouped(dimensions, (dimension) => (counts(video, dimension) ? STARTS[dimension]! : nothing));
   return [...columns].map(([start, names]) => ({
     columns: names,
     start: () => {
@@ -203,27 +178,23 @@ function startsOf(dimensions: readonly Dimension[], video: MeasuredVideo, opened
   }));
 }
 
-/** Whether a video counts for a dimension. */
 function counts({ dimensions }: Pick<MeasuredVideo, 'dimensions'>, dimension: Dimension): boolean {
   return dimensions === undefined || dimensions.includes(dimension);
 }
 
 const nothing: Start = () => null;
 
-type Loaders = { [File in keyof OfficialNets]: (entries: CheckpointEntries) => Promise<OfficialNets[File]> };
+const architectures = { dino, clipBase: clip, clipLarge: clip, musiq, amt, raft, viclip } as const;
 
-function loaders(configs: OfficialConfigs): Loaders {
-  const frozen = { trainable: false };
-  return {
-    dino: (entries) => dino.load(configs.dino, entries, frozen),
-    clipBase: (entries) => clip.load(configs.clipBase, entries, frozen),
-    clipLarge: (entries) => clip.load({ ...configs.clipLarge, towers: 'vision' }, entries, frozen),
-    aesthetic: (entries) => loadAestheticHead(entries),
-    musiq: (entries) => musiq.load(configs.musiq, entries, frozen),
-    amt: (entries) => amt.load(configs.amt, entries, frozen),
-    raft: (entries) => raft.load(configs.raft, entries, frozen),
-    viclip: (entries) => viclip.load(configs.viclip, entries, frozen),
-  };
+/** A network from its file; of CLIP large the image tower alone. */
+async function load(
+  file: keyof OfficialNets,
+  entries: CheckpointEntries,
+  configs: OfficialConfigs,
+): Promise<OfficialNets[keyof OfficialNets]> {
+  if (file === 'aesthetic') return loadAestheticHead(entries);
+  const config = file === 'clipLarge' ? { ...configs.clipLarge, towers: 'vision' } : configs[file];
+  return architectures[file].load(config as never, entries, { trainable: false });
 }
 
 async function openFiles(
@@ -231,12 +202,12 @@ async function openFiles(
   found: ReadonlyMap<OfficialFile, string>,
   configs: OfficialConfigs,
 ): Promise<Opened> {
-  const load = loaders(configs);
   const nets: Partial<Record<keyof OfficialNets, { dispose(): void }>> = {};
   try {
     for (const file of files) {
       if (file === 'tokenizer') continue;
-      nets[file] = await fromFile(found.get(file)!, async (path) => load[file]((await openCheckpoint(path)).entries()));
+      const open = async (path: string) => load(file, (await openCheckpoint(path)).entries(), configs);
+      nets[file] = await fromFile(found.get(file)!, open);
     }
     const tokenizer = files.has('tokenizer') ? await openClipTokenizer(found.get('tokenizer')!) : null;
     return { nets, tokenizer } as Opened;
@@ -248,7 +219,6 @@ async function openFiles(
 
 type Hashes = ReadonlyMap<OfficialFile, { readonly name: string; readonly sha256: string; readonly sizeBytes: number }>;
 
-/** Name, SHA-256 and size of each file. */
 async function hashesOf(files: ReadonlySet<OfficialFile>, found: ReadonlyMap<OfficialFile, string>): Promise<Hashes> {
   const hashes = new Map<OfficialFile, { name: string; sha256: string; sizeBytes: number }>();
   for (const file of files) {

@@ -1,12 +1,5 @@
 /** From the results of single videos to one row per measure, and to VBench's table. */
-import {
-  type BootstrapOptions,
-  bootstrap,
-  type Interval,
-  promptMean,
-  type Scores,
-  wilson,
-} from '../statistics/index.ts';
+import { bootstrap, type Interval, promptMean, wilson } from '../statistics.ts';
 import {
   DIMENSIONS,
   type Dimension,
@@ -15,7 +8,7 @@ import {
   dimensionTable,
   type VBenchTotals,
   vbenchTotals,
-} from '../vbench/index.ts';
+} from '../vbench/dimensions.ts';
 import type { VideoResult } from './journal.ts';
 import type { MeasureColumn, Measured } from './measures.ts';
 
@@ -33,7 +26,6 @@ export interface MeasureSummary extends MeasureColumn {
   readonly prompts: number;
 }
 
-/** An evaluation in numbers. */
 export interface EvaluationSummary {
   /** Videos that could be read, and their prompts. */
   readonly videos: number;
@@ -50,7 +42,6 @@ export interface VBenchTable {
   readonly totals: VBenchTotals;
 }
 
-/** A row of VBench's table. */
 export interface VBenchRow extends Omit<DimensionStatus, 'status'> {
   /** `imported` from VBench's own results, or as in {@link dimensionTable}. */
   readonly status: DimensionStatus['status'] | 'imported';
@@ -68,9 +59,8 @@ export function summariseVideos(
   results: readonly VideoResult[],
   columns: readonly MeasureColumn[],
   imported: DimensionScores = {},
-  options: BootstrapOptions = {},
 ): EvaluationSummary {
-  const measures = columns.map((column) => summariseColumn(results, column, options));
+  const measures = columns.map((column) => summariseColumn(results, column));
   const read = results.filter(({ broken }) => broken === undefined);
   return {
     videos: read.length,
@@ -81,11 +71,7 @@ export function summariseVideos(
   };
 }
 
-function summariseColumn(
-  results: readonly VideoResult[],
-  column: MeasureColumn,
-  options: BootstrapOptions,
-): MeasureSummary {
+function summariseColumn(results: readonly VideoResult[], column: MeasureColumn): MeasureSummary {
   const byPrompt = [...valuesByPrompt(results, column).values()];
   const counted = byPrompt.flat();
   const weights = counted.reduce((total, { weight }) => total + weight, 0);
@@ -93,24 +79,20 @@ function summariseColumn(
   return {
     ...column,
     value: weights === 0 ? null : sum / weights,
-    interval: intervalOf(
-      byPrompt.map((values) => values.map(({ score }) => score)),
-      column,
-      options,
-    ),
+    interval: intervalOf(byPrompt, column),
     videos: counted.length,
     prompts: byPrompt.length,
   };
 }
 
-function intervalOf(scores: Scores, { isShare }: MeasureColumn, options: BootstrapOptions): Interval | null {
-  if (scores.length < 2) return null;
-  return isShare ? wilson(promptMean(scores) * scores.length, scores.length) : bootstrap(scores, options);
-}
-
 type Value = NonNullable<Measured>;
 
-/** The values of each prompt that count. */
+function intervalOf(byPrompt: readonly (readonly Value[])[], { isShare }: MeasureColumn): Interval | null {
+  const scores = byPrompt.map((values) => values.map(({ score }) => score));
+  if (scores.length < 2) return null;
+  return isShare ? wilson(promptMean(scores) * scores.length, scores.length) : bootstrap(scores);
+}
+
 function valuesByPrompt(results: readonly VideoResult[], column: MeasureColumn): Map<string, Value[]> {
   const { name, mostPerPrompt = Number.POSITIVE_INFINITY } = column;
   const byPrompt = new Map<string, Value[]>();
@@ -122,10 +104,7 @@ function valuesByPrompt(results: readonly VideoResult[], column: MeasureColumn):
   return byPrompt;
 }
 
-/**
- * The 16 rows: what was measured here on official weights, what VBench has found, and what is missing. A value under
- * another name than a dimension's never enters; the total stays null until all 16 are there.
- */
+/** The 16 rows. A value under another name than a dimension's never enters; the total is null until all 16 are there. */
 export function vbenchTable(measures: readonly MeasureSummary[], imported: DimensionScores = {}): VBenchTable {
   const computed = new Map(measures.map((measure) => [measure.name, measure]));
   const scores: DimensionScores = { ...imported };

@@ -1,9 +1,8 @@
 /** Which videos are evaluated: those of a folder or manifest, and the dimensions that VBench's list gives them. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, normalize } from 'node:path';
-import { DIMENSION_NAMES, type Dimension } from '../vbench/index.ts';
+import { DIMENSION_NAMES, type Dimension } from '../vbench/dimensions.ts';
 
-/** A video to evaluate. */
 export interface VideoEntry {
   /** Path below the folder, or an absolute one. */
   readonly file: string;
@@ -94,7 +93,6 @@ function checkedEntry({ file, prompt, seed, index, style }: ManifestEntry, where
   return { file: normalize(file), prompt, seed: own, ...(typeof style === 'string' && { style }) };
 }
 
-/** A prompt of the list. */
 export interface SuitePrompt {
   readonly prompt: string;
   readonly dimensions: readonly Dimension[];

@@ -20,11 +20,10 @@ import {
   viclipVideoFeatures,
 } from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
-import { type AestheticHeadConfig, aestheticScore } from '../../reward/index.ts';
-import { mean } from '../statistics/index.ts';
-import { middleFrames } from './frames.ts';
+import { type AestheticHeadConfig, aestheticScore } from '../../reward/internal.ts';
+import { mean } from '../statistics.ts';
 import { consistency } from './rules.ts';
-import { byteFrames, eachFrame, type Measure } from './watch.ts';
+import { byteFrames, eachFrame, type Measure, middleFrames } from './watch.ts';
 
 /** A clip's score and how much it counts in the score of a set of clips (VBench averages some dimensions by frames). */
 export interface DimensionValue {
@@ -61,12 +60,9 @@ export function aestheticQuality(net: Part<ClipConfig>, head: Part<AestheticHead
   return (video) => eachFrame(video, score, (rows) => ({ score: meanOf(rows, 10), weight: 1 }));
 }
 
-/** How imaging quality shrinks large frames: by their longer side to 512 (VBench's default), by the shorter, or not. */
-export type ImagingMode = 'longer' | 'shorter' | 'none';
-
 /** Imaging quality: MUSIQ's score over 100, mean over frames. Source: VBench vbench/imaging_quality.py. */
-export function imagingQuality(net: Part<MusiqConfig>, mode: ImagingMode = 'longer'): Measure<DimensionValue> {
-  const score = (frames: Tensor): Tensor => musiqScore(net, capped(frames, mode));
+export function imagingQuality(net: Part<MusiqConfig>): Measure<DimensionValue> {
+  const score = (frames: Tensor): Tensor => musiqScore(net, capped(frames));
   return (video) => eachFrame(video, score, (rows) => ({ score: meanOf(rows, 100), weight: 1 }), 2);
 }
 
@@ -77,11 +73,11 @@ function meanOf(rows: readonly Float32Array[], scale: number): number {
 
 const cap = 512;
 
-/** Frames of at most 512 pixels on the side that counts, bilinear without antialiasing, rounded down. */
-function capped(frames: Tensor, mode: ImagingMode): Tensor {
+/** Frames of at most 512 pixels on the longer side (VBench's default), bilinear without antialiasing, rounded down. */
+function capped(frames: Tensor): Tensor {
   const [, height, width] = frames.shape as [number, number, number];
-  const side = mode === 'longer' ? Math.max(height, width) : Math.min(height, width);
-  if (mode === 'none' || side <= cap) return frames;
+  const side = Math.max(height, width);
+  if (side <= cap) return frames;
   const plan = (from: number) => ({ from, to: Math.trunc((cap / side) * from) });
   return resample(frames, plan(height), plan(width), { kernel: 'bilinear', antialias: false });
 }

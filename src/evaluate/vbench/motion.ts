@@ -9,11 +9,10 @@ import {
   roundHalfEven,
 } from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
-import { mean } from '../statistics/index.ts';
-import { paddingTo, padPlane } from './frames.ts';
+import { mean } from '../statistics.ts';
 import type { DimensionValue } from './looks.ts';
 import { type DynamicDegree, dynamicDegree, flickering, sampledFrames, topMagnitude } from './rules.ts';
-import { byteFrames, type Measure, type VideoShape } from './watch.ts';
+import { byteFrames, type Measure, paddingTo, padPlane, type VideoShape } from './watch.ts';
 
 const iterations = 20;
 
@@ -79,10 +78,7 @@ export function isStill(
   return above <= allowed && long.every((score) => score <= threshold * allowed * 2);
 }
 
-/**
- * Temporal flickering of a clip that passes VBench's static filter by RAFT on all frames, null of one that moves.
- * Source: VBench static_filter.py, vbench/temporal_flickering.py.
- */
+/** Temporal flickering of a clip that passes the static filter (VBench static_filter.py) on all frames, null of one that moves. */
 export function temporalFlickering(raft: Part<RaftConfig>): Measure<DimensionValue | null> {
   return (video) => {
     const changes = flickering();

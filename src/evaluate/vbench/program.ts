@@ -19,11 +19,7 @@ export interface ExportedVideo {
 
 const longestName = 255;
 
-/**
- * The name VBench looks for: `prompt-index.ext`, the prompt with its spaces and final dot.
- *
- * @throws Error for a prompt that cannot be a file name, RangeError for an index that is no whole number.
- */
+/** The name VBench looks for, `prompt-index.ext`, prompt word for word. @throws Error if it cannot be a file's name. */
 export function vbenchFileName(prompt: string, index: number, extension: string = '.mp4'): string {
   if (!Number.isInteger(index) || index < 0) throw new RangeError(`index is ${index}; wanted 0, 1, 2, ...`);
   const name = `${prompt}-${index}${extension}`.normalize('NFC');
@@ -35,7 +31,6 @@ export function vbenchFileName(prompt: string, index: number, extension: string 
   );
 }
 
-/** How clips are encoded. */
 export interface ExportOptions {
   /** Ending of clips that are encoded (files keep theirs): `.mp4` for VBench, `.webp` needs no ffmpeg. @defaultValue '.mp4' */
   readonly extension?: '.mp4' | '.webp';
@@ -65,7 +60,6 @@ export async function exportForVBench(
   return [...written.keys()];
 }
 
-/** A run of VBench's own command line. */
 export interface VBenchRun {
   /** Folder of videos under VBench's names (`exportForVBench` writes one). */
   readonly videos: string;

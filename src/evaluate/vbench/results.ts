@@ -10,7 +10,6 @@ export interface VBenchResults {
   readonly totals: VBenchTotals;
   /** Entries of each dimension as VBench wrote them (`video_path`, `video_results`, ...). */
   readonly videos: Readonly<Partial<Record<Dimension, readonly Record<string, unknown>[]>>>;
-  /** Files that were read. */
   readonly sources: readonly string[];
 }
 

@@ -2,13 +2,11 @@
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
 import { roundHalfEven } from '../../model/internal.ts';
-import { type Flow, type FlowEstimator, lucasKanade, luma } from '../flow/index.ts';
-import { mean } from '../statistics/index.ts';
+import { type Flow, type FlowEstimator, lucasKanade } from '../flow/lucas-kanade.ts';
+import { luma } from '../flow/plane.ts';
+import { mean } from '../statistics.ts';
 
-/**
- * Temporal flickering, 1 for a frozen clip: (255 - mean over pairs of mean |I_t - I_{t+1}|) / 255 on 8-bit
- * frames. Never show it without dynamic degree. Source: VBench vbench/temporal_flickering.py.
- */
+/** VBench's temporal flickering, (255 - mean |I_t - I_{t+1}|) / 255 on 8 bits: 1 for a frozen clip, so never show it alone. */
 export function flicker(clip: Clip): number {
   const { see, result } = flickering();
   for (let frame = 0; frame < clip.frames; frame++) see(Uint8Array.from(clipFrame(clip, frame), toByte));

@@ -1,4 +1,4 @@
-/** Measures that see a video frame by frame, so that its length does not matter. */
+/** Measures that see a video frame by frame, so that its length does not matter; which frames VBench takes, and how it pads them. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, clipFrame } from '../../io/index.ts';
 import { toByte } from '../../io/internal.ts';
@@ -7,7 +7,6 @@ import { toByte } from '../../io/internal.ts';
 export interface VideoShape {
   readonly height: number;
   readonly width: number;
-  /** Frames a second. */
   readonly fps: number;
   /** Frames of the whole, for measures that say that they need it. */
   readonly frames?: number;
@@ -28,11 +27,7 @@ export interface Watch<Result> {
 /** A measure, ready for the next video. */
 export type Measure<Result> = (video: VideoShape) => Watch<Result>;
 
-/**
- * Shows a clip to a measure.
- *
- * @example const { score } = await measured(clip, subjectConsistency(net));
- */
+/** Shows a clip to a measure. */
 export async function measured<Result>(clip: Clip, measure: Measure<Result>): Promise<Result> {
   const watch = measure(clip);
   for (let frame = 0; frame < clip.frames; frame++) {
@@ -48,12 +43,7 @@ export function byteFrames(frames: readonly Uint8Array[], { height, width }: Vid
   return tf.tensor4d(data, [frames.length, height, width, 3]);
 }
 
-/**
- * One row of numbers for each frame, computed a few frames at a time.
- *
- * @param extract - frames [B, H, W, 3] in [0, 1], of 8 bits, to [B] or [B, D]
- * @param finish - what the rows of all frames come to
- */
+/** One row of numbers for each frame by `extract` of frames [B, H, W, 3] in [0, 1], a few at a time; `finish` sums them up. */
 export function eachFrame<Result>(
   video: VideoShape,
   extract: (frames: Tensor) => Tensor,
@@ -80,4 +70,53 @@ export function eachFrame<Result>(
       return finish(rows);
     },
   };
+}
+
+/** Which frames VBench takes, and how it pads them. */
+/**
+ * The frames in the middles of n equal parts of a clip: part i runs from floor(i T / n) on; of a clip of fewer than n
+ * frames all, the last one repeated. Source: VBench vbench/utils.py, `get_frame_indices` with "middle".
+ */
+export function middleFrames(frames: number, count: number): number[] {
+  const parts = Math.min(frames, count);
+  const bound = (i: number): number => Math.floor((i * frames) / parts);
+  return Array.from({ length: count }, (_, i) => {
+    return i < parts ? Math.floor((bound(i) + bound(i + 1) - 1) / 2) : frames - 1;
+  });
+}
+
+/** Pixels added on each side. */
+export interface Padding {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** A picture of one or more channels: [H, W] or [H, W, C]. */
+export interface PaddedImage {
+  data: Float32Array;
+  height: number;
+  width: number;
+}
+
+/** Padding that brings both sides to a multiple (8 for RAFT, 16 for AMT), the odd pixel to the right and bottom. */
+export function paddingTo(multiple: number, height: number, width: number): Padding {
+  const rows = (multiple - (height % multiple)) % multiple;
+  const columns = (multiple - (width % multiple)) % multiple;
+  const [top, left] = [Math.floor(rows / 2), Math.floor(columns / 2)];
+  return { left, right: columns - left, top, bottom: rows - top };
+}
+
+/** Repeats the border. Source: RAFT core/utils/utils.py, InputPadder in mode "sintel". */
+export function padPlane({ data, height, width }: PaddedImage, { left, right, top, bottom }: Padding): PaddedImage {
+  const channels = data.length / (height * width);
+  const [outHeight, outWidth] = [height + top + bottom, width + left + right];
+  const out = new Float32Array(outHeight * outWidth * channels);
+  for (let i = 0; i < outHeight * outWidth; i++) {
+    const x = Math.min(Math.max((i % outWidth) - left, 0), width - 1);
+    const y = Math.min(Math.max(Math.floor(i / outWidth) - top, 0), height - 1);
+    for (let c = 0; c < channels; c++) out[i * channels + c] = data[(y * width + x) * channels + c]!;
+  }
+  return { data: out, height: outHeight, width: outWidth };
 }

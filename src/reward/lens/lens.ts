@@ -3,11 +3,19 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Clip } from '../../io/index.ts';
 import type { Key } from '../../nn/index.ts';
 import type { Reward } from '../contract.ts';
-import { type Climb, type ClimbOptions, climb, frameGradient } from './gradient.ts';
 import { type OcclusionMap, type OcclusionOptions, occlusionMap } from './occlusion.ts';
-import { frameOf, picture, scoresOf, seenBy, type View } from './view.ts';
+import {
+  type Climb,
+  type ClimbOptions,
+  climb,
+  frameGradient,
+  frameOf,
+  picture,
+  scoresOf,
+  seenBy,
+  type View,
+} from './view.ts';
 
-/** What to look at. */
 export interface LensOptions {
   /** Frame looked at, negative from the end. @defaultValue -1 */
   frame?: number;
@@ -24,7 +32,6 @@ export interface RewardLens {
   reward: string;
   prompt: string;
   clip: Clip;
-  /** Index from 0. */
   frame: number;
   /** Of the frame, or of the clip where the reward judges clips. */
   score: number;

@@ -1,7 +1,6 @@
 import { tf } from '../../engine/tf.ts';
 import { picture, scoresOf, type View, withFrame } from './view.ts';
 
-/** How a frame is covered piece by piece. */
 export interface OcclusionOptions {
   /** Side of the covered square in pixels. @defaultValue a quarter of the shorter side */
   window?: number;
@@ -21,7 +20,6 @@ export interface OcclusionMap {
   stride: number;
 }
 
-/** Upper left corner of a covered square. */
 type Corner = readonly [y: number, x: number];
 
 /** Covers the frame square by square and maps what each costs; works for rewards without gradient. */
@@ -66,15 +64,9 @@ function meanColour(data: Float32Array): number[] {
   return sums.map((sum) => (3 * sum) / data.length);
 }
 
-interface Covered {
-  plain: Float32Array;
-  colour: readonly number[];
-  height: number;
-  width: number;
-  window: number;
-}
+type Frame = { plain: Float32Array; colour: readonly number[]; height: number; width: number; window: number };
 
-function covered({ plain, colour, width, window }: Covered, [top, left]: Corner): Float32Array {
+function covered({ plain, colour, width, window }: Frame, [top, left]: Corner): Float32Array {
   const data = plain.slice();
   for (let y = top; y < top + window; y++) {
     for (let i = 3 * (y * width + left); i < 3 * (y * width + left + window); i++) data[i] = colour[i % 3]!;
@@ -83,11 +75,7 @@ function covered({ plain, colour, width, window }: Covered, [top, left]: Corner)
 }
 
 /** Mean cost of the squares on each pixel. */
-function spread(
-  { height, width, window }: Covered,
-  corners: readonly Corner[],
-  costs: readonly number[],
-): Float32Array {
+function spread({ height, width, window }: Frame, corners: readonly Corner[], costs: readonly number[]): Float32Array {
   const [sums, counts] = [new Float32Array(height * width), new Float32Array(height * width)];
   for (const [i, [top, left]] of corners.entries()) {
     for (let y = top; y < top + window; y++) {

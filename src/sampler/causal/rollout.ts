@@ -2,10 +2,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { KvCache } from '../../model/internal.ts';
-import { addNoise, fewStep, paced, runSteps, type SamplerStep, type Schedule } from '../ode/index.ts';
+import type { Schedule } from '../ode/schedule.ts';
+import { paced, runSteps, type SamplerStep } from '../ode/solver.ts';
+import { fewStep } from '../ode/solvers.ts';
+import { addNoise } from '../ode/velocity.ts';
 import { type BlockNoise, type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 
-/** How a finished block enters the cache. */
 export interface ContextNoise {
   /** Timestep at which the network sees the block. */
   t: number;
@@ -51,7 +53,6 @@ export function generateBlock(
   return runSteps(blockSteps(student, block, options, steps));
 }
 
-/** {@link generateBlock} a step at a time. */
 function blockSteps(
   student: CausalStudent,
   { index, x, cache }: NoisyBlock,
@@ -84,7 +85,6 @@ export function rememberBlock(
   return next;
 }
 
-/** Options of a sampling rollout. */
 export interface SamplingOptions extends RolloutOptions {
   /** Given latent frames [B, f, H, W, C] that come first (video extension, image to video): context passes only. */
   prefix?: Tensor;
@@ -92,7 +92,6 @@ export interface SamplingOptions extends RolloutOptions {
   onStep?: ((step: BlockStep) => void | Promise<void>) | undefined;
 }
 
-/** One generated block. */
 export interface RolloutBlock extends BlockRange {
   /** Clean latents [B, f, H, W, C]; the receiver disposes them. */
   x0: Tensor;
@@ -145,7 +144,7 @@ async function generateFrom(
   const x = sliceFrames(noise, { start: range.start - given, frames: range.frames });
   try {
     const report = onStep && ((step: SamplerStep) => onStep({ ...step, block: index }));
-    return await paced(blockSteps(student, { index, x, cache }, options), { signal, onStep: report });
+    return await paced(blockSteps(student, { index, x, cache }, options), report, signal);
   } finally {
     x.dispose();
   }

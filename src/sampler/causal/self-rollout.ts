@@ -3,11 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { KvCache } from '../../model/internal.ts';
 import type { Key } from '../../nn/index.ts';
-import { addNoise, velocityToX0 } from '../ode/index.ts';
+import { addNoise, velocityToX0 } from '../ode/velocity.ts';
 import { generateBlock, type RolloutOptions, rememberBlock } from './rollout.ts';
 import { type BlockRange, blockRanges, type CausalStudent, sliceFrames } from './student.ts';
 
-/** Options of a training rollout. */
 export interface SelfRolloutOptions extends RolloutOptions {
   /** Index of the denoising step at which a block stops: one for all blocks (Self-Forcing), or one per block. */
   exitStep: number | readonly number[];
@@ -23,7 +22,6 @@ export interface SelfRollout {
   x: Tensor;
   t: number;
   sigma: number;
-  /** Frees all of it. */
   release(): void;
 }
 
@@ -32,11 +30,6 @@ export interface SelfRollout {
  * stopped at its exit step, whose x0 is its output and its context. Call it outside the loss; `lastBlock` inside the
  * loss runs the one pass that carries gradient, so memory is that of a single block.
  * Source: Self-Forcing pipeline/self_forcing_training.py, with a cache that is really detached.
- *
- * @example
- * const state = await selfRollout(student, noise, { schedule, renoise, exitStep: 2 });
- * const { value, grads } = tf.variableGrads(() => loss(lastBlock(student, state)));
- * state.release();
  */
 export async function selfRollout(
   student: CausalStudent,
@@ -87,8 +80,10 @@ function sampleAtStep(
 }
 
 /** The network call that a self-rollout left out: x0 [B, f, H, W, C] of the last block, with gradient. */
-export function lastBlock(student: CausalStudent, state: SelfRollout): Tensor {
-  const { x, t, sigma, cache } = state;
+export function lastBlock(
+  student: CausalStudent,
+  { x, t, sigma, cache }: Pick<SelfRollout, 'x' | 't' | 'sigma' | 'cache'>,
+): Tensor {
   return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache, { gradient: true }), sigma));
 }
 

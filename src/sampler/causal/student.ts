@@ -17,7 +17,6 @@ import { type Key, type Part, toTensor } from '../../nn/index.ts';
  * gradient through one call never reaches another.
  */
 export interface CausalStudent {
-  /** How the frames of its videos fall into blocks. */
   readonly blocks: BlockOptions;
   /** A cache without frames, for videos of the size of `video` [B, F, H, W, C]. */
   emptyCache(video: Tensor): KvCache;
@@ -29,7 +28,6 @@ export interface CausalStudent {
   velocity(x: Tensor, t: number, cache: KvCache, options?: { gradient?: boolean }): Tensor;
   /** Context pass: a cache that also holds the block `x0` as seen at timestep t. Takes over `cache`. */
   remember(x0: Tensor, t: number, cache: KvCache): KvCache;
-  /** Frees the tensors of a cache. */
   release(cache: KvCache): void;
 }
 
@@ -72,12 +70,10 @@ export function causalStudent(net: Part<WanConfig>, context: Tensor): BoundStude
 /** A run of frames that is generated at once. */
 export interface BlockRange {
   index: number;
-  /** First frame. */
   start: number;
   frames: number;
 }
 
-/** How frames fall into blocks. */
 export interface BlockOptions {
   framesPerBlock: number;
   /** Whether the first frame is a block of its own (image to video). */

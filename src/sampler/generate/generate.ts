@@ -3,8 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Clip, joinClips } from '../../io/index.ts';
 import { decode, decodeStream, encode } from '../../model/internal.ts';
-import { causalStudent, rollout } from '../causal/index.ts';
-import { paced, textVelocity } from '../ode/index.ts';
+import { rollout } from '../causal/rollout.ts';
+import { causalStudent } from '../causal/student.ts';
+import { paced } from '../ode/solver.ts';
+import { textVelocity } from '../ode/velocity.ts';
 import { checkMemory } from './memory-plan.ts';
 import { type BatchNoise, keyNoise, torchNoise } from './noise.ts';
 import { clipsOf, videoOf } from './pixels.ts';
@@ -66,7 +68,6 @@ export async function generateClips(
   return pieces.map(joinClips);
 }
 
-/** Prompts that are generated together. */
 interface Batch {
   readonly model: VideoModel;
   readonly request: GenerateRequest;
@@ -111,20 +112,16 @@ async function* videos(batch: Batch): AsyncGenerator<Tensor, void, void> {
   }
 }
 
-/** Latents of a network that denoises all frames together. */
 async function denoised(batch: Batch): Promise<Tensor> {
   const { model, settled, request, prompts, noise } = batch;
   const { solver, schedule, joint } = settled;
   const { signal } = request;
   const velocity = await textVelocity(model.net, model.text, prompts, { ...settled, jointGuidance: joint, signal });
   const x = initialNoise(batch);
-  const renoise = (step: number, shape: number[]): Tensor => noise.renoise(0, step, shape);
+  const steps = solver.steps(velocity, x, schedule, (step, shape) => noise.renoise(0, step, shape));
   try {
     const onStep = watch(batch);
-    return await paced(solver.steps(velocity, x, schedule, renoise), {
-      signal,
-      onStep: (step) => onStep({ ...step, block: 0, first: batch.first }),
-    });
+    return await paced(steps, (step) => onStep({ ...step, block: 0, first: batch.first }), signal);
   } finally {
     x.dispose();
     velocity.dispose();
@@ -151,15 +148,9 @@ async function* causalLatents(batch: Batch): AsyncGenerator<Tensor, void, void> 
   const watched = watch(batch);
   try {
     if (prefix) yield prefix;
-    const renoise = noise.renoise;
     const onStep = (step: Omit<GenerateStep, 'first'>) => watched({ ...step, first });
-    const options = {
-      schedule: settled.schedule,
-      renoise,
-      onStep,
-      ...(signal && { signal }),
-      ...(prefix && { prefix }),
-    };
+    const given = { ...(signal && { signal }), ...(prefix && { prefix }) };
+    const options = { schedule: settled.schedule, renoise: noise.renoise, onStep, ...given };
     for await (const { x0 } of rollout(student, x, options)) {
       try {
         yield x0;

@@ -13,7 +13,7 @@ import {
   wanShapes,
 } from '../../model/internal.ts';
 import { parameterCount, type Shapes } from '../../nn/index.ts';
-import { type GenerateRequest, type PlannedModel, type Settled, settle } from './request.ts';
+import { type GenerateRequest, type LatentSize, type PlannedModel, type Settled, settle } from './request.ts';
 
 /** One thing that takes memory, and the phase of the run in which it does. */
 export interface MemoryRow {
@@ -22,7 +22,6 @@ export interface MemoryRow {
   readonly bytes: number;
 }
 
-/** What a run needs. */
 export interface MemoryPlan {
   readonly rows: readonly MemoryRow[];
   /** Most bytes at once: what stays, and the largest phase. */
@@ -32,7 +31,6 @@ export interface MemoryPlan {
   readonly fits: boolean;
   /** Changes that make the run fit, empty if it does. */
   readonly advice: readonly string[];
-  /** The table as text. */
   toString(): string;
 }
 
@@ -68,11 +66,7 @@ export function planMemory(model: PlannedModel, run: GenerateRequest): MemoryPla
   return withDisplay(told, () => ({ 'text/plain': planText(plan), 'text/html': planHtml(plan) }));
 }
 
-/**
- * Fails before any work if a run does not fit.
- *
- * @throws MemoryError with the plan and what would help.
- */
+/** @throws MemoryError, before any work, with the plan and what would help if a run does not fit. */
 export function checkMemory(model: PlannedModel, run: GenerateRequest): void {
   if (run.memoryLimit === null) return;
   const plan = planMemory(model, run);
@@ -86,6 +80,10 @@ function availableMemory(): number {
 
 const float = 4;
 
+function row(what: string, phase: MemoryRow['phase'], bytes: number): MemoryRow {
+  return { what, phase, bytes };
+}
+
 function memoryRows(model: PlannedModel, run: GenerateRequest): MemoryRow[] {
   const { net, decoder, text, blocks = 'resident' } = model;
   const { config } = net;
@@ -95,20 +93,17 @@ function memoryRows(model: PlannedModel, run: GenerateRequest): MemoryRow[] {
   const { space } = vaeStrides(decoder.config);
   const decoding = decodeMemory(decoder.config, { height: size.height * space, width: size.width * space });
   const latents = float * size.frames * size.channels * size.height * size.width;
-  const pass = passRows(config, size, causal).map((row) => ({ ...row, bytes: clips * row.bytes }));
-  const rows: MemoryRow[] = [
-    { what: `transformer, blocks ${blocks}`, phase: 'all', bytes: transformerBytes(config, blocks) },
-    { what: 'VAE', phase: 'all', bytes: float * parameterCount(vaeShapes(decoder.config)) },
-    ...(text?.config
-      ? [{ what: 'text encoder, one block', phase: 'text' as const, bytes: textBytes(text.config) }]
-      : []),
-    { what: 'keys and values of the texts', phase: 'denoising', bytes: clips * textCacheBytes(config, settled) },
-    { what: 'latents of the solver', phase: 'denoising', bytes: 6 * clips * latents },
+  const pass = passRows(config, size, causal).map((each) => ({ ...each, bytes: clips * each.bytes }));
+  return [
+    row(`transformer, blocks ${blocks}`, 'all', transformerBytes(config, blocks)),
+    row('VAE', 'all', float * parameterCount(vaeShapes(decoder.config))),
+    ...(text?.config ? [row('text encoder, one block', 'text', textBytes(text.config))] : []),
+    row('keys and values of the texts', 'denoising', clips * textCacheBytes(config, settled)),
+    row('latents of the solver', 'denoising', 6 * clips * latents),
     ...pass,
-    { what: 'decoder, carried from piece to piece', phase: 'decoding', bytes: clips * decoding.state },
-    { what: 'decoder, activations', phase: 'decoding', bytes: clips * decoding.activations },
+    row('decoder, carried from piece to piece', 'decoding', clips * decoding.state),
+    row('decoder, activations', 'decoding', clips * decoding.activations),
   ];
-  return rows;
 }
 
 /** Bytes of the blocks between passes and, where they are swapped, of the one on the engine. */
@@ -133,11 +128,7 @@ function textCacheBytes({ num_layers, text_len, dim }: WanConfig, { guidanceScal
 }
 
 /** Activations of one pass, and the cache that causal passes extend. */
-function passRows(
-  config: WanConfig,
-  size: { frames: number; height: number; width: number },
-  causal: boolean,
-): MemoryRow[] {
+function passRows(config: WanConfig, size: LatentSize, causal: boolean): MemoryRow[] {
   const { dim, ffn_dim, num_heads, num_layers, patch_size, local_attn_size, num_frame_per_block } = config;
   const frames = size.frames / patch_size[0];
   const frameTokens = (size.height / patch_size[1]) * (size.width / patch_size[2]);
@@ -147,10 +138,8 @@ function passRows(
   const activations = float * (queries * (8 * dim + 2 * ffn_dim) + logits);
   const cache = 2 * float * num_layers * keys * dim;
   return [
-    ...(causal
-      ? [{ what: 'cache of keys and values, and its successor', phase: 'denoising' as const, bytes: 2 * cache }]
-      : []),
-    { what: 'transformer, activations', phase: 'denoising', bytes: activations },
+    ...(causal ? [row('cache of keys and values, and its successor', 'denoising', 2 * cache)] : []),
+    row('transformer, activations', 'denoising', activations),
   ];
 }
 
@@ -180,8 +169,7 @@ function helpfulChanges(model: PlannedModel, run: GenerateRequest, limit: number
     [`ask for size [${half.size}]`, fits(model, half)],
     [`ask for size [${half.size}] and open the model with blocks: 'file'`, fits({ ...model, blocks: 'file' }, half)],
   ];
-  const helpful = changes.filter(([, helps]) => helps).map(([text]) => text);
-  return helpful.slice(0, 2);
+  return changes.flatMap(([text, helps]) => (helps ? [text] : [])).slice(0, 2);
 }
 
 function gib(bytes: number): string {
@@ -190,31 +178,27 @@ function gib(bytes: number): string {
 
 type PlanData = Omit<MemoryPlan, 'toString'>;
 
-function planText({ rows, peak, limit, fits, advice }: PlanData): string {
+function planText(plan: PlanData): string {
+  const { rows, peak } = plan;
   const width = Math.max(...rows.map(({ what }) => what.length));
   const line = (what: string, phase: string, bytes: number): string =>
     `${what.padEnd(width)}  ${phase.padEnd(9)}  ${gib(bytes).padStart(10)}`;
-  const verdict = fits ? `fits into ${limitText(limit)}` : `does not fit into ${limitText(limit)}`;
-  return [
-    ...rows.map(({ what, phase, bytes }) => line(what, phase, bytes)),
-    line('peak', '', peak),
-    verdict,
-    ...advice.map((text) => `to make it fit: ${text}`),
-  ].join('\n');
+  const lines = rows.map(({ what, phase, bytes }) => line(what, phase, bytes));
+  return [...lines, line('peak', '', peak), ...verdict(plan)].join('\n');
 }
 
-function limitText(limit: number): string {
-  return Number.isFinite(limit) ? gib(limit) : 'unlimited memory';
+/** Whether it fits, and what would make it fit. */
+function verdict({ fits, limit, advice }: PlanData): string[] {
+  const into = Number.isFinite(limit) ? gib(limit) : 'unlimited memory';
+  return [`${fits ? 'fits' : 'does not fit'} into ${into}`, ...advice.map((text) => `to make it fit: ${text}`)];
 }
 
 function planHtml(plan: PlanData): string {
-  const { rows, peak, limit, fits, advice } = plan;
+  const { rows, peak } = plan;
   const cell = (text: string, align: string = 'left'): string =>
     `<td style="text-align:${align};padding:2px 12px">${text}</td>`;
   const line = (what: string, phase: string, bytes: number): string =>
     `<tr>${cell(what)}${cell(phase)}${cell(gib(bytes), 'right')}</tr>`;
   const body = rows.map(({ what, phase, bytes }) => line(what, phase, bytes)).join('');
-  const verdict = `${fits ? 'fits into' : 'does not fit into'} ${limitText(limit)}`;
-  const notes = advice.map((text) => `<br>to make it fit: ${text}`).join('');
-  return `<table>${body}${line('<b>peak</b>', '', peak)}</table><p>${verdict}${notes}</p>`;
+  return `<table>${body}${line('<b>peak</b>', '', peak)}</table><p>${verdict(plan).join('<br>')}</p>`;
 }

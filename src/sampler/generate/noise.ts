@@ -2,7 +2,6 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type Key, random, toTensor } from '../../nn/index.ts';
 
-/** Where the noise of a batch comes from. */
 export interface BatchNoise {
   /** Initial noise [B, F, H, W, C]. */
   initial(shape: readonly number[]): Tensor;
@@ -22,33 +21,18 @@ export function keyNoise(key: Key, causal: boolean): BatchNoise {
   };
 }
 
-/** Axes of one clip as they are drawn, and how [F, H, W, C] is made of them. */
-interface Layout {
-  shape(frames: number, height: number, width: number, channels: number): [number, number, number, number];
-  readonly axes: [number, number, number, number];
-}
-
-/** Wan draws `torch.randn(C, F, H, W)` (wan/text2video.py). */
-const wanLayout: Layout = {
-  shape: (frames, height, width, channels) => [channels, frames, height, width],
-  axes: [1, 2, 3, 0],
-};
-
-/** Self-Forcing draws `torch.randn(B, F, C, H, W)` (pipeline/causal_inference.py). */
-const selfForcingLayout: Layout = {
-  shape: (frames, height, width, channels) => [frames, channels, height, width],
-  axes: [0, 2, 3, 1],
-};
+/** How the axes [F, H, W, C] of a clip are drawn: Wan (wan/text2video.py) and Self-Forcing (pipeline/causal_inference.py). */
+const drawnAxes = { wan: [3, 0, 1, 2], selfForcing: [0, 3, 1, 2] } as const;
 
 /** Noise of a batch as PyTorch's CPU generator draws it; each clip has a generator of its own, all with one seed. */
 export function torchNoise(seed: number | bigint, clips: number, causal: boolean): BatchNoise {
   const generators = Array.from({ length: clips }, () => random.torch(seed));
-  const layout = causal ? selfForcingLayout : wanLayout;
-  const draw = (shape: readonly number[]): Tensor => {
-    const drawn = layout.shape(...(shape.slice(1) as [number, number, number, number]));
-    return tf.tidy(() =>
-      tf.stack(generators.map((generator) => tf.transpose(toTensor(generator.normal(drawn)), layout.axes))),
-    );
-  };
+  const drawn = causal ? drawnAxes.selfForcing : drawnAxes.wan;
+  const back = drawn.map((_, axis) => (drawn as readonly number[]).indexOf(axis));
+  const draw = ([, ...clip]: readonly number[]): Tensor =>
+    tf.tidy(() => {
+      const shape = drawn.map((axis) => clip[axis]!);
+      return tf.stack(generators.map((generator) => tf.transpose(toTensor(generator.normal(shape)), back)));
+    });
   return { initial: draw, renoise: (_block, _step, shape) => draw(shape) };
 }

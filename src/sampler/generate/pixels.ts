@@ -4,12 +4,7 @@ import { type Clip, createClip, fromSigned } from '../../io/index.ts';
 import { decode, type VaeConfig } from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
 
-/**
- * The clips of pixels [B, f, H, W, 3], bounded to [-1, 1] as the decoders of the references bound them.
- *
- * @param start number of the first frame, for errors
- * @throws Error naming the frames that are not finite.
- */
+/** The clips of pixels [B, f, H, W, 3], bounded to [-1, 1] as the references do; errors name frames from `start` on. */
 export async function clipsOf(video: Tensor, fps: number, start: number = 0): Promise<Clip[]> {
   const [count, frames, height, width] = video.shape as [number, number, number, number, number];
   const data = await video.data<'float32'>();
@@ -17,12 +12,8 @@ export async function clipsOf(video: Tensor, fps: number, start: number = 0): Pr
   return Array.from({ length: count }, (_, i) => {
     const values = data.subarray(i * size, (i + 1) * size);
     checkFinite(values, start, frames);
-    return createClip(fromSigned(values.map((value) => Math.min(1, Math.max(-1, value)))), {
-      frames,
-      height,
-      width,
-      fps,
-    });
+    const bounded = values.map((value) => Math.min(1, Math.max(-1, value)));
+    return createClip(fromSigned(bounded), { frames, height, width, fps });
   });
 }
 
@@ -50,11 +41,7 @@ export async function decodeClips(
   return clipsOf(video, fps).finally(() => video.dispose());
 }
 
-/**
- * Pixels [B, F, H, W, 3] in [-1, 1] of clips of one size.
- *
- * @throws RangeError if a clip is of another size or length than the others.
- */
+/** Pixels [B, F, H, W, 3] in [-1, 1] of clips; RangeError unless all are of one size and length. */
 export function videoOf(clips: readonly Clip[], size?: readonly [width: number, height: number]): Tensor {
   const [width, height] = size ?? [clips[0]!.width, clips[0]!.height];
   const { frames } = clips[0]!;
@@ -64,14 +51,6 @@ export function videoOf(clips: readonly Clip[], size?: readonly [width: number, 
       `clips: wanted ${frames} frames of ${width}x${height} each, received ${wrong.frames} of ${wrong.width}x${wrong.height}`,
     );
   }
-  return tf.tidy(() =>
-    tf.stack(
-      clips.map(({ data }) =>
-        tf.tensor(
-          data.map((value) => 2 * value - 1),
-          [frames, height, width, 3],
-        ),
-      ),
-    ),
-  );
+  const signed = ({ data }: Clip): Float32Array => data.map((value) => 2 * value - 1);
+  return tf.tidy(() => tf.stack(clips.map((clip) => tf.tensor(signed(clip), [frames, height, width, 3]))));
 }

@@ -12,8 +12,10 @@ import {
   type WanConfig,
 } from '../../model/internal.ts';
 import type { Key, Part } from '../../nn/index.ts';
-import { blockRanges, blocksOf } from '../causal/index.ts';
-import { checkSchedule, fewStep, type SamplerStep, type Schedule, type Solver, uniPC } from '../ode/index.ts';
+import { blockRanges, blocksOf } from '../causal/student.ts';
+import { checkCount, checkSchedule, type Schedule } from '../ode/schedule.ts';
+import type { SamplerStep, Solver } from '../ode/solver.ts';
+import { fewStep, uniPC } from '../ode/solvers.ts';
 
 /** How a network is sampled. What a request leaves open is taken from the model's `defaults`, then from {@link defaultSettings}. */
 export interface GenerateSettings {
@@ -62,7 +64,6 @@ export interface VideoModel extends PlannedModel {
   readonly text: TextEncoder & { readonly config?: Umt5Config };
 }
 
-/** What is to be generated. */
 export interface GenerateRequest extends Partial<GenerateSettings> {
   /** A text, or several, of which each gets a clip. */
   readonly prompt?: string;
@@ -90,7 +91,6 @@ export interface GenerateRequest extends Partial<GenerateSettings> {
   readonly previewEvery?: number;
 }
 
-/** A denoising step of a batch of clips. */
 export interface GenerateStep extends SamplerStep {
   /** Block of a causal clip, otherwise 0. */
   readonly block: number;
@@ -104,7 +104,6 @@ export interface Preview extends Pick<GenerateStep, 'index' | 'steps' | 'block' 
   readonly clips: readonly Clip[];
 }
 
-/** A request with nothing left open. */
 export interface Settled extends GenerateSettings {
   readonly prompts: readonly string[];
   readonly schedule: Schedule;
@@ -117,10 +116,7 @@ export const defaultNegativePrompt: string =
   '丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，' +
   '静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走';
 
-/**
- * How Wan is sampled: 50 steps of UniPC, with the shift and guidance that are advised for the size; causal students take
- * Self-Forcing's four steps, without guidance.
- */
+/** How Wan is sampled: 50 steps of UniPC, shift and guidance as advised; causal students by Self-Forcing's four steps. */
 export function defaultSettings(config: WanConfig, causal: boolean): GenerateSettings {
   const every = { size: [832, 480], frames: 81, fps: 16, joint: false, batch: 1 } as const;
   if (causal) {
@@ -146,7 +142,6 @@ export function settle(model: PlannedModel, request: GenerateRequest): Settled {
   return { ...settings, prompts, schedule: scheduleOf(settings, model, request), latents: latentSize(model, settings) };
 }
 
-/** The options that a request gives. */
 function given(request: GenerateRequest): Partial<GenerateSettings> {
   return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
 }
@@ -164,8 +159,7 @@ function checkSettings({ guidanceScale, batch, fps, solver }: GenerateSettings):
   if (!(guidanceScale >= 0 && guidanceScale < Number.POSITIVE_INFINITY)) {
     throw new RangeError(`guidanceScale: wanted a number of at least 0 (1 = no guidance), received ${guidanceScale}`);
   }
-  if (!Number.isInteger(batch) || batch < 1)
-    throw new RangeError(`batch: wanted a whole number >= 1, received ${batch}`);
+  checkCount('batch', batch);
   if (!(fps > 0 && fps < Number.POSITIVE_INFINITY)) throw new RangeError(`fps: wanted a number > 0, received ${fps}`);
   if (typeof solver?.steps !== 'function') {
     throw new TypeError(`solver: wanted one such as sampler.uniPC or sampler.euler, received ${String(solver)}`);
@@ -175,25 +169,21 @@ function checkSettings({ guidanceScale, batch, fps, solver }: GenerateSettings):
 /** Refuses options of a request that would change nothing. */
 function checkEffect({ causal, solver, guidanceScale }: GenerateSettings, request: GenerateRequest): void {
   const { seed, key, noise, prefix, negativePrompt, onPreview, previewEvery } = request;
-  const refuse = (wrong: boolean, why: string): void => {
-    if (wrong) throw new TypeError(why);
-  };
-  refuse(seed !== undefined && key !== undefined, 'seed and key: wanted one of them as the source of noise');
-  refuse(
-    causal && guidanceScale !== 1,
-    `guidanceScale: a causal student runs without guidance, received ${guidanceScale}`,
-  );
-  refuse(causal && solver !== fewStep, `solver: a causal student is sampled by sampler.fewStep, received ${solver.id}`);
-  refuse(!causal && prefix !== undefined, 'prefix: only a causal network goes on from given frames; set causal: true');
-  refuse(noise !== undefined && prefix !== undefined, 'noise: give a seed or a key beside a prefix');
-  refuse(
-    typeof negativePrompt === 'string' && guidanceScale === 1,
-    'negativePrompt: has no effect at guidanceScale 1; give another scale, or leave it out',
-  );
-  refuse(previewEvery !== undefined && !onPreview, 'previewEvery: has no effect without onPreview');
-  if (previewEvery !== undefined && !(Number.isInteger(previewEvery) && previewEvery >= 1)) {
-    throw new RangeError(`previewEvery: wanted a whole number >= 1, received ${previewEvery}`);
-  }
+  const isGuided = guidanceScale !== 1;
+  const wrongs: readonly [isWrong: boolean, why: string][] = [
+    [seed !== undefined && key !== undefined, 'seed and key: wanted one of them as the source of noise'],
+    [causal && isGuided, `guidanceScale: a causal student runs without guidance, received ${guidanceScale}`],
+    [causal && solver !== fewStep, `solver: a causal student is sampled by sampler.fewStep, received ${solver.id}`],
+    [!causal && prefix !== undefined, 'prefix: only a causal network goes on from given frames; set causal: true'],
+    [noise !== undefined && prefix !== undefined, 'noise: give a seed or a key beside a prefix'],
+    [
+      !isGuided && typeof negativePrompt === 'string',
+      'negativePrompt: has no effect at guidanceScale 1; give another scale, or leave it out',
+    ],
+    [previewEvery !== undefined && !onPreview, 'previewEvery: has no effect without onPreview'],
+  ];
+  for (const [isWrong, why] of wrongs) if (isWrong) throw new TypeError(why);
+  if (previewEvery !== undefined) checkCount('previewEvery', previewEvery);
 }
 
 function checkPrefix({ decoder }: PlannedModel, prefix: GenerateRequest['prefix'], prompts: number): void {
@@ -206,7 +196,6 @@ function checkPrefix({ decoder }: PlannedModel, prefix: GenerateRequest['prefix'
   if (wrong) throw new RangeError(`prefix: wanted clips of 1 + a multiple of ${time} frames, received ${wrong.frames}`);
 }
 
-/** The request's noise levels: its schedule, or the solver's grid. */
 function scheduleOf(settings: GenerateSettings, { defaults }: PlannedModel, request: GenerateRequest): Schedule {
   const { solver, steps, shift } = settings;
   const asked = request.steps ?? request.shift ?? request.solver;

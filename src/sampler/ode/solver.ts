@@ -20,11 +20,9 @@ export interface SamplerStep {
   x: Tensor;
   /** The clean sample predicted in this step. */
   x0: Tensor;
-  /** The sample after the step. */
   next: Tensor;
 }
 
-/** Options that every sampler knows. */
 export interface SamplerOptions {
   onStep?: (step: SamplerStep) => void;
   /** Fresh noise, for solvers that re-noise (`fewStep`); without it they refuse to run. */
@@ -62,8 +60,29 @@ export type SolverStep = (
 
 /** Makes a solver of a step function: runs it over the schedule and frees what no later step needs. */
 export function solver(id: string, grid: Solver['grid'], step: SolverStep): Solver {
-  const steps: Solver['steps'] = (velocity, x, schedule, noise = noNoise) =>
-    solverSteps(step, { velocity, x, schedule, noise });
+  const steps: Solver['steps'] = function* (velocity, x, schedule, noise = noNoise) {
+    checkSchedule(schedule);
+    const count = schedule.timesteps.length;
+    let state: SolverState = { x, past: [] };
+    let isWhole = false;
+    try {
+      for (let index = 0; index < count; index++) {
+        const { x0, ...next } = tf.tidy(() => ({ ...step(velocity, state, schedule, index, noise) }));
+        const before = state;
+        state = next;
+        const [t, sigma] = [schedule.timesteps[index]!, schedule.sigmas[index]!];
+        try {
+          yield { index, steps: count, t, sigma, x: before.x, x0, next: next.x };
+        } finally {
+          release([before.x, ...before.past, x0], [x, next.x, ...next.past]);
+        }
+      }
+      isWhole = true;
+      return state.x === x ? x.clone() : state.x;
+    } finally {
+      release(isWhole ? state.past : [state.x, ...state.past], isWhole ? [x, state.x] : [x]);
+    }
+  };
   const run: Sampler = (velocity, x, schedule, options = {}) =>
     runSteps(steps(velocity, x, schedule, options.noise), options);
   return Object.assign(run, { id, grid, steps });
@@ -85,18 +104,14 @@ export function runSteps(
   }
 }
 
-/** Options of {@link paced}. */
-export interface PacedOptions {
-  /** Stops after the step that runs, with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-  /** Sees each step and may take its time; the tensors live until it is done. */
-  readonly onStep?: ((step: SamplerStep) => void | Promise<void>) | undefined;
-}
-
-/** Runs steps to their end and lets the process live: each is computed before the next begins, and timers run between. */
+/**
+ * Runs steps to their end and lets the process live: each is computed before the next begins, `onStep` may take its time
+ * with it, and timers run between. A signal stops it after the step that runs.
+ */
 export async function paced(
   steps: Generator<SamplerStep, Tensor, void>,
-  { signal, onStep }: PacedOptions,
+  onStep?: (step: SamplerStep) => void | Promise<void>,
+  signal?: AbortSignal,
 ): Promise<Tensor> {
   try {
     for (;;) {
@@ -112,48 +127,13 @@ export async function paced(
   }
 }
 
-interface SolverRun {
-  velocity: Velocity;
-  x: Tensor;
-  schedule: Schedule;
-  noise: NoiseSource;
-}
-
-function* solverSteps(
-  step: SolverStep,
-  { velocity, x, schedule, noise }: SolverRun,
-): Generator<SamplerStep, Tensor, void> {
-  checkSchedule(schedule);
-  const steps = schedule.timesteps.length;
-  let state: SolverState = { x, past: [] };
-  let isWhole = false;
-  try {
-    for (let index = 0; index < steps; index++) {
-      const { x0, ...next } = tf.tidy(() => ({ ...step(velocity, state, schedule, index, noise) }));
-      const before = state;
-      state = next;
-      const [t, sigma] = [schedule.timesteps[index]!, schedule.sigmas[index]!];
-      try {
-        yield { index, steps, t, sigma, x: before.x, x0, next: next.x };
-      } finally {
-        release([before.x, ...before.past, x0], [x, next.x, ...next.past]);
-      }
-    }
-    isWhole = true;
-    return state.x === x ? x.clone() : state.x;
-  } finally {
-    release(isWhole ? state.past : [state.x, ...state.past], isWhole ? [x, state.x] : [x]);
-  }
-}
-
-/** Disposes the tensors of `candidates` that are not among `kept`. */
 function release(candidates: readonly Tensor[], kept: readonly Tensor[]): void {
   const keep = new Set(kept);
   for (const tensor of new Set(candidates)) if (!keep.has(tensor)) tensor.dispose();
 }
 
 /** `sum of factor_i tensor_i`, terms with factor 0 left out. */
-export function combine(terms: readonly (readonly [factor: number, tensor: Tensor])[]): Tensor {
+export function combine(...terms: readonly (readonly [factor: number, tensor: Tensor])[]): Tensor {
   const used = terms.filter(([factor]) => factor !== 0);
   return tf.tidy(() => used.map(([factor, tensor]) => tensor.mul(factor)).reduce((sum, term) => sum.add(term)));
 }

@@ -3,16 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { TextEncoder, WanConfig } from '../../model/internal.ts';
 import { type Key, type Part, toHost, toTensor } from '../../nn/index.ts';
-import {
-  euler,
-  flowSchedule,
-  type Sampler,
-  type SamplerOptions,
-  type Schedule,
-  type TextGuidance,
-  textVelocity,
-  type Velocity,
-} from '../ode/index.ts';
+import { checkCount, flowSchedule, type Schedule } from '../ode/schedule.ts';
+import type { Velocity } from '../ode/solver.ts';
+import { euler } from '../ode/solvers.ts';
+import { type TextGuidance, textVelocity } from '../ode/velocity.ts';
 import type { TrajectoryRecord, TrajectoryStore } from './store.ts';
 
 /** States of one path from noise to a clean sample. */
@@ -23,29 +17,14 @@ export interface Trajectory {
   sigmas: Float64Array;
 }
 
-/** Options of `odeTrajectory`. */
-export interface TrajectoryOptions extends SamplerOptions {
-  /** Grid indices 0..N to keep, rising; state i is the sample before step i, state N the clean result. */
-  keep: readonly number[];
-  /** As CausVid and Self-Forcing: @defaultValue `euler` */
-  sampler?: Sampler;
-}
-
-/** Integrates the teacher's ODE and keeps the states at the given grid points. The caller disposes `states`. */
-export function odeTrajectory(
-  velocity: Velocity,
-  x: Tensor,
-  schedule: Schedule,
-  options: TrajectoryOptions,
-): Trajectory {
-  const { keep, sampler = euler, onStep } = options;
+/** Integrates the teacher's ODE by Euler's method, as CausVid does; state i of `keep` is the sample before step i, N the end. */
+export function odeTrajectory(velocity: Velocity, x: Tensor, schedule: Schedule, keep: readonly number[]): Trajectory {
   checkKeep(keep, schedule.timesteps.length);
   const kept = new Set(keep);
   const states: Tensor[] = kept.has(0) ? [x.clone()] : [];
-  const end = sampler(velocity, x, schedule, {
-    onStep: (step) => {
-      if (kept.has(step.index + 1)) states.push(step.next.clone());
-      onStep?.(step);
+  const end = euler(velocity, x, schedule, {
+    onStep: ({ index, next }) => {
+      if (kept.has(index + 1)) states.push(next.clone());
     },
   });
   const stacked = tf.stack(states); // [M, ...]
@@ -53,17 +32,20 @@ export function odeTrajectory(
   return { states: stacked, sigmas: Float64Array.from(keep, (index) => schedule.sigmas[index]!) };
 }
 
+/** Timesteps nearer than this are the same. */
+const TOLERANCE = 0.01;
+
 /**
  * Grid points whose timesteps are those of a student's list, and the clean end: for N = 48 and the list
  * [1000, 750, 500, 250] with the same shift 0, 12, 24, 36, 48.
  *
- * @throws RangeError if a timestep of the list does not lie on the grid (within `tolerance`).
+ * @throws RangeError if a timestep of the list does not lie on the grid.
  */
-export function statesFor(student: Schedule, grid: Schedule, tolerance: number = 0.01): number[] {
+export function statesFor(student: Schedule, grid: Schedule): number[] {
   const indices = Array.from(student.timesteps, (t) => {
     const distances = grid.timesteps.map((own) => Math.abs(own - t));
     const nearest = distances.indexOf(Math.min(...distances));
-    if (distances[nearest]! <= tolerance) return nearest;
+    if (distances[nearest]! <= TOLERANCE) return nearest;
     throw new RangeError(
       `timestep ${t} is not on the grid (nearest ${grid.timesteps[nearest]}): use the student's shift for the grid and ` +
         'a number of steps that its list divides, such as 48',
@@ -83,7 +65,6 @@ function checkKeep(keep: readonly number[], steps: number): void {
 /** What to sample: records without their solver settings, which are the same for all. */
 export type TrajectoryJob = Pick<TrajectoryRecord, 'id' | 'prompt' | 'seed'>;
 
-/** Settings of `sampleTrajectories`. */
 export interface TrajectorySampling extends TextGuidance {
   store: TrajectoryStore;
   teacher: Part<WanConfig>;
@@ -101,7 +82,6 @@ export interface TrajectorySampling extends TextGuidance {
   keep: readonly number[];
 }
 
-/** Progress of `sampleTrajectories`. */
 export interface TrajectoryProgress {
   record: TrajectoryRecord;
   done: number;
@@ -117,8 +97,7 @@ export async function* sampleTrajectories(
   settings: TrajectorySampling,
 ): AsyncGenerator<TrajectoryProgress, void> {
   const { store, batch = 1, signal } = settings;
-  if (!Number.isInteger(batch) || batch < 1)
-    throw new RangeError(`batch: wanted a whole number >= 1, received ${batch}`);
+  checkCount('batch', batch);
   const left = jobs.filter(({ id }) => !store.has(id));
   let done = jobs.length - left.length;
   for (let at = 0; at < left.length; at += batch) {
@@ -138,7 +117,7 @@ async function sampleBatch(jobs: readonly TrajectoryJob[], settings: TrajectoryS
   const tensors: Tensor[] = [x];
   const records: TrajectoryRecord[] = [];
   try {
-    const { states, sigmas } = odeTrajectory(velocity, x, flowSchedule({ steps, shift }), { keep });
+    const { states, sigmas } = odeTrajectory(velocity, x, flowSchedule({ steps, shift }), keep);
     const each = tf.unstack(states, 1); // B times [M, F, H, W, C]
     tensors.push(states, ...each);
     for (const [row, { id, prompt, seed }] of jobs.entries()) {

@@ -2,24 +2,21 @@
 import { appendFile, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostTensor, openSafetensors, writeAtomic, writeSafetensors } from '../../io/index.ts';
-import { toFloat16 } from '../../io/internal.ts';
+import { ifAbsent, toFloat16 } from '../../io/internal.ts';
 
 /** How a trajectory was made: one line of the store's index. */
 export interface TrajectoryRecord {
   /** Name within the store, also of its file. */
   id: string;
   prompt: string;
-  /** Seed of the initial noise. */
   seed: number | string;
   /** Which network made it, for instance a checkpoint's checksum. */
   teacher: string;
   shift: number;
   guidanceScale: number;
-  /** Number of solver steps N. */
   steps: number;
 }
 
-/** A trajectory read back. */
 export interface StoredTrajectory {
   /** Half- or single-precision states [M, F, H, W, C]. */
   states: HostTensor;
@@ -55,13 +52,9 @@ export function memoryTrajectories(): TrajectoryStore {
 
 /**
  * Opens or makes a trajectory store in a folder: one safetensors file each (`states`, `sigmas`) and index.jsonl; a line
- * that an interrupted run left half written is dropped.
- * `precision` is that of new states; half precision, as CausVid stores them, needs half the space.
+ * that an interrupted run left half written is dropped. States are stored in half precision, as CausVid stores them.
  */
-export async function openTrajectories(
-  folder: string,
-  { precision = 'float16' }: { precision?: 'float16' | 'float32' } = {},
-): Promise<TrajectoryStore> {
+export async function openTrajectories(folder: string): Promise<TrajectoryStore> {
   await mkdir(folder, { recursive: true });
   const index = join(folder, 'index.jsonl');
   const records = await readIndex(index);
@@ -74,7 +67,7 @@ export async function openTrajectories(
     async add(record, states, sigmas) {
       checkRecord(record, byId, states, sigmas);
       const entries: [string, HostTensor][] = [
-        ['states', precision === 'float16' ? halved(states) : states],
+        ['states', halved(states)],
         ['sigmas', { dtype: 'float64', shape: [sigmas.length], data: sigmas }],
       ];
       await writeSafetensors(file(record.id), entries, { prompt: record.prompt, teacher: record.teacher });
@@ -95,10 +88,7 @@ function absent(folder: string, id: string, others: number): never {
 
 /** Lines of the index; a torn last line is cut off the file so that appending goes on cleanly. */
 async function readIndex(path: string): Promise<TrajectoryRecord[]> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
+  const text = await readFile(path, 'utf8').catch(ifAbsent(''));
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   if (whole.length < text.length) await writeAtomic(path, whole);
   return whole

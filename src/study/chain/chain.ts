@@ -9,7 +9,7 @@ import { report } from '../../engine/index.ts';
 import { writeAtomic } from '../../io/index.ts';
 import { prepareFolder } from '../../io/internal.ts';
 import type { FrameChoice } from '../../reward/index.ts';
-import { trainingCurves } from '../../train/index.ts';
+import { trainingCurves } from '../../train/internal.ts';
 import type { Recipe } from '../../world/index.ts';
 import { hasReward, METHOD_NETWORKS, VARIANTS } from '../networks/files.ts';
 import { type Manifest, shipWeights } from '../networks/manifest.ts';

@@ -1,7 +1,6 @@
 /** Things to look at: a demo's result side by side, the way of a sample from noise to clip, optical flow. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { lucasKanade } from '../../evaluate/index.ts';
-import { luma } from '../../evaluate/internal.ts';
+import { lucasKanade, luma } from '../../evaluate/internal.ts';
 import { type Clip, joinClips, sliceClip } from '../../io/index.ts';
 import { packageVersion } from '../../io/internal.ts';
 import type { WanConfig } from '../../model/internal.ts';

@@ -6,7 +6,7 @@ import { report as engineReport } from '../../engine/index.ts';
 import { type Interval, rewardCurve } from '../../evaluate/index.ts';
 import { type VideoCodec, writeAtomic } from '../../io/index.ts';
 import { packageVersion } from '../../io/internal.ts';
-import type { TrainingCurves } from '../../train/index.ts';
+import type { TrainingCurves } from '../../train/internal.ts';
 import type { Claim, World } from '../../world/index.ts';
 import type { Manifest } from '../networks/manifest.ts';
 import type { OpenedNetworks } from '../networks/networks.ts';

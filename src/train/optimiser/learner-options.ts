@@ -1,10 +1,15 @@
 /** How one network is optimised: options, their defaults, what is refused. */
-import { checkChoice, checkNet, checkNumber, checkWhole, shown } from '../checks.ts';
+import { checkChoice, checkNet, checkNumber, checkWhole, shown } from '../ingredients.ts';
 import type { EmaOptions } from './ema.ts';
-import { parametersOf } from './gradients.ts';
 import type { Trained } from './learner.ts';
-import { isMatrix, type MuonSettings, muonDefaults } from './muon.ts';
-import { type AdamWSettings, adamwDefaults } from './optimiser.ts';
+import {
+  type AdamWSettings,
+  adamwDefaults,
+  isMatrix,
+  type MuonSettings,
+  muonDefaults,
+  parametersOf,
+} from './optimiser.ts';
 
 /** A learning rate over time, as data: it is written to a run's record. */
 export interface RateSchedule {
@@ -16,7 +21,6 @@ export interface RateSchedule {
   decay?: { kind: 'linear' | 'cosine'; from: number; to: number /** @defaultValue 0 */; final?: number };
 }
 
-/** How one network is optimised. */
 export interface LearnerOptions extends AdamWSettings {
   /** Learning rate, constant or over time. */
   lr: number | RateSchedule;
@@ -34,7 +38,6 @@ export interface Average extends EmaOptions {
   net: Trained;
 }
 
-/** {@link LearnerOptions}, settled. */
 export interface LearnerSettings extends Required<AdamWSettings> {
   lr: number | RateSchedule;
   clip: number | null;
@@ -50,11 +53,7 @@ export function learnerPart(options: Partial<LearnerOptions>): Partial<LearnerOp
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/**
- * Options with their defaults, checked; `path` is put before names in errors.
- *
- * @throws RangeError naming the option.
- */
+/** Options with their defaults, checked (RangeError naming the option); `path` is put before names in errors. */
 export function settleLearner(net: Trained, options: LearnerOptions, path: string = ''): LearnerSettings {
   if (!options) throw new TypeError(`${path.slice(0, -1)}: wanted { lr, ... }, received ${shown(options)}`);
   const { betas, eps, weightDecay } = { ...adamwDefaults, ...learnerPart(options) };
@@ -117,7 +116,6 @@ export function settleTraining(
   return { ...settleLearner(net, options), average: settleAverage(options.average, net) };
 }
 
-/** An average with its defaults, checked; null where there is none. */
 export function settleAverage(average: Average | undefined, { weights }: Trained): Required<Average> | null {
   if (!average) return null;
   const { net, decay, start = 1 } = average;
@@ -134,10 +132,7 @@ export function isMuons({ architecture, weights }: Trained, name: string): boole
   return architecture?.isHidden?.(name) === true && isMatrix(weights.get(name));
 }
 
-/**
- * The rate of update `step` (from 1): constant, with warm-up `min(1, step / warmup)`, and with a linear or cosine decay.
- * A plain number is a constant rate.
- */
+/** The rate of update `step` (from 1), with warm-up `min(1, step / warmup)` and decay; a plain number is a constant rate. */
 export function rateAt(schedule: number | RateSchedule, step: number): number {
   if (typeof schedule === 'number') return schedule;
   const { lr, warmup = 0, decay } = schedule;

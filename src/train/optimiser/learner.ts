@@ -3,10 +3,20 @@ import type { HostTensor } from '../../io/index.ts';
 import { toHost, toTensor, type Weights } from '../../nn/index.ts';
 import { checkShapes, checksumOf, shapesOf } from '../../nn/internal.ts';
 import * as ema from './ema.ts';
-import { type ClipResult, type Gradients, measureClip, type Parameters, parametersOf } from './gradients.ts';
 import { type Average, isMuons, type LearnerSettings, rateAt } from './learner-options.ts';
-import { muon } from './muon.ts';
-import { adamw, chosenBy, type Optimiser, type OptimiserState, releaseState } from './optimiser.ts';
+import {
+  adamw,
+  type ClipResult,
+  chosenBy,
+  type Gradients,
+  measureClip,
+  muon,
+  type Optimiser,
+  type OptimiserState,
+  type Parameters,
+  parametersOf,
+  releaseState,
+} from './optimiser.ts';
 
 /** What a learner needs of a net. */
 export interface Trained {
@@ -17,7 +27,6 @@ export interface Trained {
 
 /** What changes between updates; numbers on the host, scalars in the graph of a step. */
 export interface LearnerNumbers<T = number> {
-  /** Learning rate. */
   lr: T;
   /** Count of this update, from 1. */
   step: T;
@@ -34,7 +43,6 @@ export class Learner {
   readonly name: string;
   readonly net: Trained;
   readonly average: Required<Average> | null;
-  /** The weights that are trained. */
   readonly parameters: Parameters;
   readonly #settings: LearnerSettings;
   readonly #optimiser: Optimiser;
@@ -53,7 +61,6 @@ export class Learner {
     this.#state = this.#optimiser.init(this.parameters);
   }
 
-  /** Number of updates made. */
   get step(): number {
     return this.#step;
   }

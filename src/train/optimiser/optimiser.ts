@@ -1,11 +1,11 @@
 /**
- * Optimisers as values after optax: `init` makes the state of parameters, `update` changes parameters and state by
- * gradients, all in the graph. Several share a network by `chosenBy`.
+ * Gradients by weight name, and optimisers as values after optax: `init` makes the state of parameters, `update` changes
+ * parameters and state by gradients, all in the graph. Several share a network by `chosenBy`.
  */
 import { adamwStep } from '../../engine/ops/index.ts';
-import { type Tensor, tf } from '../../engine/tf.ts';
+import { type Tensor, tf, type Variable } from '../../engine/tf.ts';
+import { elementCount } from '../../io/internal.ts';
 import { Weights } from '../../nn/index.ts';
-import type { Gradients, Parameters } from './gradients.ts';
 
 /** What changes from update to update; tensors (scalars) where a compiled step is replayed. */
 export interface UpdateNumbers {
@@ -96,4 +96,143 @@ export function zerosLike(parameters: Parameters): Weights {
 
 export function releaseState(state: OptimiserState): void {
   for (const weights of Object.values(state)) weights.dispose();
+}
+
+export interface MuonSettings {
+  /** Learning rate as a multiple of the learner's own, which its schedule moves. @defaultValue 1 */
+  rate?: number;
+  /** Decay of the momentum, in [0, 1). @defaultValue 0.95 */
+  momentum?: number;
+}
+
+export const muonDefaults: Required<MuonSettings> = { rate: 1, momentum: 0.95 };
+
+/** Coefficients of the quintic iteration that drives singular values towards 1. Source: Jordan et al., Muon (2024). */
+const [A, B, C] = [3.4445, -4.775, 2.0315];
+const ITERATIONS = 5;
+
+/** Whether a weight is a matrix [out, rest] of more than one row and column, which Muon needs. */
+export function isMatrix({ shape }: { shape: readonly number[] }): boolean {
+  return shape.length >= 2 && Math.min(...matrixOf(shape)) > 1;
+}
+
+function matrixOf(shape: readonly number[]): [number, number] {
+  return [shape[0]!, elementCount(shape) / shape[0]!];
+}
+
+/**
+ * The nearest semi-orthogonal matrix of `x` [M, N], roughly: five Newton-Schulz steps `X ← aX + (bS + cS²)X`,
+ * `S = XXᵀ`, on `x / ‖x‖`; singular values end within about 0.7 to 1.2. Source: Jordan et al., Muon (2024).
+ */
+export function orthogonalise(x: Tensor): Tensor {
+  return tf.tidy(() => {
+    const [rows, columns] = x.shape as [number, number];
+    const isTall = rows > columns;
+    const wide = isTall ? tf.transpose(x) : x;
+    let y: Tensor = tf.div(wide, tf.add(tf.sqrt(tf.sum(tf.square(wide))), 1e-7));
+    for (let i = 0; i < ITERATIONS; i++) {
+      const square = tf.matMul(y as never, y as never, false, true);
+      const mixed = tf.add(tf.mul(square, B), tf.mul(tf.matMul(square as never, square as never), C));
+      y = tf.add(tf.mul(y, A), tf.matMul(mixed as never, y as never));
+    }
+    return isTall ? tf.transpose(y) : y;
+  });
+}
+
+/**
+ * `m ← μ·m + (1-μ)·g`, `w ← w - lr·0.2·√max(M, N)·orthogonal(g + μ(m - g))` for matrices between hidden states.
+ * The factor gives updates the size of AdamW's, so that both share one learning rate. Weights of more than two axes
+ * count as matrices [out, rest]. Source: Jordan et al., Muon (2024); scale from Liu et al., arXiv 2502.16982.
+ */
+export function muon(settings: MuonSettings = {}): Optimiser {
+  const { rate, momentum } = { ...muonDefaults, ...settings };
+  return {
+    init: (parameters) => ({ momentum: zerosLike(parameters) }),
+    update: (gradients, state, parameters, { lr, gradScale }) => {
+      for (const [name, gradient] of gradients) {
+        tf.tidy(() => {
+          const [weight, buffer] = [parameters.get(name)!, state['momentum']!.get(name)];
+          const scaled = gradScale ? tf.mul(gradient, gradScale) : gradient;
+          const average = tf.add(tf.mul(buffer, momentum), tf.mul(scaled, 1 - momentum));
+          const ahead = tf.add(tf.mul(average, momentum), tf.mul(scaled, 1 - momentum));
+          const matrix = matrixOf(weight.shape);
+          const direction = orthogonalise(tf.reshape(ahead, matrix));
+          const length = tf.mul(lr, rate * 0.2 * Math.sqrt(Math.max(...matrix)));
+          buffer.assign(average as never);
+          weight.assign(tf.sub(weight, tf.mul(tf.reshape(direction, weight.shape), length)) as never);
+        });
+      }
+    },
+  };
+}
+
+type Scalar = ReturnType<typeof tf.scalar>;
+
+export type Parameters = ReadonlyMap<string, Variable>;
+
+/** Gradients by weight name; a weight that the loss does not depend on has none. */
+export type Gradients = ReadonlyMap<string, Tensor>;
+
+/** A scalar loss and further scalars to report, by name. */
+export interface Objective<Name extends string = string> {
+  loss: Tensor;
+  values?: Readonly<Record<Name, Tensor>>;
+}
+
+/** What `gradientsOf` returns; all tensors are the caller's (or the surrounding tidy's) to dispose. */
+export interface Differentiated<Name extends string = string> extends Required<Objective<Name>> {
+  gradients: Gradients;
+}
+
+/** The weights that may change, or those of them that are chosen. */
+export function parametersOf(weights: Weights, isChosen: (name: string) => boolean = () => true): Parameters {
+  return new Map(weights.entries().filter(([name, variable]) => variable.trainable && isChosen(name)));
+}
+
+/** The objective and the gradients of its loss with respect to the parameters. */
+export function gradientsOf<Name extends string = string>(
+  parameters: Parameters,
+  objective: () => Objective<Name>,
+): Differentiated<Name> {
+  let values = {} as Readonly<Record<Name, Tensor>>;
+  const loss = (): Scalar => {
+    const result = objective();
+    values = result.values ?? values;
+    for (const value of Object.values<Tensor>(values)) tf.keep(value);
+    return result.loss as Scalar;
+  };
+  const { value, grads } = tf.variableGrads(loss, [...parameters.values()]);
+  const gradients = new Map<string, Tensor>();
+  for (const [name, variable] of parameters) {
+    const gradient = grads[variable.name]; // TensorFlow.js knows variables by names of its own
+    if (gradient) gradients.set(name, gradient);
+  }
+  return { loss: value, values, gradients };
+}
+
+/** What clipping measured; all scalars, in the graph. */
+export interface ClipResult {
+  /** Total 2-norm over all gradients before clipping. */
+  norm: Tensor;
+  /** Factor of every gradient, which the optimisers fold into their own arithmetic. */
+  scale: Tensor;
+  /** 1 when the norm exceeded the bound, else 0. */
+  clipped: Tensor;
+}
+
+/** Total 2-norm over all tensors: `sqrt(Σ g²)`, a scalar. */
+export function globalNorm(gradients: Gradients): Tensor {
+  if (gradients.size === 0) throw new Error('there are no gradients: does the loss depend on the weights?');
+  return tf.tidy(() => tf.addN([...gradients.values()].map((gradient) => gradient.square().sum())).sqrt());
+}
+
+/**
+ * Norm of all gradients and the factor `min(1, maxNorm / (norm + 1e-6))` that clips them; with `maxNorm` null the norm
+ * is only measured. Nothing is read back. Source: torch.nn.utils.clip_grad_norm_.
+ */
+export function measureClip(gradients: Gradients, maxNorm: number | null): ClipResult {
+  const norm = globalNorm(gradients);
+  if (maxNorm === null) return { norm, scale: tf.scalar(1), clipped: tf.scalar(0) };
+  const scale = tf.tidy(() => tf.minimum(1, tf.div(maxNorm, norm.add(1e-6))));
+  return { norm, scale, clipped: tf.tidy(() => tf.less(scale, 1).toFloat()) };
 }

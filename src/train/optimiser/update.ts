@@ -1,16 +1,14 @@
 import { type CompileStatus, compile, current } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { type Gradients, gradientsOf, type Objective } from './gradients.ts';
 import type { Learner, LearnerNumbers } from './learner.ts';
+import { type Gradients, gradientsOf, type Objective } from './optimiser.ts';
 
-/** The numbers of one update, read back together. */
 export interface UpdateResult<Name extends string = string> {
   loss: number;
   /** Total 2-norm of the gradients before clipping. */
   gradNorm: number;
   /** 1 if the gradients were scaled down, else 0. */
   clipped: number;
-  /** Further values that the objective reported. */
   values: Record<Name, number>;
 }
 
@@ -19,11 +17,9 @@ export interface Update<Batch extends readonly unknown[], Name extends string = 
   (...batch: Batch): Promise<UpdateResult<Name>>;
   /** How often the step was recorded and replayed; null where it is not compiled. */
   status(): CompileStatus | null;
-  /** Release the compiled graphs. */
   dispose(): void;
 }
 
-/** How an update runs. */
 export interface UpdateOptions {
   /** Record the whole step once and replay it; turn it off for objectives that no plan can hold. @defaultValue true */
   compiled?: boolean;

@@ -1,24 +1,23 @@
 /** Groups of clips of one prompt with their scores: what training learns from where a reward has no gradient. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import type { VaeConfig } from '../../model/internal.ts';
+import type { VaeConfig, WanConfig } from '../../model/internal.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import { toUnit } from '../../nn/internal.ts';
 import type { Judge } from '../../reward/index.ts';
-import { type BoundStudent, causalStudent, rollout, seededNoise, velocityToX0 } from '../../sampler/index.ts';
-import { type BlockNoise, type BlockRange, blockRanges, type SelfRollout } from '../../sampler/internal.ts';
-import { checkFunction, checkMethods, checkNet } from '../checks.ts';
-import { deviation, groupsOf } from '../losses/policy.ts';
+import { meanAndStd } from '../../reward/internal.ts';
+import { type BlockStep, causalStudent, rollout, seededNoise } from '../../sampler/index.ts';
+import { type BlockRange, blockRanges, lastBlock } from '../../sampler/internal.ts';
+import { checkFunction, checkMethods, checkNet } from '../ingredients.ts';
+import { groupsOf } from '../losses.ts';
 import type { TrainStep } from '../run/stage.ts';
 import { pixelsOf } from './reward-loss.ts';
 import { type RolloutIngredients, settleGeneration } from './supervised-rollout.ts';
 
-/** What groups of scored clips are made from. */
 export interface ExplorationOptions extends Omit<RolloutIngredients, 'batch' | 'exitSteps'> {
   /** Turns latents into the pixels that the judge sees. */
   decoder: Net<VaeConfig>;
   /** Scores the clips; a frame reward sees their last frames, unless `frameSelect` shows it others. */
   judge: Judge;
-  /** Prompts per step. */
   batch: number;
   /** Clips per prompt. @defaultValue 4 */
   samples?: number;
@@ -31,10 +30,8 @@ export interface ExplorationOptions extends Omit<RolloutIngredients, 'batch' | '
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
 
-/** {@link ExplorationOptions}, settled. */
-export type ExplorationSettings = Required<ExplorationOptions>;
+type ExplorationSettings = Required<ExplorationOptions>;
 
-/** Options with their defaults, checked. */
 export function settleExploration(options: ExplorationOptions): ExplorationSettings {
   const { samples = 4, sharedStart = true, rewardPrompts = (prompts) => prompts } = options;
   const generation = settleGeneration(options);
@@ -67,11 +64,7 @@ export interface Transition {
   next: Tensor;
 }
 
-/** Clips of one training step, those of a prompt next to each other. */
 export interface Explored {
-  student: BoundStudent;
-  /** Of each clip. */
-  prompts: readonly string[];
   /** Text states `[B, L, D]` of each clip. */
   context: Tensor;
   blocks: readonly BlockRange[];
@@ -83,12 +76,7 @@ export interface Explored {
   scores: readonly number[];
 }
 
-/**
- * Generates and scores clips with the randomness of `key`, and hands them to `work`; everything is released afterwards.
- *
- * @param kept - index of the denoising step whose transitions are kept
- * @throws Error when a score is not finite.
- */
+/** Generates and scores clips and hands them, with the transitions of denoising step `kept`, to `work`; released afterwards. */
 export async function withExploration<R>(
   settings: ExplorationSettings,
   key: Key,
@@ -102,12 +90,16 @@ export async function withExploration<R>(
   const student = causalStudent(settings.student, context);
   const noise = startNoise(settings, key.stream('noise'));
   const renoise = seededNoise(key.stream('renoise'));
-  const made: Pick<Explored, 'latents' | 'transitions'> = { latents: [], transitions: [] };
+  const made: { latents: Tensor[]; transitions: Transition[] } = { latents: [], transitions: [] };
   try {
     const blocks = blockRanges(latentShape[0], student.blocks);
-    await roll({ student, noise, renoise }, settings.schedule, kept, made);
+    const onStep = ({ index, x, x0, next }: BlockStep): void => {
+      if (index === kept) made.transitions.push({ x: tf.clone(x), x0: tf.clone(x0), next: tf.clone(next) });
+    };
+    const rolled = rollout(student, noise, { schedule: settings.schedule, renoise, onStep });
+    for await (const { x0 } of rolled) made.latents.push(x0);
     const scores = await scoresOf(settings, made.latents, prompts, key.stream('frame'));
-    return await work({ student, prompts, context, blocks, scores, ...made });
+    return await work({ context, blocks, scores, ...made });
   } finally {
     student.dispose();
     tf.dispose([context, noise, ...made.latents, ...made.transitions.flatMap(({ x, x0, next }) => [x, x0, next])]);
@@ -125,23 +117,6 @@ function startNoise({ batch, samples, latentShape, sharedStart }: ExplorationSet
   const noise = tf.gather(starts, rows);
   tf.dispose([starts, rows]);
   return noise;
-}
-
-/** Fills `made` as the rollout goes, so that what it holds can be released whenever it fails. */
-async function roll(
-  { student, noise, renoise }: { student: BoundStudent; noise: Tensor; renoise: BlockNoise },
-  schedule: ExplorationSettings['schedule'],
-  kept: number,
-  made: { latents: readonly Tensor[]; transitions: readonly Transition[] },
-): Promise<void> {
-  const [latents, transitions] = [made.latents as Tensor[], made.transitions as Transition[]];
-  const blocks = rollout(student, noise, {
-    ...{ schedule, renoise },
-    onStep: ({ index, x, x0, next }) => {
-      if (index === kept) transitions.push({ x: tf.clone(x), x0: tf.clone(x0), next: tf.clone(next) });
-    },
-  });
-  for await (const { x0 } of blocks) latents.push(x0);
 }
 
 async function scoresOf(
@@ -163,7 +138,6 @@ async function scoresOf(
   }
 }
 
-/** A step of training on scored clips. */
 export interface ScoredStep extends TrainStep {
   /** Mean over all clips. */
   reward: number;
@@ -181,46 +155,41 @@ export function scoreValues(
   samples: number,
 ): Record<'reward' | 'rewardStd' | 'rewardBest', number> {
   const groups = groupsOf(scores, samples);
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const mean = (values: readonly number[]): number => meanAndStd(values).mean;
   return {
     reward: mean(scores),
-    rewardStd: mean(groups.map(deviation)),
+    rewardStd: mean(groups.map((group) => meanAndStd(group).std)),
     rewardBest: mean(groups.map((group) => Math.max(...group))),
   };
 }
 
-/** A student's input at one block, with its memory of the blocks before. */
-export type BlockState = Pick<SelfRollout, 'cache' | 'x' | 't' | 'sigma'>;
-
-/** Noise level and timestep of a denoising step. */
+/** Noise level and timestep of a denoising step, and the noise level after it. */
 export interface Level {
   t: number;
   sigma: number;
+  next: number;
 }
 
 /**
- * A state for each block, whose memory holds the clean `latents` of the blocks before: the same past that a rollout
- * with clean context had. `inputs` `[B, f, H, W, C]` stay the caller's; release the memories with `releaseStates`.
+ * Runs `work` on the student's clean estimates `[B, f, H, W, C]`, with gradient, at `inputs` `[B, f, H, W, C]` of each
+ * block, whose memory holds the clean `latents` of the blocks before: the same past that a rollout with clean context had.
  */
-export function blockStates(
-  student: BoundStudent,
-  { blocks, latents }: Pick<Explored, 'blocks' | 'latents'>,
+export async function withStates<R>(
+  net: Net<WanConfig>,
+  { context, blocks, latents }: Pick<Explored, 'context' | 'blocks' | 'latents'>,
   inputs: readonly Tensor[],
-  level: Level,
-): BlockState[] {
-  return blocks.map(({ index }, i) => {
-    let cache = student.emptyCache(latents[0]!);
-    for (const past of latents.slice(0, index)) cache = student.remember(past, 0, cache);
-    return { cache, x: inputs[i]!, ...level };
+  { t, sigma }: Level,
+  work: (estimates: readonly (() => Tensor)[]) => Promise<R>,
+): Promise<R> {
+  const student = causalStudent(net, context);
+  const caches = blocks.map(({ index }) => {
+    const past = latents.slice(0, index);
+    return past.reduce((cache, block) => student.remember(block, 0, cache), student.emptyCache(latents[0]!));
   });
-}
-
-/** The student's clean estimate `[B, f, H, W, C]` at a state, with gradient. */
-export function estimateAt(student: BoundStudent, { x, t, sigma, cache }: BlockState): Tensor {
-  return tf.tidy(() => velocityToX0(x, student.velocity(x, t, cache, { gradient: true }), sigma));
-}
-
-/** Release the memories of states. */
-export function releaseStates(student: BoundStudent, states: readonly BlockState[]): void {
-  for (const { cache } of states) student.release(cache);
+  try {
+    return await work(caches.map((cache, i) => () => lastBlock(student, { cache, x: inputs[i]!, t, sigma })));
+  } finally {
+    for (const cache of caches) student.release(cache);
+    student.dispose();
+  }
 }

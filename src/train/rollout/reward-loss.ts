@@ -3,16 +3,10 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { type VaeConfig, type vae, vaeStrides } from '../../model/internal.ts';
 import { type Key, type Net, random } from '../../nn/index.ts';
 import { toUnit } from '../../nn/internal.ts';
-import {
-  chooseFrames,
-  type FrameChoice,
-  frameSelect,
-  type Reward,
-  type RewardText,
-  reflLoss,
-} from '../../reward/index.ts';
-import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber, shown } from '../checks.ts';
-import type { Objective } from '../optimiser/gradients.ts';
+import { type FrameChoice, frameSelect, type Reward, type RewardText } from '../../reward/index.ts';
+import { chooseFrames, reflLoss } from '../../reward/internal.ts';
+import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber, shown } from '../ingredients.ts';
+import type { Objective } from '../optimiser/optimiser.ts';
 import { pixelFrames } from './supervised-rollout.ts';
 
 /**
@@ -23,7 +17,6 @@ export type RewardLossForm =
   | { form: 'negative' /** @defaultValue 1 */; weight?: number }
   | { form: 'refl' /** @defaultValue 2 */; target?: number /** @defaultValue 1e-3 */; scale?: number };
 
-/** How clips are judged. */
 export interface JudgeOptions {
   /** Turns latents into the pixels that the reward sees. */
   decoder: Net<VaeConfig>;
@@ -36,16 +29,11 @@ export interface JudgeOptions {
   rewardPrompts?: (prompts: readonly string[]) => readonly string[];
 }
 
-/** {@link JudgeOptions}, settled. */
 export interface JudgeSettings extends Required<JudgeOptions> {
   loss: Required<RewardLossForm>;
 }
 
-/**
- * Options with their defaults, checked for clips of `latentFrames`; `path` is put before names in errors.
- *
- * @throws TypeError when the reward has no gradient, RangeError for a frame outside of the clip.
- */
+/** Options with their defaults, checked for clips of `latentFrames`; `path` is put before names in errors. */
 export function settleJudge(options: JudgeOptions, latentFrames: number, path: string = ''): JudgeSettings {
   const { rewardPrompts = (prompts) => prompts } = options;
   const reward = checkMethods(`${path}reward`, options.reward, ['encode', 'compute'], 'a reward');
@@ -65,7 +53,6 @@ export function settleJudge(options: JudgeOptions, latentFrames: number, path: s
   return { decoder, reward, frames, loss: settleForm(options.loss, `${path}loss`), rewardPrompts };
 }
 
-/** A form with its defaults, checked. */
 export function settleForm(
   given: RewardLossForm = { form: 'negative' },
   path: string = 'loss',
@@ -103,30 +90,26 @@ export function judgedFrame(settings: JudgeSettings, latentFrames: number, key: 
   return chooseFrames(settings.frames, { clips: 1, frames: framesOf(settings, latentFrames), key }) as number;
 }
 
-/** Run `work` on the prompts as the reward encodes them for clips of so many latent frames. */
-export async function withText<R>(
-  settings: JudgeSettings,
-  prompts: readonly string[],
-  { latentFrames, key }: { latentFrames: number; key: Key },
-  work: (text: RewardText) => Promise<R>,
-): Promise<R> {
-  const text = judgeOf(settings).encode(settings.rewardPrompts(prompts), {
-    frames: framesOf(settings, latentFrames),
-    key,
-  });
-  try {
-    return await work(text);
-  } finally {
-    tf.dispose({ ...text });
-  }
-}
-
-/** What a reward sees of a clip. */
 export interface Judged {
   /** Pixel frame, null for all. */
   frame: number | null;
-  /** Prompts as the reward encodes them. */
   text: RewardText;
+}
+
+/** Run `work` on the frame and on the prompts as the reward encodes them, for clips of so many latent frames. */
+export async function withJudged<R>(
+  settings: JudgeSettings,
+  prompts: readonly string[],
+  { latentFrames, key }: { latentFrames: number; key: Key },
+  work: (judged: Judged) => Promise<R>,
+): Promise<R> {
+  const clips = { frames: framesOf(settings, latentFrames), key };
+  const text = judgeOf(settings).encode(settings.rewardPrompts(prompts), clips);
+  try {
+    return await work({ frame: judgedFrame(settings, latentFrames, key), text });
+  } finally {
+    tf.dispose({ ...text });
+  }
 }
 
 /**

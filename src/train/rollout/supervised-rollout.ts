@@ -14,10 +14,18 @@ import {
   selfRollout,
   sliceFrames,
 } from '../../sampler/internal.ts';
-import { checkBatch, checkChoice, checkLatentShape, checkNet, checkSteps } from '../checks.ts';
-import { checkEncoder, checkSource, type Source, type TextEncoder } from '../ingredients.ts';
+import {
+  checkBatch,
+  checkChoice,
+  checkEncoder,
+  checkLatentShape,
+  checkNet,
+  checkSource,
+  checkSteps,
+  type Source,
+  type TextEncoder,
+} from '../ingredients.ts';
 
-/** What the rollouts of a training step are made from. */
 export interface RolloutIngredients {
   /** The causal student; its configuration says how frames fall into blocks. */
   student: Net<WanConfig>;
@@ -42,23 +50,16 @@ export function settleRollouts(given: RolloutIngredients): Required<RolloutIngre
 }
 
 /** What every stage that generates clips is checked for. */
-export function settleGeneration<Given extends Omit<RolloutIngredients, 'exitSteps'>>({
-  student,
-  prompts,
-  text,
-  batch,
-  latentShape,
-  schedule,
-}: Given): Omit<RolloutIngredients, 'exitSteps'> {
+export function settleGeneration(given: Omit<RolloutIngredients, 'exitSteps'>): Omit<RolloutIngredients, 'exitSteps'> {
   const settled = {
-    student: checkNet('student', student),
-    prompts: checkSource('prompts', prompts),
-    text: checkEncoder(text),
-    batch: checkBatch(batch),
-    latentShape: checkLatentShape('latentShape', latentShape),
-    schedule: checkSteps('schedule', schedule),
+    student: checkNet('student', given.student),
+    prompts: checkSource('prompts', given.prompts),
+    text: checkEncoder(given.text),
+    batch: checkBatch(given.batch),
+    latentShape: checkLatentShape('latentShape', given.latentShape),
+    schedule: checkSteps('schedule', given.schedule),
   };
-  blockRanges(latentShape[0], blocksOf(student.config));
+  blockRanges(given.latentShape[0], blocksOf(given.student.config));
   return settled;
 }
 
@@ -73,15 +74,12 @@ export interface Rolled {
   exitStep: number;
 }
 
-/**
- * Roll a batch out with the randomness of `key` and hand it to `work`; everything is released afterwards. `supervised`
- * chooses the blocks with gradient among all blocks.
- */
+/** Rolls a batch out and hands it to `work`; all is released afterwards. `supervised` chooses the blocks with gradient, by default all. */
 export async function withRollouts<R>(
   ingredients: Required<RolloutIngredients>,
   key: Key,
-  supervised: (ranges: readonly BlockRange[]) => readonly BlockRange[],
   work: (rolled: Rolled) => Promise<R>,
+  supervised: (ranges: readonly BlockRange[]) => readonly BlockRange[] = (ranges) => ranges,
 ): Promise<R> {
   const { batch, latentShape, schedule, exitSteps } = ingredients;
   const prompts = await ingredients.prompts(key.stream('prompts'), batch);
@@ -142,7 +140,6 @@ export async function supervisedRollouts(
   }
 }
 
-/** Release what rollouts hold. */
 export function releaseRollouts(rollouts: readonly SelfRollout[]): void {
   for (const rollout of rollouts) rollout.release();
 }
@@ -151,13 +148,8 @@ export function releaseRollouts(rollouts: readonly SelfRollout[]): void {
  * Latents `[B, F', H, W, C]` up to the last block with gradient: that block and the other supervised ones through their
  * exit step, everything else constant. Call it inside the loss.
  */
-export function supervisedLatents({
-  student,
-  rollouts,
-  blocks,
-}: Pick<Rolled, 'student' | 'rollouts' | 'blocks'>): Tensor {
-  const constants = rollouts.at(-1)?.blocks ?? [];
-  const parts: Tensor[] = [...constants];
+export function supervisedLatents({ student, rollouts, blocks }: Omit<Rolled, 'prompts' | 'exitStep'>): Tensor {
+  const parts: Tensor[] = [...(rollouts.at(-1)?.blocks ?? [])];
   for (const [i, { index }] of blocks.entries()) parts[index] = lastBlock(student, rollouts[i]!);
   return tf.concat(parts, 1); // blocks [B, f, H, W, C] → [B, F', H, W, C]
 }

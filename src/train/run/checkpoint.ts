@@ -1,20 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostTensor, readSafetensors, writeAtomic, writeSafetensors } from '../../io/index.ts';
+import { ifAbsent, syncFolder } from '../../io/internal.ts';
 
-/** A file of a checkpoint as its manifest lists it. */
 export interface ManifestFile {
   name: string;
   sizeBytes: number;
   sha256: string;
 }
 
-/** What `manifest.json` of a checkpoint says. */
 export interface Manifest {
   format: 2;
-  /** Number of updates made. */
   step: number;
   stage: string;
   seed: number | string;
@@ -33,7 +31,6 @@ export class CheckpointError extends Error {
   override readonly name = 'CheckpointError';
 }
 
-/** Folder name of a step. */
 export function checkpointName(step: number): string {
   return `step-${step}`;
 }
@@ -79,31 +76,16 @@ async function sha256(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Make a rename durable; file systems that cannot open folders go without. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r').catch(() => null);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
-}
-
 /** Take the final name away before deleting, so that a killed deletion leaves nothing half under it. */
 async function removeWhole(path: string): Promise<void> {
   const trash = `${path}.${randomBytes(6).toString('hex')}.trash`;
-  try {
-    await rename(path, trash);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
+  await rename(path, trash).catch(ifAbsent(undefined));
   await rm(trash, { recursive: true, force: true });
 }
 
 /** Steps that have a checkpoint folder, newest first. A folder that does not exist has none. */
 export async function checkpointSteps(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const names = await readdir(folder).catch(ifAbsent([]));
   const steps = names.flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []).map(Number);
   return steps.sort((a, b) => b - a);
 }

@@ -2,13 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Numbers of a stage over its steps. */
 export interface StageCurve {
   step: number[];
   values: Record<string, number[]>;
 }
 
-/** Curves by stage. */
 export type TrainingCurves = Readonly<Record<string, StageCurve>>;
 
 const POINTS = 100;

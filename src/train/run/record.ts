@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { current, report } from '../../engine/index.ts';
 import { tf } from '../../engine/tf.ts';
 import { Net } from '../../nn/index.ts';
-import { shown } from '../checks.ts';
+import { shown } from '../ingredients.ts';
 import type { Learner } from '../optimiser/learner.ts';
 
 /** Anything that JSON can hold. */
@@ -58,7 +58,6 @@ export async function recordOf(settings: object, learners: readonly Learner[]): 
   return dataOf(settings, facts) as RunRecord;
 }
 
-/** SHA-256 of the weights that each learner starts from. */
 export async function startsOf(learners: readonly Learner[]): Promise<Record<string, string>> {
   const starts: Record<string, string> = {};
   for (const learner of learners) starts[learner.name] = (await learner.checksums()).trained;

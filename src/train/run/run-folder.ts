@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type HostTensor, readJsonObject, writeAtomic } from '../../io/index.ts';
-import { refusalOf } from '../../io/internal.ts';
+import { ifAbsent, refusalOf } from '../../io/internal.ts';
 import {
   type CheckpointTensors,
   type Manifest,
@@ -15,7 +15,6 @@ import {
 import { differences, type Json, type RunRecord, recordFormat } from './record.ts';
 import { RunLock } from './run-lock.ts';
 
-/** How a run folder is kept. */
 export interface RunFolderOptions {
   /** Settings and environment of the run; a folder is continued only under the same ones. */
   config: RunRecord;
@@ -51,21 +50,17 @@ interface Held {
  */
 export class RunFolder {
   readonly path: string;
-  readonly #keepLast: number;
-  readonly #logs: Logs;
-  readonly #lock: RunLock;
   /** Where to go on, or null in a new folder. */
   readonly resumePoint: ResumePoint | null;
   /** SHA-256 of the weights that the run started from, by network. */
   readonly starts: Readonly<Record<string, string>>;
+  readonly #held: Pick<Held, 'keepLast' | 'logs' | 'lock'>;
 
-  private constructor(path: string, held: Held) {
+  private constructor(path: string, { resumePoint, starts, ...held }: Held) {
     this.path = path;
-    this.#keepLast = held.keepLast;
-    this.resumePoint = held.resumePoint;
-    this.starts = held.starts;
-    this.#logs = held.logs;
-    this.#lock = held.lock;
+    this.resumePoint = resumePoint;
+    this.starts = starts;
+    this.#held = held;
   }
 
   /**
@@ -105,27 +100,26 @@ export class RunFolder {
 
   /** Append a line to `metrics.jsonl`, and how long the step took to `timings.jsonl`. Throws if a later run has the folder. */
   async log(metrics: { readonly step: number } & { readonly [key: string]: Json }, stepMs: number): Promise<void> {
-    await this.#lock.confirm();
-    await this.#logs.metrics.appendFile(`${JSON.stringify(metrics)}\n`);
-    await this.#logs.timings.appendFile(`${JSON.stringify({ step: metrics.step, stepMs })}\n`);
+    await this.#held.lock.confirm();
+    await this.#held.logs.metrics.appendFile(`${JSON.stringify(metrics)}\n`);
+    await this.#held.logs.timings.appendFile(`${JSON.stringify({ step: metrics.step, stepMs })}\n`);
   }
 
   /** Write a checkpoint, then delete those that are older than the ones kept. Returns its folder. Throws as `log` does. */
   async save(tensors: CheckpointTensors, about: Omit<Manifest, 'format' | 'files'>): Promise<string> {
     const folder = join(this.path, 'checkpoints');
-    await this.#lock.confirm();
-    await Promise.all([this.#logs.metrics.sync(), this.#logs.timings.sync()]);
+    await this.#held.lock.confirm();
+    await Promise.all([this.#held.logs.metrics.sync(), this.#held.logs.timings.sync()]);
     const written = await explained(this.path, () => writeCheckpoint(folder, tensors, about));
-    await pruneCheckpoints(folder, this.#keepLast);
+    await pruneCheckpoints(folder, this.#held.keepLast);
     return written;
   }
 
-  /** Close the logs and let others in. */
   async close(): Promise<void> {
     try {
-      await Promise.all(Object.values(this.#logs).map((log) => log.close()));
+      await Promise.all(Object.values(this.#held.logs).map((log) => log.close()));
     } finally {
-      await this.#lock.release();
+      await this.#held.lock.release();
     }
   }
 }
@@ -138,7 +132,7 @@ async function settleRecord(
 ): Promise<Readonly<Record<string, string>>> {
   const file = join(path, 'config.json');
   const wanted = JSON.parse(JSON.stringify({ format: recordFormat, ...record })) as RunRecord;
-  const text = await readFile(file, 'utf8').catch(absent);
+  const text = await readFile(file, 'utf8').catch(ifAbsent(null));
   if (text === null) {
     await writeAtomic(file, `${JSON.stringify({ ...wanted, starts }, null, 2)}\n`);
     return starts;
@@ -155,11 +149,6 @@ async function settleRecord(
   throw new Error(`${path} holds a run with other settings (${differing.join('; ')}): use them, or another folder`);
 }
 
-function absent(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
-  throw error;
-}
-
 /** Open a log for appending, less the lines after `step` that a broken-off run has left; steps without a line are told. */
 async function openLog(
   path: string,
@@ -168,7 +157,7 @@ async function openLog(
   onWarning: (message: string) => void,
 ): Promise<FileHandle> {
   const file = join(path, `${name}.jsonl`);
-  const text = (await readFile(file, 'utf8').catch(absent)) ?? '';
+  const text = await readFile(file, 'utf8').catch(ifAbsent(''));
   const kept = text.split('\n').filter((line) => stepOf(line) <= step);
   const wanted = kept.map((line) => `${line}\n`).join('');
   if (wanted !== text) await writeAtomic(file, wanted);

@@ -3,8 +3,8 @@ import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { ifAbsent } from '../../io/internal.ts';
 
-/** Who trains into a run folder. */
 interface Holder {
   readonly pid: number;
   readonly host: string;
@@ -132,12 +132,7 @@ async function birthOf(pid: number): Promise<string | null> {
 /** Takes the file away first: of several that found it stale, one has it; who caught a newer lock puts it back. */
 async function removeStale(file: string, stale: Holder): Promise<void> {
   const aside = `${file}.${process.pid}.stale`;
-  try {
-    await rename(file, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
+  if (await rename(file, aside).then(() => false, ifAbsent(true))) return;
   if (isDeepStrictEqual(await read(aside), stale)) await rm(aside, { force: true });
   else await rename(aside, file);
 }

@@ -3,8 +3,9 @@ import { flush } from '../../engine/index.ts';
 import type { HostTensor } from '../../io/index.ts';
 import { type Key, random } from '../../nn/index.ts';
 import { checksumOf } from '../../nn/internal.ts';
-import { checkFunction, checkSeed, checkText, checkWhole } from '../checks.ts';
+import { checkFunction, checkSeed, checkText, checkWhole } from '../ingredients.ts';
 import type { Learner } from '../optimiser/learner.ts';
+import type { Average, LearnerOptions } from '../optimiser/learner-options.ts';
 import type { UpdateResult } from '../optimiser/update.ts';
 import { brief, checkSharing, environment, type Json, recordOf, startsOf } from './record.ts';
 import { RunFolder } from './run-folder.ts';
@@ -27,6 +28,11 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Hears of damaged checkpoints. @defaultValue `process.emitWarning` */
   onWarning?: (message: string) => void;
+}
+
+/** What a stage that trains one network is told. */
+export interface TrainingOptions extends RunOptions, LearnerOptions {
+  average?: Average;
 }
 
 /** What every stage yields after each step, beside numbers of its own. */
@@ -102,7 +108,6 @@ function settleRun(options: RunOptions): RunSettings {
   return { ...options, saveEvery, keepLast };
 }
 
-/** One session of a stage: where it stands and what is saved. */
 class Run<Step extends TrainStep> {
   readonly #stage: Stage<Step>;
   readonly #options: RunSettings;

@@ -3,18 +3,27 @@ import type { WanConfig } from '../../model/internal.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
 import { addNoise, type Schedule } from '../../sampler/index.ts';
-import { checkBatch, checkLatentShape, checkNet, checkSteps } from '../checks.ts';
-import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';
-import { dmdLoss, spread } from '../losses/losses.ts';
+import {
+  checkBatch,
+  checkEncoder,
+  checkLatentShape,
+  checkNet,
+  checkSource,
+  checkSteps,
+  type Source,
+  type TextEncoder,
+  withTensors,
+} from '../ingredients.ts';
+import { dmdLoss, spread } from '../losses.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
 import { makeUpdate, type Replayable, replayable } from '../optimiser/update.ts';
 import { type RunOptions, runStage, type Stage } from '../run/stage.ts';
 import {
+  alternating,
   cleanEstimate,
   criticLoss,
   drawView,
-  generatorValues,
   type MatchingStep,
   matchingDirection,
   type ScoreOptions,
@@ -22,13 +31,11 @@ import {
   settleScores,
 } from './distribution-matching.ts';
 
-/** What distillation to a few steps takes. */
 export interface DistilOptions extends RunOptions, ScoreOptions {
   /** The few-step network that is trained; starts as a copy of the teacher. */
   generator: Net<WanConfig>;
   generatorLearner: LearnerOptions;
   criticLearner: LearnerOptions;
-  /** Follows the generator. */
   average?: Average;
   prompts: Source<readonly string[]>;
   text: TextEncoder;
@@ -79,7 +86,7 @@ interface Entry extends ScoreView {
 }
 
 function prepare(settings: Settings): Stage<MatchingStep> {
-  const { generator, critic, generatorEvery } = settings;
+  const { generator, critic } = settings;
   const learners = [
     new Learner('generator', generator, { ...settings.generatorLearner, average: settings.average }),
     new Learner('critic', critic, settings.criticLearner),
@@ -94,17 +101,13 @@ function prepare(settings: Settings): Stage<MatchingStep> {
     const x0 = withoutGradient(() => cleanEstimate(generator, entry.x, entry.sigma, entry.context));
     return { loss: criticLoss(critic, x0, entry) };
   });
-  const step: Stage<MatchingStep>['step'] = async (index, key) => {
-    const drawn = (name: string): Promise<Entry> => drawEntry(settings, simulator, key.stream(name));
-    const isGenerators = (index - 1) % generatorEvery === 0;
-    const moved = isGenerators ? await withTensors(await drawn('generator'), (t: Entry) => updateGenerator(t)) : null;
-    const matched = await withTensors(await drawn('critic'), (t: Entry) => updateCritic(t));
-    return moved ? { updates: [matched, moved], values: generatorValues(moved) } : { updates: [matched], values: {} };
-  };
-  const dispose = (): void => {
-    for (const made of [simulator, updateGenerator, updateCritic]) made.dispose();
-  };
-  return { name: 'distil', settings, learners, step, dispose };
+  const drawn = (key: Key): Promise<Entry> => drawEntry(settings, simulator, key);
+  return alternating('distil', settings, {
+    learners,
+    generator: async (key) => withTensors(await drawn(key.stream('generator')), (t: Entry) => updateGenerator(t)),
+    critic: async (key) => withTensors(await drawn(key.stream('critic')), (t: Entry) => updateCritic(t)),
+    owned: [simulator, updateGenerator, updateCritic],
+  });
 }
 
 /** One few-step move: the clean estimate of `x` at `sigma`, noised again to `next`. */

@@ -3,12 +3,13 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/internal.ts';
 import { type Key, type Net, toTensor } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
-import { addNoise, guide, velocityToX0 } from '../../sampler/index.ts';
-import { checkNet, checkNumber, checkText, checkWhole } from '../checks.ts';
-import { type TextEncoder, velocityOf } from '../ingredients.ts';
-import { dmdGradient, dmdTimestep, flowMatchingLoss, spread } from '../losses/losses.ts';
+import { addNoise } from '../../sampler/index.ts';
+import { guide, velocityToX0 } from '../../sampler/internal.ts';
+import { checkNet, checkNumber, checkText, checkWhole, type TextEncoder, velocityOf } from '../ingredients.ts';
+import { dmdGradient, dmdTimestep, flowMatchingLoss, spread } from '../losses.ts';
+import type { Learner } from '../optimiser/learner.ts';
 import type { UpdateResult } from '../optimiser/update.ts';
-import type { TrainStep } from '../run/stage.ts';
+import type { Stage, StepResult, TrainStep } from '../run/stage.ts';
 
 /** The two scores that distribution matching compares, and how. */
 export interface ScoreOptions {
@@ -28,7 +29,6 @@ export interface ScoreOptions {
   generatorEvery?: number;
 }
 
-/** Options with their defaults, checked. */
 export function settleScores(options: ScoreOptions): Required<ScoreOptions> {
   const { realGuidanceScale = 4, fakeGuidanceScale = 1, unconditionalPrompt = '', shift = 5 } = options;
   return {
@@ -54,11 +54,7 @@ export interface ScoreView {
 
 /** Draw noise and its level for clips of `shape` `[B, F, H, W, C]`; the caller disposes of the tensors. */
 export async function drawView(
-  {
-    unconditionalPrompt,
-    shift,
-    text,
-  }: Pick<Required<ScoreOptions>, 'unconditionalPrompt' | 'shift'> & { text: TextEncoder },
+  { unconditionalPrompt, shift, text }: { unconditionalPrompt: string; shift: number; text: TextEncoder },
   { key, prompts, shape }: { key: Key; prompts: readonly string[]; shape: readonly number[] },
 ): Promise<ScoreView> {
   const raw = key.stream('level').integers(0, 1000, prompts.length);
@@ -94,10 +90,7 @@ function score(net: Net<WanConfig>, scale: number, x: Tensor, { level, context, 
   return scale === 1 ? conditional : guidedScore(conditional, cleanEstimate(net, x, level, unconditional), scale);
 }
 
-/**
- * `guide` from the conditional estimate on, `cond + (scale - 1)·(cond - uncond)`: equal, but rounded as the reference
- * rounds it. Source: Self-Forcing `DMD._compute_kl_grad`.
- */
+/** `guide` from the conditional estimate on: equal, but rounded as the reference rounds it (Self-Forcing `_compute_kl_grad`). */
 export function guidedScore(conditional: Tensor, unconditional: Tensor, scale: number): Tensor {
   return guide(unconditional, conditional, 1 - scale);
 }
@@ -116,11 +109,28 @@ export interface MatchingStep extends TrainStep {
   dmdGradient?: number;
 }
 
-/** The numbers of a generator's update under names of their own, to stand beside its critic's. */
-export function generatorValues<Name extends string>({
-  loss,
-  gradNorm,
-  values,
-}: UpdateResult<Name>): Record<Name | 'generatorLoss' | 'generatorGradNorm', number> {
-  return { ...values, generatorLoss: loss, generatorGradNorm: gradNorm };
+/** The two networks that learn, the generator first, one update of each, and what is disposed with the stage. */
+interface Pair {
+  learners: readonly [Learner, Learner];
+  generator(key: Key): Promise<UpdateResult>;
+  critic(key: Key): Promise<UpdateResult>;
+  owned: readonly { dispose(): void }[];
+}
+
+/** The stage of a pair: every step updates the critic, every `generatorEvery`-th first the generator. */
+export function alternating<Step extends MatchingStep>(
+  name: string,
+  settings: { generatorEvery: number },
+  { learners, generator, critic, owned }: Pair,
+): Stage<Step> {
+  const step: Stage<Step>['step'] = async (index, key) => {
+    const moved = (index - 1) % settings.generatorEvery === 0 ? await generator(key) : null;
+    const matched = await critic(key);
+    const own = moved && { ...moved.values, generatorLoss: moved.loss, generatorGradNorm: moved.gradNorm };
+    return { updates: moved ? [matched, moved] : [matched], values: { ...own } as StepResult<Step>['values'] };
+  };
+  const dispose = (): void => {
+    for (const made of owned) made.dispose();
+  };
+  return { name, settings, learners, step, dispose };
 }

@@ -1,15 +1,23 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type WanConfig, wanCausalForward } from '../../model/internal.ts';
 import { type HostFloats, type Key, type Net, random, toTensor } from '../../nn/index.ts';
-import { velocityToX0 } from '../../sampler/index.ts';
-import { blockRanges, blocksOf } from '../../sampler/internal.ts';
-import { checkBatch, checkNet, checkSeed, checkWhole } from '../checks.ts';
-import { checkEncoder, checkSource, type Source, type TextEncoder, withTensors } from '../ingredients.ts';
-import { drawBlockIndices, odeLoss, pickStates, spread } from '../losses/losses.ts';
+import { blockRanges, blocksOf, velocityToX0 } from '../../sampler/internal.ts';
+import {
+  checkBatch,
+  checkEncoder,
+  checkNet,
+  checkSeed,
+  checkSource,
+  checkWhole,
+  type Source,
+  type TextEncoder,
+  withTensors,
+} from '../ingredients.ts';
+import { drawBlockIndices, odeLoss, pickStates, spread } from '../losses.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
+import { settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate, replayable, type UpdateResult } from '../optimiser/update.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { runStage, type Stage, type TrainingOptions, type TrainStep } from '../run/stage.ts';
 
 /** Trajectories of the teacher's ODE from noise to clip. */
 export interface TrajectoryBatch {
@@ -20,7 +28,6 @@ export interface TrajectoryBatch {
   prompts: readonly string[];
 }
 
-/** What ODE regression is computed from. */
 export interface OdeIngredients {
   /** The causal student; its configuration says how frames fall into blocks. */
   student: Net<WanConfig>;
@@ -32,10 +39,7 @@ export interface OdeIngredients {
   includeClean?: boolean;
 }
 
-/** What phase 1, ODE regression, takes. */
-export interface OdeOptions extends RunOptions, LearnerOptions, OdeIngredients {
-  average?: Average;
-}
+export interface OdeOptions extends TrainingOptions, OdeIngredients {}
 
 /**
  * Phase 1: regress the causal student onto the teacher's trajectories. Each block of each clip enters at a state drawn
@@ -76,7 +80,6 @@ function prepare(settings: ReturnType<typeof settle>): Stage {
   return { name: 'ode', settings, learners: [learner], step, dispose: update.dispose };
 }
 
-/** What held-out trajectories are measured with. */
 export interface OdeValidationOptions extends OdeIngredients {
   seed: number | string;
   /** Batches averaged over; the same ones for the same seed. */

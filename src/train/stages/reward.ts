@@ -1,6 +1,6 @@
 import type { BlockRange } from '../../sampler/internal.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
+import { settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
 import {
   type Judged,
@@ -9,7 +9,7 @@ import {
   rewardLoss,
   settleJudge,
   strideOf,
-  withText,
+  withJudged,
 } from '../rollout/reward-loss.ts';
 import {
   blockOfFrame,
@@ -19,14 +19,10 @@ import {
   supervisedLatents,
   withRollouts,
 } from '../rollout/supervised-rollout.ts';
-import { type RunOptions, runStage, type Stage, type StepResult, type TrainStep } from '../run/stage.ts';
+import { runStage, type Stage, type StepResult, type TrainingOptions, type TrainStep } from '../run/stage.ts';
 
-/** What phase 2, reward feedback, takes. */
-export interface RewardTrainOptions extends RunOptions, LearnerOptions, RolloutIngredients, JudgeOptions {
-  average?: Average;
-}
+export interface RewardTrainOptions extends TrainingOptions, RolloutIngredients, JudgeOptions {}
 
-/** A step of phase 2. */
 export interface RewardStep extends TrainStep {
   /** Mean over the batch. */
   reward: number;
@@ -72,12 +68,12 @@ function prepare(settings: ReturnType<typeof settle>): Stage<RewardStep> {
     const frame = judgedFrame(settings, latentFrames, key);
     const supervised = (ranges: readonly BlockRange[]): readonly BlockRange[] =>
       frame === null ? ranges : [blockOfFrame(ranges, frame, strideOf(decoder))];
-    return withRollouts(settings, key, supervised, async (rolled): Promise<StepResult<RewardStep>> => {
-      const result = await withText(settings, rolled.prompts, { latentFrames, key }, (text) =>
-        update(rolled, { frame, text }),
-      );
+    const work = async (rolled: Rolled): Promise<StepResult<RewardStep>> => {
+      const clips = { latentFrames, key };
+      const result = await withJudged(settings, rolled.prompts, clips, (judged) => update(rolled, judged));
       return { updates: [result], values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
-    });
+    };
+    return withRollouts(settings, key, work, supervised);
   };
   return { name: 'reward', settings, learners: [learner], step, dispose: update.dispose };
 }

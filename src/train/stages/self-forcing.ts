@@ -1,22 +1,13 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { Key } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
-import type { BlockRange } from '../../sampler/internal.ts';
-import { checkNumber } from '../checks.ts';
-import { withTensors } from '../ingredients.ts';
-import { dmdLoss } from '../losses/losses.ts';
-import type { Objective } from '../optimiser/gradients.ts';
+import { checkNumber, withTensors } from '../ingredients.ts';
+import { dmdLoss } from '../losses.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { type Average, type LearnerOptions, settleAverage, settleLearner } from '../optimiser/learner-options.ts';
+import type { Objective } from '../optimiser/optimiser.ts';
 import { makeUpdate, type Update, type UpdateResult } from '../optimiser/update.ts';
-import {
-  type Judged,
-  type JudgeOptions,
-  judgedFrame,
-  rewardLoss,
-  settleJudge,
-  withText,
-} from '../rollout/reward-loss.ts';
+import { type Judged, type JudgeOptions, rewardLoss, settleJudge, withJudged } from '../rollout/reward-loss.ts';
 import {
   type Rolled,
   type RolloutIngredients,
@@ -26,9 +17,9 @@ import {
 } from '../rollout/supervised-rollout.ts';
 import { type RunOptions, runStage, type Stage } from '../run/stage.ts';
 import {
+  alternating,
   criticLoss,
   drawView,
-  generatorValues,
   type MatchingStep,
   matchingDirection,
   type ScoreOptions,
@@ -36,11 +27,9 @@ import {
   settleScores,
 } from './distribution-matching.ts';
 
-/** What distribution matching on self-rollouts takes. */
 export interface SelfForcingOptions extends RunOptions, RolloutIngredients, ScoreOptions {
   studentLearner: LearnerOptions;
   criticLearner: LearnerOptions;
-  /** Follows the student. */
   average?: Average;
   /** A reward that is climbed at the same time, `L = L_DMD + weight · L_reward`. @defaultValue none */
   feedback?: JudgeOptions & { weight: number };
@@ -89,7 +78,7 @@ type Lesson = [rolled: Rolled, view: ScoreView, judged: Judged | null];
 type Names = 'dmdGradient' | 'dmdLoss' | 'reward' | 'rewardStd' | 'saturated';
 
 function prepare(settings: Settings): Stage<SelfForcingStep> {
-  const { student, critic, generatorEvery } = settings;
+  const { student, critic } = settings;
   const learners = [
     new Learner('student', student, { ...settings.studentLearner, average: settings.average }),
     new Learner('critic', critic, settings.criticLearner),
@@ -100,16 +89,12 @@ function prepare(settings: Settings): Stage<SelfForcingStep> {
   const updateCritic = makeUpdate(learners[1], (view: ScoreView, x0: Tensor) => ({
     loss: criticLoss(critic, x0, view),
   }));
-  const step: Stage<SelfForcingStep>['step'] = async (index, key) => {
-    const isStudents = (index - 1) % generatorEvery === 0;
-    const moved = isStudents ? await studentStep(settings, updateStudent, key.stream('student')) : null;
-    const matched = await criticStep(settings, updateCritic, key.stream('critic'));
-    return moved ? { updates: [matched, moved], values: generatorValues(moved) } : { updates: [matched], values: {} };
-  };
-  const dispose = (): void => {
-    for (const update of [updateStudent, updateCritic]) update.dispose();
-  };
-  return { name: 'self-forcing', settings, learners, step, dispose };
+  return alternating('self-forcing', settings, {
+    learners,
+    generator: (key) => studentStep(settings, updateStudent, key.stream('student')),
+    critic: (key) => criticStep(settings, updateCritic, key.stream('critic')),
+    owned: [updateStudent, updateCritic],
+  });
 }
 
 function studentObjective(settings: Settings, [rolled, view, judged]: Lesson): Objective<Names> {
@@ -125,34 +110,26 @@ function studentObjective(settings: Settings, [rolled, view, judged]: Lesson): O
 
 /** All blocks of a rollout, scored by both scores and perhaps by the reward. */
 async function studentStep(settings: Settings, update: Update<Lesson, Names>, key: Key): Promise<UpdateResult<Names>> {
-  const { feedback } = settings;
-  const [latentFrames] = settings.latentShape;
-  return withRollouts(settings, key, everyBlock, async (rolled) =>
+  const { feedback, latentShape } = settings;
+  return withRollouts(settings, key, async (rolled) =>
     withTensors<ScoreView, UpdateResult<Names>>(await viewOf(settings, rolled, key), (view) => {
       if (!feedback) return update(rolled, view, null);
-      const frame = judgedFrame(feedback, latentFrames, key);
-      return withText(feedback, rolled.prompts, { latentFrames, key }, (text) => update(rolled, view, { frame, text }));
+      const clips = { latentFrames: latentShape[0], key };
+      return withJudged(feedback, rolled.prompts, clips, (judged) => update(rolled, view, judged));
     }),
   );
 }
 
 /** Flow matching on a rollout, which is a constant here. */
 async function criticStep(settings: Settings, update: Update<[ScoreView, Tensor]>, key: Key): Promise<UpdateResult> {
-  return withRollouts(settings, key, lastBlockOf, async (rolled) => {
+  const work = async (rolled: Rolled): Promise<UpdateResult> => {
     const x0 = tf.tidy(() => withoutGradient(() => supervisedLatents(rolled)));
-    return withTensors<ScoreView & { x0: Tensor }, UpdateResult>(
-      { ...(await viewOf(settings, rolled, key)), x0 },
-      ({ x0: clips, ...view }) => update(view, clips),
+    const sources = { ...(await viewOf(settings, rolled, key)), x0 };
+    return withTensors<ScoreView & { x0: Tensor }, UpdateResult>(sources, ({ x0: clips, ...view }) =>
+      update(view, clips),
     );
-  });
-}
-
-function everyBlock(ranges: readonly BlockRange[]): readonly BlockRange[] {
-  return ranges;
-}
-
-function lastBlockOf(ranges: readonly BlockRange[]): readonly BlockRange[] {
-  return ranges.slice(-1);
+  };
+  return withRollouts(settings, key, work, (blocks) => blocks.slice(-1));
 }
 
 function viewOf(settings: Settings, { prompts }: Rolled, key: Key): Promise<ScoreView> {

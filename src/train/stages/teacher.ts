@@ -2,26 +2,27 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import type { WanConfig } from '../../model/internal.ts';
 import type { Key, Net } from '../../nn/index.ts';
 import { addNoise } from '../../sampler/index.ts';
-import { checkBatch, checkNet, checkNumber, checkText } from '../checks.ts';
 import {
+  checkBatch,
   checkEncoder,
+  checkNet,
+  checkNumber,
   checkSource,
+  checkText,
   type LatentBatch,
   type Source,
   type TextEncoder,
   velocityOf,
   withTensors,
 } from '../ingredients.ts';
-import { drawSigmas, flowMatchingLoss, type SigmaSampling, settleSampling, spread } from '../losses/losses.ts';
+import { drawSigmas, flowMatchingLoss, type SigmaSampling, settleSampling, spread } from '../losses.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
+import { settleTraining } from '../optimiser/learner-options.ts';
 import { makeUpdate } from '../optimiser/update.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { runStage, type Stage, type TrainingOptions, type TrainStep } from '../run/stage.ts';
 
-/** What training a teacher takes. */
-export interface TeacherOptions extends RunOptions, LearnerOptions {
+export interface TeacherOptions extends TrainingOptions {
   teacher: Net<WanConfig>;
-  average?: Average;
   data: Source<LatentBatch>;
   text: TextEncoder;
   /** Clips per step. */

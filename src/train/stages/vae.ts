@@ -2,18 +2,23 @@ import { type Tensor, tf } from '../../engine/tf.ts';
 import { decode, encodePosterior, latentShape, type Posterior, type VaeConfig } from '../../model/internal.ts';
 import { type HostFloats, type Net, type Part, toTensor } from '../../nn/index.ts';
 import { withoutGradient } from '../../nn/internal.ts';
-import { checkBatch, checkChoice, checkNet, checkNumber } from '../checks.ts';
-import { checkSource, type Source, withTensors } from '../ingredients.ts';
-import type { Objective } from '../optimiser/gradients.ts';
+import {
+  checkBatch,
+  checkChoice,
+  checkNet,
+  checkNumber,
+  checkSource,
+  type Source,
+  withTensors,
+} from '../ingredients.ts';
 import { Learner } from '../optimiser/learner.ts';
-import { type Average, type LearnerOptions, settleTraining } from '../optimiser/learner-options.ts';
+import { settleTraining } from '../optimiser/learner-options.ts';
+import type { Objective } from '../optimiser/optimiser.ts';
 import { makeUpdate } from '../optimiser/update.ts';
-import { type RunOptions, runStage, type Stage, type TrainStep } from '../run/stage.ts';
+import { runStage, type Stage, type TrainingOptions, type TrainStep } from '../run/stage.ts';
 
-/** What training a video autoencoder takes. */
-export interface VaeTrainOptions extends RunOptions, LearnerOptions {
+export interface VaeTrainOptions extends TrainingOptions {
   vae: Net<VaeConfig>;
-  average?: Average;
   /** Clips `[B, F, H, W, 3]` in [-1, 1]. */
   data: Source<HostFloats>;
   /** Clips per step. */
@@ -112,7 +117,6 @@ function weightOf(video: Tensor, { above, weight }: { above: number; weight: num
   return tf.add(tf.mul(lit, weight - 1), 1);
 }
 
-/** Shape of the latents of a video `[B, F, H, W, 3]`. */
 function latentsOf(config: VaeConfig, [batch = 0, frames = 0, height = 0, width = 0]: readonly number[]): number[] {
   const latent = latentShape(config, { frames, height, width });
   return [batch, latent.frames, latent.height, latent.width, latent.channels];
@@ -140,27 +144,19 @@ export async function latentStatistics(
 ): Promise<{ mean: number[]; std: number[] }> {
   const channels = net.config.z_dim;
   const plain = withoutStatistics(net);
-  const sums = { count: 0, first: new Float64Array(channels), second: new Float64Array(channels) };
+  const [first, second] = [new Float64Array(channels), new Float64Array(channels)];
+  let count = 0;
   for await (const clip of clips) {
-    const mean = tf.tidy(() => encodePosterior(plain, toTensor(clip)).mean);
-    accumulate(sums, await mean.data<'float32'>(), channels);
-    mean.dispose();
+    const latents = tf.tidy(() => encodePosterior(plain, toTensor(clip)).mean);
+    const values = await latents.data<'float32'>();
+    latents.dispose();
+    count += values.length / channels;
+    for (const [i, value] of values.entries()) {
+      first[i % channels]! += value;
+      second[i % channels]! += value * value;
+    }
   }
-  const mean = Array.from(sums.first, (sum) => sum / sums.count);
-  const std = Array.from(sums.second, (sum, i) => Math.sqrt(sum / sums.count - (mean[i] as number) ** 2));
+  const mean = Array.from(first, (sum) => sum / count);
+  const std = Array.from(second, (sum, i) => Math.sqrt(sum / count - (mean[i] as number) ** 2));
   return { mean, std };
-}
-
-interface Sums {
-  count: number;
-  first: Float64Array;
-  second: Float64Array;
-}
-
-function accumulate(sums: Sums, values: Float32Array, channels: number): void {
-  sums.count += values.length / channels;
-  for (const [i, value] of values.entries()) {
-    sums.first[i % channels]! += value;
-    sums.second[i % channels]! += value * value;
-  }
 }

@@ -1,6 +1,7 @@
 /** Whether clips show what their captions say: the digit by the classifier, the rest on the pixels without a network. */
 import { tf } from '../../engine/tf.ts';
-import { type Interval, wilson } from '../../evaluate/index.ts';
+import type { Interval } from '../../evaluate/index.ts';
+import { wilson } from '../../evaluate/internal.ts';
 import { type Clip, clipFrame } from '../../io/index.ts';
 import type { Part } from '../../nn/index.ts';
 import { COLOUR_NAMES, COLOURS, type Colour, type Direction, type Label, SPEEDS, type Speed } from './captions.ts';

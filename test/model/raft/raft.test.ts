@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
-import { clipDynamicDegree, clipFlow } from '../../../src/evaluate/index.ts';
+import { clipFlow } from '../../../src/evaluate/index.ts';
 import { luma } from '../../../src/evaluate/internal.ts';
+import { clipDynamicDegree } from '../../../src/evaluate/vbench/rules.ts';
 import { createClip } from '../../../src/io/index.ts';
 import { type RaftConfig, raft, raftForward, raftPresets } from '../../../src/model/internal.ts';
 import { correlationPyramid, lookUp } from '../../../src/model/raft/correlation.ts';

@@ -1,15 +1,15 @@
-/** Losses of clean and noised latents: flow matching, distribution matching, regression of an ODE's states. */
-import { type Tensor, tf } from '../../engine/tf.ts';
-import type { Key } from '../../nn/index.ts';
-import { shiftSigma } from '../../sampler/internal.ts';
-import { checkChoice, checkNumber } from '../checks.ts';
+/** Losses of clean and noised latents, and of a few-step student as a policy, whose steps but the last draw from normal distributions. */
+import { type Tensor, tf } from '../engine/tf.ts';
+import type { Key } from '../nn/index.ts';
+import { meanAndStd } from '../reward/internal.ts';
+import { shiftSigma } from '../sampler/internal.ts';
+import { checkChoice, checkNumber } from './ingredients.ts';
 
 /** How the noise levels of training samples are drawn; `shift` moves them towards noise. */
 export type SigmaSampling =
   | { kind: 'uniform' /** @defaultValue 1, not at all */; shift?: number }
   | { kind: 'logit-normal' /** @defaultValue 0 */; mean?: number /** @defaultValue 1 */; std?: number; shift?: number };
 
-/** A distribution of noise levels with its defaults, checked. */
 export function settleSampling(sampling: SigmaSampling): Required<SigmaSampling> {
   checkChoice('sampling.kind', sampling.kind, ['uniform', 'logit-normal']);
   const shift = checkNumber('sampling.shift', sampling.shift ?? 1, { above: 0 });
@@ -39,16 +39,12 @@ export function flowMatchingLoss(velocity: Tensor, x0: Tensor, noise: Tensor): T
   return velocity.sub(noise.sub(x0)).square().mean();
 }
 
-/**
- * Timestep in 20..980 for a raw draw `u` in 0..999, where the two scores are compared: `clamp(1000·shift(u/1000))`.
- * Source: Self-Forcing, DMD time.
- */
+/** Timestep `clamp(1000·shift(u/1000))` in 20..980, where the scores are compared, for a raw `u` in 0..999. Source: Self-Forcing. */
 export function dmdTimestep(raw: number, shift: number): number {
   const shifted = shift > 1 ? 1000 * shiftSigma(raw / 1000, shift) : raw;
   return Math.min(980, Math.max(20, shifted));
 }
 
-/** The direction of distribution matching and what it was divided by. */
 export interface DmdGradient {
   /** `(fake - real) / normaliser`, NaN → 0, ±∞ → ± the largest float: shape of `x0`. */
   gradient: Tensor;
@@ -123,4 +119,56 @@ export function odeLoss(estimate: Tensor, target: Tensor, timestep: Tensor): Ten
   const noisy = timestep.notEqual(0).toFloat();
   const perFrame = error.size / noisy.size;
   return error.mul(spread(noisy, error)).sum().div(noisy.sum().mul(perFrame));
+}
+
+/** Neighbours by `size`. */
+export function groupsOf<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: all.length / size }, (_, i) => all.slice(i * size, (i + 1) * size));
+}
+
+/**
+ * Log density `[B]` of a step's result, in mean over its values and without its constant: re-noising draws
+ * `next ~ N((1 - σ') x̂0, σ'² I)`, so `log p = -mean (next - (1 - σ') x̂0)² / (2 σ'²)`.
+ *
+ * @param sigma - the noise level σ' after the step
+ */
+export function stepLogDensity(next: Tensor, x0: Tensor, sigma: number): Tensor {
+  return tf.tidy(() => {
+    const error = tf.square(tf.sub(next, tf.mul(x0, 1 - sigma)));
+    return tf.div(meanOfEach(error), -2 * sigma ** 2);
+  });
+}
+
+/** Divergence `[B]` of two such steps with the same noise: `mean ((1 - σ') (a - b))² / (2 σ'²)`. */
+export function stepDivergence(a: Tensor, b: Tensor, sigma: number): Tensor {
+  return tf.tidy(() => tf.mul(meanOfEach(tf.square(tf.sub(a, b))), (1 - sigma) ** 2 / (2 * sigma ** 2)));
+}
+
+/** `[B, ...]` -> `[B]` */
+function meanOfEach(x: Tensor): Tensor {
+  return tf.mean(tf.reshape(x, [x.shape[0]!, -1]), 1);
+}
+
+/** `(R - mean) / deviation` within each group of clips of one prompt; 0 where scores are equal. Source: GRPO, arXiv 2402.03300. */
+export function groupAdvantages(scores: readonly number[], samples: number): number[] {
+  return groupsOf(scores, samples).flatMap((group) => {
+    const { mean, std } = meanAndStd(group);
+    return group.map((score) => (std > 1e-6 ? (score - mean) / std : 0));
+  });
+}
+
+/**
+ * `-mean min(r A, clip(r, 1 - clipRange, 1 + clipRange) A)` with `r = exp(log p - log p_old)`. `now` and `old` are `[B]`; `old` is
+ * a constant, `outside` the share of clips whose ratio left the range. Source: Schulman et al. 2017, arXiv 1707.06347.
+ */
+export function policyLoss(
+  now: Tensor,
+  old: Tensor,
+  advantages: Tensor,
+  clipRange: number,
+): Record<'loss' | 'outside', Tensor> {
+  const ratio = tf.exp(tf.sub(now, old));
+  const cut = tf.clipByValue(ratio, 1 - clipRange, 1 + clipRange);
+  const gain = tf.minimum(tf.mul(ratio, advantages), tf.mul(cut, advantages));
+  return { loss: tf.neg(tf.mean(gain)), outside: tf.mean(tf.notEqual(ratio, cut).toFloat()) };
 }

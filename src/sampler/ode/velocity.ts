@@ -1,4 +1,5 @@
-/** The velocity field of a Wan transformer under prompts, guided where asked. */
+/** Velocity, x0 and noise converted into each other; guidance; the velocity of a Wan transformer under prompts. */
+
 import { compile } from '../../engine/index.ts';
 import { type Tensor, tf } from '../../engine/tf.ts';
 import {
@@ -10,13 +11,46 @@ import {
   wanForward,
 } from '../../model/internal.ts';
 import type { Part } from '../../nn/index.ts';
-import { guide, guided } from './parameterisation.ts';
 import type { Velocity } from './solver.ts';
+
+/**
+ * A noise level: one number, or a tensor that broadcasts against the samples.
+ * Conventions: x_sigma = (1 - sigma) x0 + sigma noise, velocity = noise - x0, timestep = 1000 sigma.
+ */
+export type Sigma = number | Tensor;
+
+/** `(1 - sigma) x0 + sigma noise`: a sample at noise level sigma. */
+export function addNoise(x0: Tensor, noise: Tensor, sigma: Sigma): Tensor {
+  return tf.tidy(() => x0.mul(complement(sigma)).add(noise.mul(sigma)));
+}
+
+/** `x - sigma v`: the clean sample that a velocity at x points to. */
+export function velocityToX0(x: Tensor, velocity: Tensor, sigma: Sigma): Tensor {
+  return tf.tidy(() => x.sub(velocity.mul(sigma)));
+}
+
+function complement(sigma: Sigma): Sigma {
+  return typeof sigma === 'number' ? 1 - sigma : tf.sub(1, sigma);
+}
+
+/**
+ * `unconditional + scale (conditional - unconditional)`, classifier-free guidance (Ho and Salimans 2022).
+ * Scale 1 is the conditional prediction alone. Since x0 = x - sigma v is linear, guiding velocities and guiding x0
+ * predictions at one noise level are the same. The score guidance w of DMD corresponds to scale 1 + w.
+ */
+export function guide(conditional: Tensor, unconditional: Tensor, scale: number): Tensor {
+  return tf.tidy(() => unconditional.add(conditional.sub(unconditional).mul(scale)));
+}
+
+/** A velocity field guided away from `unconditional` (an empty or a negative prompt); at scale 1 that one is not run. */
+export function guided(conditional: Velocity, unconditional: Velocity, scale: number): Velocity {
+  if (scale === 1) return conditional;
+  return (x, t, sigma) => tf.tidy(() => guide(conditional(x, t, sigma), unconditional(x, t, sigma), scale));
+}
 
 /** A velocity field that holds tensors of its own until it is disposed. */
 export type OwnedVelocity = Velocity & { dispose(): void };
 
-/** Classifier-free guidance of a text. */
 export interface TextGuidance {
   /** See `guide`; 1 runs without the other prompt. */
   readonly guidanceScale: number;
@@ -46,7 +80,7 @@ export async function textVelocity(
   signal?.throwIfAborted();
   const rows = [await text.encode(prompts)];
   try {
-    if (guidanceScale === 1) return plainVelocity(net, rows);
+    if (guidanceScale === 1) return partedVelocity(net, rows, 1);
     signal?.throwIfAborted();
     rows.push(await negativeRows(text, negativePrompt, rows[0]!));
     return jointGuidance ? jointVelocity(net, rows, guidanceScale) : partedVelocity(net, rows, guidanceScale);
@@ -55,7 +89,6 @@ export async function textVelocity(
   }
 }
 
-/** Text states of the negative prompt for each sample. */
 async function negativeRows(text: TextEncoder, prompt: string | null, rows: Tensor): Promise<Tensor> {
   if (prompt === null) return tf.zerosLike(rows);
   const one = await text.encode([prompt]);
@@ -77,15 +110,11 @@ function owned(velocity: Velocity, caches: readonly CrossAttnCache[], release?: 
   return Object.assign((x: Tensor, t: number, sigma: number) => velocity(x, t, sigma), { dispose });
 }
 
-function plainVelocity(net: Part<WanConfig>, [rows]: readonly Tensor[]): OwnedVelocity {
-  const cache = createCrossAttnCache(net, rows!);
-  return owned(pass(net, cache), [cache]);
-}
-
+/** One pass for each text, or a single one without guidance. */
 function partedVelocity(net: Part<WanConfig>, rows: readonly Tensor[], scale: number): OwnedVelocity {
   const caches = rows.map((each) => createCrossAttnCache(net, each));
   const [conditional, unconditional] = caches.map((cache) => pass(net, cache));
-  return owned(guided(conditional!, unconditional!, scale), caches);
+  return owned(unconditional ? guided(conditional!, unconditional, scale) : conditional!, caches);
 }
 
 function jointVelocity(net: Part<WanConfig>, rows: readonly Tensor[], scale: number): OwnedVelocity {

@@ -1,2 +1,0 @@
-export * from './features.ts';
-export * from './frechet.ts';

@@ -1,3 +1,0 @@
-export * from './compare.ts';
-export * from './lucas-kanade.ts';
-export * from './plane.ts';

@@ -1,2 +1,0 @@
-export * from './report.ts';
-export * from './warping.ts';

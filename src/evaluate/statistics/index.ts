@@ -1,2 +1,0 @@
-export * from './bootstrap.ts';
-export * from './compare.ts';

@@ -1,3 +1,0 @@
-export * from './rollout.ts';
-export * from './self-rollout.ts';
-export * from './student.ts';

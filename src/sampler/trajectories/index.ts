@@ -1,2 +1,0 @@
-export * from './sampling.ts';
-export * from './store.ts';
