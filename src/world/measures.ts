@@ -134,4 +134,6 @@ export interface Claim {
   /** What is subtracted, on the same prompts, seeds and noise. @defaultValue nothing */
   readonly minus?: OutcomeId;
   readonly atLeast: number;
+  /** The bound counts in standard deviations of the scores of this outcome. @defaultValue in the measure's own unit */
+  readonly inDeviationsOf?: OutcomeId;
 }

@@ -6,6 +6,7 @@ import { report as engineReport } from '../../engine/index.ts';
 import { type Interval, rewardCurve } from '../../evaluate/index.ts';
 import { type VideoCodec, writeAtomic } from '../../io/index.ts';
 import { packageVersion } from '../../io/internal.ts';
+import { meanAndStd } from '../../reward/internal.ts';
 import type { TrainingCurves } from '../../train/internal.ts';
 import type { Claim, World } from '../../world/index.ts';
 import type { Manifest } from '../networks/manifest.ts';
@@ -14,6 +15,7 @@ import {
   type Difference,
   differenceId,
   differencesOf,
+  type Measures,
   mapValues,
   measure,
   type Outcome,
@@ -159,18 +161,20 @@ export function measureVariants({ measures }: World): DemoResults['measures'] {
   return Object.fromEntries(measures.map(({ id, variant }) => [id, variant]));
 }
 
-/** Each claim of a world with what was found. */
+/** Each claim of a world with what was found; `measured` are the scores behind the outcomes. */
 export function judgeClaims(
-  { claims }: World,
+  { claims }: Pick<World, 'claims'>,
   { outcomes, differences }: Pick<ScratchResults, 'outcomes' | 'differences'>,
+  measured: Readonly<Record<string, Measures>>,
 ): JudgedClaim[] {
-  return claims.map(({ claim, of, minus, measure, atLeast }) => {
+  return claims.map(({ claim, of, minus, measure, atLeast, inDeviationsOf }) => {
     const source = minus === undefined ? of : differenceId(of, minus);
     const all = minus === undefined ? outcomes[source] : differences[source];
     const interval = all?.[measure];
     if (!interval)
       throw new Error(`claim "${claim}": there is no measure "${measure}" of "${source}"; compare it first`);
-    const { estimate, low, high } = interval;
+    const unit = inDeviationsOf === undefined ? 1 : meanAndStd(measured[inDeviationsOf]![measure]!.flat()).std;
+    const [estimate, low, high] = [interval.estimate / unit, interval.low / unit, interval.high / unit];
     const verdict = low >= atLeast ? 'shown' : estimate >= atLeast ? 'estimate only' : 'not shown';
     return { claim, source, measure, atLeast, found: { estimate, low, high }, verdict };
   });

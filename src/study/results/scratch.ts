@@ -4,7 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
 import { wan } from '../../model/internal.ts';
-import type { OutcomeId } from '../../world/index.ts';
+import type { OutcomeId, World } from '../../world/index.ts';
 import { loadNetwork, type VARIANTS } from '../networks/files.ts';
 import { Networks } from '../networks/networks.ts';
 import { type StudyPlace, weightsFolder } from '../networks/place.ts';
@@ -12,6 +12,7 @@ import {
   type CompareOptions,
   type Contestant,
   contestant,
+  differenceId,
   differencesOf,
   evaluateContestant,
   type Measures,
@@ -30,13 +31,24 @@ const REAL_DRAWS = 8;
 
 type PromptSet = Pick<CompareOptions, 'prompts' | 'seeds'>;
 
-/** What is compared, first minus second. */
-const PAIRS = [
+/** What is compared on every world, first minus second. */
+const PAIRS: readonly (readonly [OutcomeId, OutcomeId])[] = [
   ['phase 1', 'teacher'],
   ['phase 2', 'phase 1'],
   ['phase 2', 'phase 2, random frame'],
   ['phase 2', 'phase 2, all frames'],
-] as const;
+];
+
+/** The same, and what the world's claims compare. */
+function pairsOf({ claims }: World): readonly (readonly [OutcomeId, OutcomeId])[] {
+  const claimed = claims.flatMap(({ of, minus }) => (minus === undefined ? [] : [[of, minus] as const]));
+  return [...new Map([...PAIRS, ...claimed].map((pair) => [differenceId(...pair), pair])).values()];
+}
+
+/** Scores of as many seeds as there are of generated clips: real ones are measured on more. */
+function firstSeeds(measures: Measures, seeds: number): Measures {
+  return mapValues(measures, (scores) => scores.map((row) => row.slice(0, seeds)));
+}
 
 /** The outcome of each student of phase 2 under other frame supervision. */
 const variantOutcomes: Readonly<Record<keyof typeof VARIANTS, OutcomeId>> = {
@@ -63,9 +75,9 @@ export async function compareAll(options: CompareAllOptions): Promise<ScratchRes
   }
   measured['real clips'] = await judgedReal(options, nets, set);
   const outcomes = mapValues(measured, (measures) => summarise(measures, seed));
-  const scored = mapValues(measured, (measures) => ({ measures }));
-  const differences = differencesOf(PAIRS, scored, seed);
-  const results = { outcomes, differences, claims: judgeClaims(world, { outcomes, differences }) };
+  const scored = mapValues(measured, (measures) => ({ measures: firstSeeds(measures, set.seeds) }));
+  const differences = differencesOf(pairsOf(world), scored, seed);
+  const results = { outcomes, differences, claims: judgeClaims(world, { outcomes, differences }, measured) };
   const variantSums = Object.fromEntries(variants.map(({ name, net }) => [name, net.about.sha256 ?? '']));
   const sha256 = { ...nets.checksums, ...variantSums };
   nets.dispose();

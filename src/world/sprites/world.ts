@@ -10,6 +10,7 @@ import { preferenceJudges } from '../preference/index.ts';
 import { TRAINING_CLIPS } from '../sources.ts';
 import { defineWorld, type World } from '../world.ts';
 import { caption, parseCaption, scenes, WORDS } from './captions.ts';
+import { spriteClaims } from './claims.ts';
 import { clip, drawClip, FPS, picture, type SpriteOptions, type SpriteSettings, type SpriteTruth } from './clip.ts';
 import { spriteMeasures } from './measures.ts';
 import { SIZE, SPRITE } from './motion.ts';
@@ -41,6 +42,7 @@ export function spriteWorld(options: SpriteOptions = {}): World<SpriteTruth> {
     autoencoderSource: (seed) => windows(seed, settings),
     judges,
     measures: [...spriteMeasures, ...rewardMeasures(judges)],
+    claims: spriteClaims,
     recipe: spriteRecipe,
   });
 }
