@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
+import { packageRoot } from '../../src/io/internal.ts';
 import { decode, encode, vae } from '../../src/model/internal.ts';
 import { Chain, loadNetwork } from '../../src/study/index.ts';
-import { smokeRecipe, sprites } from '../../src/world/index.ts';
+import { recipe, smokeRecipe, sprites } from '../../src/world/index.ts';
 import { testFolder } from '../folder.ts';
 
 const { sharpnessGate, spriteWorld } = sprites;
@@ -45,10 +46,10 @@ function softened(videos: Tensor): Tensor {
 test('a chain trains an autoencoder of pictures first, which codes clips', async () => {
   const folder = await testFolder('sprites-vae');
   const world = spriteWorld();
-  const recipe = smokeRecipe(world);
-  expect(recipe.vae.config).toMatchObject({ patch_size: 2, kernel_frames: 1, dim_mult: [1, 2] });
+  const smoke = smokeRecipe(world);
+  expect(smoke.vae.config).toMatchObject({ patch_size: 2, kernel_frames: 1, dim_mult: [1, 2] });
   const stages = new Set<string>();
-  for await (const { stage, values } of new Chain({ recipe, world, folder }).vae()) {
+  for await (const { stage, values } of new Chain({ recipe: smoke, world, folder }).vae()) {
     stages.add(stage);
     expect(values['loss']).toBeGreaterThan(0);
   }
@@ -62,3 +63,13 @@ test('a chain trains an autoencoder of pictures first, which codes clips', async
   expect(gate.isMet).toBe(false);
   net.dispose();
 }, 60_000);
+
+test('the autoencoder that comes with the package passes', async () => {
+  const net = await loadNetwork(join(packageRoot(), 'data', 'study-sprites'), 'vae', vae);
+  const { latents_mean: _, latents_std: __, ...sizes } = recipe(spriteWorld()).vae.config;
+  expect(net.config).toMatchObject(sizes);
+  const gate = await sharpnessGate((videos) => decode(net, encode(net, videos)), { clips: 144 });
+  expect(gate.isMet).toBe(true);
+  expect(gate.kept).toBeGreaterThan(0.85);
+  net.dispose();
+});

@@ -57,7 +57,7 @@ export const spriteMeasures: readonly Measure[] = [
   {
     id: 'sharpness',
     label: 'sharpness of the thing',
-    meaning: 'gradient energy against the thing at rest: 1 for a crisp thing, about 0.6 at 4 px a frame',
+    meaning: 'gradient energy against the thing at rest: 1 for a crisp thing, about a half at 3 to 4 px a frame',
     variant: `gradient energy over ${byTemplate}, against its still render there, mean over frames`,
     kind: 'fidelity',
     score: async (measured) => (await seenIn(measured)).map(({ sharpness }) => mean(sharpness)),

@@ -9,7 +9,7 @@ const stage: Pick<StageRecipe, 'batch' | 'betas' | 'weightDecay' | 'clip' | 'muo
   muon: {},
 };
 
-/** Pictures are coded one by one, each to 16x16 latents of 8 channels. */
+/** Pictures are coded one by one, each to 16x16 latents of 8 channels; the student paints three frames at a time. */
 export const spriteRecipe: RecipeChanges = {
   vae: {
     config: {
@@ -38,4 +38,7 @@ export const spriteRecipe: RecipeChanges = {
       },
     ],
   },
+  latents: 10_000,
+  teacher: { config: { num_frame_per_block: 3 }, train: { batch: 32 } },
+  evaluation: { prompts: 128, seeds: 3 },
 };
