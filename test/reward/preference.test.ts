@@ -2,10 +2,14 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import {
+  accuracyByMargin,
   accuracyWithTies,
   bradleyTerry,
   bradleyTerryTies,
+  calibration,
+  kendall,
   pairwiseAccuracy,
+  rankingLoss,
   spearman,
 } from '../../src/reward/index.ts';
 
@@ -34,6 +38,14 @@ describe('losses', () => {
     expect(loss(200)).toBeCloseTo(0, 6);
     expect(loss(-200)).toBeCloseTo(200, 3);
   });
+
+  test('a ranking of three is the mean of its pairs, ties dropped', () => {
+    const value = rankingLoss(tf.tensor1d([2, 1, 0]), [1, 2, 3]).dataSync()[0]!;
+    expect(value).toBeCloseTo((2 * 0.313262 + 0.126928) / 3, 5);
+    const tied = rankingLoss(tf.tensor1d([2, 1, 0]), [1, 2, 2]).dataSync()[0]!;
+    expect(tied).toBeCloseTo((0.313262 + 0.126928) / 2, 5);
+    expect(() => rankingLoss(tf.tensor1d([1, 2]), [1, 1])).toThrow('equal ranks');
+  });
 });
 
 describe('agreement', () => {
@@ -53,8 +65,17 @@ describe('agreement', () => {
   test('rank correlations', () => {
     expect(spearman([1, 2, 3, 4], [10, 20, 30, 40])).toBeCloseTo(1);
     expect(spearman([1, 2, 3, 4], [4, 3, 2, 1])).toBeCloseTo(-1);
+    expect(kendall([1, 2, 3], [1, 3, 2])).toBeCloseTo(1 / 3);
+    expect(kendall([1, 2, 2, 3], [1, 2, 3, 4])).toBeCloseTo(5 / Math.sqrt(5 * 6));
     expect(spearman([1, 1, 1], [1, 2, 3])).toBe(0);
     expect(() => spearman([1], [1])).toThrow('two or more');
+  });
+
+  test('calibration compares likelihood with outcome', () => {
+    const sure = Array.from({ length: 10 }, (_, i) => pair(3, 0, i < 9 ? 1 : -1));
+    const [bin] = calibration(sure);
+    expect(bin).toMatchObject({ count: 10, observed: 0.9 });
+    expect(bin?.predicted).toBeCloseTo(0.9526, 3);
   });
 });
 
@@ -81,4 +102,13 @@ test('scores that are no numbers are refused, not counted', () => {
   ];
   expect(() => pairwiseAccuracy(pairs)).toThrow('pair 1 has scores NaN and 0');
   expect(() => accuracyWithTies(pairs)).toThrow('pair 1 has scores NaN and 0');
+});
+
+test('accuracy by margin: pairs that the scores hardly tell apart stand alone', () => {
+  const pair = (margin: number, preferred: 1 | -1 | 0) => ({ first: margin, second: 0, preferred });
+  const pairs = [pair(3, 1), pair(0.1, -1), pair(0.2, 1), pair(4, 1), pair(9, 0)];
+  const [close, far] = accuracyByMargin(pairs, 2);
+  expect(close).toEqual({ margin: expect.closeTo(0.15, 9), accuracy: 0.5, count: 2 });
+  expect(far).toEqual({ margin: 3.5, accuracy: 1, count: 2 });
+  expect(accuracyByMargin([pair(1, 0)])).toEqual([]);
 });

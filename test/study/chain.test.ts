@@ -23,6 +23,14 @@ test('trains every network, in the order of the method', async () => {
   expect(stages).toEqual([...vae, 'latents', ...rest]);
 });
 
+test('every stage that trains records the world', async () => {
+  const { id, options } = worldOf(smokeRecipe.world);
+  for (const stage of stages.filter((name) => !['latents', 'trajectories'].includes(name))) {
+    const config = JSON.parse(await readFile(join(whole, stage, 'config.json'), 'utf8'));
+    expect(config.world, stage).toEqual({ id, options });
+  }
+});
+
 test('a finished run does nothing again', async () => {
   const before = tf.memory().numTensors;
   expect(await train(whole)).toEqual([]);

@@ -9,8 +9,8 @@ import type { Recipe, World, WorldText } from '../../world/index.ts';
 import { hasNetwork, loadNetwork, saveNetwork } from '../networks/files.ts';
 import { type StudyPlace, type Work, weightsFolder } from '../networks/place.ts';
 
-/** What a stage starts with: how long it runs, where it keeps its state, what stops it. */
-export type RunPlace = Pick<train.RunOptions, 'steps' | 'folder' | 'saveEvery' | 'signal'>;
+/** What a stage starts with: how long it runs, where it keeps its state, what stops it, and on which world. */
+export type RunPlace = Pick<train.RunOptions, 'steps' | 'folder' | 'saveEvery' | 'signal' | 'world'>;
 
 /** What stages work with: the recipe, the networks made so far, and a run folder for each stage. */
 export class StudyRun {
@@ -77,7 +77,9 @@ export class StudyRun {
   /** Trains in the stage's own run folder, from where it stopped, and passes its numbers on. */
   async *train(stage: string, total: number, start: (run: RunPlace) => AsyncGenerator<train.TrainStep, void>): Work {
     const { signal } = this;
-    const run = { steps: total, folder: join(this.folder, stage), saveEvery: 200, ...(signal && { signal }) };
+    const { id, options } = this.world;
+    const place = { folder: join(this.folder, stage), saveEvery: 200, world: { id, options } };
+    const run = { steps: total, ...place, ...(signal && { signal }) };
     for await (const { step, stepMs: _, clippedShare: __, ...values } of start(run)) {
       yield { stage, done: step, total, values };
     }
