@@ -90,7 +90,7 @@ export function latentShape(
 
 function checkSizes(config: VaeConfig): void {
   for (const field of ['dim', 'z_dim', 'num_res_blocks'] as const) checkCount(field, config[field]);
-  checkCount('patch_size', config.patch_size ?? 1);
+  if (config.patch_size !== undefined) checkCount('patch_size', config.patch_size);
   checkKernel(config);
   for (const mult of config.dim_mult) checkCount('dim_mult', mult);
   const levels = config.dim_mult.length;

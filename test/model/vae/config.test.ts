@@ -35,6 +35,7 @@ describe('refused', () => {
   const cases: [string, Partial<VaeConfig>, RegExp][] = [
     ['a broken size', { dim: 1.5 }, /VaeConfig\.dim holds 1\.5/],
     ['too few steps', { temperal_downsample: [true] }, /1 entries; 4 levels in dim_mult need 3/],
+    ['squares without pixels', { patch_size: 0 }, /patch_size holds 0/],
     ['odd channels', { dim: 3, dim_mult: [1, 1, 1, 1] }, /halves the channels/],
     ['statistics of another width', { z_dim: 2, latents_mean: [0] }, /z_dim = 2 finite numbers/],
     ['a standard deviation of zero', { z_dim: 1, latents_mean: [0], latents_std: [0] }, /above 0/],
