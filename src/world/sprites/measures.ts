@@ -57,7 +57,8 @@ export const spriteMeasures: readonly Measure[] = [
   {
     id: 'sharpness',
     label: 'sharpness of the thing',
-    meaning: 'gradient energy against the thing at rest: 1 for a crisp thing, about a half at 3 to 4 px a frame',
+    meaning:
+      'gradient energy against the thing at rest: 1 for a crisp thing, about a half at 3 to 4 px a frame; grain and tears count as sharp, so read it beside the likeness',
     variant: `gradient energy over ${byTemplate}, against its still render there, mean over frames`,
     kind: 'fidelity',
     score: async (measured) => (await seenIn(measured)).map(({ sharpness }) => mean(sharpness)),
