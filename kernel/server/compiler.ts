@@ -9,7 +9,7 @@ import MagicString from 'magic-string';
 import type { LocalFile } from '../bridge.ts';
 import { Programs, type ProgramsHost } from './programs.ts';
 import { blank } from './rewrite.ts';
-import { Sources } from './sources.ts';
+import { LIBRARY, Sources } from './sources.ts';
 import { asFork, loadTypeScript, type TypeScript } from './typescript.ts';
 
 type Program = import('typescript').Program;
@@ -131,7 +131,7 @@ function optionsOf({ name, root, types }: PackageLocation): CompilerOptions {
   const packages = join(root, 'node_modules');
   return {
     inlineSourceMap: true,
-    lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+    lib: [LIBRARY],
     // What has become the default or is to go since the converter was written.
     strict: false,
     ignoreDeprecations: '6.0',

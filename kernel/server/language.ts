@@ -8,6 +8,7 @@ import { aliasedDeclaration, type CompilerWork, type PackageLocation, runnable, 
 import { guardCell } from './guard.ts';
 import { type Hover, readHover } from './hover.ts';
 import { completePath } from './paths.ts';
+import { PRACTICE } from './practice.ts';
 import { isUnchecked, keptDeclarations, plainCell } from './rewrite.ts';
 import { awaitsAtTop, declarationOf, declaredNames, readsAny } from './syntax.ts';
 import { lessonFor } from './teach.ts';
@@ -124,6 +125,12 @@ export class Language {
     if (guarded) converted.output = guarded.code;
     const allMaps = guarded && maps.length > 0 ? [guarded.map, ...maps] : maps;
     return { converted: withoutUndefined(converted), maps: allMaps, files };
+  }
+
+  /** Converts a cell that is no user's, and forgets it. */
+  practise(): void {
+    this.#work.isUnchecked = false;
+    this.#converter.convert(this.#declarations, PRACTICE);
   }
 
   /** Makes a cell's declarations visible to later ones: called once it has run, well or not. */

@@ -219,6 +219,7 @@ export class Programs {
       directoryExists: (name) => sys.directoryExists(name),
       realpath: (name) => sys.realpath?.(name) ?? name,
       writeFile: () => {},
+      getModuleResolutionCache: () => this.#sources.packages,
       resolveModuleNameLiterals: (literals, from) => literals.map(({ text }) => this.#sources.resolve(text, from)),
       hasInvalidatedResolutions: (path) => moved.has(path),
     };

@@ -15,6 +15,10 @@ import { completeness } from './syntax.ts';
 /** Output may still arrive for a cell that has ended (timers): its request is remembered this long. */
 const REMEMBERED_REQUESTS = 1000;
 
+/** So long nobody has asked for anything before the compiler practises, and so often it does. */
+const REST_MS = 250;
+const PRACTICE_RUNS = 8;
+
 export interface ServerOptions {
   connection: ConnectionInfo;
   version: string;
@@ -39,6 +43,8 @@ export class Server {
   readonly #requests = new Map<string, Message>();
   readonly #running = new Map<string, (result: ExecutionResult) => void>();
   #comms: Record<string, { target_name: string }> = {};
+  #practised = 0;
+  #rest: NodeJS.Timeout | undefined;
 
   /** Requests that are answered at once, whatever a cell is doing. */
   readonly #handlers: Record<string, Handler> = {
@@ -75,6 +81,7 @@ export class Server {
     void this.#serveStdin();
     void this.#serve('control');
     void this.#serve('shell');
+    this.#practiseAtRest();
   }
 
   /** A message from the user thread. */
@@ -122,6 +129,7 @@ export class Server {
   async #dispatch(request: Message, channel: RouterName): Promise<void> {
     const type = request.header.msg_type;
     this.#remember(request);
+    this.#practiseAtRest();
     if (type === 'execute_request') {
       this.#executions.enqueue(request);
       return;
@@ -133,6 +141,19 @@ export class Server {
     }
     await this.#answer(request, channel);
     void this.#publishState('idle', request);
+  }
+
+  /** Each request begins a new wait; a cell that runs is not disturbed. */
+  #practiseAtRest(): void {
+    clearTimeout(this.#rest);
+    if (this.#practised >= PRACTICE_RUNS) return;
+    this.#rest = setTimeout(() => {
+      if (this.#executions.current === null) {
+        this.#practised++;
+        this.#language.practise();
+      }
+      this.#practiseAtRest();
+    }, REST_MS);
   }
 
   async #answer(request: Message, channel: RouterName): Promise<void> {

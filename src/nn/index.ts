@@ -3,7 +3,7 @@ export type { CheckpointEntries } from './load.ts';
 export { type Architecture, architecture, type Comparison, type LoadOptions, Net, type NetAbout } from './net.ts';
 export { type Key, random, type TorchGenerator } from './random.ts';
 export { parameterCount, type ShapeDifferences, type Shapes } from './shapes.ts';
-export { type HostFloats, stopGradient, toHost, toTensor } from './tensors.ts';
+export { type HostFloats, stopGradient, toHost, toSigned, toTensor, toUnit } from './tensors.ts';
 export {
   type Part,
   type Tapped,

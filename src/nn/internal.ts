@@ -20,5 +20,5 @@ export {
   shapeDifferences,
   xavierUniform,
 } from './shapes.ts';
-export { toSigned, toUnit, withoutGradient } from './tensors.ts';
+export { withoutGradient } from './tensors.ts';
 export { type LentResult, ownTensor, shapesOf, tapBelow, withBlock } from './weights.ts';

@@ -7,8 +7,7 @@
 import { attention, conv2d, layerNorm } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor4D, tf } from '../../engine/tf.ts';
 import { elementCount } from '../../io/internal.ts';
-import { type Architecture, architecture, type Part, type Shapes, type WeightView } from '../../nn/index.ts';
-import { toSigned } from '../../nn/internal.ts';
+import { type Architecture, architecture, type Part, type Shapes, toSigned, type WeightView } from '../../nn/index.ts';
 import {
   affine,
   alike,

@@ -9,9 +9,9 @@ import {
   type Part,
   stopGradient,
   type Tapped,
+  toSigned,
   type ValueTap,
 } from '../../nn/index.ts';
-import { toSigned } from '../../nn/internal.ts';
 import { checkPair, correlationPyramid, lookUp, pixelGrid } from './correlation.ts';
 import { encodeImage, updateStep, upsampleBilinear, upsampleConvex, upsamplingMask } from './modules.ts';
 import { type RaftConfig, raftNames, raftPresets, raftShapes } from './weights.ts';

@@ -1,8 +1,7 @@
 /** Groups of clips of one prompt with their scores: what training learns from where a reward has no gradient. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { VaeConfig, WanConfig } from '../../model/internal.ts';
-import { type Key, type Net, toTensor } from '../../nn/index.ts';
-import { toUnit } from '../../nn/internal.ts';
+import { type Key, type Net, toTensor, toUnit } from '../../nn/index.ts';
 import type { Judge } from '../../reward/index.ts';
 import { meanAndStd } from '../../reward/internal.ts';
 import { type BlockStep, causalStudent, rollout, seededNoise } from '../../sampler/index.ts';

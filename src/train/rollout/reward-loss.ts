@@ -1,8 +1,7 @@
 /** What a differentiable reward makes of latents. */
 import { type Tensor, tf } from '../../engine/tf.ts';
 import { type VaeConfig, type vae, vaeStrides } from '../../model/internal.ts';
-import { type Key, type Net, random } from '../../nn/index.ts';
-import { toUnit } from '../../nn/internal.ts';
+import { type Key, type Net, random, toUnit } from '../../nn/index.ts';
 import { type FrameChoice, frameSelect, type Reward, type RewardText } from '../../reward/index.ts';
 import { chooseFrames, reflLoss } from '../../reward/internal.ts';
 import { checkChoice, checkFunction, checkMethods, checkNet, checkNumber, shown } from '../ingredients.ts';

@@ -1,8 +1,7 @@
 import { attention, conv2d, gelu, layerNorm, linear } from '../../engine/ops/index.ts';
 import { type Tensor, type Tensor2D, tf } from '../../engine/tf.ts';
 import { affine, joinHeads, selfAttention, splitHeads } from '../../model/internal.ts';
-import type { Part, WeightView } from '../../nn/index.ts';
-import { toSigned } from '../../nn/internal.ts';
+import { type Part, toSigned, type WeightView } from '../../nn/index.ts';
 import type { PreferenceConfig } from './config.ts';
 
 /** Classes of what pictures show, by name, such as `{ thing: 12, place: 4 }`. */

@@ -1,6 +1,6 @@
 /** Whether an autoencoder is good enough to train on: sharp things stay sharp, and blur is passed on, not hidden. */
 import { type Tensor, tf } from '../../engine/tf.ts';
-import { toSigned, toUnit } from '../../nn/internal.ts';
+import { toSigned, toUnit } from '../../nn/index.ts';
 import { drawClip, picture, type SpriteSettings } from './clip.ts';
 import { type Path, type Point, SIZE } from './motion.ts';
 import { gradientEnergy } from './tracker.ts';
