@@ -4,6 +4,8 @@ import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { study, world } from '../index.ts';
 import { packageRoot, packageVersion, prepareFolder } from '../io/internal.ts';
+import { differenceId, readManifest, runFromScratch, verifyWeights } from '../study/internal.ts';
+import { shippedRecipes } from '../world/internal.ts';
 import { interruptible, UsageError } from './failure.ts';
 import { type NotebookRun, runNotebook } from './kernel-program.ts';
 import { ProgressLine } from './progress.ts';
@@ -36,10 +38,10 @@ export async function demo(flags: DemoFlags): Promise<void> {
       const onProgress = (progress: study.Progress): void => line.update(progress);
       const places = { folder: join(out, 'from-scratch'), shipTo: weights };
       const training = { recipe, ...places, version: packageVersion(), onProgress, signal, about };
-      await study.runFromScratch(training).finally(() => line.end());
+      await runFromScratch(training).finally(() => line.end());
     }
-    const manifest = await study.readManifest(weights);
-    study.verifyWeights(weights, manifest);
+    const manifest = await readManifest(weights);
+    verifyWeights(weights, manifest);
     await study.probeCodec((text) => line.say(text));
     const sizes = manifest.recipe.name === 'smoke' ? SMOKE_SIZES : {};
     const { engine: engineName, threads = 0 } = flags;
@@ -63,7 +65,7 @@ async function runQuickstart(out: string, parameters: NotebookRun['parameters'],
 }
 
 function recipeNamed(name: string): world.Recipe {
-  const recipes: Readonly<Record<string, () => world.Recipe>> = world.shippedRecipes;
+  const recipes: Readonly<Record<string, () => world.Recipe>> = shippedRecipes;
   const make = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
   if (make) return make();
   throw new UsageError(`there is no recipe "${name}": use ${Object.keys(recipes).join(' or ')}`);
@@ -93,7 +95,7 @@ function commit(): string {
 
 function conclusion({ differences, outcomes, prompts, seeds }: study.DemoResults, out: string): string {
   const change = (measure: string): string => {
-    const { estimate, low, high } = differences[study.differenceId('phase 2', 'phase 1')]![measure]!;
+    const { estimate, low, high } = differences[differenceId('phase 2', 'phase 1')]![measure]!;
     return `${estimate.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`;
   };
   const moving = (id: world.OutcomeId): string => {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { type EngineEntry, list, use } from '../engine/index.ts';
 import { findFfmpeg, packageRoot, packageVersion } from '../io/internal.ts';
 import { inspectWeights } from '../model/internal.ts';
-import { readManifest, verifyWeights } from '../study/index.ts';
-import { shippedRecipes, worldOf } from '../world/index.ts';
+import { readManifest, verifyWeights } from '../study/internal.ts';
+import { shippedRecipes, worldOf } from '../world/internal.ts';
 import { UsageError } from './failure.ts';
 
 /** One line of the report. `fix` is the command that helps where something is missing. */

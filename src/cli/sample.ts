@@ -1,8 +1,10 @@
 /** `reward-forcing sample`: one clip of the small scale for a prompt. */
 import { dirname, extname, join, resolve } from 'node:path';
-import { nn, sampler, show, study, world } from '../index.ts';
+import { nn, sampler, show, study, type world } from '../index.ts';
 import { type Clip, writeVideo } from '../io/index.ts';
 import { findFfmpeg, prepareFolder } from '../io/internal.ts';
+import { readManifest } from '../study/internal.ts';
+import { worldOf } from '../world/internal.ts';
 import { interruptible, UsageError } from './failure.ts';
 import { type EngineFlags, startEngine } from './start-engine.ts';
 
@@ -29,8 +31,8 @@ export async function sample(prompt: string, { network = 'reward-forcing', ...fl
     throw new UsageError(`there is no network "${network}": use ${Object.keys(networks).join(', ')}`);
   }
   const folder = flags.weights ?? study.shippedFolder();
-  const { recipe } = await study.readManifest(folder);
-  checkPrompt(world.worldOf(recipe.world), prompt);
+  const { recipe } = await readManifest(folder);
+  checkPrompt(worldOf(recipe.world), prompt);
   const out = await prepareClipFile(flags.out);
   await startEngine(flags);
   await interruptible(async (signal) => {

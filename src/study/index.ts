@@ -1,9 +1,9 @@
 /** The small scale end to end, on any world: trained networks, what they are measured by, and the chain that makes them. */
 export { type ClipsToWrite, prepareFolder, probeCodec, writeClips } from '../io/internal.ts';
-export { Chain, type FromScratchOptions, runChain, runFromScratch } from './chain/chain.ts';
+export { runChain } from './chain/chain.ts';
 export { sampleTeacher, type TeacherSampling, trajectorySource } from './chain/trajectories.ts';
-export { loadNetwork, networkNames, saveNetwork, VARIANTS } from './networks/files.ts';
-export { type Manifest, readManifest, shippedFolder, shipWeights, verifyWeights } from './networks/manifest.ts';
+export { loadNetwork } from './networks/files.ts';
+export { type Manifest, shippedFolder, shipWeights } from './networks/manifest.ts';
 export { Networks, type OpenedNetworks, type OpenOptions, open } from './networks/networks.ts';
 export { type Progress, type StudyOptions, type Work, weightsFolder } from './networks/place.ts';
 export type { LatentShape, Phase1Settings, Phase2Settings, SamplingKind, SamplingParts } from './networks/settings.ts';
@@ -14,14 +14,12 @@ export {
   compareOutcomes,
   contestant,
   type Difference,
-  differenceId,
   evaluateContestant,
   type Measures,
   measure,
   type Outcome,
   realClips,
   type Summary,
-  summarise,
 } from './results/outcomes.ts';
 export { type CoarseToFine, coarseToFine, demoPicture, middleFlow } from './results/pictures.ts';
 export {

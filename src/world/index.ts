@@ -15,17 +15,21 @@ export {
   rewardMeasures,
   steadiness,
 } from './measures.ts';
-export * from './preference/index.ts';
+export type * from './preference/index.ts';
+export {
+  preferenceArchitecture,
+  preferenceJudges,
+  preferenceReward,
+  trainPreference,
+  validatePreferences,
+} from './preference/index.ts';
 export { type Recipe, type RecipeChanges, recipe, type StageRecipe, smokeRecipe } from './recipe.ts';
-export { recipeFrom, shippedRecipes, worldOf } from './registry.ts';
 export {
   clipSource,
-  encodeClips,
   type LatentBank,
   latentSource,
   promptSource,
   stacked,
-  trainingClips,
 } from './sources.ts';
 export * as sprites from './sprites/index.ts';
 export {

@@ -20,13 +20,8 @@ import {
 } from '../../src/reward/index.ts';
 import { videoAlignScale } from '../../src/reward/videoalign.ts';
 import { visionRewardWeights } from '../../src/reward/visionreward.ts';
-import {
-  digits,
-  type PreferenceConfig,
-  preferenceArchitecture,
-  preferenceConfig,
-  preferenceReward,
-} from '../../src/world/index.ts';
+import { digits, type PreferenceConfig, preferenceArchitecture, preferenceReward } from '../../src/world/index.ts';
+import { preferenceConfig } from '../../src/world/internal.ts';
 import { expectAscent, expectCentralDifferences } from './slopes.ts';
 import { tinyAesthetic, tinyClipScore, tinyImageReward, tinyVideoAlign, tinyVideoAlignPrompts } from './tiny.ts';
 

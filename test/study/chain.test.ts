@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
-import { networkNames, runChain, weightsFolder } from '../../src/study/index.ts';
-import { worldOf } from '../../src/world/index.ts';
+import { runChain, weightsFolder } from '../../src/study/index.ts';
+import { networkNames } from '../../src/study/internal.ts';
+import { worldOf } from '../../src/world/internal.ts';
 import { testFolder } from '../folder.ts';
 import { smokeRecipe, train } from './chain.ts';
 

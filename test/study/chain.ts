@@ -1,7 +1,8 @@
 /** The smoke recipe's chain, run into a folder. */
 import { join } from 'node:path';
 import { type Progress, runChain, shipWeights, weightsFolder } from '../../src/study/index.ts';
-import { type Recipe, shippedRecipes, worldOf } from '../../src/world/index.ts';
+import type { Recipe } from '../../src/world/index.ts';
+import { shippedRecipes, worldOf } from '../../src/world/internal.ts';
 
 export const smokeRecipe: Recipe = shippedRecipes.smoke();
 

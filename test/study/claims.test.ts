@@ -1,6 +1,7 @@
 /** How claims of a world are judged by what was measured. */
 import { expect, test } from 'vitest';
-import { compareOutcomes, differenceId, type Measures, summarise } from '../../src/study/index.ts';
+import { compareOutcomes, type Measures } from '../../src/study/index.ts';
+import { differenceId, summarise } from '../../src/study/internal.ts';
 import { judgeClaims } from '../../src/study/results/results.ts';
 import type { Claim } from '../../src/world/index.ts';
 

@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { type Notebook, readNotebook } from '../../kernel/notebook/document.ts';
 import { use } from '../../src/engine/index.ts';
 import type { DemoResults } from '../../src/study/index.ts';
-import { worldOf } from '../../src/world/index.ts';
+import { worldOf } from '../../src/world/internal.ts';
 import { cli, type Ended } from '../cli/run.ts';
 import { testFolder } from '../folder.ts';
 import { shippedWeights, smokeRecipe } from './chain.ts';

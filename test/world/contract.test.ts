@@ -2,17 +2,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as engine from '../../src/engine/index.ts';
 import { random } from '../../src/nn/index.ts';
-import {
-  defineWorld,
-  digits,
-  promptSource,
-  recipe,
-  recipeFrom,
-  smokeRecipe,
-  sprites,
-  type World,
-  worldOf,
-} from '../../src/world/index.ts';
+import { defineWorld, digits, promptSource, recipe, smokeRecipe, sprites, type World } from '../../src/world/index.ts';
+import { recipeFrom, worldOf } from '../../src/world/internal.ts';
 import { lights } from './own-world.ts';
 
 const rows: [string, () => World][] = [

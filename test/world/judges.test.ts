@@ -4,16 +4,15 @@ import { parameterCount, random } from '../../src/nn/index.ts';
 import type * as train from '../../src/train/index.ts';
 import {
   digits,
-  drawPairs,
   type PreferenceConfig,
   type PreferenceOptions,
   preferenceArchitecture,
-  preferenceConfig,
   preferenceJudges,
   preferenceReward,
   trainPreference,
   validatePreferences,
 } from '../../src/world/index.ts';
+import { drawPairs, preferenceConfig } from '../../src/world/internal.ts';
 
 const task = digits.digitTask({ id: 'digits', options: {} });
 const architecture = preferenceArchitecture(task.attributes);

@@ -5,7 +5,8 @@ import { use } from '../../src/engine/index.ts';
 import { type Tensor, tf } from '../../src/engine/tf.ts';
 import { packageRoot } from '../../src/io/internal.ts';
 import { decode, encode, vae } from '../../src/model/internal.ts';
-import { Chain, loadNetwork } from '../../src/study/index.ts';
+import { loadNetwork } from '../../src/study/index.ts';
+import { Chain } from '../../src/study/internal.ts';
 import { recipe, smokeRecipe, sprites } from '../../src/world/index.ts';
 import { testFolder } from '../folder.ts';
 

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { frameScores } from '../../src/evaluate/internal.ts';
 import { random } from '../../src/nn/index.ts';
-import { preferenceArchitecture, preferenceConfig, preferenceReward, sprites } from '../../src/world/index.ts';
+import { preferenceArchitecture, preferenceReward, sprites } from '../../src/world/index.ts';
+import { preferenceConfig } from '../../src/world/internal.ts';
 
 const { gradientEnergy, PAIR_SHARES, parseCaption, PLACES, spritePair, spriteTask, spriteWorld, THINGS } = sprites;
 const pairs = Array.from({ length: 300 }, (_, i) => spritePair(random.key(1).stream(i)));

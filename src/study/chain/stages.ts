@@ -3,15 +3,8 @@ import { vae as vaeArchitecture, wan } from '../../model/internal.ts';
 import { random } from '../../nn/index.ts';
 import type { FrameChoice } from '../../reward/index.ts';
 import * as train from '../../train/index.ts';
-import {
-  encodeClips,
-  type LatentBank,
-  latentSource,
-  promptSource,
-  stacked,
-  trainingClips,
-  type WorldJudge,
-} from '../../world/index.ts';
+import { type LatentBank, latentSource, promptSource, stacked, type WorldJudge } from '../../world/index.ts';
+import { encodeClips, trainingClips } from '../../world/internal.ts';
 import type { Work } from '../networks/place.ts';
 import { clipLatentShape, phase1Settings, phase2Settings, studentSchedule } from '../networks/settings.ts';
 import type { StudyRun } from './study-run.ts';

@@ -3,7 +3,8 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
 import { packageRoot } from '../../io/internal.ts';
-import { type Recipe, recipeFrom, type World, worldOf } from '../../world/index.ts';
+import type { Recipe, World } from '../../world/index.ts';
+import { recipeFrom, worldOf } from '../../world/internal.ts';
 import { hasNetwork, networkNames, networkPath, sha256 } from './files.ts';
 
 /** One shipped file. */

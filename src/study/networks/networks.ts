@@ -12,8 +12,8 @@ import {
   type World,
   type WorldJudge,
   type WorldText,
-  worldOf,
 } from '../../world/index.ts';
+import { worldOf } from '../../world/internal.ts';
 import { hasReward, loadNetwork } from './files.ts';
 import { type Manifest, readManifest, shippedFolder, verifyWeights } from './manifest.ts';
 import {

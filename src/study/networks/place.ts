@@ -1,6 +1,7 @@
 /** Where long work of a study runs, and how it tells how far it is. */
 import { join } from 'node:path';
-import { type Recipe, type World, worldOf } from '../../world/index.ts';
+import type { Recipe, World } from '../../world/index.ts';
+import { worldOf } from '../../world/internal.ts';
 
 /** Progress of long work. */
 export interface Progress {

@@ -1,15 +1,13 @@
-export { type PreferenceConfig, preferenceArchitecture, preferenceConfig, preferenceShapes } from './config.ts';
+export { type PreferenceConfig, preferenceArchitecture, preferenceConfig } from './config.ts';
 export {
-  captionTokens,
   drawPairs,
-  drawPictures,
   type PairSide,
   type PreferenceBatch,
   type PreferencePair,
   type PreferenceTask,
   type ShownPicture,
 } from './data.ts';
-export { type Attributes, attributeLogits, encodeFrames, preferenceForward, scoreCaptions } from './model.ts';
+export type { Attributes } from './model.ts';
 export {
   type PreferenceReport,
   type PreferenceRewardOptions,
@@ -19,10 +17,8 @@ export {
   validatePreferences,
 } from './reward.ts';
 export {
-  attributeLoss,
   type PreferenceLoss,
   type PreferenceOptions,
   type PreferenceStep,
-  preferenceLoss,
   trainPreference,
 } from './train.ts';
