@@ -104,6 +104,17 @@ export class Programs {
     this.#knowsNode = true;
   }
 
+  /** Node's types are there while `work` runs; what was read of them stays read. */
+  withNode(work: () => void): void {
+    const knew = this.#knowsNode;
+    this.#knowsNode = true;
+    try {
+      work();
+    } finally {
+      this.#knowsNode = knew;
+    }
+  }
+
   close(): void {
     this.#newest = undefined;
   }

@@ -149,8 +149,7 @@ export class Server {
     if (this.#practised >= PRACTICE_RUNS) return;
     this.#rest = setTimeout(() => {
       if (this.#executions.current === null) {
-        this.#practised++;
-        this.#language.practise();
+        this.#language.practise(this.#practised++);
       }
       this.#practiseAtRest();
     }, REST_MS);
