@@ -91,9 +91,9 @@ function diagnosticsOf(program: Program, file: SourceFile, work: CompilerWork): 
 
 /** tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps: this keeps both. */
 function captureMaps(ts: TypeScript, work: CompilerWork) {
-  return (code: string, { compilerOptions }: { compilerOptions?: CompilerOptions }): unknown => {
-    const [comment = '', cellMap] = INLINE_MAP.exec(code ?? '') ?? [];
-    const own = withOwnImports(ts, (code ?? '').slice(0, (code ?? '').length - comment.length), 'cell.js');
+  return (code: string = '', { compilerOptions }: { compilerOptions?: CompilerOptions } = {}): unknown => {
+    const [comment = '', cellMap] = INLINE_MAP.exec(code) ?? [];
+    const own = withOwnImports(ts, code.slice(0, code.length - comment.length), 'cell.js');
     const options = { ...compilerOptions, sourceMap: true };
     const output = ts.transpileModule(own, { fileName: 'cell.js', compilerOptions: options });
     output.outputText = output.outputText.replace(MAP_COMMENT, '').replace(MODULE_MARK, blank);

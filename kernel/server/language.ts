@@ -127,11 +127,14 @@ export class Language {
     return { converted: withoutUndefined(converted), maps: allMaps, files };
   }
 
-  /** Converts a cell that is no user's, and forgets it; the second time completes in one, which reads Node's types. */
+  /**
+   * Converts a cell that is no user's, and forgets it; the second time completes in one, which reads Node's types. What
+   * cells have declared is left out: nothing of theirs can make it fail.
+   */
   practise(run: number): void {
     this.#work.isUnchecked = false;
-    if (run === 1) this.#work.programs.withNode(() => this.#converter.complete(this.#declarations, 'process.', 8));
-    else this.#converter.convert(this.#declarations, PRACTICE);
+    if (run === 1) this.#work.programs.withNode(() => this.#converter.complete('', 'process.', 8));
+    else this.#converter.convert('', PRACTICE);
   }
 
   /** Makes a cell's declarations visible to later ones: called once it has run, well or not. */

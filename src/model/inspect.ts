@@ -79,12 +79,16 @@ export async function inspectWeights(
   const fit = lora === null ? nearestFit([...architectures, ...also], shapes) : null;
   const notFinite = values ? await namesOfNonFinite(file) : null;
   const found: Found = {
-    ...{ path, format: file.format, part: file.part },
+    path,
+    format: file.format,
+    part: file.part,
     tensors: shapes.size,
     parameters: parameterCount(shapes),
     dtypes: [...new Set(file.names().map((name) => file.info(name).dtype))],
     fit: fit && { ...fit, fits: fit.fits && !notFinite?.length },
-    ...{ lora, notes, notFinite },
+    lora,
+    notes,
+    notFinite,
   };
   return { ...found, toString: () => inspectionText(found) };
 }

@@ -22,7 +22,9 @@ const margin = 12;
 /** Name of a reference line: above it at the right end, legible over other lines. */
 const referenceLabel = {
   ...({ frameAnchor: 'right', textAnchor: 'end', dy: -8 } as const),
-  ...{ fill: ink.muted, stroke: '#ffffff', strokeWidth: 4 },
+  fill: ink.muted,
+  stroke: '#ffffff',
+  strokeWidth: 4,
 };
 const margins = { marginLeft: 56, marginRight: 18, marginTop: 22, marginBottom: 40 };
 const logScale = { type: 'log', ticks: 5, tickFormat: '~g' } as const;
@@ -81,7 +83,9 @@ async function drawChart({ lines, raw, options }: CurveData, width: number, heig
     y: {
       label: yLabel,
       ...(logY ? logScale : flatDomain(lines, references)),
-      ...{ tickSpacing: 45, nice: true, grid: true },
+      tickSpacing: 45,
+      nice: true,
+      grid: true,
     },
     marks: [
       ...lines.map((line, i) =>

@@ -137,3 +137,21 @@ export interface Claim {
   /** The bound counts in standard deviations of the scores of this outcome. @defaultValue in the measure's own unit */
   readonly inDeviationsOf?: OutcomeId;
 }
+
+/** What the paper reports of rewarding other frames than the last, and what follows for all of them. */
+export const lastFrameKeepsMotion: readonly Claim[] = [
+  {
+    claim: 'the last frame alone keeps 10 points more motion than a random frame',
+    of: 'phase 2',
+    minus: 'phase 2, random frame',
+    measure: 'dynamicDegree',
+    atLeast: 0.1,
+  },
+  {
+    claim: 'the last frame alone keeps 10 points more motion than all frames',
+    of: 'phase 2',
+    minus: 'phase 2, all frames',
+    measure: 'dynamicDegree',
+    atLeast: 0.1,
+  },
+];

@@ -68,10 +68,21 @@ function product(shape: readonly number[]): number {
 
 /** Codes as tfjs-node reads them off its binding. */
 const codes = {
-  ...{ TF_FLOAT: type.float, TF_INT32: type.int32, TF_INT64: type.int64, TF_BOOL: type.bool, TF_UINT8: type.uint8 },
-  ...{ TF_COMPLEX64: type.complex64, TF_STRING: type.string, TF_RESOURCE: type.resource },
-  ...{ TF_ATTR_STRING: kind.string, TF_ATTR_INT: kind.int, TF_ATTR_FLOAT: kind.float, TF_ATTR_BOOL: kind.bool },
-  ...{ TF_ATTR_TYPE: kind.type, TF_ATTR_SHAPE: kind.shape, TF_ATTR_RESOURCE: kind.resource },
+  TF_FLOAT: type.float,
+  TF_INT32: type.int32,
+  TF_INT64: type.int64,
+  TF_BOOL: type.bool,
+  TF_UINT8: type.uint8,
+  TF_COMPLEX64: type.complex64,
+  TF_STRING: type.string,
+  TF_RESOURCE: type.resource,
+  TF_ATTR_STRING: kind.string,
+  TF_ATTR_INT: kind.int,
+  TF_ATTR_FLOAT: kind.float,
+  TF_ATTR_BOOL: kind.bool,
+  TF_ATTR_TYPE: kind.type,
+  TF_ATTR_SHAPE: kind.shape,
+  TF_ATTR_RESOURCE: kind.resource,
 };
 
 export class Binding {

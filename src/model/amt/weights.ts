@@ -26,8 +26,15 @@ export interface AmtConfig {
 /** `amt_s`: 3.0 million parameters, the network of VBench's motion smoothness. */
 export const amtPresets: Readonly<Record<'amt_s', AmtConfig>> = {
   amt_s: {
-    ...{ corr_radius: 3, corr_lvls: 4, num_flows: 3, skip_channels: 20, feat_dim: 84 },
-    ...{ hidden_dim: 76, flow_dim: 20, corr_dim: 64, fc_dim: 68 },
+    corr_radius: 3,
+    corr_lvls: 4,
+    num_flows: 3,
+    skip_channels: 20,
+    feat_dim: 84,
+    hidden_dim: 76,
+    flow_dim: 20,
+    corr_dim: 64,
+    fc_dim: 68,
     channels: [20, 32, 44, 56],
     feat_channels: [32, 64, 96],
   },

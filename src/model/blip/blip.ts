@@ -58,8 +58,13 @@ export const imageRewardPresets: Readonly<Record<'imagereward-v1.0', ImageReward
   'imagereward-v1.0': {
     vit: { image_size: 224, patch_size: 16, embed_dim: 1024, depth: 24, num_heads: 16 },
     med_config: {
-      ...{ hidden_size: 768, intermediate_size: 3072, num_attention_heads: 12, num_hidden_layers: 12 },
-      ...{ max_position_embeddings: 512, vocab_size: 30524, layer_norm_eps: 1e-12 },
+      hidden_size: 768,
+      intermediate_size: 3072,
+      num_attention_heads: 12,
+      num_hidden_layers: 12,
+      max_position_embeddings: 512,
+      vocab_size: 30524,
+      layer_norm_eps: 1e-12,
     },
     reward_mean: 0.16717362830052426,
     reward_std: 1.0333394966054072,

@@ -38,8 +38,13 @@ export interface MusiqConfig {
 }
 
 const published: Omit<MusiqConfig, 'num_class'> = {
-  ...{ patch_size: 32, hidden_size: 384, mlp_dim: 1152, num_heads: 6, num_layers: 14 },
-  ...{ spatial_pos_grid_size: 10, longer_side_lengths: [224, 384] },
+  patch_size: 32,
+  hidden_size: 384,
+  mlp_dim: 1152,
+  num_heads: 6,
+  num_layers: 14,
+  spatial_pos_grid_size: 10,
+  longer_side_lengths: [224, 384],
 };
 
 /** Names of the presets. */
@@ -72,10 +77,14 @@ export function musiqShapes(config: MusiqConfig): Shapes {
     conv_root: { weight: [narrow, 3, 7, 7] },
     gn_root: biased(narrow),
     block1: {
-      ...{ conv1: { weight: [narrow, narrow, 1, 1] }, gn1: biased(narrow) },
-      ...{ conv2: { weight: [narrow, narrow, 3, 3] }, gn2: biased(narrow) },
-      ...{ conv3: { weight: [wide, narrow, 1, 1] }, gn3: biased(wide) },
-      ...{ conv_proj: { weight: [wide, narrow, 1, 1] }, gn_proj: biased(wide) },
+      conv1: { weight: [narrow, narrow, 1, 1] },
+      gn1: biased(narrow),
+      conv2: { weight: [narrow, narrow, 3, 3] },
+      gn2: biased(narrow),
+      conv3: { weight: [wide, narrow, 1, 1] },
+      gn3: biased(wide),
+      conv_proj: { weight: [wide, narrow, 1, 1] },
+      gn_proj: biased(wide),
     },
     embedding: biased(width, wide * Math.floor(patch_size / 4) ** 2),
     transformer_encoder: {

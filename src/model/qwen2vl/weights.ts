@@ -55,13 +55,26 @@ export const qwen2VlPresets: Readonly<Record<Qwen2VlPreset, Qwen2VlConfig>> = {
 
 function qwen2Vl2b(vocab_size: number): Qwen2VlConfig {
   return {
-    ...{ vocab_size, hidden_size: 1536, intermediate_size: 8960, num_hidden_layers: 28 },
-    ...{ num_attention_heads: 12, num_key_value_heads: 2, rms_norm_eps: 1e-6, rope_theta: 1e6 },
+    vocab_size,
+    hidden_size: 1536,
+    intermediate_size: 8960,
+    num_hidden_layers: 28,
+    num_attention_heads: 12,
+    num_key_value_heads: 2,
+    rms_norm_eps: 1e-6,
+    rope_theta: 1e6,
     rope_scaling: { mrope_section: [16, 24, 24] },
     video_token_id: 151656,
     vision_config: {
-      ...{ depth: 32, embed_dim: 1280, hidden_size: 1536, mlp_ratio: 4, num_heads: 16, in_channels: 3 },
-      ...{ patch_size: 14, spatial_merge_size: 2, temporal_patch_size: 2 },
+      depth: 32,
+      embed_dim: 1280,
+      hidden_size: 1536,
+      mlp_ratio: 4,
+      num_heads: 16,
+      in_channels: 3,
+      patch_size: 14,
+      spatial_merge_size: 2,
+      temporal_patch_size: 2,
     },
   };
 }

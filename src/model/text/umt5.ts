@@ -27,8 +27,13 @@ export interface Umt5Config {
 /** Named configurations; `umt5-xxl` is the text encoder of Wan2.1. */
 export const umt5Presets: Readonly<Record<'umt5-xxl', Umt5Config>> = {
   'umt5-xxl': {
-    ...{ vocab: 256384, dim: 4096, dim_attn: 4096, dim_ffn: 10240 },
-    ...{ num_heads: 64, num_layers: 24, num_buckets: 32 },
+    vocab: 256384,
+    dim: 4096,
+    dim_attn: 4096,
+    dim_ffn: 10240,
+    num_heads: 64,
+    num_layers: 24,
+    num_buckets: 32,
   },
 };
 

@@ -34,7 +34,12 @@ export interface VaeConfig {
 }
 
 const wan: VaeConfig = {
-  ...{ dim: 96, z_dim: 16, dim_mult: [1, 2, 4, 4], num_res_blocks: 2, attn_scales: [], dropout: 0 },
+  dim: 96,
+  z_dim: 16,
+  dim_mult: [1, 2, 4, 4],
+  num_res_blocks: 2,
+  attn_scales: [],
+  dropout: 0,
   temperal_downsample: [false, true, true],
   latents_mean: [
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632, -0.1922,

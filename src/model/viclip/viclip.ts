@@ -32,9 +32,18 @@ export interface ViclipConfig {
 /** `l14` is the published ViCLIP-L (InternVid-10M-FLT), which VBench uses. */
 export const viclipPresets: Readonly<Record<'l14', ViclipConfig>> = {
   l14: {
-    ...{ embed_dim: 768, inputs_image_res: 224, video_input_num_frames: 8, patch_size: 14 },
-    ...{ vision_width: 1024, vision_layers: 24, vision_heads: 16, max_txt_l: 32, vocab_size: 49408 },
-    ...{ text_width: 768, text_layers: 12, text_heads: 12 },
+    embed_dim: 768,
+    inputs_image_res: 224,
+    video_input_num_frames: 8,
+    patch_size: 14,
+    vision_width: 1024,
+    vision_layers: 24,
+    vision_heads: 16,
+    max_txt_l: 32,
+    vocab_size: 49408,
+    text_width: 768,
+    text_layers: 12,
+    text_heads: 12,
   },
 };
 

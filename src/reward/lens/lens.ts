@@ -53,7 +53,11 @@ export async function lens(reward: Reward, clip: Clip, prompt: string, options: 
   const [score = 0] = await scoresOf(view, () => seenBy(view));
   const hasSlope = reward.info.differentiable;
   return {
-    ...{ reward: reward.info.id, prompt, clip, frame: view.frame, score },
+    reward: reward.info.id,
+    prompt,
+    clip,
+    frame: view.frame,
+    score,
     gradient: hasSlope ? await frameGradient(view) : null,
     occlusion: await occlusionMap(view, options.occlusion),
     curve: await frameCurve(view),

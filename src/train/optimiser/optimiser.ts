@@ -54,7 +54,10 @@ export function adamw(settings: AdamWSettings = {}): Optimiser {
         grads: [...gradients.values()],
         m: names.map((name) => first!.get(name)),
         v: names.map((name) => second!.get(name)),
-        ...{ beta1: betas[0], beta2: betas[1], eps, weightDecay },
+        beta1: betas[0],
+        beta2: betas[1],
+        eps,
+        weightDecay,
         ...numbers,
       });
     },

@@ -5,7 +5,14 @@ import type { Clip } from '../../io/index.ts';
 import type { HostFloats, Key } from '../../nn/index.ts';
 import type { Source } from '../../train/index.ts';
 import type { WorldJudge } from '../judge.ts';
-import { type Claim, dynamicDegree, type Measure, rewardMeasures, steadiness } from '../measures.ts';
+import {
+  type Claim,
+  dynamicDegree,
+  lastFrameKeepsMotion,
+  type Measure,
+  rewardMeasures,
+  steadiness,
+} from '../measures.ts';
 import { preferenceJudges } from '../preference/index.ts';
 import { TRAINING_CLIPS } from '../sources.ts';
 import { defineWorld, type World } from '../world.ts';
@@ -191,18 +198,5 @@ const claims: readonly Claim[] = [
     measure: 'judge',
     atLeast: 1,
   },
-  {
-    claim: 'the last frame alone keeps 10 points more motion than a random frame',
-    of: 'phase 2',
-    minus: 'phase 2, random frame',
-    measure: 'dynamicDegree',
-    atLeast: 0.1,
-  },
-  {
-    claim: 'the last frame alone keeps 10 points more motion than all frames',
-    of: 'phase 2',
-    minus: 'phase 2, all frames',
-    measure: 'dynamicDegree',
-    atLeast: 0.1,
-  },
+  ...lastFrameKeepsMotion,
 ];

@@ -1,4 +1,4 @@
-import type { Claim } from '../measures.ts';
+import { type Claim, lastFrameKeepsMotion } from '../measures.ts';
 
 /** A fifth of the mean speed of real clips, in px a frame. */
 const FIFTH = 0.28;
@@ -54,20 +54,7 @@ export const spriteClaims: readonly Claim[] = [
     measure: 'dynamicDegree',
     atLeast: -0.15,
   },
-  {
-    claim: 'the last frame alone keeps 10 points more motion than a random frame',
-    of: 'phase 2',
-    minus: 'phase 2, random frame',
-    measure: 'dynamicDegree',
-    atLeast: 0.1,
-  },
-  {
-    claim: 'the last frame alone keeps 10 points more motion than all frames',
-    of: 'phase 2',
-    minus: 'phase 2, all frames',
-    measure: 'dynamicDegree',
-    atLeast: 0.1,
-  },
+  ...lastFrameKeepsMotion,
   {
     claim: 'the student passes its teacher in the second judge',
     of: 'phase 2',

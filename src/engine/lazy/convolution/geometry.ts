@@ -48,8 +48,17 @@ export function mirrored(forward: Geometry): Geometry {
   const { batch, inputs, outputs, kernel, dilation, before, after, result, size } = forward;
   const rest = (pads: Triple): Triple => triple((i) => dilation[i]! * (kernel[i]! - 1) - pads[i]!);
   return {
-    ...{ batch, inputs: outputs, outputs: inputs, size: result, result: size, kernel, dilation },
-    ...{ before: rest(before), after: rest(after), stride: [1, 1, 1], groups: 1 },
+    batch,
+    inputs: outputs,
+    outputs: inputs,
+    size: result,
+    result: size,
+    kernel,
+    dilation,
+    before: rest(before),
+    after: rest(after),
+    stride: [1, 1, 1],
+    groups: 1,
   };
 }
 

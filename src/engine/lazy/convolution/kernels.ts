@@ -86,7 +86,9 @@ function geometryFor(x: readonly number[], filters: Filters, attrs: ConvAttribut
     const [size, window, strides] = [x as Shape5, given as Shape5, attrs.strides as [number, number, number]];
     const { padInfo, ...info } = tf.backend_util.computeConv3DInfo(size, window, strides, 1, attrs.pad as 'same');
     return geometryOf(x, shape, {
-      ...{ stride: [info.strideDepth, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups: 1 },
+      stride: [info.strideDepth, info.strideHeight, info.strideWidth],
+      dilation: [1, 1, 1],
+      groups: 1,
       before: [padInfo.front, padInfo.top, padInfo.left],
       after: [padInfo.back, padInfo.bottom, padInfo.right],
     });
@@ -99,7 +101,8 @@ function geometryFor(x: readonly number[], filters: Filters, attrs: ConvAttribut
   return geometryOf([x[0]!, 1, ...x.slice(1)], shape, {
     stride: [1, info.strideHeight, info.strideWidth],
     dilation: [1, info.dilationHeight, info.dilationWidth],
-    ...{ before: [0, top, left] as Triple, after: [0, bottom, right] as Triple },
+    before: [0, top, left] as Triple,
+    after: [0, bottom, right] as Triple,
     groups: isDepthwise ? x[3]! : x[3]! / window[2],
   });
 }

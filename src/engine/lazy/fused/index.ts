@@ -5,7 +5,16 @@ import { attention, rotary } from './attention.ts';
 import { adamw, gelu, layerNorm, linear, modulate, rmsNorm, silu } from './layers.ts';
 
 const operations: { readonly [Name in FusedName]: FusedKernel<Name> } = {
-  ...{ adamw, attention, conv: fusedConv, gelu, layerNorm, linear, modulate, rmsNorm, rotary, silu },
+  adamw,
+  attention,
+  conv: fusedConv,
+  gelu,
+  layerNorm,
+  linear,
+  modulate,
+  rmsNorm,
+  rotary,
+  silu,
 };
 
 function entriesOf(name: FusedName): [string, Kernel][] {

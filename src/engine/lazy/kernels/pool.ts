@@ -45,8 +45,11 @@ function poolGeometry(shape: readonly number[], attrs: PoolAttributes): Geometry
       [shape[0]!, 1, ...shape.slice(1)],
       [groups, 1, 1, info.filterHeight, info.filterWidth],
       {
-        ...{ stride: [1, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups },
-        ...{ before: [0, top, left], after: [0, bottom, right] },
+        stride: [1, info.strideHeight, info.strideWidth],
+        dilation: [1, 1, 1],
+        groups,
+        before: [0, top, left],
+        after: [0, bottom, right],
       },
     );
     return withResult(geometry, [1, info.outHeight, info.outWidth]);
@@ -55,8 +58,11 @@ function poolGeometry(shape: readonly number[], attrs: PoolAttributes): Geometry
   const info = computePool3DInfo(shape as Shape5, size, steps, 1, pad as 'same', dimRoundingMode);
   const { front, top, left, back, bottom, right } = info.padInfo;
   const geometry = geometryOf(shape, [groups, 1, info.filterDepth, info.filterHeight, info.filterWidth], {
-    ...{ stride: [info.strideDepth, info.strideHeight, info.strideWidth], dilation: [1, 1, 1], groups },
-    ...{ before: [front, top, left], after: [back, bottom, right] },
+    stride: [info.strideDepth, info.strideHeight, info.strideWidth],
+    dilation: [1, 1, 1],
+    groups,
+    before: [front, top, left],
+    after: [back, bottom, right],
   });
   return withResult(geometry, [info.outDepth, info.outHeight, info.outWidth]);
 }
@@ -178,8 +184,12 @@ function pooling(op: PoolOperator): Kernel {
 }
 
 export const poolKernels: Kernels = {
-  ...{ AvgPool: pooling('AveragePool'), AvgPool3D: pooling('AveragePool') },
-  ...{ MaxPool: pooling('MaxPool'), MaxPool3D: pooling('MaxPool') },
-  ...{ AvgPoolGrad: averageGradient, AvgPool3DGrad: averageGradient },
-  ...{ MaxPoolGrad: maxGradient, MaxPool3DGrad: maxGradient },
+  AvgPool: pooling('AveragePool'),
+  AvgPool3D: pooling('AveragePool'),
+  MaxPool: pooling('MaxPool'),
+  MaxPool3D: pooling('MaxPool'),
+  AvgPoolGrad: averageGradient,
+  AvgPool3DGrad: averageGradient,
+  MaxPoolGrad: maxGradient,
+  MaxPool3DGrad: maxGradient,
 };
