@@ -3,21 +3,16 @@
  * folder, and programs of our own. It is put in the place of tslab's fork before the converter loads that; the
  * converter stays unmodified.
  */
+
 import { Module } from 'node:module';
 import { join } from 'node:path';
 import MagicString from 'magic-string';
+import type { CompilerOptions, Diagnostic, Node, Program, SourceFile, System } from 'typescript';
 import type { LocalFile } from '../bridge.ts';
 import { Programs, type ProgramsHost } from './programs.ts';
 import { blank } from './rewrite.ts';
 import { LIBRARY, Sources } from './sources.ts';
 import { asFork, loadTypeScript, type TypeScript } from './typescript.ts';
-
-type Program = import('typescript').Program;
-type SourceFile = import('typescript').SourceFile;
-type CompilerOptions = import('typescript').CompilerOptions;
-type Diagnostic = import('typescript').Diagnostic;
-type Node = import('typescript').Node;
-type System = import('typescript').System;
 
 /** Where imports that the notebook's own folder cannot resolve are looked up. */
 export interface PackageLocation {

@@ -12,12 +12,11 @@
  * Completes `{ name }` to `{ name: exports.name }` where an earlier cell declared the name: the converter rewrites all
  * other uses of such names and misses this one.
  */
+
 import MagicString from 'magic-string';
+import type { Node, SourceFile } from 'typescript';
 import { bindNames, type Scope } from './syntax.ts';
 import type { TypeScript } from './typescript.ts';
-
-type Node = import('typescript').Node;
-type SourceFile = import('typescript').SourceFile;
 
 export interface GuardedCode {
   code: string;

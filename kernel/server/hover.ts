@@ -1,8 +1,6 @@
 /** What is known of a name, as text and as Markdown. */
+import type { QuickInfo, JSDocTagInfo as TagInfo } from 'typescript';
 import type { MimeData } from '../bridge.ts';
-
-type QuickInfo = import('typescript').QuickInfo;
-type TagInfo = import('typescript').JSDocTagInfo;
 
 /** Type and documentation of a name. */
 export interface Hover {

@@ -4,20 +4,14 @@
  * builder's state is left out, which resolves every import of every file to know what a change touches: a notebook
  * only ever asks what its own cell imports.
  */
+
 import { dirname } from 'node:path';
 import type { Diagnostic as CellDiagnostic } from 'tslab/dist/converter.js';
+import type { CompilerHost, CompilerOptions, Diagnostic, EmitResult, Program, SourceFile, System } from 'typescript';
 import { CONVERTER_LINES } from '../source-position.ts';
 import type { Sources } from './sources.ts';
 import { bindNames, type Scope } from './syntax.ts';
 import type { TypeScript } from './typescript.ts';
-
-type Program = import('typescript').Program;
-type SourceFile = import('typescript').SourceFile;
-type CompilerHost = import('typescript').CompilerHost;
-type CompilerOptions = import('typescript').CompilerOptions;
-type Diagnostic = import('typescript').Diagnostic;
-type EmitResult = import('typescript').EmitResult;
-type System = import('typescript').System;
 
 /** What the converter asks of the newest program. */
 export interface Builder {

@@ -2,12 +2,9 @@
  * What a cell may hold that tslab's converter does not take, in a form that it takes: every character keeps its place.
  * And what the converter forgets from one cell to the next.
  */
-
+import type { Node, Statement } from 'typescript';
 import { declaredNames } from './syntax.ts';
 import type { TypeScript } from './typescript.ts';
-
-type Node = import('typescript').Node;
-type Statement = import('typescript').Statement;
 
 /** Comments at the top of a cell, with the one that switches its check off as the last. */
 const UNCHECKED = /^(?:\s*(?:\/\/[^\n]*\n|\/\*[\s\S]*?\*\/))*?\s*\/\/\s*@ts-nocheck\b/;

@@ -4,17 +4,19 @@
  * Local files are read anew, by content, whenever a cell imports them; a cell that does not keeps the version that
  * runs, so that types and values are always of one version.
  */
+
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type {
+  CompilerOptions,
+  CreateSourceFileOptions,
+  ModuleResolutionCache,
+  ResolvedModuleWithFailedLookupLocations as Resolved,
+  SourceFile,
+} from 'typescript';
 import type { LocalFile } from '../bridge.ts';
 import { bindNames } from './syntax.ts';
 import type { TypeScript } from './typescript.ts';
-
-type SourceFile = import('typescript').SourceFile;
-type CreateSourceFileOptions = import('typescript').CreateSourceFileOptions;
-type CompilerOptions = import('typescript').CompilerOptions;
-type ModuleResolutionCache = import('typescript').ModuleResolutionCache;
-type Resolved = import('typescript').ResolvedModuleWithFailedLookupLocations;
 
 const DECLARATIONS = /\.d\.[cm]?ts$/;
 /** A docstring on lines of its own, as declarations have them. */

@@ -1,8 +1,8 @@
 /** Questions about a cell's syntax that tslab's converter does not answer. */
 
+import type { Node } from 'typescript';
 import type { TypeScript } from './typescript.ts';
 
-type Node = import('typescript').Node;
 type ParseDiagnostic = { start: number; length: number; code: number };
 
 /** A node that declares names, once its file is bound. TypeScript does not declare this member. */

@@ -2,7 +2,18 @@
  * The compiler of cells. tslab's converter was written for a fork of TypeScript 5.0, of which it takes five functions
  * that TypeScript itself does not have under these names: with them, the newest compiler stands in the fork's place.
  */
+
 import { createRequire } from 'node:module';
+import type {
+  Node,
+  QuickInfo,
+  ScriptElementKind,
+  SourceFile,
+  SymbolDisplayPart,
+  Symbol as TsSymbol,
+  Type,
+  TypeChecker,
+} from 'typescript';
 
 export type TypeScript = typeof import('typescript');
 
@@ -11,35 +22,25 @@ export function loadTypeScript(): TypeScript {
   return createRequire(import.meta.url)('typescript') as TypeScript;
 }
 
-type Node = import('typescript').Node;
-type SourceFile = import('typescript').SourceFile;
-type Symbol = import('typescript').Symbol;
-type Type = import('typescript').Type;
-type TypeChecker = import('typescript').TypeChecker;
-
 /** What the language service's own answers are made of. TypeScript does not declare these members. */
 interface Internals {
   nullTransformationContext: unknown;
   getTouchingPropertyName(file: SourceFile, position: number): Node;
   getContainerNode(node: Node): Node | undefined;
-  typeToDisplayParts(
-    checker: TypeChecker,
-    type: Type,
-    container: Node | undefined,
-  ): import('typescript').SymbolDisplayPart[];
+  typeToDisplayParts(checker: TypeChecker, type: Type, container: Node | undefined): SymbolDisplayPart[];
   Completions: { getCompletionsAtPosition: unknown };
   SymbolDisplay: {
     getSymbolDisplayPartsDocumentationAndSymbolKind(
       checker: TypeChecker,
-      symbol: Symbol,
+      symbol: TsSymbol,
       file: SourceFile,
       container: Node | undefined,
       node: Node,
-    ): Shown & { symbolKind: import('typescript').ScriptElementKind };
+    ): Shown & { symbolKind: ScriptElementKind };
   };
 }
 
-type Shown = Pick<import('typescript').QuickInfo, 'displayParts' | 'documentation' | 'tags'>;
+type Shown = Pick<QuickInfo, 'displayParts' | 'documentation' | 'tags'>;
 
 /** The compiler with what the fork adds. */
 export function asFork(ts: TypeScript): Record<string, unknown> {
@@ -55,12 +56,7 @@ export function asFork(ts: TypeScript): Record<string, unknown> {
 }
 
 /** What is known of the name at a position. */
-function quickInfoAt(
-  ts: TypeScript,
-  file: SourceFile,
-  checker: TypeChecker,
-  position: number,
-): import('typescript').QuickInfo | undefined {
+function quickInfoAt(ts: TypeScript, file: SourceFile, checker: TypeChecker, position: number): QuickInfo | undefined {
   const { getTouchingPropertyName, getContainerNode, typeToDisplayParts, SymbolDisplay } = ts as unknown as Internals;
   const node = getTouchingPropertyName(file, position);
   if (node === file) return undefined;
