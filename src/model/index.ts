@@ -18,6 +18,7 @@ export {
   type OpenWanOptions,
   openWan,
   type WanDescription,
+  type WanLora,
 } from './wan-folder/open-wan.ts';
 export { type RandomWanOptions, writeRandomWan } from './wan-folder/random-wan.ts';
 export type { BlockPlace } from './wan-folder/transformer.ts';

@@ -1,5 +1,5 @@
 /** What the layers above build networks with beside the public names. */
-export { type Adapter, adapt, adapterOf, type Change, type Changes, changeName, wantedAdapter } from './adapter.ts';
+export { adapt, type Change, type Changes, changeName, wantedAdapter } from './adapter.ts';
 export {
   checkFinite,
   copiesUploads,
