@@ -41,11 +41,11 @@ export const spriteRecipe: RecipeChanges = {
   latents: 8000,
   teacher: {
     config: { num_frame_per_block: 3 },
-    stills: { ...stage, batch: 64, steps: 4000, lr: { lr: 2e-3, warmup: 100 } },
+    stills: { ...stage, batch: 64, steps: 3000, lr: { lr: 2e-3, warmup: 100 } },
     train: {
       batch: 8,
-      steps: 5000,
-      lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 1500, to: 5000, final: 0.02 } },
+      steps: 4500,
+      lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 1500, to: 4500, final: 0.02 } },
     },
   },
   evaluation: { prompts: 128, seeds: 3 },
