@@ -6,7 +6,7 @@ import type { FrameChoice, Reward } from '../../reward/index.ts';
 import { meanAndStd } from '../../reward/internal.ts';
 import { generateClips, type VideoModel } from '../../sampler/index.ts';
 import * as train from '../../train/index.ts';
-import { type LatentBank, latentSource, promptSource, stacked, type WorldJudge } from '../../world/index.ts';
+import { type LatentBank, latentSource, promptSource, stacked, stillSource, type WorldJudge } from '../../world/index.ts';
 import { encodeClips, trainingClips } from '../../world/internal.ts';
 import type { Work } from '../networks/place.ts';
 import { clipLatentShape, phase1Settings, phase2Settings, studentSchedule, videoModel } from '../networks/settings.ts';
@@ -42,23 +42,22 @@ export async function* makeVae(study: StudyRun): Work {
   await study.save('vae', net.with({ latents_mean: mean, latents_std: std }));
 }
 
-/** Flow matching on the latents of real clips. */
+/** Flow matching on the latents of real clips, after single frames of them where the recipe says so. */
 export async function* makeTeacher(study: StudyRun): Work {
-  const { seed, teacher } = study.recipe;
+  const { text, recipe } = study;
+  const { config, stills, sampling, emaDecay } = recipe.teacher;
   const bank = yield* encoded(study);
-  const net = study.own(wan.init(teacher.config, study.key('teacher')));
-  const average = study.average(net, teacher.emaDecay);
-  yield* study.train('teacher', teacher.train.steps, (run) =>
-    train.teacher({
-      ...teacher.train,
-      ...run,
-      seed,
-      average,
-      sampling: teacher.sampling,
-      teacher: net,
-      data: latentSource(bank),
-      text: study.text,
-    }),
+  const net = study.own(wan.init(config, study.key('teacher')));
+  const shared = { teacher: net, text, sampling, seed: recipe.seed };
+  if (stills) {
+    yield* study.train('teacher-stills', stills.steps, (run) =>
+      train.teacher({ ...stills, ...run, ...shared, data: stillSource(bank) }),
+    );
+  }
+  const average = study.average(net, emaDecay);
+  const { train: clips } = recipe.teacher;
+  yield* study.train('teacher', clips.steps, (run) =>
+    train.teacher({ ...clips, ...run, ...shared, average, data: latentSource(bank) }),
   );
   await study.save('teacher', average.net);
 }
