@@ -48,5 +48,9 @@ export const spriteRecipe: RecipeChanges = {
       lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 1500, to: 4500, final: 0.02 } },
     },
   },
+  distil: { generator: { steps: 150, batch: 8 } },
+  trajectories: { count: 1400, steps: 32 },
+  ode: { batch: 16 },
+  reward: { train: { batch: 8, steps: 200 } },
   evaluation: { prompts: 128, seeds: 3 },
 };
