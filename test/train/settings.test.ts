@@ -47,6 +47,7 @@ const runRows: Rows<RunOptions> = {
   saveEvery: 'decides nothing',
   keepLast: 'decides nothing',
   signal: 'decides nothing',
+  probe: 'decides nothing',
   onWarning: 'decides nothing',
   seed: ['seed', () => ({ seed: 2 })],
   world: ['world.id', () => ({ world: { id: 'other', options: {} } })],
