@@ -96,6 +96,25 @@ test('a run goes on only over the network that it began over', async () => {
   }
 });
 
+test('a reward is held near the network beneath, and does not pull while it is too far', async () => {
+  await use('onnx');
+  const drifts: number[] = [];
+  for (const anchor of [{ weight: 1e-6 }, { weight: 100 }, { weight: 1e-6, limit: 1e-12, form: 'x0' }] as const) {
+    const { stage: _, base, student } = prepared('reward', 'student');
+    const stage = stages.reward({ student, average: undefined, anchor });
+    const steps = (await collect(stage.run({ steps: 6, seed: 1 }))) as unknown as { drift: number; held: number }[];
+    expect(steps[0]).toMatchObject({ drift: 0, held: 0 });
+    drifts.push(steps.at(-1)!.drift);
+    if ('limit' in anchor) expect(steps.at(-1)!.held).toBe(1);
+    stage.dispose();
+    base.dispose();
+  }
+  expect(drifts[1]).toBeLessThan(drifts[0]! / 2);
+  const bare = stages.reward({ anchor: { weight: 1 } });
+  await expect(collect(bare.run({ steps: 1, seed: 1 }))).rejects.toThrow(/anchor\.net: wanted a frozen copy/);
+  bare.dispose();
+});
+
 test('what lies beneath a LoRA is not trained beside it', async () => {
   await use('cpu');
   const options = given['self-forcing']();

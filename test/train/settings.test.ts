@@ -180,6 +180,7 @@ const table: {
     student,
     average: averageRow,
     exitSteps: ['exitSteps', () => ({ exitSteps: 'per-block' })],
+    anchor: ['anchor', () => ({ anchor: { net: wanNet(), weight: 1 } })],
     decoder: ['decoder.sha256', () => ({ decoder: vaeNet('other') })],
     reward: ['reward.info.std', () => ({ reward: { ...redness, info: { ...redness.info, std: 2 } } })],
     frames: ['frames: "last" there, "first" here', () => ({ frames: 'first' })],

@@ -67,6 +67,8 @@ export function settleGeneration(given: Omit<RolloutIngredients, 'exitSteps'>): 
 export interface Rolled {
   student: BoundStudent;
   prompts: readonly string[];
+  /** Text states of the prompts. */
+  context: Tensor;
   rollouts: readonly SelfRollout[];
   /** Blocks whose exit step carries gradient, rising; no later block is generated. */
   blocks: readonly BlockRange[];
@@ -94,7 +96,7 @@ export async function withRollouts<R>(
     const exitStep = drawExitSteps(key.stream('exit'), counts);
     const renoise = seededNoise(key.stream('renoise'));
     rollouts = await supervisedRollouts(student, noise, blocks, { schedule, renoise, exitStep });
-    return await work({ student, prompts, rollouts, blocks, exitStep: exitStep[blocks.at(-1)?.index ?? 0] ?? 0 });
+    return await work({ student, prompts, context, rollouts, blocks, exitStep: exitStep[blocks.at(-1)?.index ?? 0] ?? 0 });
   } finally {
     releaseRollouts(rollouts);
     student.dispose();
@@ -144,12 +146,23 @@ export function releaseRollouts(rollouts: readonly SelfRollout[]): void {
   for (const rollout of rollouts) rollout.release();
 }
 
-/**
- * Latents `[B, F', H, W, C]` up to the last block with gradient: that block and the other supervised ones through their
- * exit step, everything else constant. Call it inside the loss.
- */
-export function supervisedLatents({ student, rollouts, blocks }: Omit<Rolled, 'prompts' | 'exitStep'>): Tensor {
+/** What the loss is made of: blocks that carry gradient, and everything up to the last of them. */
+export interface Supervised {
+  /** Latents `[B, F', H, W, C]`: the supervised blocks through their exit steps, everything else constant. */
+  latents: Tensor;
+  /** The supervised blocks `[B, f, H, W, C]`. */
+  estimates: readonly Tensor[];
+}
+
+/** Runs the exit steps of the supervised blocks. Call it inside the loss. */
+export function supervise({ student, rollouts, blocks }: Pick<Rolled, 'student' | 'rollouts' | 'blocks'>): Supervised {
   const parts: Tensor[] = [...(rollouts.at(-1)?.blocks ?? [])];
-  for (const [i, { index }] of blocks.entries()) parts[index] = lastBlock(student, rollouts[i]!);
-  return tf.concat(parts, 1); // blocks [B, f, H, W, C] → [B, F', H, W, C]
+  const estimates = rollouts.map((rollout) => lastBlock(student, rollout));
+  for (const [i, { index }] of blocks.entries()) parts[index] = estimates[i]!;
+  return { latents: tf.concat(parts, 1), estimates }; // blocks [B, f, H, W, C] → [B, F', H, W, C]
+}
+
+/** The latents of `supervise` alone. */
+export function supervisedLatents(rolled: Pick<Rolled, 'student' | 'rollouts' | 'blocks'>): Tensor {
+  return supervise(rolled).latents;
 }

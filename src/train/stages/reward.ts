@@ -1,7 +1,10 @@
+import { type Tensor, tf } from '../../engine/tf.ts';
 import type { BlockRange } from '../../sampler/internal.ts';
 import { Learner } from '../optimiser/learner.ts';
 import { settleTraining } from '../optimiser/learner-options.ts';
+import type { Objective } from '../optimiser/optimiser.ts';
 import { makeUpdate } from '../optimiser/update.ts';
+import { type AnchorOptions, anchored, driftOf, referenceEstimates, settleAnchor } from '../rollout/anchor.ts';
 import {
   type Judged,
   type JudgeOptions,
@@ -16,12 +19,15 @@ import {
   type Rolled,
   type RolloutIngredients,
   settleRollouts,
-  supervisedLatents,
+  supervise,
   withRollouts,
 } from '../rollout/supervised-rollout.ts';
 import { runStage, type Stage, type StepResult, type TrainingOptions, type TrainStep } from '../run/stage.ts';
 
-export interface RewardTrainOptions extends TrainingOptions, RolloutIngredients, JudgeOptions {}
+export interface RewardTrainOptions extends TrainingOptions, RolloutIngredients, JudgeOptions {
+  /** Holds the student near a frozen one. @defaultValue none */
+  anchor?: AnchorOptions;
+}
 
 export interface RewardStep extends TrainStep {
   /** Mean over the batch. */
@@ -33,12 +39,17 @@ export interface RewardStep extends TrainStep {
   exitStep: number;
   /** Pixel frame that was judged, -1 for the whole clip. */
   frame: number;
+  /** Mean squared difference from the anchor, where there is one. */
+  drift?: number;
+  /** 1 where the drift is above its limit and the reward does not pull. */
+  held?: number;
 }
 
 /**
  * Phase 2: the student generates clips from its own context and climbs a differentiable reward, `L = -mean R(x̂, c)` or
  * ReFL's bounded loss. Gradient flows through the exit step of the supervised block alone and through the decoder into
  * that block's latents; everything before is constant. Clip rewards and `frames: 'all'` supervise every block.
+ * With an `anchor` `L + weight · mean (v - v_ref)²`, v_ref a frozen student's velocity at the same states.
  * Changes the student's weights in place. Source: Reward-Forcing, phase 2; Self-Forcing, training rollout.
  *
  * @throws TypeError when the reward has no gradient.
@@ -54,15 +65,23 @@ function settle(options: RewardTrainOptions) {
     ...settleTraining(rollouts.student, options),
     ...rollouts,
     ...settleJudge(options, rollouts.latentShape[0]),
+    anchor: settleAnchor(options.anchor, rollouts.student),
   };
 }
+
+type Names = 'reward' | 'rewardStd' | 'saturated' | 'drift' | 'held';
 
 function prepare(settings: ReturnType<typeof settle>): Stage<RewardStep> {
   const { student, decoder } = settings;
   const [latentFrames] = settings.latentShape;
   const learner = new Learner('student', student, settings);
-  const objective = (rolled: Rolled, judged: Judged) =>
-    rewardLoss(settings, supervisedLatents(rolled), { ...judged, gradientFrom: rolled.blocks[0]?.start ?? 0 });
+  const { anchor } = settings;
+  const objective = (rolled: Rolled, judged: Judged, reference: readonly Tensor[]): Objective<Names> => {
+    const { latents, estimates } = supervise(rolled);
+    const gradientFrom = rolled.blocks[0]?.start ?? 0;
+    const judgement = rewardLoss(settings, latents, { ...judged, gradientFrom });
+    return anchor ? anchored(anchor, judgement, driftOf(anchor, rolled, estimates, reference)) : (judgement as Objective<Names>);
+  };
   const update = makeUpdate(learner, objective, { compiled: false });
   const step: Stage<RewardStep>['step'] = async (_, key) => {
     const frame = judgedFrame(settings, latentFrames, key);
@@ -70,7 +89,9 @@ function prepare(settings: ReturnType<typeof settle>): Stage<RewardStep> {
       frame === null ? ranges : [blockOfFrame(ranges, frame, strideOf(decoder))];
     const work = async (rolled: Rolled): Promise<StepResult<RewardStep>> => {
       const clips = { latentFrames, key };
-      const result = await withJudged(settings, rolled.prompts, clips, (judged) => update(rolled, judged));
+      const reference = anchor ? referenceEstimates(anchor, rolled) : [];
+      const result = await withJudged(settings, rolled.prompts, clips, (judged) => update(rolled, judged, reference));
+      tf.dispose(reference);
       return { updates: [result], values: { ...result.values, exitStep: rolled.exitStep, frame: frame ?? -1 } };
     };
     return withRollouts(settings, key, work, supervised);
