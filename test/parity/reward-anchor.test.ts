@@ -29,8 +29,7 @@ test.each(['cpu', 'onnx'] as const)('anchors as public trainers have them, on %s
   await expected('x0', (at) => tf.mul(anchor(estimate(at), 'x0'), weight), v, 'v');
   await expected('x0', (at) => tf.mul(anchor(at, 'x0'), weight), x0, 'x0_pred');
   const bright = (from: Tensor): Tensor => tf.mean(tf.abs(tf.sub(tf.mean(from, [1, 2, 3, 4]), 1)));
-  const both = (at: Tensor): Tensor =>
-    tf.add(bright(estimate(at)), tf.mul(anchor(estimate(at), 'velocity'), combined));
+  const both = (at: Tensor): Tensor => tf.add(bright(estimate(at)), tf.mul(anchor(estimate(at), 'velocity'), combined));
   await expected('combined', both, v, 'v');
   tf.dispose([v, vRef, x, t, x0, sigma, reference]);
   expect(tf.memory().numTensors).toBe(before);

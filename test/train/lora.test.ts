@@ -101,8 +101,8 @@ test('a reward is held near the network beneath, and does not pull while it is t
   const drifts: number[] = [];
   for (const anchor of [{ weight: 1e-6 }, { weight: 100 }, { weight: 1e-6, limit: 1e-12, form: 'x0' }] as const) {
     const { stage: _, base, student } = prepared('reward', 'student');
-    const stage = stages.reward({ student, average: undefined, anchor });
-    const steps = (await collect(stage.run({ steps: 6, seed: 1 }))) as unknown as { drift: number; held: number }[];
+    const stage = stages.reward({ student, average: undefined, anchor, lr: 2e-3 });
+    const steps = (await collect(stage.run({ steps: 24, seed: 1 }))) as unknown as { drift: number; held: number }[];
     expect(steps[0]).toMatchObject({ drift: 0, held: 0 });
     drifts.push(steps.at(-1)!.drift);
     if ('limit' in anchor) expect(steps.at(-1)!.held).toBe(1);

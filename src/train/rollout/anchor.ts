@@ -31,7 +31,9 @@ export function settleAnchor(given: AnchorOptions | undefined, student: Net<WanC
   if (!given) return null;
   const { limit, form = 'velocity' } = given;
   if (!given.net && !student.weights.overlay) {
-    throw new TypeError('anchor.net: wanted a frozen copy of the student, such as student.clone(); only a LoRA has one');
+    throw new TypeError(
+      'anchor.net: wanted a frozen copy of the student, such as student.clone(); only a LoRA has one',
+    );
   }
   return {
     net: given.net ? checkNet('anchor.net', given.net) : withoutLora(student),
@@ -73,7 +75,12 @@ export function drift(
 }
 
 /** The drift of the supervised blocks, their mean. */
-export function driftOf({ form }: AnchorSettings, { rollouts }: Rolled, x0: readonly Tensor[], reference: readonly Tensor[]): Tensor {
+export function driftOf(
+  { form }: AnchorSettings,
+  { rollouts }: Rolled,
+  x0: readonly Tensor[],
+  reference: readonly Tensor[],
+): Tensor {
   const parts = rollouts.map(({ sigma }, i) => drift(x0[i]!, reference[i]!, { sigma, form }));
   return tf.div(tf.addN(parts), parts.length);
 }

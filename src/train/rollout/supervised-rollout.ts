@@ -96,7 +96,14 @@ export async function withRollouts<R>(
     const exitStep = drawExitSteps(key.stream('exit'), counts);
     const renoise = seededNoise(key.stream('renoise'));
     rollouts = await supervisedRollouts(student, noise, blocks, { schedule, renoise, exitStep });
-    return await work({ student, prompts, context, rollouts, blocks, exitStep: exitStep[blocks.at(-1)?.index ?? 0] ?? 0 });
+    return await work({
+      student,
+      prompts,
+      context,
+      rollouts,
+      blocks,
+      exitStep: exitStep[blocks.at(-1)?.index ?? 0] ?? 0,
+    });
   } finally {
     releaseRollouts(rollouts);
     student.dispose();

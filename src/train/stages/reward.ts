@@ -80,7 +80,9 @@ function prepare(settings: ReturnType<typeof settle>): Stage<RewardStep> {
     const { latents, estimates } = supervise(rolled);
     const gradientFrom = rolled.blocks[0]?.start ?? 0;
     const judgement = rewardLoss(settings, latents, { ...judged, gradientFrom });
-    return anchor ? anchored(anchor, judgement, driftOf(anchor, rolled, estimates, reference)) : (judgement as Objective<Names>);
+    return anchor
+      ? anchored(anchor, judgement, driftOf(anchor, rolled, estimates, reference))
+      : (judgement as Objective<Names>);
   };
   const update = makeUpdate(learner, objective, { compiled: false });
   const step: Stage<RewardStep>['step'] = async (_, key) => {
