@@ -2,6 +2,8 @@ import type { EngineDefinition } from '../engine.ts';
 import type { XlaOptions } from './engine.ts';
 import { findPlugin } from './library.ts';
 
+export { installXla, type XlaTarget, xlaTargets } from './install.ts';
+
 export const xla: EngineDefinition<'xla', XlaOptions> = {
   name: 'xla',
   description: 'compiles recorded steps by XLA, through a PJRT plugin: CUDA where there is a GPU, processors for tests',

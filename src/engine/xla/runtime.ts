@@ -97,7 +97,7 @@ export class XlaRuntime implements GraphRuntime {
     }
     if (this.#truth[0] === 0) return;
     for (let i = 0; i < outputs; i++) this.releaseValue(made.get(i));
-    throw new Error('a position lies outside of the axis that it indexes');
+    throw new Error('a position is out of the range of the axis that it indexes');
   }
 
   createValue(dtype: ElementType, shape: readonly number[], data: TensorArray): number {

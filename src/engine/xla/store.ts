@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /** Bytes of all entries; beyond it those that were used longest ago go. */
-const capacity = 4 * 2 ** 30;
+const maxBytes = 4 * 2 ** 30;
 
 /** Compilations shorter than this are not worth a file. */
 const worthMs = 1000;
@@ -24,12 +24,14 @@ export class ExecutableStore {
   readonly folder: string;
   readonly #compiler: string;
   readonly #worthMs: number;
+  readonly #capacity: number;
 
   /** `compiler` names everything beside the program that an executable depends on. */
-  constructor(folder: string, compiler: string, worth: number = worthMs) {
+  constructor(folder: string, compiler: string, worth: number = worthMs, capacity: number = maxBytes) {
     this.folder = folder;
     this.#compiler = compiler;
     this.#worthMs = worth;
+    this.#capacity = capacity;
   }
 
   #path(program: string): string {
@@ -69,16 +71,13 @@ export class ExecutableStore {
   #shrink(): void {
     const entries = readdirSync(this.folder)
       .filter((name) => name.endsWith(ending))
-      .map((name) => ({ path: join(this.folder, name), ...pick(statSync(join(this.folder, name))) }))
-      .sort((a, b) => b.mtimeMs - a.mtimeMs);
+      .map((name) => join(this.folder, name))
+      .map((path) => ({ path, stats: statSync(path) }))
+      .sort((a, b) => b.stats.mtimeMs - a.stats.mtimeMs);
     let total = 0;
-    for (const { path, size } of entries) {
-      total += size;
-      if (total > capacity) rmSync(path, { force: true });
+    for (const { path, stats } of entries) {
+      total += stats.size;
+      if (total > this.#capacity) rmSync(path, { force: true });
     }
   }
-}
-
-function pick({ size, mtimeMs }: { size: number; mtimeMs: number }): { size: number; mtimeMs: number } {
-  return { size, mtimeMs };
 }

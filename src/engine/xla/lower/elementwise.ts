@@ -21,8 +21,8 @@ function softplus(x: Term, h: Emitter): Term {
 }
 
 /** The constants of the self-normalising network (Klambauer et al. 2017), as ONNX has them. */
-const seluAlpha = 1.67326319217681884765625;
-const seluGamma = 1.05070102214813232421875;
+const seluAlpha = 1.6732631921768188;
+const seluGamma = 1.0507010221481323;
 
 const formulas: { readonly [Name in UnaryOperator]: Formula } = {
   Abs: named('abs'),
@@ -149,4 +149,3 @@ function tanhArgument(x: Term, h: Emitter): Term {
   const bent = h.binary('add', x, h.binary('multiply', cube, 0.044715));
   return h.binary('multiply', bent, Math.sqrt(2 / Math.PI));
 }
-

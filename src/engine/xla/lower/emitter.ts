@@ -75,13 +75,21 @@ export class Emitter {
   ref(term: Term): string {
     if (term.data && !this.#written.has(term.name)) {
       this.#written.add(term.name);
-      this.#lines.push(`${term.name} = "stablehlo.constant"() {value = ${literal(term, term.data)}} : () -> ${typeText(term)}`);
+      this.#lines.push(
+        `${term.name} = "stablehlo.constant"() {value = ${literal(term, term.data)}} : () -> ${typeText(term)}`,
+      );
     }
     return term.name;
   }
 
   /** An operation with several results. */
-  opMany(name: string, operands: readonly Term[], types: readonly TermType[], attributes: Attributes = {}, region = ''): Term[] {
+  opMany(
+    name: string,
+    operands: readonly Term[],
+    types: readonly TermType[],
+    attributes: Attributes = {},
+    region = '',
+  ): Term[] {
     const refs = operands.map((operand) => this.ref(operand)).join(', ');
     const given = Object.entries(attributes).map(([key, value]) => `${key} = ${value}`);
     const id = `%${this.#next++}`;
@@ -115,7 +123,11 @@ export class Emitter {
   /** Axes of size 1 and missing leading ones repeat, as in every element-wise operation of a graph. */
   broadcast(x: Term, shape: readonly number[]): Term {
     const offset = shape.length - x.shape.length;
-    return this.broadcastAlong(x, x.shape.map((_, axis) => axis + offset), shape);
+    return this.broadcastAlong(
+      x,
+      x.shape.map((_, axis) => axis + offset),
+      shape,
+    );
   }
 
   /** Axis i of x becomes axis `axes[i]` of the result. */
@@ -146,10 +158,15 @@ export class Emitter {
     const right = typeof b === 'number' ? this.constant(a.dtype, [], [b]) : b;
     const kind = isFloat(a.dtype) ? 'FLOAT' : a.dtype === 'bool' ? 'UNSIGNED' : 'SIGNED';
     const operands = [this.broadcast(a, shape), this.broadcast(right, shape)];
-    return this.op('stablehlo.compare', operands, { dtype: 'bool', shape }, {
-      comparison_direction: `#stablehlo<comparison_direction ${direction}>`,
-      compare_type: `#stablehlo<comparison_type ${kind}>`,
-    });
+    return this.op(
+      'stablehlo.compare',
+      operands,
+      { dtype: 'bool', shape },
+      {
+        comparison_direction: `#stablehlo<comparison_direction ${direction}>`,
+        compare_type: `#stablehlo<comparison_type ${kind}>`,
+      },
+    );
   }
 
   /** condition ? a : b; a condition of another shape broadcasts. */
@@ -168,11 +185,16 @@ export class Emitter {
     const steps = strides ?? starts.map(() => 1);
     const shape = starts.map((start, i) => Math.max(0, Math.ceil((ends[i]! - start) / steps[i]!)));
     if (sameShape(shape, x.shape)) return x;
-    return this.op('stablehlo.slice', [x], { dtype: x.dtype, shape }, {
-      start_indices: ints(starts),
-      limit_indices: ints(ends),
-      strides: ints(steps),
-    });
+    return this.op(
+      'stablehlo.slice',
+      [x],
+      { dtype: x.dtype, shape },
+      {
+        start_indices: ints(starts),
+        limit_indices: ints(ends),
+        strides: ints(steps),
+      },
+    );
   }
 
   concatenate(parts: readonly Term[], axis: number): Term {
@@ -186,11 +208,16 @@ export class Emitter {
   pad(x: Term, filler: Term, low: readonly number[], high: readonly number[], between?: readonly number[]): Term {
     const inner = between ?? low.map(() => 0);
     const shape = x.shape.map((n, i) => low[i]! + high[i]! + n + Math.max(0, n - 1) * inner[i]!);
-    return this.op('stablehlo.pad', [x, filler], { dtype: x.dtype, shape }, {
-      edge_padding_low: ints(low),
-      edge_padding_high: ints(high),
-      interior_padding: ints(inner),
-    });
+    return this.op(
+      'stablehlo.pad',
+      [x, filler],
+      { dtype: x.dtype, shape },
+      {
+        edge_padding_low: ints(low),
+        edge_padding_high: ints(high),
+        interior_padding: ints(inner),
+      },
+    );
   }
 
   reverse(x: Term, axes: readonly number[]): Term {
@@ -203,8 +230,19 @@ export class Emitter {
     const shape = x.shape.filter((_, axis) => !axes.includes(axis));
     const start = this.constant(x.dtype, [], [identityOf(combiner, x.dtype)]);
     const type = { dtype: x.dtype, shape };
-    const reduced = this.op('stablehlo.reduce', [x, start], type, { dimensions: ints(axes) }, region(combiner, x.dtype));
-    return keep ? this.reshape(reduced, x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))) : reduced;
+    const reduced = this.op(
+      'stablehlo.reduce',
+      [x, start],
+      type,
+      { dimensions: ints(axes) },
+      region(combiner, x.dtype),
+    );
+    return keep
+      ? this.reshape(
+          reduced,
+          x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
+        )
+      : reduced;
   }
 }
 
@@ -237,7 +275,11 @@ function literal(type: TermType, data: ArrayLike<number>): string {
   let isSplat = true;
   for (let i = 1; i < count && isSplat; i++) isSplat = Object.is(data[i], first);
   if (isSplat) return `dense<${element(dtype, first)}> : ${text}`;
-  if (dtype === 'bool') return `dense<${nested(Array.from(data, (x) => (x ? 'true' : 'false')), shape)}> : ${text}`;
+  if (dtype === 'bool')
+    return `dense<${nested(
+      Array.from(data, (x) => (x ? 'true' : 'false')),
+      shape,
+    )}> : ${text}`;
   return `dense<"0x${bitsOf(dtype, Array.from(data)).toString('hex')}"> : ${text}`;
 }
 
@@ -252,7 +294,10 @@ function nested(elements: readonly string[], shape: readonly number[]): string {
 function element(dtype: HloType, value: number): string {
   if (dtype === 'bool') return value ? 'true' : 'false';
   if (!isFloat(dtype)) return String(value);
-  return `0x${Buffer.from(bitsOf(dtype, [value])).reverse().toString('hex').toUpperCase()}`;
+  return `0x${Buffer.from(bitsOf(dtype, [value]))
+    .reverse()
+    .toString('hex')
+    .toUpperCase()}`;
 }
 
 function bitsOf(dtype: HloType, values: readonly number[]): Buffer {

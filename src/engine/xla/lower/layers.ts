@@ -48,10 +48,27 @@ function heads(x: Term, count: number, h: Emitter): Term {
 export const attention: Lowering<'Attention'> = ([q, k, v, term], attributes, results, h) => {
   const { q_num_heads: count, scale } = attributes;
   const [queries, keys, values] = [q!, k!, v!].map((x) => heads(x, count, h)) as [Term, Term, Term];
-  const perHead = { batch: [[0, 0], [2, 2]], contract: [[3, 3]] } as const;
+  const perHead = {
+    batch: [
+      [0, 0],
+      [2, 2],
+    ],
+    contract: [[3, 3]],
+  } as const;
   const raw = h.binary('multiply', dot(queries, keys, perHead, h), scale); // [B, N, Lq, Lk]
   const p = softmaxOf(term ? h.binary('add', raw, term) : raw, 3, h);
-  const sums = dot(p, values, { batch: [[0, 0], [1, 2]], contract: [[3, 1]] }, h); // [B, N, Lq, D]
+  const sums = dot(
+    p,
+    values,
+    {
+      batch: [
+        [0, 0],
+        [1, 2],
+      ],
+      contract: [[3, 1]],
+    },
+    h,
+  ); // [B, N, Lq, D]
   const merged = h.reshape(h.transpose(sums, [0, 2, 1, 3]), results[0]!.shape);
   if (results.length === 1) return merged;
   const byHead = (x: Term): Term => h.transpose(x, [0, 2, 1, 3]);

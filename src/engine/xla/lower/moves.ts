@@ -35,8 +35,14 @@ export const pad: Lowering<'Pad'> = ([x, pads, filler], _, __, h) => {
 /** Repeats along each axis: [a, b] -> [1, a, 1, b] -> [r, a, s, b] -> [r a, s b]. */
 export const tile: Lowering<'Tile'> = ([x, counts], _, [result], h) => {
   const repeats = tableOf('Tile', counts);
-  const apart = h.reshape(x!, x!.shape.flatMap((size) => [1, size]));
-  const wide = h.broadcast(apart, x!.shape.flatMap((size, axis) => [repeats[axis]!, size]));
+  const apart = h.reshape(
+    x!,
+    x!.shape.flatMap((size) => [1, size]),
+  );
+  const wide = h.broadcast(
+    apart,
+    x!.shape.flatMap((size, axis) => [repeats[axis]!, size]),
+  );
   return h.reshape(wide, result!.shape);
 };
 

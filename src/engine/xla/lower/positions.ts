@@ -13,7 +13,12 @@ function inside(positions: Term, sizes: readonly number[], h: Emitter): Term {
   const counted = h.select(isNegative, h.binary('add', positions, limit), positions);
   const isOutside = h.binary('or', h.compare('LT', counted, 0), h.compare('GE', counted, limit));
   const number = h.convert(isOutside, 'int32');
-  const worst = h.reduce('maximum', number, positions.shape.map((_, axis) => axis), false);
+  const worst = h.reduce(
+    'maximum',
+    number,
+    positions.shape.map((_, axis) => axis),
+    false,
+  );
   h.alarms.push(h.compare('GT', worst, 0));
   return counted;
 }
@@ -37,11 +42,16 @@ function gathered(x: Term, positions: Term, shape: readonly number[], numbers: G
     `start_index_map = [${numbers.indexed}]`,
     `index_vector_dim = ${positions.shape.length - 1}`,
   ];
-  return h.op('stablehlo.gather', [x, positions], { dtype: x.dtype, shape }, {
-    dimension_numbers: `#stablehlo.gather<${described.join(', ')}>`,
-    slice_sizes: ints(numbers.sizes),
-    indices_are_sorted: 'false',
-  });
+  return h.op(
+    'stablehlo.gather',
+    [x, positions],
+    { dtype: x.dtype, shape },
+    {
+      dimension_numbers: `#stablehlo.gather<${described.join(', ')}>`,
+      slice_sizes: ints(numbers.sizes),
+      indices_are_sorted: 'false',
+    },
+  );
 }
 
 export const gather: Lowering<'Gather'> = ([x, given], { axis }, [result], h) => {
@@ -49,13 +59,19 @@ export const gather: Lowering<'Gather'> = ([x, given], { axis }, [result], h) =>
   if (sizeOf(result!.shape) === 0) return h.fill(0, result!);
   const positions = inside(h.reshape(given!, [...given!.shape, 1]), [shape[axis]!], h);
   const taken = given!.shape.length;
-  return gathered(x!, positions, result!.shape, {
-    offset: result!.shape.map((_, i) => i).filter((i) => i < axis || i >= axis + taken),
-    collapsed: [axis],
-    batch: 0,
-    indexed: [axis],
-    sizes: shape.map((size, i) => (i === axis ? 1 : size)),
-  }, h);
+  return gathered(
+    x!,
+    positions,
+    result!.shape,
+    {
+      offset: result!.shape.map((_, i) => i).filter((i) => i < axis || i >= axis + taken),
+      collapsed: [axis],
+      batch: 0,
+      indexed: [axis],
+      sizes: shape.map((size, i) => (i === axis ? 1 : size)),
+    },
+    h,
+  );
 };
 
 export const gatherNd: Lowering<'GatherND'> = ([x, given], { batch_dims: batch = 0 }, [result], h) => {
@@ -64,15 +80,25 @@ export const gatherNd: Lowering<'GatherND'> = ([x, given], { batch_dims: batch =
   if (sizeOf(result!.shape) === 0) return h.fill(0, result!);
   if (depth === 0) return h.broadcast(x!, result!.shape);
   const indexed = Array.from({ length: depth }, (_, i) => batch + i);
-  const positions = inside(given!, indexed.map((axis) => shape[axis]!), h);
+  const positions = inside(
+    given!,
+    indexed.map((axis) => shape[axis]!),
+    h,
+  );
   const before = given!.shape.length - 1;
-  return gathered(x!, positions, result!.shape, {
-    offset: result!.shape.map((_, i) => i).filter((i) => i >= before),
-    collapsed: indexed,
-    batch,
-    indexed,
-    sizes: shape.map((size, i) => (i < batch + depth ? 1 : size)),
-  }, h);
+  return gathered(
+    x!,
+    positions,
+    result!.shape,
+    {
+      offset: result!.shape.map((_, i) => i).filter((i) => i >= before),
+      collapsed: indexed,
+      batch,
+      indexed,
+      sizes: shape.map((size, i) => (i < batch + depth ? 1 : size)),
+    },
+    h,
+  );
 };
 
 /** base with updates [n, ...] written or added at positions [n, depth]. */
@@ -80,16 +106,26 @@ export const scatterNd: Lowering<'ScatterND'> = ([base, given, updates], { reduc
   const [count = 0, depth = 0] = given!.shape;
   if (count === 0 || sizeOf(result!.shape) === 0) return base!;
   const indexed = Array.from({ length: depth }, (_, i) => i);
-  const positions = inside(given!, indexed.map((axis) => base!.shape[axis]!), h);
+  const positions = inside(
+    given!,
+    indexed.map((axis) => base!.shape[axis]!),
+    h,
+  );
   const described = [
     `update_window_dims = [${updates!.shape.map((_, i) => i).slice(1)}]`,
     `inserted_window_dims = [${indexed}]`,
     `scatter_dims_to_operand_dims = [${indexed}]`,
     'index_vector_dim = 1',
   ];
-  return h.op('stablehlo.scatter', [base!, positions, updates!], result!, {
-    scatter_dimension_numbers: `#stablehlo.scatter<${described.join(', ')}>`,
-    indices_are_sorted: 'false',
-    unique_indices: 'false',
-  }, region(reduction === 'add' ? 'add' : 'second', base!.dtype));
+  return h.op(
+    'stablehlo.scatter',
+    [base!, positions, updates!],
+    result!,
+    {
+      scatter_dimension_numbers: `#stablehlo.scatter<${described.join(', ')}>`,
+      indices_are_sorted: 'false',
+      unique_indices: 'false',
+    },
+    region(reduction === 'add' ? 'add' : 'second', base!.dtype),
+  );
 };

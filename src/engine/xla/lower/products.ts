@@ -12,7 +12,10 @@ export interface ProductAxes {
 /** bf16 pays where there is a product to speak of: a row or column of weights keeps its bits. */
 function suitsBf16(a: Term, b: Term, { batch, contract }: ProductAxes): boolean {
   const free = (term: Term, side: 0 | 1): number =>
-    term.shape.reduce((size, n, axis) => ([...batch, ...contract].some((pair) => pair[side] === axis) ? size : size * n), 1);
+    term.shape.reduce(
+      (size, n, axis) => ([...batch, ...contract].some((pair) => pair[side] === axis) ? size : size * n),
+      1,
+    );
   return a.dtype === 'float32' && free(a, 0) > 1 && free(b, 1) > 1;
 }
 
@@ -33,10 +36,15 @@ export function dot(a: Term, b: Term, axes: ProductAxes, h: Emitter): Term {
     `lhs_contracting_dimensions = [${side(axes.contract, 0)}]`,
     `rhs_contracting_dimensions = [${side(axes.contract, 1)}]`,
   ];
-  return h.op('stablehlo.dot_general', operands, { dtype: a.dtype, shape }, {
-    dot_dimension_numbers: `#stablehlo.dot<${numbers.join(', ')}>`,
-    precision_config: isLow ? usual : highest,
-  });
+  return h.op(
+    'stablehlo.dot_general',
+    operands,
+    { dtype: a.dtype, shape },
+    {
+      dot_dimension_numbers: `#stablehlo.dot<${numbers.join(', ')}>`,
+      precision_config: isLow ? usual : highest,
+    },
+  );
 }
 
 /** op(a) op(b) over the last two axes; batch axes broadcast. */
@@ -104,5 +112,8 @@ export const einsum: Lowering<'Einsum'> = (terms, { equation }, _, h) => {
   const operands = given.split(',').map((letters, i): Lettered => ({ term: terms[i]!, letters }));
   const [first, second] = operands;
   const { term, letters } = second ? pair(first!, second, result, h) : withoutLonely(first!, result, h);
-  return h.transpose(term, [...result].map((letter) => letters.indexOf(letter)));
+  return h.transpose(
+    term,
+    [...result].map((letter) => letters.indexOf(letter)),
+  );
 };

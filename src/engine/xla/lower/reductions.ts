@@ -58,7 +58,10 @@ export const topK: Lowering<'TopK'> = ([x, k], _, [values, positions], h) => {
   const count = { k: `${tableOf('TopK', k)[0]!} : i64` };
   const isBool = x!.dtype === 'bool';
   const numbers = isBool ? h.convert(x!, 'int32') : x!;
-  const types = [{ ...values!, dtype: numbers.dtype }, { ...positions!, dtype: 'int32' as const }];
+  const types = [
+    { ...values!, dtype: numbers.dtype },
+    { ...positions!, dtype: 'int32' as const },
+  ];
   const [largest, places] = h.opMany('chlo.top_k', [numbers], types, count);
   return [h.convert(largest!, values!.dtype), h.convert(places!, positions!.dtype)];
 };

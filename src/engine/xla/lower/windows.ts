@@ -57,7 +57,10 @@ function turned(weight: Term, groups: number, h: Emitter): Term {
   const apart = h.reshape(weight, [groups, inputs / groups, outputs, ...kernel]);
   const swapped = h.transpose(apart, [0, 2, 1, ...space.map((i) => i + 3)]);
   const whole = h.reshape(swapped, [groups * outputs, inputs / groups, ...kernel]);
-  return h.reverse(whole, space.map((i) => i + 2));
+  return h.reverse(
+    whole,
+    space.map((i) => i + 2),
+  );
 }
 
 /** The gradient of a convolution by its data: zeros between the elements, then a convolution in steps of 1. */
@@ -78,13 +81,25 @@ interface Pooling {
   readonly pads: readonly number[];
 }
 
-function pooled(combiner: Combiner, x: Term, result: TermType, { kernel_shape, strides, pads }: Pooling, h: Emitter): Term {
+function pooled(
+  combiner: Combiner,
+  x: Term,
+  result: TermType,
+  { kernel_shape, strides, pads }: Pooling,
+  h: Emitter,
+): Term {
   const start = h.constant(x.dtype, [], [identityOf(combiner, x.dtype)]);
-  return h.op('stablehlo.reduce_window', [x, start], result, {
-    window_dimensions: ints([1, 1, ...kernel_shape]),
-    window_strides: ints([1, 1, ...strides]),
-    padding: matrix([[0, 0], [0, 0], ...pairs(pads)]),
-  }, region(combiner, x.dtype));
+  return h.op(
+    'stablehlo.reduce_window',
+    [x, start],
+    result,
+    {
+      window_dimensions: ints([1, 1, ...kernel_shape]),
+      window_strides: ints([1, 1, ...strides]),
+      padding: matrix([[0, 0], [0, 0], ...pairs(pads)]),
+    },
+    region(combiner, x.dtype),
+  );
 }
 
 export const maxPool: Lowering<'MaxPool'> = ([x], attributes, [result], h) =>

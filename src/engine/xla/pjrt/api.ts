@@ -92,8 +92,8 @@ export class PjrtApi {
   /** Of the API, for example `0.115`. */
   readonly version: string;
   readonly #functions: Readonly<Record<string, (args: Uint32Array) => Pointer>>;
-  /** Memory that the call under way reads or writes. */
-  #lent: readonly ArrayBufferView[] = [];
+  /** Memory that the call under way reads or writes: here, so that it is not collected meanwhile. */
+  lent: readonly ArrayBufferView[] = [];
 
   constructor(path: string) {
     this.path = path;
@@ -120,7 +120,7 @@ export class PjrtApi {
    */
   call(name: PjrtFunction, fields: readonly number[], lent: readonly ArrayBufferView[] = []): Struct {
     const struct = new Struct(functions[name][1], fields);
-    this.#lent = lent;
+    this.lent = lent;
     this.check(name, this.#functions[name]!(struct.buffer));
     return struct;
   }
