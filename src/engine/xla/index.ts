@@ -2,7 +2,7 @@ import type { EngineDefinition } from '../engine.ts';
 import type { XlaOptions } from './engine.ts';
 import { findPlugin } from './library.ts';
 
-export { installXla, type XlaTarget, xlaTargets } from './install.ts';
+export { installXla, xlaTargets } from './install.ts';
 
 export const xla: EngineDefinition<'xla', XlaOptions> = {
   name: 'xla',

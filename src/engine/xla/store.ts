@@ -48,7 +48,7 @@ export class ExecutableStore {
       utimesSync(path, now, now);
       return loaded;
     } catch {
-      rmSync(path, { force: true });
+      remove(path);
       return undefined;
     }
   }
@@ -64,7 +64,7 @@ export class ExecutableStore {
       renameSync(partial, path);
       this.#shrink();
     } catch {
-      rmSync(partial, { force: true });
+      remove(partial);
     }
   }
 
@@ -77,7 +77,16 @@ export class ExecutableStore {
     let total = 0;
     for (const { path, stats } of entries) {
       total += stats.size;
-      if (total > this.#capacity) rmSync(path, { force: true });
+      if (total > this.#capacity) remove(path);
     }
+  }
+}
+
+/** Removes a file if it can be removed; another process may have done so. */
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // a store that cannot be written is no reason to fail
   }
 }

@@ -66,7 +66,7 @@ describe('without a plugin', () => {
       parts.flush();
     });
     expect(runtime.texts[0]).toMatch(
-      /^module @recorded \{ func\.func public @main\(%a0: tensor<2x3xi32>\) -> \(tensor<2x3xi32>\) \{\n/,
+      /^module @recorded \{ func\.func public @main\(%a0: tensor<2x3xf32>, %a1: tensor<2x3xi32>\) -> \(tensor<2x3xi32>/,
     );
   });
 });
