@@ -78,6 +78,11 @@ function addSample(root: Command): void {
     .option('--weights <folder>', 'a folder of small-scale weights with its manifest')
     .option('--model <folder>', 'an official Wan2.1 folder in place of the small scale; the options below are for it')
     .option('--student <file>', 'a causal student (.pt, .safetensors) in place of its transformer: four steps a block')
+    .addOption(
+      new Option('--lora <file[:scale]>', 'a LoRA over the transformer, or several: repeat it').argParser(
+        (text: string, before: readonly string[] = []) => [...before, text],
+      ),
+    )
     .option('--window <frames>', 'latent frames that a student looks back on: its cache rolls (default: all)')
     .option('--sink <frames>', 'first latent frames that stay in a rolling cache (default 0)')
     .option('--size <WxH>', 'pixels (default 832x480)')

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import MagicString from 'magic-string';
 import type { CompilerOptions, Diagnostic, Node, Program, SourceFile, System } from 'typescript';
 import type { LocalFile } from '../bridge.ts';
+import { IMPORT } from './emit.ts';
 import { Programs, type ProgramsHost } from './programs.ts';
 import { blank } from './rewrite.ts';
 import { LIBRARY, Sources } from './sources.ts';
@@ -24,21 +25,18 @@ export interface PackageLocation {
 
 /** What passes between the compiler and its user beside the converter. */
 export interface CompilerWork {
-  /** Source maps of the cell converted last: from CommonJS to module, from module to the cell. */
-  maps: string[];
+  /** Source map of the cell converted last; none where nothing was written. */
+  map: string | null;
   /** Set where the cell asks not to be checked. */
   isUnchecked: boolean;
   readonly programs: Programs;
   readonly sources: Sources;
 }
 
-/** Dynamic imports of cells and local files are ours: a name of the keyword's length, so that positions stay. */
-export const IMPORT = '__load';
 /** What tslab's converter loads as its compiler. */
 const FORK = '@tslab/typescript-for-tslab';
 const AWAIT_IN_PLAIN_FUNCTION = 1308;
 const INLINE_MAP = /\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/;
-const MAP_COMMENT = /\/\/# sourceMappingURL=.*\s*$/;
 /** What CommonJS begins with. Nobody asks it of a cell, and it fails where a cell has changed what descriptors inherit. */
 const MODULE_MARK = /^(?:"use strict";|Object\.defineProperty\(exports, "__esModule", \{ value: true \}\);)/gm;
 
@@ -48,7 +46,7 @@ export function wrapCompiler(
   location: PackageLocation,
 ): { ts: TypeScript; work: CompilerWork } {
   const id = require.resolve(FORK);
-  const work = { maps: [] as string[], isUnchecked: false } as {
+  const work = { map: null, isUnchecked: false } as {
     -readonly [Key in keyof CompilerWork]: CompilerWork[Key];
   };
   const ts = loadTypeScript();
@@ -63,7 +61,7 @@ export function wrapCompiler(
     work.programs = new Programs(ts, host, work.sources);
     return work.programs;
   };
-  wrapped['transpileModule'] = captureMaps(ts, work);
+  wrapped['transpileModule'] = withoutMap(work);
   wrapped['getPreEmitDiagnosticsOfFiles'] = (program: Program, files: readonly SourceFile[]) =>
     files.flatMap((file) => diagnosticsOf(program, file, work));
   require.cache[id] = Object.assign(new Module(id), { exports: wrapped, filename: id, loaded: true });
@@ -84,17 +82,12 @@ function diagnosticsOf(program: Program, file: SourceFile, work: CompilerWork): 
   });
 }
 
-/** tslab emits in two stages (TypeScript to modules, modules to CommonJS) and keeps no source maps: this keeps both. */
-function captureMaps(ts: TypeScript, work: CompilerWork) {
-  return (code: string = '', { compilerOptions }: { compilerOptions?: CompilerOptions } = {}): unknown => {
-    const [comment = '', cellMap] = INLINE_MAP.exec(code) ?? [];
-    const own = withOwnImports(ts, code.slice(0, code.length - comment.length), 'cell.js');
-    const options = { ...compilerOptions, sourceMap: true };
-    const output = ts.transpileModule(own, { fileName: 'cell.js', compilerOptions: options });
-    output.outputText = output.outputText.replace(MAP_COMMENT, '').replace(MODULE_MARK, blank);
-    const { sourceMapText } = output;
-    work.maps = cellMap && sourceMapText ? [sourceMapText, Buffer.from(cellMap, 'base64').toString()] : [];
-    return output;
+/** The converter has what it emitted transpiled, which is CommonJS here already: only its map is taken off. */
+function withoutMap(work: CompilerWork) {
+  return (code: string = ''): { outputText: string } => {
+    const [comment = '', map] = INLINE_MAP.exec(code) ?? [];
+    work.map = map === undefined ? null : Buffer.from(map, 'base64').toString();
+    return { outputText: code.slice(0, code.length - comment.length).replace(MODULE_MARK, blank) };
   };
 }
 

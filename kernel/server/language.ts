@@ -119,7 +119,7 @@ export class Language {
     const { diagnostics: _, sideOutputs: __, ...converted } = result;
     converted.declOutput = `${converted.declOutput ?? ''}${keptDeclarations(ts, this.#declarations, text)}`;
     converted.hasToplevelAwait = awaitsAtTop(ts, text);
-    const maps = this.#work.maps;
+    const maps = this.#work.map === null ? [] : [this.#work.map];
     const surroundings = { place: placesIn(cell, maps), earlier: () => this.#taken() };
     const guarded = converted.output === undefined ? null : guardCell(ts, converted.output, surroundings);
     if (guarded) converted.output = guarded.code;
@@ -203,7 +203,7 @@ export class Language {
     const { programs } = this.#work;
     if (OF_NODE.test(text)) programs.learnNode();
     const hadNode = programs.knowsNode;
-    this.#work.maps = [];
+    this.#work.map = null;
     this.#work.isUnchecked = isUnchecked(code);
     const result = this.#converter.convert(this.#declarations, text);
     if (result.diagnostics.length === 0) result.diagnostics.push(...programs.emitErrors());

@@ -9,6 +9,7 @@ import { dirname } from 'node:path';
 import type { Diagnostic as CellDiagnostic } from 'tslab/dist/converter.js';
 import type { CompilerHost, CompilerOptions, Diagnostic, EmitResult, Program, SourceFile, System } from 'typescript';
 import { CONVERTER_LINES } from '../source-position.ts';
+import { type EmitRest, emitCommonJs } from './emit.ts';
 import type { Sources } from './sources.ts';
 import { bindNames, type Scope } from './syntax.ts';
 import type { TypeScript } from './typescript.ts';
@@ -18,7 +19,7 @@ export interface Builder {
   getProgram(): Program;
   getSourceFile(name: string): SourceFile | undefined;
   getAllDependencies(file: SourceFile): string[];
-  emit(file: SourceFile, ...rest: unknown[]): EmitResult | undefined;
+  emit(file: SourceFile, ...rest: EmitRest): EmitResult | undefined;
 }
 
 /** What the converter hands to the compiler. */
@@ -151,11 +152,11 @@ export class Programs {
   }
 
   /** Only the cell: local files run as the user thread loads them. */
-  #emit(program: Program, file: SourceFile, rest: unknown[]): EmitResult | undefined {
+  #emit(program: Program, file: SourceFile, rest: EmitRest): EmitResult | undefined {
     if (file.fileName !== this.#host.files[1]) return undefined;
     // The converter takes the declarations apart once it has the code.
     this.#before = undefined;
-    const result = (program.emit as (file: SourceFile, ...rest: unknown[]) => EmitResult)(file, ...rest);
+    const result = emitCommonJs(this.#ts, program, file, rest);
     this.#emitted = result.diagnostics;
     return result;
   }

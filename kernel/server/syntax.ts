@@ -85,7 +85,7 @@ export function awaitsAtTop(ts: TypeScript, code: string): boolean {
 
 /** Whether the code reads one of `names` without declaring it, other than as a property's name. */
 export function readsAny(ts: TypeScript, code: string, names: readonly string[]): boolean {
-  if (!names.some((name) => code.includes(name))) return false;
+  if (!names.some((name) => hasWord(code, name))) return false;
   const read = new Set<string>();
   const declared = new Set<string>();
   const visit = (node: Node): void => {
@@ -98,6 +98,18 @@ export function readsAny(ts: TypeScript, code: string, names: readonly string[])
   };
   visit(ts.createSourceFile('cell.ts', code, ts.ScriptTarget.ESNext, true));
   return [...read].some((name) => !declared.has(name));
+}
+
+/** Whether the name stands in the code other than within a longer word. */
+function hasWord(code: string, name: string): boolean {
+  for (let at = code.indexOf(name); at >= 0; at = code.indexOf(name, at + 1)) {
+    if (!isWordCharacter(code[at - 1]) && !isWordCharacter(code[at + name.length])) return true;
+  }
+  return false;
+}
+
+function isWordCharacter(character: string | undefined): boolean {
+  return character !== undefined && /[\p{L}\p{N}_$]/u.test(character);
 }
 
 function isDeclaration(ts: TypeScript, node: Node): boolean {

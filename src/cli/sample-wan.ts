@@ -79,7 +79,7 @@ const places: readonly model.BlockPlace[] = ['resident', 'host', 'host-bfloat16'
 /** Flags that only one kind of sample reads. */
 const kinds = {
   small: ['network', 'weights'],
-  wan: ['size', 'frames', 'blocks', 'student'],
+  wan: ['size', 'frames', 'blocks', 'student', 'lora'],
   teacher: ['steps', 'guidance', 'shift', 'solver', 'negative'],
   student: ['window', 'sink'],
 } as const;
@@ -87,7 +87,9 @@ const kinds = {
 type FlagName = (typeof kinds)['wan' | 'teacher' | 'student'][number];
 
 /** Flags of a sample of Wan, texts as they were typed; the student stands in place of the folder's transformer. */
-export type WanSampleFlags = { model: string; seed: string; out?: string } & Partial<Record<FlagName, string>>;
+export type WanSampleFlags = { model: string; seed: string; out?: string; lora?: readonly string[] } & Partial<
+  Record<Exclude<FlagName, 'lora'>, string>
+>;
 
 /**
  * @throws UsageError for flags of Wan where no `--model` is given, and for those that a sample of its kind does not read.
@@ -118,14 +120,32 @@ function requestOf(prompt: string, flags: WanSampleFlags): WanRequest {
   const video = { ...(size !== undefined && { size: sizeOf(size) }), ...numberOf('frames', '--frames', frames) };
   return {
     folder: flags.model,
-    open: { blocks: blocksOf(flags.blocks), ...(student !== undefined && { student, config: cache }) },
+    open: {
+      blocks: blocksOf(flags.blocks),
+      ...(student !== undefined && { student, config: cache }),
+      ...(flags.lora && { loras: flags.lora.map(loraOf) }),
+    },
     request: { prompt, seed, ...video, ...(student === undefined && teacherOf(flags)) },
     provenance: {
       prompt,
       seed: String(seed),
       ...(student !== undefined && { student, ...(window && { window }), ...(sink && { sink }) }),
+      ...(flags.lora && { lora: flags.lora.join(', ') }),
     },
   };
+}
+
+/** `FILE` or `FILE:scale`; what does not fit is told, module by module, and the rest is used. */
+function loraOf(text: string): model.WanLora {
+  const [, path = text, scale] = /^(.+):([^:/\\]*)$/.exec(text) ?? [];
+  const strength = scale === undefined ? 1 : Number(scale);
+  if (scale?.trim() === '' || !Number.isFinite(strength)) {
+    throw new UsageError(`--lora is "${text}": wanted FILE or FILE:scale, for example style.safetensors:0.8`);
+  }
+  const onUnfit = (modules: readonly string[]): void => {
+    process.stderr.write(`${path}: the transformer has no place for\n${modules.map((name) => `  ${name}\n`).join('')}`);
+  };
+  return { path, strength, onUnfit };
 }
 
 /** Wan's own script writes a size as 832*480. */

@@ -8,6 +8,7 @@ export { type HostData, type HostDType, type HostTensor, hostTensor } from './ho
 export { type Provenance, type RgbImage, readImage } from './image.ts';
 export { openPth, type PthFile } from './pth.ts';
 export type { PthTensor } from './pth-tensor.ts';
+export { type PthContent, writePth } from './pth-write.ts';
 export { PthError } from './pth-zip.ts';
 export { openSafetensors, openShards, readSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 export { SafetensorsError, type TensorInfo } from './safetensors-header.ts';

@@ -112,6 +112,9 @@ const oldPrograms = new Set<string>();
 async function openByFfmpeg(path: string, { maxFrames, fps }: OpenVideoOptions & { maxFrames: number }) {
   const ffmpeg = await findFfmpeg();
   if (!ffmpeg) {
+    if (/\.(?:webp|gif)$/i.test(path)) {
+      throw new FfmpegError(`cannot read ${path}: it begins as neither WebP nor GIF does; is the file whole?`);
+    }
     throw new FfmpegError(`reading ${path} needs ffmpeg, and ${howToGetFfmpeg}, or convert the file to animated WebP`);
   }
   const guard = ['-protocol_whitelist', 'file', '-format_whitelist', containers, '-max_pixels', String(maxPixels)];

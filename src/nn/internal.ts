@@ -1,4 +1,5 @@
 /** What the layers above build networks with beside the public names. */
+export { adapt, type Change, type Changes, changeName, wantedAdapter } from './adapter.ts';
 export {
   checkFinite,
   copiesUploads,
@@ -8,9 +9,11 @@ export {
   loadChecked,
   loraOf,
   loraText,
+  plainName,
   widener,
 } from './load.ts';
-export { checksumOf } from './net.ts';
+export { factorsOf } from './lora.ts';
+export { checksumOf, type OwnedWeights, overlayChecksum } from './net.ts';
 export {
   checkShapes,
   constant,

@@ -9,7 +9,7 @@ import { bytesOf } from '../io/internal.ts';
 import { type CheckpointEntries, loadChecked, plainName, renamedEntries } from './load.ts';
 import type { Key } from './random.ts';
 import { checkShapes, parameterCount, type Shapes } from './shapes.ts';
-import { type Part, Weights, type WeightsOptions, type WeightView } from './weights.ts';
+import { type Overlay, type Part, Weights, type WeightsOptions, type WeightView } from './weights.ts';
 import { weightsBundle } from './weights-display.ts';
 
 /** Where a net comes from. */
@@ -48,6 +48,8 @@ export interface ArchitectureParts<Config, Forward, Preset extends string> {
   readonly prefixes?: readonly string[];
   /** Official name of a weight in any published naming, null for what the network does not read. */
   officialName?(config: Config): (name: string) => string | null;
+  /** Name of an official weight in diffusers' own model, where it has this one. */
+  diffusersName?(official: string): string;
   /** Tensors of a checkpoint brought into the official form, where names alone do not do it (joined, transposed). */
   official?(entries: CheckpointEntries, config: Config): CheckpointEntries;
   /** First weights for training from nothing. */
@@ -176,9 +178,11 @@ export class Net<Config, View extends OwnedWeights = Weights> implements Part<Co
     return parameterCount(this.architecture.shapes(this.config));
   }
 
-  /** SHA-256 over names, shapes and values of all weights as they are now, for provenance. */
+  /** SHA-256 over names, shapes and values of all weights as they are now, for provenance; a LoRA with what it lies over. */
   async checksum(this: Net<Config, Weights>): Promise<string> {
-    return checksumOf(await this.weights.toHost());
+    const { overlay } = this.weights;
+    const own = checksumOf(await this.weights.toHost());
+    return overlay === null ? own : sha256(`${own} over ${await overlayChecksum(overlay)}`);
   }
 
   /** Releases the weights. */
@@ -203,6 +207,18 @@ function bundleOf<Config>(net: Net<Config, OwnedWeights>): MimeBundle {
   if (!(net.weights instanceof Weights)) return { 'text/html': title, 'text/plain': `${net}\n${config}` };
   const tree = weightsBundle(net.weights.entries());
   return { 'text/html': title + tree['text/html'], 'text/plain': `${net}\n${config}\n${tree['text/plain']}` };
+}
+
+/** SHA-256 of what lies beneath a LoRA, and of how it is changed. */
+export async function overlayChecksum({ id, base }: Overlay): Promise<string> {
+  if (!(base instanceof Weights))
+    throw new TypeError('a network whose blocks are swapped has no checksum: load it whole');
+  const own = checksumOf(await base.toHost());
+  return sha256([id, own, base.overlay ? await overlayChecksum(base.overlay) : ''].join('\n'));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** SHA-256 over names, types, shapes and bytes of tensors, in the order of their names. */

@@ -59,12 +59,24 @@ export function withBlock<T extends LentResult>(
   return weights.lend ? weights.lend(block, use) : use(weights.at(block));
 }
 
+/** Weights that lie over those of another network and change what is read of them: a LoRA. */
+export interface Overlay {
+  /** What is changed; it stays its owner's, and nothing trains it through here. */
+  readonly base: WeightView;
+  /** What the change is beside its variables: which weights, how often they count. */
+  readonly id: string;
+  /** Whether a weight of the base, by its full name, is read changed. */
+  changes(name: string): boolean;
+  /** The weight as it is read, computed from the base's and from the own variables at every read. */
+  changed(name: string, weight: Tensor, variables: ReadonlyMap<string, Variable>): Tensor;
+}
+
 let serial = 0;
 
 /**
  * The weights of a model: a map from checkpoint key to variable, in the layout and under the names of the official
  * checkpoint (`Linear.weight` [out, in], `Conv3d.weight` [out, in, kT, kH, kW]). They own engine memory: `dispose()`
- * releases it.
+ * releases it. Those of a LoRA own its factors alone, and read everything else through to the network beneath.
  *
  * @example
  * const weights = Weights.from(await readSafetensors('weights.safetensors'));
@@ -74,6 +86,8 @@ let serial = 0;
 export class Weights {
   readonly #variables: Map<string, Variable>;
   readonly #prefix: string;
+  /** What these lie over, null for the weights of a network itself. */
+  readonly overlay: Overlay | null;
 
   static {
     const value = function (this: Weights): Record<string, string> {
@@ -82,9 +96,10 @@ export class Weights {
     Object.defineProperty(Weights.prototype, jupyterDisplay, { value });
   }
 
-  private constructor(variables: Map<string, Variable>, prefix: string) {
+  private constructor(variables: Map<string, Variable>, prefix: string, overlay: Overlay | null) {
     this.#variables = variables;
     this.#prefix = prefix;
+    this.overlay = overlay;
   }
 
   /**
@@ -93,8 +108,12 @@ export class Weights {
    *
    * @throws Error if a name is given twice.
    */
-  static from(entries: Iterable<readonly [string, WeightSource]>, options: WeightsOptions = {}): Weights {
-    const made = new Weights(new Map(), '');
+  static from(
+    entries: Iterable<readonly [string, WeightSource]>,
+    options: WeightsOptions = {},
+    overlay: Overlay | null = null,
+  ): Weights {
+    const made = new Weights(new Map(), '', overlay);
     const model = serial++;
     try {
       for (const entry of entries) addVariable(made.#variables, entry, model, options);
@@ -121,8 +140,17 @@ export class Weights {
     return made;
   }
 
-  /** @throws Error with the full name if there is none. */
-  get(name: string): Variable {
+  /** A weight as a pass reads it: a variable, or under a LoRA what it makes of one. @throws Error if there is none. */
+  get(name: string): Tensor {
+    const full = this.#prefix + name;
+    const { overlay } = this;
+    if (overlay === null || this.#variables.has(full)) return this.variable(name);
+    const beneath = overlay.base.get(full);
+    return overlay.changes(full) ? overlay.changed(full, beneath, this.#variables) : beneath;
+  }
+
+  /** A variable of these weights' own. @throws Error with the full name if there is none. */
+  variable(name: string): Variable {
     const found = this.#variables.get(this.#prefix + name);
     if (found === undefined) throw new Error(`no weight "${this.#prefix}${name}"${this.#nearby(name)}`);
     return found;
@@ -132,7 +160,7 @@ export class Weights {
     return this.#variables.has(this.#prefix + name);
   }
 
-  /** Keys below this view, without its prefix, in the order they were given. */
+  /** Keys of the variables below this view, without its prefix, in the order they were given. */
   names(): string[] {
     const { length } = this.#prefix;
     return [...this.#variables.keys()].filter((key) => key.startsWith(this.#prefix)).map((key) => key.slice(length));
@@ -140,12 +168,17 @@ export class Weights {
 
   /** Pairs of key and variable, in order. */
   entries(): [string, Variable][] {
-    return this.names().map((name) => [name, this.get(name)]);
+    return this.names().map((name) => [name, this.variable(name)]);
   }
 
   /** The weights below a prefix: `weights.at('blocks.0').get('norm3.bias')` is `weights.get('blocks.0.norm3.bias')`. */
   at(prefix: string): Weights {
-    return new Weights(this.#variables, `${this.#prefix}${prefix}.`);
+    return new Weights(this.#variables, `${this.#prefix}${prefix}.`, this.overlay);
+  }
+
+  /** The same variables over something else. */
+  over(overlay: Overlay): Weights {
+    return new Weights(this.#variables, this.#prefix, overlay);
   }
 
   shapes(): Map<string, number[]> {
@@ -167,16 +200,17 @@ export class Weights {
   /** Replaces all values. @throws Error listing the weights whose names or shapes do not fit; nothing is changed then. */
   load(values: ReadonlyMap<string, WeightSource>): void {
     checkShapes(shapesOf(values), this.shapes(), 'the given weights');
-    for (const [name, source] of values) tf.tidy(() => this.get(name).assign(ownTensor(source)));
+    for (const [name, source] of values) tf.tidy(() => this.variable(name).assign(ownTensor(source)));
   }
 
   /**
    * Independent weights of the same values, in memory of their own from the start: what is recorded while two networks
-   * share data is another graph than what is recorded once one of them has changed.
+   * share data is another graph than what is recorded once one of them has changed. A LoRA's factors are copied, the
+   * network beneath is shared.
    */
   clone(options: WeightsOptions = {}): Weights {
     const copies = this.entries().map(([name, variable]): [string, Tensor] => [name, tf.mul(variable, 1)]);
-    const made = Weights.from(copies, options);
+    const made = Weights.from(copies, options, this.overlay);
     tf.dispose(copies.map(([, copy]) => copy));
     return made;
   }

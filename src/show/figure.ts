@@ -14,7 +14,7 @@ export interface Figure {
   toPng(): Promise<Uint8Array>;
   /** A fragment of HTML that refers to nothing outside of itself. */
   toHtml(): Promise<string>;
-  /** Writes a .png or .html file. */
+  /** Writes a .png or .html file, or .webp where the figure moves. */
   save(path: string): Promise<void>;
   [jupyterDisplay](): Promise<MimeBundle>;
 }
@@ -33,6 +33,8 @@ interface FigureForms {
   png?: () => Promise<Uint8Array>;
   /** @defaultValue the SVG document, else the PNG as an image at half its pixels */
   html?: () => string | Promise<string>;
+  /** A moving picture, for figures that have one. */
+  webp?: () => Promise<Uint8Array>;
   /** Further forms of the notebook bundle: their renderers show the PNG pixel by pixel, so it is halved there. */
   extra?: () => MimeBundle;
   /** Whether the bundle carries the HTML, for moving pictures and tables. */
@@ -40,7 +42,7 @@ interface FigureForms {
 }
 
 export function figure({ title, provenance = {} }: FigureOptions, forms: FigureForms): Figure {
-  const { svg, png = async () => svgToPng(await svg!()), html = svg, extra, rich = false } = forms;
+  const { svg, png = async () => svgToPng(await svg!()), html = svg, webp, extra, rich = false } = forms;
   const text = [title, forms.text].filter(Boolean).join(': ');
   const label = (bytes: Uint8Array): Uint8Array => addPngText(bytes, { Software: 'reward-forcing', ...provenance });
   const drawn = once(async () => label(await png()));
@@ -58,7 +60,9 @@ export function figure({ title, provenance = {} }: FigureOptions, forms: FigureF
       const format = extname(path).toLowerCase();
       if (format === '.png') return writeAtomic(path, await drawn());
       if (format === '.html') return writeAtomic(path, page(text, await written()));
-      throw new RangeError(`path: figures are saved as .png or .html, received "${path}"`);
+      if (format === '.webp' && webp) return writeAtomic(path, await webp());
+      const formats = webp ? '.webp, .png or .html' : '.png or .html';
+      throw new RangeError(`path: this figure is saved as ${formats}, received "${path}"`);
     },
     [jupyterDisplay]: async () => ({
       ...extra?.(),

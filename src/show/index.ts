@@ -10,3 +10,4 @@ export * from './report.ts';
 export * from './score.ts';
 export { band, type CurveOptions, type Line, type Series } from './series.ts';
 export * from './table.ts';
+export { type WallOptions, wall } from './wall.ts';

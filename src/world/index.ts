@@ -30,6 +30,7 @@ export {
   latentSource,
   promptSource,
   stacked,
+  stillSource,
 } from './sources.ts';
 export * as sprites from './sprites/index.ts';
 export {

@@ -112,8 +112,8 @@ function allFrames({ variant }: WorldJudge): Measure {
 }
 
 /**
- * What a study compares. `before phase 1` is the distilled network run block by block; the last three of phase 2 differ
- * in the frames that the reward saw.
+ * What a study compares. `before phase 1` is the distilled network run block by block; the last five of phase 2 differ in
+ * the frames that the reward saw, which is the last one in `phase 2`.
  */
 export type OutcomeId =
   | 'real clips'
@@ -123,6 +123,8 @@ export type OutcomeId =
   | 'before phase 1'
   | 'phase 1'
   | 'phase 2'
+  | 'phase 2, first frame'
+  | 'phase 2, middle frame'
   | 'phase 2, random frame'
   | 'phase 2, all frames';
 

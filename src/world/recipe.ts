@@ -28,7 +28,14 @@ export interface Recipe {
   };
   /** Clips encoded once for the teacher. */
   latents: number;
-  teacher: { config: WanConfig; train: StageRecipe; sampling: SigmaSampling; emaDecay: number };
+  /** `stills`: learns single frames first, as Wan itself did; null for clips from the first step. */
+  teacher: {
+    config: WanConfig;
+    stills: StageRecipe | null;
+    train: StageRecipe;
+    sampling: SigmaSampling;
+    emaDecay: number;
+  };
   /** How the teacher is sampled. */
   sampling: { steps: number; shift: number; guidanceScale: number };
   /** The student's nominal timesteps and their shift. */
@@ -94,6 +101,7 @@ const defaults: Defaults = {
   latents: 24_000,
   teacher: {
     config: wanPresets.study,
+    stills: null,
     train: {
       steps: 8000,
       batch: 48,
@@ -154,7 +162,7 @@ export function recipe(world: World, changes: RecipeChanges = {}): Recipe {
 /** The chain at sizes that take seconds: for tests of the machinery, not for results. */
 export function smokeRecipe(world: World): Recipe {
   const brief = { steps: 2, batch: 2 };
-  const { vae, judges } = recipe(world);
+  const { vae, teacher, judges } = recipe(world);
   const [first, ...others] = vae.config.dim_mult;
   return recipe(world, {
     name: 'smoke',
@@ -165,6 +173,7 @@ export function smokeRecipe(world: World): Recipe {
     latents: 8,
     teacher: {
       config: { dim: 32, ffn_dim: 64, freq_dim: 32, num_heads: 2, num_layers: 1 },
+      stills: teacher.stills && { ...teacher.stills, ...brief },
       train: { steps: 2, batch: 4 },
     },
     sampling: { steps: 4 },

@@ -97,15 +97,28 @@ function joined(parts: readonly HostTensor[]): HostTensor {
 }
 
 /** Random clips of the bank. */
-export function latentSource({ latents, captions }: LatentBank): Source<LatentBatch> {
-  const [total = 0, ...shape] = latents.shape;
+export function latentSource(bank: LatentBank): Source<LatentBatch> {
+  return piecesOf(bank, bank.latents.shape[1]!);
+}
+
+/** Random single frames of the bank, as clips of one frame. */
+export function stillSource(bank: LatentBank): Source<LatentBatch> {
+  return piecesOf(bank, 1);
+}
+
+/** Random clips of the bank, cut into pieces of `frames` frames that follow each other. */
+function piecesOf({ latents, captions }: LatentBank, frames: number): Source<LatentBatch> {
+  const [clips, length, ...sides] = latents.shape as [number, number, ...number[]];
+  const pieces = length / frames;
+  const shape = [frames, ...sides];
   const size = elementCount(shape);
   return (key, count) => {
-    const chosen = key.integers(0, total, count);
+    const chosen = key.integers(0, clips * pieces, count);
     const data = new Float32Array(count * size);
-    for (const [row, index] of chosen.entries())
+    for (const [row, index] of chosen.entries()) {
       data.set(latents.data.subarray(index * size, (index + 1) * size), row * size);
-    const prompts = Array.from(chosen, (index) => captions[index]!);
+    }
+    const prompts = Array.from(chosen, (index) => captions[Math.floor(index / pieces)]!);
     return { latents: { dtype: 'float32', shape: [count, ...shape], data }, prompts };
   };
 }

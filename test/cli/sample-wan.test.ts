@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
-import { readSafetensors, readVideo } from '../../src/io/index.ts';
+import { readSafetensors, readVideo, writeSafetensors } from '../../src/io/index.ts';
 import { findFfmpeg } from '../../src/io/internal.ts';
+import { openWan, saveLora } from '../../src/model/index.ts';
+import type { WanConfig } from '../../src/model/internal.ts';
 import { writeRandomWan } from '../../src/model/wan-folder/random-wan.ts';
-import { random } from '../../src/nn/index.ts';
+import { lora, type Net, random } from '../../src/nn/index.ts';
 import { writeStudent } from '../model/student-checkpoint.ts';
 import { cli, testFolder } from './run.ts';
 
@@ -53,6 +55,26 @@ test('sample --student runs a causal student from its training checkpoint, which
   const { out: report } = await cli(['doctor', '--weights', student]);
   expect(report).toMatch(/generator_ema/);
   expect(report).toMatch(/wan.*tiny/i);
+});
+
+test('sample --lora lays LoRAs over the transformer, names what does not fit, and writes them into the video', async () => {
+  await use('cpu');
+  const { net, dispose } = await openWan(wan);
+  const student = lora(net as Net<WanConfig>, { rank: 2 });
+  const [good, odd, out] = ['good.safetensors', 'odd.safetensors', 'lora.png'].map((name) => join(folder, name));
+  await saveLora(student, good!, { naming: 'comfyui' });
+  student.dispose();
+  dispose();
+  const tensors = await readSafetensors(good!);
+  const strange = [...tensors].map(([name, tensor]) => [name.replace('blocks.0', 'blocks.7'), tensor] as const);
+  await writeSafetensors(odd!, new Map([...strange, ...tensors]));
+  const loras = ['--lora', `${good}:0.5`, '--lora', odd!, '--blocks', 'file'];
+  const { code, err } = await cli(['sample', 'A cat runs.', ...small, '--frames', '1', ...loras, '--out', out!]);
+  expect(err).toMatch(/odd\.safetensors: the transformer has no place for\n {2}diffusion_model\.blocks\.7/);
+  expect(err).toMatch(/LoRA/); // in the memory plan
+  expect(code).toBe(0);
+  const { comments } = await sharp(out).metadata();
+  expect(comments).toContainEqual({ keyword: 'lora', text: `${good}:0.5, ${odd}` });
 });
 
 test('size and seed as Wan takes them; a random seed is written down', async () => {
@@ -158,6 +180,8 @@ test.each([
   [['--network', 'teacher'], 2, /--network: only for the small scale/],
   [['--sink', '1'], 2, /--sink: only for a causal student/],
   [['--student', 'a.pt', '--shift', '5'], 2, /--steps, --shift: a causal student takes four steps/],
+  [['--lora', 'style.safetensors:much'], 2, /--lora is "style.safetensors:much": wanted FILE or FILE:scale/],
+  [['--lora', join(wan, 'Wan2.1_VAE.safetensors')], 1, /no LoRA is in it/],
   [['--model', join(folder, 'absent')], 1, /Wan2\.1_VAE\.pth.*huggingface\.co/],
 ])('%j ends with exit code %i', async (flags, wanted, message) => {
   const { code, err } = await cli(['sample', 'A cat.', ...small, '--out', join(folder, 'never.png'), ...flags]);

@@ -203,6 +203,8 @@ describe('finding ffmpeg', () => {
     await expect(encodeVideo(clip, { codec: 'h264' })).rejects.toThrow('apt install ffmpeg');
     await writeFile(join(folder, 'a.mp4'), '');
     await expect(readVideo(join(folder, 'a.mp4'))).rejects.toThrow('needs ffmpeg');
+    await writeFile(join(folder, 'broken.webp'), 'no picture');
+    await expect(readVideo(join(folder, 'broken.webp'))).rejects.toThrow('neither WebP nor GIF');
   });
 
   test('an ffmpeg that fails is quoted; auto goes on with WebP', async () => {

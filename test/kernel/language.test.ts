@@ -104,6 +104,13 @@ test('`using` disposes at the end of its block, and at the end of the cell', asy
   expect(text(published)).toBe('within\na ends\nbehind\nb ends\n');
 });
 
+test('the last expression of a cell shows itself beside `using` and types behind it', async () => {
+  const { published } = await kernel.execute(`using c = { [Symbol.dispose]() {} };
+  6 * 7;
+  interface Behind { is: 'a type' }`);
+  expect(result(published)).toBe('42');
+});
+
 test.each([
   ['a function', 'function f() { await 1; }'],
   ['a method', 'const o = { m() { await 1; } };'],

@@ -64,7 +64,7 @@ test('weights made inside a tidy scope outlive it', () => {
 test('a clone changes on its own', () => {
   const weights = example();
   const copy = weights.clone({ trainable: false });
-  copy.get('blocks.1.q.bias').assign(tf.tensor1d([9]));
+  copy.variable('blocks.1.q.bias').assign(tf.tensor1d([9]));
   expect(Array.from(weights.get('blocks.1.q.bias').dataSync())).toEqual([5]);
   expect(copy.trainable()).toEqual([]);
   expect(weights.trainable()).toHaveLength(3);
@@ -119,7 +119,7 @@ test('gradients come back under the names of the variables', () => {
   const { grads } = tf.variableGrads(() => tf.sum(tf.square(weights.get('blocks.0.q.bias'))), [
     weights.get('blocks.0.q.bias'),
   ] as never);
-  expect(Array.from(grads[weights.get('blocks.0.q.bias').name]!.dataSync())).toEqual([6, 8]);
+  expect(Array.from(grads[weights.variable('blocks.0.q.bias').name]!.dataSync())).toEqual([6, 8]);
   weights.dispose();
 });
 

@@ -97,7 +97,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('gradients', async () => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
-    const variables = names.map((name) => weights.get(name));
+    const variables = names.map((name) => weights.variable(name));
     const total = (image: Tensor) => {
       const features = clipImageFeatures({ weights, config }, images(image));
       const probed = tf.sum(tf.mul(features, data.tensor('probe')));

@@ -63,7 +63,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('gradients', async () => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
-    const variables = names.map((name) => weights.get(name));
+    const variables = names.map((name) => weights.variable(name));
     const total = (image: Tensor) =>
       tf.sum(tf.mul(dinoFeatures({ weights, config }, images(image)), data.tensor('probe'))).asScalar();
     const bounds = { atol: 1e-6, rtol: 1e-4 };

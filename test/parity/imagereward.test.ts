@@ -88,7 +88,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('gradients of the sum of rewards', async () => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
-    const variables = names.map((name) => weights.get(name));
+    const variables = names.map((name) => weights.variable(name));
     const total = (image: Tensor) => {
       const raw = imageRewardForward({ weights, config }, images(image), tokens(data));
       return tf.sum(tf.div(tf.sub(raw, config.reward_mean), config.reward_std)).asScalar();

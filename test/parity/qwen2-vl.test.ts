@@ -111,7 +111,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('gradients', async () => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
-    const variables = names.map((name) => weights.get(name));
+    const variables = names.map((name) => weights.variable(name));
     const probe = data.tensor('probe');
     const scalar = (pixels: Tensor) =>
       tf.sum(tf.mul(qwen2VlRewards({ weights, config }, specialTokens, { ...input(), pixels }), probe)).asScalar();

@@ -75,7 +75,7 @@ export function raftParity(name: string, bound: GradientBound): void {
 
     test('gradients', async () => {
       const names = data.names('grad.w.').map((key) => key.slice('grad.w.'.length));
-      const variables = names.map((key) => weights.get(key));
+      const variables = names.map((key) => weights.variable(key));
       const steps = data.shape('flow_lowres_iters')[0]!;
       const [first, second] = pair(data);
       const probe = tf.div(tf.sub(images(tf.cast(data.tensor('probe_u8'), 'float32')), 128), 512);

@@ -85,7 +85,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (name) => {
     const state = await selfRollout(student, noise, { schedule, renoise, context, exitStep: 1 });
     const { value, grads } = tf.variableGrads(() => lastBlock(student, state).square().sum().asScalar());
     const moves = (key: string): boolean =>
-      tf.tidy(() => (grads[weights.get(key).name]?.abs().max().dataSync()[0] ?? 0) > 0);
+      tf.tidy(() => (grads[weights.variable(key).name]?.abs().max().dataSync()[0] ?? 0) > 0);
     expect(weights.names().filter((key) => !moves(key))).toEqual([]);
     tf.dispose([value, grads]);
     state.release();
@@ -101,14 +101,14 @@ describe.each(['cpu', 'onnx'] as const)('%s', (name) => {
     const loss = (): Tensor => lastBlock(student, state).mul(probe).sum();
     const { value, grads } = tf.variableGrads(
       () => loss().asScalar(),
-      names.map((key) => weights.get(key)),
+      names.map((key) => weights.variable(key)),
     );
     await expectParity(`self-forcing-rollout ${name} scalar`, value, stored.values('last.scalar'), {
       rtol: 1e-4,
       atol: 1e-3,
     });
     for (const key of names) {
-      const gradient = grads[weights.get(key).name]!;
+      const gradient = grads[weights.variable(key).name]!;
       const bounds = { rtol: 1e-4, atol: 1e-5 };
       await expectParity(`self-forcing-rollout ${name} gradients`, gradient, stored.host(`last.grad.w.${key}`), bounds);
     }

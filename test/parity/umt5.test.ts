@@ -65,7 +65,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
 
   test('gradients', async () => {
     const names = data.names('grad.w.').map((name) => name.slice('grad.w.'.length));
-    const variables = names.map((name) => weights.get(name));
+    const variables = names.map((name) => weights.variable(name));
     const probe = data.tensor('probe');
     const scalar = () => tf.sum(tf.mul(umt5Encode({ weights, config }, tokens), probe)).asScalar();
     const { value, grads } = tf.variableGrads(scalar, variables);

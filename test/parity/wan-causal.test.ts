@@ -136,7 +136,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       for (const key of cases.names('t.grad.')) {
         const target = key.slice('t.grad.'.length);
         const inputs: Record<string, Variable> = { x, context };
-        const at = inputs[target] ?? weights.get(target.slice('w.'.length));
+        const at = inputs[target] ?? weights.variable(target.slice('w.'.length));
         const bounds = { rtol: 1e-4, atol: 1e-5 };
         await expectParity(`wan-causal ${key} [${name}]`, grads[at.name]!, cases.host(key), bounds);
       }

@@ -82,7 +82,7 @@ describe.each(['cpu', 'onnx'] as const)('on %s', (name) => {
       for (const key of cases.names('a.grad.')) {
         const target = key.slice('a.grad.'.length);
         const inputs: Record<string, Variable> = { x, context };
-        const variable = inputs[target] ?? weights.get(target.slice('w.'.length));
+        const variable = inputs[target] ?? weights.variable(target.slice('w.'.length));
         const bounds = { rtol: 1e-4, atol: 1e-5 };
         await expectParity(`wan-dit ${key} [${name}]`, grads[variable.name]!, cases.host(key), bounds);
       }

@@ -119,7 +119,7 @@ describe.each(['cpu', 'onnx'] as const)('%s', (engine) => {
     ['at once', 99],
   ])('gradients, %s', async (label, latentsPerChunk) => {
     const names = data.names('dec.grad.w.').map((name) => name.slice('dec.grad.w.'.length));
-    const variables = names.map((name) => weights.get(name));
+    const variables = names.map((name) => weights.variable(name));
     const z = tf.variable(last(data.tensor('dec.z')));
     const probe = last(data.tensor('dec.probe'));
     const { value, grads } = tf.variableGrads(

@@ -238,7 +238,7 @@ describe('what is not finite', () => {
 
   test.each([base, causal])('in decoding ends at its first frame (%#)', async (request) => {
     const decoder = tiny.decoder.clone();
-    const bias = decoder.weights.get('decoder.head.2.bias');
+    const bias = decoder.weights.variable('decoder.head.2.bias');
     bias.assign(tf.fill(bias.shape, Number.NaN) as never);
     const before = tf.memory().numTensors;
     await expect(generateClips({ ...tiny, decoder }, request)).rejects.toThrow(/^frame 0 is not finite/);

@@ -14,7 +14,7 @@ export function tinyModel(config: Partial<WanConfig> = {}): TinyModel {
   const key = random.key(3);
   const net = wan.init({ ...wanPresets.tiny, ...config }, key.stream('net'));
   const head = toTensor(key.stream('head').normal(net.weights.get('head.head.weight').shape)); // 0 at the start
-  net.weights.get('head.head.weight').assign(head as never);
+  net.weights.variable('head.head.weight').assign(head);
   const decoder = vae.init(vae.presets.tiny, key.stream('vae'));
   const rows = (prompt: string): Tensor => toTensor(random.key(prompt).normal([3, net.config.text_dim]));
   return { net, decoder, text: { encode: (prompts) => tf.tidy(() => tf.stack(prompts.map(rows))) } };

@@ -1,11 +1,12 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { jupyterDisplay } from '../../src/display/index.ts';
 import { hostTensor, readImage } from '../../src/io/index.ts';
 import { spreadIndices } from '../../src/show/frames.ts';
-import { clip, curve, type Figure, flow, frames, masks, score, table } from '../../src/show/index.ts';
+import { clip, curve, type Figure, flow, frames, masks, score, table, wall } from '../../src/show/index.ts';
 import { readPngText } from '../io/png-text.ts';
 import { movingDisc } from './clips.ts';
 
@@ -26,6 +27,7 @@ const provenance = { seed: 3 };
 const rows: { name: string; make: () => Figure; rich: boolean }[] = [
   { name: 'frames', make: () => frames({ 'a "b"': movingDisc() }, { title, provenance }), rich: false },
   { name: 'clip', make: () => clip({ 'a "b"': movingDisc() }, { title, provenance, codec: 'webp' }), rich: true },
+  { name: 'wall', make: () => wall({ 'a "b"': [movingDisc(), movingDisc()] }, { title, provenance }), rich: true },
   { name: 'flow', make: () => flow({ 'a "b"': field }, { title, provenance }), rich: false },
   { name: 'curve', make: () => curve({ 'a "b"': [1, 3, 2] }, { title, provenance, xLabel: 'x < y' }), rich: false },
   { name: 'table', make: () => table([{ 'a "b"': 1, c: '<i>' }], { title, provenance }), rich: true },
@@ -106,6 +108,24 @@ describe('clip', () => {
 
   test('says size and rate in words', () => {
     expect(clip({ teacher: movingDisc() }, { title: 'T' }).toText()).toBe('T: teacher, 5 frames at 8 fps');
+  });
+});
+
+describe('wall', () => {
+  test('is one animation of all clips, the last frame staying longer', async () => {
+    const disc = movingDisc();
+    const path = join(folder, 'wall.webp');
+    await wall({ before: [disc, disc], after: [disc, disc] }, { columns: ['left', 'right'] }).save(path);
+    const { pages, delay = [], loop } = await sharp(path).metadata();
+    expect({ pages, loop }).toEqual({ pages: disc.frames, loop: 0 });
+    expect(delay.at(-1)).toBeGreaterThan(delay[0]!);
+  });
+
+  test('faults', async () => {
+    const disc = movingDisc();
+    expect(() => wall({})).toThrow(/no clips/);
+    expect(() => wall({ one: [disc], two: [{ ...disc, fps: 2 * disc.fps }] })).toThrow(/one length and rate/);
+    await expect(table([{ a: 1 }]).save(join(folder, 'table.webp'))).rejects.toThrow(/saved as .png or .html/);
   });
 });
 

@@ -185,7 +185,7 @@ describe.each(engines)('on %s', (engine) => {
     const weights = weightsOf('w', [1]);
     const average = weights.clone({ trainable: false });
     const seen = [1, 2, 3, 4].map((step) => {
-      tf.tidy(() => weights.get('w').assign(tf.tensor1d([step])));
+      tf.tidy(() => weights.variable('w').assign(tf.tensor1d([step])));
       ema.update(average, weights, ema.coefficients(step, { decay: 0.5, start: 2 }));
       return average.get('w').dataSync()[0];
     });

@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { use } from '../../src/engine/index.ts';
 import { tf } from '../../src/engine/tf.ts';
 import type { Key } from '../../src/nn/index.ts';
 import { type RewardStep, runStage, type Stage, vae } from '../../src/train/index.ts';
+import { trainingCurves } from '../../src/train/internal.ts';
 import { collect, logOf, stages, temporaryFolder, vaeNet, valuesOf } from './small.ts';
 
 const teacher = stages.teacher;
@@ -34,6 +35,24 @@ describe('a run', () => {
     const folder = await temporaryFolder();
     for await (const { step } of teacher().run({ steps: 5, seed: 1, folder })) if (step === 3) break;
     expect(await readdir(join(folder, 'checkpoints'))).toContain('step-3');
+  });
+
+  test('measures what its probe says at the first and every few steps, with the same bits', async () => {
+    const folder = await temporaryFolder();
+    const [watched, plain] = [teacher(), teacher()];
+    const probe = { every: 2, measure: async (step: number) => ({ squared: step ** 2 }) };
+    const steps = await collect(watched.run({ steps: 4, seed: 1, folder, probe }));
+    expect(steps.map(({ probed }) => probed)).toEqual([{ squared: 1 }, { squared: 4 }, undefined, { squared: 16 }]);
+    expect((await logOf(folder)).map(({ probed }) => probed)).toEqual(steps.map(({ probed }) => probed));
+    const curves = await trainingCurves(dirname(folder), [basename(folder)]);
+    expect(curves[basename(folder)]?.probed).toEqual({ step: [1, 2, 4], values: { squared: [1, 4, 16] } });
+    await collect(plain.run({ steps: 4, seed: 1 }));
+    expect(await valuesOf(watched.trained)).toEqual(await valuesOf(plain.trained));
+  });
+
+  test('refuses what a probe cannot have measured', async () => {
+    const probe = { every: 1, measure: async () => ({ reward: Number.NaN }) };
+    await expect(collect(teacher().run({ steps: 2, seed: 1, probe }))).rejects.toThrow(/probe\.measure: reward.*NaN/);
   });
 
   test('saves at intervals and keeps the newest', async () => {

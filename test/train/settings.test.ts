@@ -47,6 +47,7 @@ const runRows: Rows<RunOptions> = {
   saveEvery: 'decides nothing',
   keepLast: 'decides nothing',
   signal: 'decides nothing',
+  probe: 'decides nothing',
   onWarning: 'decides nothing',
   seed: ['seed', () => ({ seed: 2 })],
   world: ['world.id', () => ({ world: { id: 'other', options: {} } })],
@@ -329,7 +330,7 @@ describe('trained weights', () => {
     const trainable = (name: string): boolean => name.startsWith('blocks.');
     await collect(stages.teacher({ trainable }).run({ ...base, folder }));
     const other = wanNet();
-    other.weights.get('head.head.bias').assign(other.weights.get('head.head.bias').add(1));
+    other.weights.variable('head.head.bias').assign(other.weights.get('head.head.bias').add(1));
     const run = stages.teacher({ trainable, teacher: other }).run({ ...base, folder, steps: 2 });
     await expect(collect(run)).rejects.toThrow('teacher.frozen');
   });

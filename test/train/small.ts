@@ -47,7 +47,7 @@ export const latentShape: readonly [number, number, number, number] = [3, 2, 2, 
 export function wanNet(seed: string = 'teacher'): Net<WanConfig> {
   const key = random.key(seed);
   const net = wan.init(config, key);
-  const head = net.weights.get('head.head.weight');
+  const head = net.weights.variable('head.head.weight');
   const drawn = key.stream('head').normal(head.shape, 0, 0.3);
   tf.tidy(() => head.assign(tf.tensor(drawn.data, drawn.shape)));
   return net;

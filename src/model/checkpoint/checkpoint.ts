@@ -21,8 +21,8 @@ export interface CheckpointOptions {
   readonly onNote?: (note: string) => void;
 }
 
-/** Keys under which training checkpoints keep a network, the best first (Self-Forcing, CausVid, DeepSpeed, Lightning). */
-const networkParts = ['generator_ema', 'generator', 'model', 'module', 'state_dict'];
+/** Keys under which training checkpoints keep a network, the best first (Self-Forcing, CausVid, DeepSpeed, Lightning, LongLive). */
+const networkParts = ['generator_ema', 'generator', 'model', 'module', 'state_dict', 'generator_lora'];
 
 /** Those that may stand before the names of a flat file instead, beside each other. */
 const flatParts = ['generator_ema', 'generator'];

@@ -1,14 +1,18 @@
 /** A Wan2.1 folder as one object: transformer, VAE and text encoder, ready for the pipelines. */
 import { join } from 'node:path';
+import { elementCount } from '../../io/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import { copiesUploads } from '../../nn/internal.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
+import { type LoadLoraOptions, loadLora } from '../lora/load-lora.ts';
+import { readLora } from '../lora/read-lora.ts';
 import type { Umt5Config } from '../text/umt5.ts';
 import { type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/umt5-file.ts';
 import { openTokenizer } from '../tokenizer/tokenizer.ts';
 import { vae } from '../vae/codec.ts';
 import type { VaeConfig } from '../vae/config.ts';
 import type { WanConfig } from '../wan/config.ts';
+import { wan } from '../wan/pass.ts';
 import { findWanFiles, type WanFiles } from './files.ts';
 import {
   type KnownWan,
@@ -25,12 +29,21 @@ export interface OpenWanOptions extends Omit<WanTransformerOptions, 'configFile'
   readonly student?: string;
   /** The file of the transformer, where a folder has several. */
   readonly transformer?: string;
+  /** LoRA files that lie over the transformer, one over the other; see `loadLora`. */
+  readonly loras?: readonly WanLora[];
   /** Folder of encoded prompts; null encodes each time. @defaultValue `.prompts` in the model's folder */
   readonly promptCache?: string | null;
 }
 
+/** A LoRA file and how it is loaded. */
+export interface WanLora extends Omit<LoadLoraOptions, 'trainable'> {
+  readonly path: string;
+}
+
 interface WanFolder extends KnownWan {
   readonly files: WanFiles;
+  /** Numbers of all LoRAs together. */
+  readonly loraParameters: number;
   /** A student's checkpoint generates block by block. */
   readonly defaults: { readonly causal: boolean };
 }
@@ -62,10 +75,12 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
   const files = await findWanFiles(folder, options.student ?? options.transformer);
   const { preset, config } = await recogniseTransformer(files.dit, { ...options, configFile: files.ditConfig });
   const { config: autoencoder } = await recogniseVaeFile(files);
+  const loraParameters = await loraSizes(options.loras, config);
   const text = umt5FileConfig(await openCheckpoint(files.text));
   checkText(text, config);
   const defaults = { causal: options.student !== undefined };
-  return { files, preset, blocks, defaults, net: { config }, decoder: { config: autoencoder }, text: { config: text } };
+  const known = { files, preset, blocks, loraParameters, defaults };
+  return { ...known, net: { config }, decoder: { config: autoencoder }, text: { config: text } };
 }
 
 /**
@@ -83,22 +98,40 @@ export async function describeWan(folder: string, options: OpenWanOptions = {}):
 export async function openWan(folder: string, options: OpenWanOptions = {}): Promise<OpenedWan> {
   const { promptCache = join(folder, '.prompts') } = options;
   const files = await findWanFiles(folder, options.student ?? options.transformer);
-  const { net, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
+  const { net: base, ...opened } = await openWanTransformer(files.dit, { ...options, configFile: files.ditConfig });
+  const nets = [base];
+  const release = (): void => {
+    for (const each of nets) each.dispose();
+  };
   try {
+    for (const { path, ...rest } of options.loras ?? []) {
+      nets.push(await loadLora(nets.at(-1)!, path, { ...rest, trainable: false }));
+    }
+    const net = nets.at(-1)!;
+    const loraParameters = await loraSizes(options.loras, net.config);
     const text = await openText(files, net.config, promptCache);
     const { file, config } = await recogniseVaeFile(files);
     const entries = file.entries({ reuse: copiesUploads() });
     const decoder = await vae.load(config, entries, { trainable: false, about: { origin: files.vae } });
     const dispose = (): void => {
-      net.dispose();
+      release();
       decoder.dispose();
     };
     const defaults = { causal: options.student !== undefined };
-    return { files, ...opened, defaults, net, decoder, text, dispose };
+    return { files, ...opened, loraParameters, defaults, net, decoder, text, dispose };
   } catch (error) {
-    net.dispose();
+    release();
     throw error;
   }
+}
+
+async function loraSizes(loras: readonly WanLora[] = [], config: WanConfig): Promise<number> {
+  let count = 0;
+  for (const { path, ...options } of loras) {
+    const { tensors } = await readLora(path, { architecture: wan, config }, options);
+    for (const [, { shape }] of tensors) count += elementCount(shape);
+  }
+  return count;
 }
 
 async function openText(files: WanFiles, dit: WanConfig, cache: string | null): Promise<Umt5FileEncoder> {

@@ -10,7 +10,7 @@ import { type WanConfig, type WanPreset, wanPresets } from './config.ts';
 import { embedPatches, embedTime, type TimeModulation, tokenGrid, unpatchify } from './embedding.ts';
 import { type Rope, ropeOf, type Timesteps, timestepEmbedding } from './positions.ts';
 import { textSource, type WanContext } from './text.ts';
-import { officialNames, wanInitial, wanShapes } from './weights.ts';
+import { diffusersName, officialNames, wanInitial, wanShapes } from './weights.ts';
 
 /** Input of a pass: noisy latents, their noise level, the text. */
 export interface WanInput {
@@ -163,6 +163,7 @@ export const wan: Architecture<WanConfig, typeof wanForward, WanPreset> = archit
     ...['model.', 'transformer.', 'net.', 'dit.'],
   ],
   officialName: officialNames,
+  diffusersName,
   initial: wanInitial,
   isHidden: (name) => name.startsWith('blocks.'),
   forward: wanForward,

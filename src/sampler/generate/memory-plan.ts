@@ -85,7 +85,7 @@ function row(what: string, phase: MemoryRow['phase'], bytes: number): MemoryRow 
 }
 
 function memoryRows(model: PlannedModel, run: GenerateRequest): MemoryRow[] {
-  const { net, decoder, text, blocks = 'resident' } = model;
+  const { net, decoder, text, blocks = 'resident', loraParameters = 0 } = model;
   const { config } = net;
   const settled = settle(model, run);
   const { latents: size, causal, prompts } = settled;
@@ -96,6 +96,7 @@ function memoryRows(model: PlannedModel, run: GenerateRequest): MemoryRow[] {
   const pass = passRows(config, size, causal).map((each) => ({ ...each, bytes: clips * each.bytes }));
   return [
     row(`transformer, blocks ${blocks}`, 'all', transformerBytes(config, blocks)),
+    ...(loraParameters > 0 ? [row('LoRA', 'all', float * loraParameters)] : []),
     row('VAE', 'all', float * parameterCount(vaeShapes(decoder.config))),
     ...(text?.config ? [row('text encoder, one block', 'text', textBytes(text.config))] : []),
     row('keys and values of the texts', 'denoising', clips * textCacheBytes(config, settled)),

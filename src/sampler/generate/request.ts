@@ -53,6 +53,8 @@ export interface PlannedModel {
   readonly text?: object & { readonly config?: Umt5Config };
   /** Where the weights of the blocks are. @defaultValue 'resident' */
   readonly blocks?: BlockPlace;
+  /** Numbers of the LoRAs over the transformer. @defaultValue 0 */
+  readonly loraParameters?: number;
   /** How this network is sampled where a request does not say. */
   readonly defaults?: Partial<GenerateSettings>;
 }

@@ -140,14 +140,19 @@ function stageFolders({ recipe, world }: StudyPlace): string[] {
   const [, ...method] = METHOD_NETWORKS;
   const others = method.map((name) => (name === 'distilled' ? 'distil' : name));
   const judges = world.judges.map(({ id }) => id);
-  return [...recipe.vae.phases.map((_, i) => `vae-${i + 1}`), ...others, ...judges, ...Object.keys(VARIANTS)];
+  return [
+    ...recipe.vae.phases.map((_, i) => `vae-${i + 1}`),
+    ...others,
+    ...judges,
+    ...VARIANTS.map(({ name }) => name),
+  ];
 }
 
 async function trainAll(place: StudyPlace): Promise<void> {
   const { onProgress } = place;
   for await (const progress of runChain(place)) onProgress?.(progress);
   const chain = new Chain(place);
-  for (const [name, frames] of Object.entries(VARIANTS)) {
+  for (const { name, frames } of VARIANTS) {
     for await (const progress of chain.reward(name, frames)) onProgress?.(progress);
   }
 }

@@ -1,17 +1,29 @@
 /** The stages of the small scale, each from what the earlier ones left in the study to one file of weights. */
+import { frameScores } from '../../evaluate/internal.ts';
 import { vae as vaeArchitecture, wan } from '../../model/internal.ts';
 import { random } from '../../nn/index.ts';
-import type { FrameChoice } from '../../reward/index.ts';
+import type { FrameChoice, Reward } from '../../reward/index.ts';
+import { meanAndStd } from '../../reward/internal.ts';
+import { generateClips, type VideoModel } from '../../sampler/index.ts';
 import * as train from '../../train/index.ts';
-import { type LatentBank, latentSource, promptSource, stacked, type WorldJudge } from '../../world/index.ts';
+import {
+  type LatentBank,
+  latentSource,
+  promptSource,
+  stacked,
+  stillSource,
+  type WorldJudge,
+} from '../../world/index.ts';
 import { encodeClips, trainingClips } from '../../world/internal.ts';
 import type { Work } from '../networks/place.ts';
-import { clipLatentShape, phase1Settings, phase2Settings, studentSchedule } from '../networks/settings.ts';
+import { clipLatentShape, phase1Settings, phase2Settings, studentSchedule, videoModel } from '../networks/settings.ts';
 import type { StudyRun } from './study-run.ts';
 import { sampleTeacher, trajectorySource } from './trajectories.ts';
 
 /** Clips that the latents' mean and deviation are measured on, in batches of 16. */
 const STATISTICS_BATCHES = 16;
+/** Updates of phase 2 between two looks at the same prompts, and their number. */
+const [PROBE_EVERY, PROBED_PROMPTS] = [20, 16];
 
 export async function* makeVae(study: StudyRun): Work {
   const { recipe, world } = study;
@@ -37,23 +49,22 @@ export async function* makeVae(study: StudyRun): Work {
   await study.save('vae', net.with({ latents_mean: mean, latents_std: std }));
 }
 
-/** Flow matching on the latents of real clips. */
+/** Flow matching on the latents of real clips, after single frames of them where the recipe says so. */
 export async function* makeTeacher(study: StudyRun): Work {
-  const { seed, teacher } = study.recipe;
+  const { text, recipe } = study;
+  const { config, stills, sampling, emaDecay } = recipe.teacher;
   const bank = yield* encoded(study);
-  const net = study.own(wan.init(teacher.config, study.key('teacher')));
-  const average = study.average(net, teacher.emaDecay);
-  yield* study.train('teacher', teacher.train.steps, (run) =>
-    train.teacher({
-      ...teacher.train,
-      ...run,
-      seed,
-      average,
-      sampling: teacher.sampling,
-      teacher: net,
-      data: latentSource(bank),
-      text: study.text,
-    }),
+  const net = study.own(wan.init(config, study.key('teacher')));
+  const shared = { teacher: net, text, sampling, seed: recipe.seed };
+  if (stills) {
+    yield* study.train('teacher-stills', stills.steps, (run) =>
+      train.teacher({ ...stills, ...run, ...shared, data: stillSource(bank) }),
+    );
+  }
+  const average = study.average(net, emaDecay);
+  const { train: clips } = recipe.teacher;
+  yield* study.train('teacher', clips.steps, (run) =>
+    train.teacher({ ...clips, ...run, ...shared, average, data: latentSource(bank) }),
   );
   await study.save('teacher', average.net);
 }
@@ -150,6 +161,11 @@ export async function* makeRewarded(study: StudyRun, name: string, frames: Frame
   const parts = { recipe: study.recipe, world: study.world, text: study.text };
   const vae = await study.load('vae', vaeArchitecture);
   const reward = await study.loadReward();
+  const judge = await study.loadJudge('judge');
+  const probe = onFixedPrompts(study, videoModel({ ...parts, vae }, student, 'student'), {
+    fixedReward: reward,
+    ...(judge && { fixedJudge: judge }),
+  });
   yield* study.train(name, phase.train.steps, (run) =>
     train.reward({
       ...phase2Settings({ ...parts, vae, reward }),
@@ -157,7 +173,29 @@ export async function* makeRewarded(study: StudyRun, name: string, frames: Frame
       student,
       frames,
       average,
+      probe,
     }),
   );
   await study.save(name, average.net, { frames: String(frames) });
+}
+
+/** Mean scores of last frames for the same prompts from the same noise, whatever a step trains on. */
+function onFixedPrompts(
+  { world, recipe }: StudyRun,
+  model: VideoModel,
+  judges: Readonly<Record<string, Reward>>,
+): train.Probe {
+  const prompts = world.prompts('all', Math.min(PROBED_PROMPTS, world.prompts('all').length));
+  const key = random.key(recipe.seed).stream('probe');
+  return {
+    every: PROBE_EVERY,
+    measure: async () => {
+      const clips = await generateClips(model, { prompts, key });
+      const means: Record<string, number> = {};
+      for (const [name, judge] of Object.entries(judges)) {
+        means[name] = meanAndStd(await frameScores(clips, prompts, judge, -1)).mean;
+      }
+      return means;
+    },
+  };
 }

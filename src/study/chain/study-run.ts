@@ -42,10 +42,15 @@ export class StudyRun {
 
   /** The world's reward that phase 2 climbs; released with the stage. */
   async loadReward(): Promise<Reward> {
-    const judge = this.world.judges.find(({ id }) => id === 'reward');
-    if (!judge?.reward) {
-      throw new Error(`the world "${this.world.id}" has no judge "reward" for phase 2 to climb; give it one`);
-    }
+    const reward = await this.loadJudge('reward');
+    if (reward) return reward;
+    throw new Error(`the world "${this.world.id}" has no judge "reward" for phase 2 to climb; give it one`);
+  }
+
+  /** A judge of the world that computes a reward, null where there is none; released with the stage. */
+  async loadJudge(id: string): Promise<Reward | null> {
+    const judge = this.world.judges.find((one) => one.id === id);
+    if (!judge?.reward) return null;
     return this.own(judge.reward(await loadNetwork(this.weights, judge.id, judge.architecture)));
   }
 
@@ -80,8 +85,8 @@ export class StudyRun {
     const { id, options } = this.world;
     const place = { folder: join(this.folder, stage), saveEvery: 200, world: { id, options } };
     const run = { steps: total, ...place, ...(signal && { signal }) };
-    for await (const { step, stepMs: _, clippedShare: __, ...values } of start(run)) {
-      yield { stage, done: step, total, values };
+    for await (const { step, stepMs: _, clippedShare: __, probed, ...values } of start(run)) {
+      yield { stage, done: step, total, values: { ...values, ...probed } };
     }
     signal?.throwIfAborted();
   }

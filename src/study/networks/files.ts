@@ -6,16 +6,25 @@ import { type HostTensor, hostTensor, openSafetensors, toFloat32, writeSafetenso
 import { toFloat16 } from '../../io/internal.ts';
 import type { Architecture, Net } from '../../nn/index.ts';
 import type { FrameChoice } from '../../reward/index.ts';
-import type { World } from '../../world/index.ts';
+import type { OutcomeId, World } from '../../world/index.ts';
 
 /** Networks of the method, in the order in which they are trained; the world's judges come after them. */
 export const METHOD_NETWORKS = ['vae', 'teacher', 'distilled', 'ode', 'reward-forcing'] as const;
 
-/** Students of phase 2 under other frame supervision: trained for the comparison, kept in the run folder, not shipped. */
-export const VARIANTS: Readonly<Record<'reward-random' | 'reward-all', FrameChoice>> = {
-  'reward-random': 'random-per-batch',
-  'reward-all': 'all',
-};
+/** A student of phase 2 under other frame supervision: trained for the comparison, kept in the run folder, not shipped. */
+export interface Variant {
+  /** Of its weights. */
+  readonly name: string;
+  readonly frames: FrameChoice;
+  readonly outcome: OutcomeId;
+}
+
+export const VARIANTS: readonly Variant[] = [
+  { name: 'reward-first', frames: 'first', outcome: 'phase 2, first frame' },
+  { name: 'reward-middle', frames: 'middle', outcome: 'phase 2, middle frame' },
+  { name: 'reward-random', frames: 'random-per-batch', outcome: 'phase 2, random frame' },
+  { name: 'reward-all', frames: 'all', outcome: 'phase 2, all frames' },
+];
 
 /** Names of all networks that a study of a world ships; without a reward there is no phase 2. */
 export function networkNames(world: World): string[] {

@@ -39,7 +39,7 @@ export function placeOf(options: StudyOptions): StudyPlace {
   const { recipe, world = worldOf(recipe.world) } = options;
   const [wanted, given] = [recipe.world, { id: world.id, options: world.options }].map((one) => JSON.stringify(one));
   if (wanted === given) return { ...options, world };
-  throw new Error(`world: wanted the recipe's, ${wanted}, received ${given}; make the recipe with study.recipe(world)`);
+  throw new Error(`world: wanted the recipe's, ${wanted}, received ${given}; make the recipe with world.recipe(world)`);
 }
 
 /** The folder of the finished weights of a run. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { writeAtomic } from '../../io/index.ts';
 import { wan } from '../../model/internal.ts';
 import type { OutcomeId, World } from '../../world/index.ts';
-import { loadNetwork, type VARIANTS } from '../networks/files.ts';
+import { loadNetwork, VARIANTS } from '../networks/files.ts';
 import { Networks } from '../networks/networks.ts';
 import { type StudyPlace, weightsFolder } from '../networks/place.ts';
 import {
@@ -35,8 +35,7 @@ type PromptSet = Pick<CompareOptions, 'prompts' | 'seeds'>;
 const PAIRS: readonly (readonly [OutcomeId, OutcomeId])[] = [
   ['phase 1', 'teacher'],
   ['phase 2', 'phase 1'],
-  ['phase 2', 'phase 2, random frame'],
-  ['phase 2', 'phase 2, all frames'],
+  ...VARIANTS.map(({ outcome }) => ['phase 2', outcome] as const),
 ];
 
 /** The same, and what the world's claims compare. */
@@ -49,12 +48,6 @@ function pairsOf({ claims }: World): readonly (readonly [OutcomeId, OutcomeId])[
 function firstSeeds(measures: Measures, seeds: number): Measures {
   return mapValues(measures, (scores) => scores.map((row) => row.slice(0, seeds)));
 }
-
-/** The outcome of each student of phase 2 under other frame supervision. */
-const variantOutcomes: Readonly<Record<keyof typeof VARIANTS, OutcomeId>> = {
-  'reward-random': 'phase 2, random frame',
-  'reward-all': 'phase 2, all frames',
-};
 
 /** Generates and measures clips of every network, or reads the measures that an interrupted run has left. */
 export async function compareAll(options: CompareAllOptions): Promise<ScratchResults> {
@@ -105,13 +98,11 @@ function heldOutSet({ world, recipe: { evaluation } }: CompareAllOptions): Promp
   return { prompts: all, seeds: Math.ceil(200 / all.length) };
 }
 
-type Variant = Contestant & { readonly name: string };
-
-function loadVariants(options: CompareAllOptions): Promise<Variant[]> {
+function loadVariants(options: CompareAllOptions): Promise<(Contestant & { readonly name: string })[]> {
   return Promise.all(
-    Object.entries(variantOutcomes).map(async ([name, id]) => {
+    VARIANTS.map(async ({ name, outcome }) => {
       const net = await loadNetwork(weightsFolder(options), name, wan);
-      return { id, name, net, kind: 'student' as const };
+      return { id: outcome, name, net, kind: 'student' as const };
     }),
   );
 }

@@ -26,7 +26,7 @@ export function update(
   names: Iterable<string> = average.names(),
 ): void {
   for (const name of names) {
-    const old = average.get(name);
+    const old = average.variable(name);
     tf.tidy(() => old.assign(tf.add(tf.mul(old, keep), tf.mul(weights.get(name), take))));
   }
 }

@@ -1,7 +1,7 @@
 import { type Tensor, tf } from '../../engine/tf.ts';
 import type { HostTensor } from '../../io/index.ts';
 import { toHost, toTensor, type Weights } from '../../nn/index.ts';
-import { checkShapes, checksumOf, shapesOf } from '../../nn/internal.ts';
+import { checkShapes, checksumOf, overlayChecksum, shapesOf } from '../../nn/internal.ts';
 import * as ema from './ema.ts';
 import { type Average, isMuons, type LearnerSettings, rateAt } from './learner-options.ts';
 import {
@@ -84,9 +84,7 @@ export class Learner {
 
   /** SHA-256 of the trained weights as they are now, and of those that stay as they are (null for none). */
   async checksums(): Promise<{ trained: string; frozen: string | null }> {
-    const rest = this.net.weights.entries().filter(([name]) => !this.parameters.has(name));
-    const frozen = rest.length === 0 ? null : checksumOf(await hostOf(rest));
-    return { trained: checksumOf(await hostOf(this.parameters)), frozen };
+    return { trained: checksumOf(await hostOf(this.parameters)), frozen: await this.#frozen() };
   }
 
   /** Everything that a continuation needs, by file name: trained weights, their average, the optimiser's state. */
@@ -114,8 +112,18 @@ export class Learner {
     releaseState(this.#state);
   }
 
+  /** What stays as it is: weights that are not chosen, and under a LoRA all that it lies over. */
+  async #frozen(): Promise<string | null> {
+    const { weights } = this.net;
+    const rest = weights.entries().filter(([name]) => !this.parameters.has(name));
+    const own = rest.length === 0 ? null : checksumOf(await hostOf(rest));
+    if (weights.overlay === null) return own;
+    const beneath = await overlayChecksum(weights.overlay);
+    return own === null ? beneath : `${own} over ${beneath}`;
+  }
+
   #averaged({ net }: Average): Parameters {
-    return new Map([...this.parameters.keys()].map((name) => [name, net.weights.get(name)]));
+    return new Map([...this.parameters.keys()].map((name) => [name, net.weights.variable(name)]));
   }
 }
 

@@ -52,8 +52,8 @@ export function adamw(settings: AdamWSettings = {}): Optimiser {
       adamwStep({
         params: names.map((name) => parameters.get(name)!),
         grads: [...gradients.values()],
-        m: names.map((name) => first!.get(name)),
-        v: names.map((name) => second!.get(name)),
+        m: names.map((name) => first!.variable(name)),
+        v: names.map((name) => second!.variable(name)),
         beta1: betas[0],
         beta2: betas[1],
         eps,
@@ -154,7 +154,7 @@ export function muon(settings: MuonSettings = {}): Optimiser {
     update: (gradients, state, parameters, { lr, gradScale }) => {
       for (const [name, gradient] of gradients) {
         tf.tidy(() => {
-          const [weight, buffer] = [parameters.get(name)!, state['momentum']!.get(name)];
+          const [weight, buffer] = [parameters.get(name)!, state['momentum']!.variable(name)];
           const scaled = gradScale ? tf.mul(gradient, gradScale) : gradient;
           const average = tf.add(tf.mul(buffer, momentum), tf.mul(scaled, 1 - momentum));
           const ahead = tf.add(tf.mul(average, momentum), tf.mul(scaled, 1 - momentum));

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 export interface StageCurve {
   step: number[];
   values: Record<string, number[]>;
+  /** What a probe measured, at the steps at which it did. */
+  probed?: { step: number[]; values: Record<string, number[]> };
 }
 
 export type TrainingCurves = Readonly<Record<string, StageCurve>>;
@@ -28,6 +30,7 @@ interface Metrics {
   loss: number;
   gradNorm: number;
   values: Record<string, number>;
+  probed?: Record<string, number>;
 }
 
 function metricsIn(line: string, place: string): Metrics {
@@ -46,9 +49,21 @@ function thinned(all: readonly Metrics[]): StageCurve {
   const parts = starts.map((at) => all.slice(at, at + stride));
   const names = ['loss', 'gradNorm', ...Object.keys(all[0]!.values)];
   const curve = (name: string): number[] => parts.map((part) => meanOf(part, name));
+  const probed = probedIn(all);
   return {
     step: parts.map((part) => part.at(-1)!.step),
     values: Object.fromEntries(names.map((name) => [name, curve(name)])),
+    ...(probed && { probed }),
+  };
+}
+
+function probedIn(all: readonly Metrics[]): StageCurve['probed'] | null {
+  const found = all.flatMap(({ step, probed }) => (probed ? [{ step, probed }] : []));
+  if (found.length === 0) return null;
+  const names = Object.keys(found[0]!.probed);
+  return {
+    step: found.map(({ step }) => step),
+    values: Object.fromEntries(names.map((name) => [name, found.map(({ probed }) => probed[name] ?? Number.NaN)])),
   };
 }
 

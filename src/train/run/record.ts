@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { current, report } from '../../engine/index.ts';
 import { tf } from '../../engine/tf.ts';
-import { Net } from '../../nn/index.ts';
+import { Net, Weights } from '../../nn/index.ts';
 import { shown } from '../ingredients.ts';
 import type { Learner } from '../optimiser/learner.ts';
 
@@ -39,10 +39,25 @@ export function* netsIn(value: unknown, path: string = ''): Generator<[path: str
 export function checkSharing(settings: object, learners: readonly Learner[]): void {
   for (const { name, net } of learners) {
     for (const [path, other] of netsIn(settings)) {
-      if (other.weights !== net.weights || path === name) continue;
-      throw new TypeError(`${path}: its weights are those of ${name}, which is trained: give a copy, ${path}.clone()`);
+      if (path === name) continue;
+      if (other.weights === net.weights) {
+        throw new TypeError(
+          `${path}: its weights are those of ${name}, which is trained: give a copy, ${path}.clone()`,
+        );
+      }
+      if (liesOver(other.weights, net.weights)) {
+        throw new TypeError(
+          `${path}: it is a LoRA over the weights of ${name}, which is trained: give ${name}.clone()`,
+        );
+      }
     }
   }
+}
+
+/** Whether weights are read through to others. */
+function liesOver({ overlay }: Weights, beneath: Weights): boolean {
+  if (!(overlay?.base instanceof Weights)) return false;
+  return overlay.base === beneath || liesOver(overlay.base, beneath);
 }
 
 /** The settings of a stage as data; learners' nets without the checksum of what is trained, which `starts` hold. */

@@ -3,7 +3,7 @@ import { flush } from '../../engine/index.ts';
 import type { HostTensor } from '../../io/index.ts';
 import { type Key, random } from '../../nn/index.ts';
 import { checksumOf } from '../../nn/internal.ts';
-import { checkFunction, checkSeed, checkText, checkWhole } from '../ingredients.ts';
+import { checkFunction, checkNumber, checkSeed, checkText, checkWhole } from '../ingredients.ts';
 import type { Learner } from '../optimiser/learner.ts';
 import type { Average, LearnerOptions } from '../optimiser/learner-options.ts';
 import type { UpdateResult } from '../optimiser/update.ts';
@@ -26,8 +26,22 @@ export interface RunOptions {
   keepLast?: number;
   /** Stops the run between two steps, with a checkpoint. */
   signal?: AbortSignal;
+  /** What is measured beside the training every few steps, and logged with them. */
+  probe?: Probe;
   /** Hears of damaged checkpoints. @defaultValue `process.emitWarning` */
   onWarning?: (message: string) => void;
+}
+
+/**
+ * Numbers that are measured beside a training: the losses of steps are those of different data, what a probe measures may
+ * be the same each time. It draws from keys of its own, so that a run has the same bits with and without it.
+ *
+ * @example { every: 20, measure: async () => ({ reward: await rewardOfFixedPrompts(student) }) }
+ */
+export interface Probe {
+  /** Steps from one measurement to the next; the first step has one, too. */
+  every: number;
+  measure(step: number): Promise<Readonly<Record<string, number>>>;
 }
 
 /** What a stage that trains one network is told. */
@@ -44,6 +58,8 @@ export interface TrainStep {
   gradNorm: number;
   /** Share of this step's updates whose gradients were clipped. */
   clippedShare: number;
+  /** What the probe measured after this step; only at its steps. */
+  probed?: Readonly<Record<string, number>>;
   /** Duration in milliseconds; not part of `metrics.jsonl`, which must be reproducible. */
   stepMs: number;
 }
@@ -98,13 +114,17 @@ export async function* runStage<Step extends TrainStep>(
 type RunSettings = RunOptions & Required<Pick<RunOptions, 'saveEvery' | 'keepLast'>>;
 
 function settleRun(options: RunOptions): RunSettings {
-  const { saveEvery = 50, keepLast = 2, folder, onWarning } = options;
+  const { saveEvery = 50, keepLast = 2, folder, onWarning, probe } = options;
   checkWhole('steps', options.steps, 1);
   checkSeed(options.seed);
   checkWhole('saveEvery', saveEvery, 1);
   checkWhole('keepLast', keepLast, 1);
   if (folder !== undefined) checkText('folder', folder);
   if (onWarning !== undefined) checkFunction('onWarning', onWarning, '(message) => void');
+  if (probe !== undefined) {
+    checkWhole('probe.every', probe.every, 1);
+    checkFunction('probe.measure', probe.measure, '(step) => Promise<{ name: number }>');
+  }
   return { ...options, saveEvery, keepLast };
 }
 
@@ -159,11 +179,20 @@ class Run<Step extends TrainStep> {
     const stepMs = performance.now() - start;
     const [{ loss, gradNorm }] = updates;
     const clippedShare = updates.reduce((sum, { clipped }) => sum + clipped, 0) / updates.length;
-    const metrics = { step, loss, gradNorm, clippedShare };
+    const probed = await this.#probed(step);
+    const metrics = { step, loss, gradNorm, clippedShare, ...(probed && { probed }) };
     await this.#folder?.log({ ...metrics, values: { ...(values as Record<string, number>) } }, stepMs);
     this.#done = step;
     this.#updates = updatesOf(this.#stage);
     return { ...metrics, stepMs, ...values } as Step; // what `Omit` took off `Step` is put back
+  }
+
+  async #probed(step: number): Promise<Record<string, number> | null> {
+    const { probe } = this.#options;
+    if (!probe || (step !== 1 && step % probe.every !== 0)) return null;
+    const values = { ...(await probe.measure(step)) };
+    for (const [name, value] of Object.entries(values)) checkNumber(`probe.measure: ${name}`, value);
+    return values;
   }
 
   async #save(): Promise<void> {

@@ -38,7 +38,19 @@ export const spriteRecipe: RecipeChanges = {
       },
     ],
   },
-  latents: 10_000,
-  teacher: { config: { num_frame_per_block: 3 }, train: { batch: 32 } },
+  latents: 8000,
+  teacher: {
+    config: { num_frame_per_block: 3 },
+    stills: { ...stage, batch: 64, steps: 3000, lr: { lr: 2e-3, warmup: 100 } },
+    train: {
+      batch: 8,
+      steps: 4500,
+      lr: { lr: 2e-3, warmup: 100, decay: { kind: 'linear', from: 1500, to: 4500, final: 0.02 } },
+    },
+  },
+  distil: { generator: { steps: 150, batch: 8 } },
+  trajectories: { count: 1400, steps: 32 },
+  ode: { batch: 16 },
+  reward: { train: { batch: 8, steps: 200 } },
   evaluation: { prompts: 128, seeds: 3 },
 };

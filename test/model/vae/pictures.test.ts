@@ -97,7 +97,7 @@ describe('a VAE of pictures', () => {
     const clips = inflate(pictures);
     const { grads } = tf.variableGrads(
       () => decode(clips, encode(clips, video), { clamp: false }).square().mean().asScalar(),
-      [clips.weights.get('encoder.conv1.weight')],
+      [clips.weights.variable('encoder.conv1.weight')],
     );
     const [gradient] = Object.values(grads);
     const past = gradient!.slice([0, 0, 0], [-1, -1, 2]).abs().max().dataSync()[0]!;

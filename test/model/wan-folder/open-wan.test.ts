@@ -4,13 +4,15 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { use } from '../../../src/engine/index.ts';
 import { type Tensor, tf } from '../../../src/engine/tf.ts';
 import { readSafetensors, writeSafetensors } from '../../../src/io/index.ts';
-import { vae, wanForward, wanPresets, wanShapes } from '../../../src/model/internal.ts';
+import { saveLora } from '../../../src/model/index.ts';
+import { vae, type WanConfig, wanForward, wanPresets, wanShapes } from '../../../src/model/internal.ts';
 import { umt5Name } from '../../../src/model/text/umt5.ts';
 import { vaeDiffusersName } from '../../../src/model/vae/layers.ts';
 import { diffusersName } from '../../../src/model/wan/weights.ts';
-import { type OpenWanOptions, openWan } from '../../../src/model/wan-folder/open-wan.ts';
+import { describeWan, type OpenWanOptions, openWan } from '../../../src/model/wan-folder/open-wan.ts';
 import { writeRandomWan } from '../../../src/model/wan-folder/random-wan.ts';
-import { random, toTensor } from '../../../src/nn/index.ts';
+import { lora, type Net, parameterCount, random, toTensor } from '../../../src/nn/index.ts';
+import { planMemory } from '../../../src/sampler/index.ts';
 import { testFolder } from '../../folder.ts';
 import { writeSparse } from '../sparse-file.ts';
 
@@ -115,6 +117,30 @@ test('blocks in host memory or in the file give the same bits; bfloat16 gives ne
   const narrow = await velocity({ blocks: 'host-bfloat16' });
   expect(narrow).not.toEqual(resident);
   expect(narrow).toBeAllClose(resident, { atol: 0, rtol: 0.03 });
+});
+
+test('LoRAs lie over resident and swapped blocks alike, and what they are is known beforehand', async () => {
+  const before = tf.memory().numTensors;
+  const { net, dispose } = await openWan(folder);
+  const student = lora(net as Net<WanConfig>, { rank: 2 });
+  for (const [name, variable] of student.weights.entries()) {
+    if (name.includes('lora_B')) tf.tidy(() => variable.assign(tf.fill(variable.shape, 0.1)));
+  }
+  const path = join(scratch, 'lora.safetensors');
+  await saveLora(student, path, { naming: 'comfyui' });
+  const count = parameterCount(student.weights.shapes());
+  student.dispose();
+  dispose();
+  const [plain, on] = [await velocity({}), await velocity({ loras: [{ path }] })];
+  expect(on).not.toEqual(plain);
+  expect(await velocity({ loras: [{ path, strength: 0 }] })).toEqual(plain);
+  expect(await velocity({ loras: [{ path }], blocks: 'file' })).toEqual(on);
+  expect(await velocity({ loras: [{ path }, { path, strength: -1 }] })).toBeAllClose(plain, { atol: 1e-5 });
+  const described = await describeWan(folder, { loras: [{ path }, { path }] });
+  expect(described.loraParameters).toBe(2 * count);
+  expect(planMemory(described, {}).rows).toContainEqual({ what: 'LoRA', phase: 'all', bytes: 8 * count });
+  await expect(openWan(folder, { loras: [{ path }, { path: join(folder, transformer) }] })).rejects.toThrow(/no LoRA/);
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 test("the same model in diffusers' layout gives the same bits", async () => {

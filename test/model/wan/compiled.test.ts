@@ -21,7 +21,7 @@ const draw = (name: string, shape: number[]): Tensor => toTensor(key.stream(name
 /** Fresh weights with a last layer that is not zero. */
 function lively(): Weights {
   const { weights } = wan.init(config, key);
-  const last = weights.get('head.head.weight');
+  const last = weights.variable('head.head.weight');
   tf.tidy(() => last.assign(toTensor(normal(0.1)(key.stream('head'), last.shape))));
   return weights;
 }
@@ -34,7 +34,7 @@ test('a compiled training step replays with new noise and new timesteps', async 
     const { value, grads } = tf.variableGrads(() =>
       tf.mean(tf.square(wanCausalForward({ weights, config }, { x, t, context }))).asScalar(),
     );
-    return [value, grads[weights.get('time_embedding.0.weight').name]!];
+    return [value, grads[weights.variable('time_embedding.0.weight').name]!];
   };
   const compiled = engine.compile(loss);
   for (let step = 0; step < 4; step++) {
