@@ -1,7 +1,7 @@
 /** A program of the recorded graph as a StableHLO module. */
 import type { Precision } from '../../engine.ts';
 import { type Operand, type Program, type ProgramNode, sameShape, type Value } from '../../graph/index.ts';
-import { Emitter, type Term, type TermType, typeText } from './emitter.ts';
+import { Emitter, type Term, typeText } from './emitter.ts';
 import type { Lowering } from './lowering.ts';
 import { lowerings } from './operators.ts';
 
@@ -12,8 +12,6 @@ export interface LoweredProgram {
   /** Whether a truth follows the outputs: a position lay outside. */
   readonly hasAlarm: boolean;
 }
-
-const truth: TermType = { dtype: 'bool', shape: [] };
 
 /** Lowers a program. Throws the name of an operator or attribute that this engine cannot do. */
 export function lowerProgram(program: Program, compute: Precision): LoweredProgram {
