@@ -7,6 +7,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import type { DemoFlags } from './cli/demo.ts';
 import type { EvaluateFlags } from './cli/evaluate.ts';
 import { exitCodeOf, explain, guardOutput, UsageError } from './cli/failure.ts';
+import type { InstallFlags } from './cli/install.ts';
 import { handOver } from './cli/kernel-program.ts';
 import type { SampleFlags } from './cli/sample.ts';
 import type { WanSampleFlags } from './cli/sample-wan.ts';
@@ -132,24 +133,25 @@ function addEngineInstall(root: Command): void {
     .command('engine')
     .description('libraries and programs that are fetched on demand')
     .command('install')
-    .addArgument(new Argument('<name>', 'the engine tensorflow, or ffmpeg').choices(['tensorflow', 'ffmpeg']))
-    .description("tensorflow's library by pip, into .venv-tensorflow; ffmpeg by npm, into the user's cache")
+    .addArgument(
+      new Argument('<name>', 'the engine xla or tensorflow, or ffmpeg').choices(['xla', 'tensorflow', 'ffmpeg']),
+    )
+    .description(
+      "xla's plugin by pip, into .venv-xla; tensorflow's library by pip, into .venv-tensorflow; ffmpeg by npm, into " +
+        "the user's cache",
+    )
     .option('--gpu', 'tensorflow: the wheel for NVIDIA GPUs')
-    .action(async (name: 'tensorflow' | 'ffmpeg', { gpu = false }: { gpu?: boolean }) => {
-      if (name === 'ffmpeg') {
-        if (gpu) throw new UsageError('--gpu: only for tensorflow; leave it out');
-        const path = await (await import('./cli/install-ffmpeg.ts')).installFfmpeg(say);
-        return void process.stdout.write(`videos are written and read by ${path}\n`);
-      }
-      const { installTensorflow } = await import('./engine/tensorflow/index.ts');
-      const { api } = await installTensorflow({ gpu, onCommand: say });
-      process.stdout.write(`the tensorflow engine uses ${api}\n`);
+    .option('--cpu', 'xla: the plugin for processors, for tests')
+    .option('--cuda12', 'xla: the plugin for NVIDIA GPUs with CUDA 12, and its libraries')
+    .option('--cuda13', 'xla: the same with CUDA 13')
+    .action(async (name: 'xla' | 'tensorflow' | 'ffmpeg', flags: InstallFlags) => {
+      process.stdout.write(`${await (await import('./cli/install.ts')).install(name, flags, say)}\n`);
     });
 }
 
 function addEngine(command: Command): Command {
   return command
-    .addOption(new Option('--engine <name>', 'onnx, tensorflow, cpu or auto').default('auto'))
+    .addOption(new Option('--engine <name>', 'onnx, xla, tensorflow, cpu or auto').default('auto'))
     .addOption(new Option('--threads <count>', 'threads to compute on').argParser(wholeNumber));
 }
 

@@ -29,10 +29,11 @@ export interface Capabilities {
 }
 
 /**
- * Arithmetic of float tensors. No engine of today has bfloat16: the processor kernels of ONNX Runtime have no products
- * in it on x86, where AMX serves int8 alone.
+ * Arithmetic of float tensors: all in float32, or the operands of matrix products, convolutions and attention in
+ * bfloat16 with sums in float32. Tensors are float32 in both. Only the xla engine has bf16: the processor kernels of ONNX
+ * Runtime have no products in it on x86, where AMX serves int8 alone.
  */
-export type Precision = 'float32';
+export type Precision = 'float32' | 'bf16';
 
 /** What an engine that runs graphs has done so far. */
 export interface GraphReport {
@@ -118,8 +119,8 @@ export interface Engine {
   compile<A extends readonly unknown[], R>(fn: TensorFunction<A, R>): Compiled<A, R>;
 }
 
-/** What the value of an option must be: a whole number of at least 1, true or false, or the path of a folder. */
-export type OptionKind = 'threads' | 'count' | 'flag' | 'folder';
+/** What the value of an option must be: a whole number of at least 1, true or false, a path, or a `Precision`. */
+export type OptionKind = 'threads' | 'count' | 'flag' | 'folder' | 'file' | 'precision';
 
 /** An engine as it describes itself. Nothing is loaded before `start`. */
 export interface EngineDefinition<Name extends string, Options> {

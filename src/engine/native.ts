@@ -44,6 +44,17 @@ export function copiesOf(c: LibraryHandle): Copies {
   } as unknown as Copies;
 }
 
+/** Memory of C that stays at its address until `free`. */
+export interface NativeMemory {
+  readonly address: Pointer;
+  free(): void;
+}
+
+export function allocate(bytes: number): NativeMemory {
+  const memory = koffi.alloc('uint8_t', Math.max(8, bytes));
+  return { address: Number(koffi.address(memory)), free: () => koffi.free(memory) };
+}
+
 /** Libraries already open. koffi unloads a library whose handle is collected, so the handles must live on. */
 const libraries: LibraryHandle[] = [];
 const stackBytes = 16 << 20;

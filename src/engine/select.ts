@@ -19,15 +19,17 @@ import { registerGradients } from './gradients.ts';
 import { onnx } from './onnx/index.ts';
 import { tensorflow } from './tensorflow/index.ts';
 import { tf } from './tf.ts';
+import { xla } from './xla/index.ts';
 
 /** The engines there are: a folder each, listed here and nowhere else. */
 interface Definitions {
   readonly onnx: typeof onnx;
+  readonly xla: typeof xla;
   readonly tensorflow: typeof tensorflow;
   readonly cpu: typeof cpu;
 }
 
-const definitions: Definitions = { onnx, tensorflow, cpu };
+const definitions: Definitions = { onnx, xla, tensorflow, cpu };
 
 /** Engines by name. */
 export type EngineName = keyof Definitions;
@@ -75,12 +77,16 @@ function resolveName(name: string): EngineName {
 const mostThreads = 1024;
 const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1;
 
+const isPath = (value: unknown): boolean => typeof value === 'string' && value !== '';
+
 /** What an option must be, by its kind: in words, and a test. */
 const kinds: Readonly<Record<OptionKind, readonly [wanted: string, fits: (value: unknown) => boolean]>> = {
   threads: [`a whole number from 1 to ${mostThreads}`, (value) => isCount(value) && value <= mostThreads],
   count: ['a whole number of at least 1', isCount],
   flag: ['true or false', (value) => typeof value === 'boolean'],
-  folder: ['the path of a folder', (value) => typeof value === 'string' && value !== ''],
+  folder: ['the path of a folder', isPath],
+  file: ['the path of a file', isPath],
+  precision: ["'float32' or 'bf16'", (value) => value === 'float32' || value === 'bf16'],
 };
 
 /** Throws at options that the engine does not take, or not with this value. */

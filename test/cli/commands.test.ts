@@ -31,7 +31,7 @@ test.each([
   [
     'an unknown engine',
     ['demo', '--out', folder, '--engine', 'abacus'],
-    /no engine "abacus": use onnx, tensorflow, cpu, auto/,
+    /no engine "abacus": use onnx, xla, tensorflow, cpu, auto/,
   ],
   ['a number of threads that is none', ['demo', '--threads', 'many'], /whole number/],
   ['a flag of the official models', ['sample', 'x', '--steps', '9'], /--steps: only for official models/],
@@ -103,10 +103,11 @@ test('doctor says what is there and what is missing', async () => {
 });
 
 test('doctor names an engine once a line, in columns', async () => {
-  const { out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '', TF_LIB_DIR: '' } });
+  const { out } = await cli(['doctor'], { env: { FFMPEG_BIN: '', PATH: '', TF_LIB_DIR: '', REWARD_FORCING_PJRT: '' } });
   const engines = out.split('\n').filter((line) => /^\w+ +engine /.test(line));
   expect(engines.map((line) => line.slice(0, 9 + 'engine tensorflow'.length).trimEnd())).toEqual([
     'ok       engine onnx',
+    expect.stringMatching(/^(ok|missing) +engine xla$/),
     expect.stringMatching(/^(ok|missing) +engine tensorflow$/),
     'ok       engine cpu',
   ]);
@@ -128,8 +129,11 @@ test('licences names every package that runs with this one', async () => {
 });
 
 test.each([
-  [['engine', 'install', 'paint'], /Allowed choices are tensorflow, ffmpeg/],
+  [['engine', 'install', 'paint'], /Allowed choices are xla, tensorflow, ffmpeg/],
   [['engine', 'install', 'ffmpeg', '--gpu'], /--gpu: only for tensorflow/],
+  [['engine', 'install', 'tensorflow', '--cuda13'], /--cuda13: only for xla/],
+  [['engine', 'install', 'xla'], /say which plugin, one of --cpu, --cuda12, --cuda13/],
+  [['engine', 'install', 'xla', '--cpu', '--cuda12'], /say which plugin/],
 ])('%j is a usage error', async (args, message) => {
   const { code, err } = await cli(args);
   expect([code, err]).toEqual([2, expect.stringMatching(message)]);

@@ -39,7 +39,7 @@ describe.each(engines)('check finite on %s', (name) => {
 describe('what can be used', () => {
   test('each engine is available or says why not and what to run', () => {
     const entries = engine.list();
-    expect(entries.map(({ name }) => name)).toEqual(['onnx', 'tensorflow', 'cpu']);
+    expect(entries.map(({ name }) => name)).toEqual(['onnx', 'xla', 'tensorflow', 'cpu']);
     for (const { available, reason } of entries) {
       expect(available).toBe(reason === null);
       if (reason !== null) expect(reason).toMatch(/Run: |run: |Use /);
@@ -48,7 +48,7 @@ describe('what can be used', () => {
 
   test('an unknown engine is refused with the known ones', async () => {
     await expect(engine.use('cuda' as never)).rejects.toThrow(
-      /unknown engine 'cuda'; use one of onnx, tensorflow, cpu/,
+      /unknown engine 'cuda'; use one of onnx, xla, tensorflow, cpu/,
     );
   });
 

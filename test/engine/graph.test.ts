@@ -155,11 +155,11 @@ test('rooms of the engine import downwards: graph, lazy, then the engines', () =
         return [...text.matchAll(/from '(\.[^']+)'/g)].map(([, to]) => new URL(to!, folder).pathname.split('/')[1]!);
       });
   expect(new Set(importsOf('graph'))).toEqual(new Set(['graph']));
-  for (const above of ['onnx', 'tensorflow', 'cpu', 'select.ts', 'index.ts']) {
+  for (const above of ['onnx', 'xla', 'tensorflow', 'cpu', 'select.ts', 'index.ts']) {
     expect(importsOf('lazy')).not.toContain(above);
   }
-  for (const one of ['onnx', 'tensorflow', 'cpu']) {
-    for (const other of ['onnx', 'tensorflow', 'cpu', 'select.ts', 'index.ts']) {
+  for (const one of ['onnx', 'xla', 'tensorflow', 'cpu']) {
+    for (const other of ['onnx', 'xla', 'tensorflow', 'cpu', 'select.ts', 'index.ts']) {
       if (other !== one) expect(importsOf(one)).not.toContain(other);
     }
   }

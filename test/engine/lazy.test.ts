@@ -191,7 +191,7 @@ describe('choosing an engine', () => {
   });
 
   test('unknown names and changed threads say what to do', async () => {
-    await expect(engine.use('gpu' as never)).rejects.toThrow(/unknown engine 'gpu'.*onnx, tensorflow, cpu, auto/);
+    await expect(engine.use('gpu' as never)).rejects.toThrow(/unknown engine 'gpu'.*onnx, xla, tensorflow, cpu, auto/);
     const { threads } = engine.report();
     await expect(engine.use('onnx', { threads: threads + 1 })).rejects.toThrow(/new process/);
     expect(engine.current()).toBe('onnx');

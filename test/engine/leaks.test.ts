@@ -37,7 +37,7 @@ function expectFlat(rounds: number, round: (i: number) => void): void {
 
 describe.each(engines)('on %s', (name) => {
   beforeAll(async () => {
-    await engine.use(name, name === 'onnx' ? { maxSessions } : {});
+    await engine.use(name, name === 'onnx' || name === 'xla' ? { maxSessions } : {});
   });
 
   test('1,000 steps of training', () => {

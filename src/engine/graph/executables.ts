@@ -6,8 +6,11 @@ import { type Graph, type Program, toProgram } from './graph.ts';
 import type { Constants, ElementType, Operations, TensorArray, TensorType } from './value.ts';
 
 export interface Executable {
-  /** Runs it; `outputs` must be zero and receives new data that the caller owns. Throws when a node fails. */
-  run(inputs: Pointers, outputs: Pointers): void;
+  /**
+   * Runs it; `outputs` must be zero and receives new data that the caller owns. Inputs marked in `spent` are released
+   * next, so that outputs may take their memory. Throws when a node fails.
+   */
+  run(inputs: Pointers, outputs: Pointers, spent: Uint8Array): void;
   release(): void;
 }
 
@@ -15,6 +18,8 @@ export interface GraphRuntime {
   readonly name: string;
   /** Channels in a block of `BlockedConv`, 0 where the engine has no such operator. */
   readonly channelBlock: number;
+  /** Whether its runs put outputs into the memory of spent inputs; the others are not told of any. */
+  readonly donates?: boolean;
   /** Compiles a graph. Throws what the library says when it refuses it. */
   compile(program: Program): Executable;
   /** New data with the content of `data`; the caller releases it. */

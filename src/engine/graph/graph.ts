@@ -18,6 +18,8 @@ export interface Graph {
   readonly nodes: readonly Node[];
   /** Values that enter by pointer. */
   readonly leaves: Value[];
+  /** Marks the leaves that nobody needs after the run: an engine may put outputs where they lie. */
+  readonly spent: Uint8Array;
   /** One-element host values: baked into the model until they are seen to change. */
   readonly scalars: Value[];
   /** Values that tensors still refer to. */
@@ -124,7 +126,8 @@ class Numbering {
 
   finish(nodes: readonly Node[]): Graph {
     const { leaves, scalars, outputs } = this;
-    return { nodes, leaves, scalars, outputs, structure: row.slice(0, this.#at), hash: hashOf(this.#at) };
+    const spent = new Uint8Array(leaves.length);
+    return { nodes, leaves, spent, scalars, outputs, structure: row.slice(0, this.#at), hash: hashOf(this.#at) };
   }
 }
 
@@ -151,6 +154,8 @@ export interface ProgramNode {
 export interface Program {
   readonly nodes: readonly ProgramNode[];
   readonly inputs: readonly Value[];
+  /** Marks the inputs that were spent when the graph was compiled; each run tells anew. */
+  readonly spent: Uint8Array;
   readonly outputs: readonly Value[];
   readonly constants: readonly Constant[];
 }
@@ -206,6 +211,7 @@ export function toProgram(graph: Graph, dynamic: Uint8Array, operations: Operati
   return {
     nodes: mergeEqual(nodes, new Set(graph.outputs)),
     inputs: [...graph.leaves, ...graph.scalars.filter((_, i) => dynamic[i])],
+    spent: graph.spent,
     outputs: graph.outputs,
     constants: [...constants],
   };

@@ -4,6 +4,7 @@ export type { Program, ProgramNode } from './graph.ts';
 export {
   type ArithmeticOperator,
   type Attributes,
+  type AttributesOf,
   type AttributeValue,
   attributeKinds,
   type ComparisonOperator,

@@ -53,7 +53,12 @@ export interface Observer {
   flushed(flushed: Flushed): void;
   /** Something happened that a replay could not repeat. */
   refused(reason: string): void;
+  /** Whether the data of a value that no tensor refers to any more is of no use to it either. */
+  maySpend(value: Value): boolean;
 }
+
+/** A run failed that had taken over the data of its inputs: nothing is left to run again. */
+class LostInputs extends Error {}
 
 export class Recorder {
   readonly runtime: GraphRuntime;
@@ -119,8 +124,9 @@ export class Recorder {
     const nodes = liveNodes(pending);
     try {
       if (nodes.length > 0) this.#execute(nodes);
-    } catch {
-      this.#isolate(nodes);
+    } catch (error) {
+      if (error instanceof LostInputs) this.#fail(nodes, error);
+      else this.#isolate(nodes);
     } finally {
       for (const node of pending) for (const output of node.outputs) output.node = null;
     }
@@ -133,11 +139,19 @@ export class Recorder {
 
   #execute(nodes: readonly Node[]): void {
     const graph = describeGraph(nodes);
+    if (this.runtime.donates) this.#markSpent(graph);
     const compiled = this.executables.obtain(graph);
     this.#run(graph, compiled);
     this.flushes++;
     this.nodes += nodes.length;
     this.observer?.flushed({ graph, compiled });
+  }
+
+  #markSpent({ leaves, spent }: Graph): void {
+    leaves.forEach((leaf, i) => {
+      const isFree = leaf.refs <= 0 && leaf.holds <= 0;
+      if (isFree && (this.observer?.maySpend(leaf) ?? true)) spent[i] = 1;
+    });
   }
 
   #run(graph: Graph, compiled: CompiledGraph): void {
@@ -155,7 +169,10 @@ export class Recorder {
     });
     outputs.reset(graph.outputs.length);
     try {
-      compiled.executable.run(inputs, outputs);
+      compiled.executable.run(inputs, outputs, graph.spent);
+    } catch (cause) {
+      if (graph.spent.includes(1)) throw new LostInputs((cause as Error).message, { cause });
+      throw cause;
     } finally {
       for (const pointer of uploaded) runtime.releaseValue(pointer);
     }
@@ -199,6 +216,13 @@ export class Recorder {
       }
     }
     for (const value of made) if (value.refs <= 0 && value.holds <= 0) this.free(value);
+  }
+
+  #fail(nodes: readonly Node[], error: Error): void {
+    for (const output of nodes.flatMap(({ outputs }) => outputs)) {
+      output.error = error;
+      output.node = null;
+    }
   }
 
   #inheritedError(node: Node): Error | null {

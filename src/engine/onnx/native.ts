@@ -2,7 +2,17 @@
  * The ONNX Runtime library and the C functions used, bound through koffi. Loading happens in `loadNative`, never on import.
  */
 import koffi from 'koffi';
-import { type Bound, type Copies, copiesOf, cType, openLibrary, type Pointer, presetVariable } from '../native.ts';
+import {
+  allocate,
+  type Bound,
+  type Copies,
+  copiesOf,
+  cType,
+  type NativeMemory,
+  openLibrary,
+  type Pointer,
+  presetVariable,
+} from '../native.ts';
 import { findRuntime, installCommand } from './library.ts';
 
 /**
@@ -51,8 +61,7 @@ type Signatures = {
 
 export interface NativeApi extends Bound<Signatures>, Copies {
   readonly version: string;
-  /** Memory that stays at its address until `free`. */
-  allocate(bytes: number): { readonly address: Pointer; free(): void };
+  allocate(bytes: number): NativeMemory;
   decodeString(address: Pointer): string;
 }
 
@@ -78,11 +87,6 @@ function bindTable(base: unknown): Record<string, unknown> {
     bound[name] = koffi.decode(table[slot], koffi.proto(`Ort${name}`, cType(result), parameters.map(cType)));
   }
   return bound;
-}
-
-function allocate(bytes: number): { address: Pointer; free(): void } {
-  const memory = koffi.alloc('uint8_t', Math.max(8, bytes));
-  return { address: Number(koffi.address(memory)), free: () => koffi.free(memory) };
 }
 
 /**

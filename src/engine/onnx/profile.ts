@@ -17,7 +17,7 @@ interface TraceEvent {
 }
 
 /** While it watches, compiled functions run as they are, so that the profile sees their operations. */
-const onlooker: Observer = { flushed: () => undefined, refused: () => undefined };
+const onlooker: Observer = { flushed: () => undefined, refused: () => undefined, maySpend: () => true };
 
 /** Node names begin with the kernel that recorded them: see encode.ts. */
 function addUp(events: readonly TraceEvent[]): ProfileStacks {

@@ -1,6 +1,5 @@
 /** Sets up libtensorflow by pip in a virtual environment of the project: nothing outside that folder is touched. */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { pipCommands, pythonOf, runCommands } from '../pip.ts';
 import { environmentFolder, libraryOfPython, type TensorflowLibrary } from './library.ts';
 
 export interface InstallOptions {
@@ -20,32 +19,13 @@ export function installCommands({
   python = 'python3',
 }: InstallOptions): readonly (readonly string[])[] {
   const wheel = gpu ? 'tensorflow[and-cuda]' : process.platform === 'linux' ? 'tensorflow-cpu' : 'tensorflow';
-  return [
-    [python, '-m', 'venv', folder],
-    [join(folder, 'bin', 'python'), '-m', 'pip', 'install', '--upgrade', wheel],
-  ];
-}
-
-function run(command: readonly string[]): Promise<void> {
-  const [program = '', ...args] = command;
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-    child.once('error', (cause) =>
-      reject(new Error(`cannot run ${program}: ${cause.message}. Install Python 3.10 or newer`, { cause })),
-    );
-    child.once('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`'${command.join(' ')}' ended with exit code ${code}`)),
-    );
-  });
+  return pipCommands(folder, python, ['--upgrade', wheel]);
 }
 
 /** Installs TensorFlow's wheel into the folder and returns the library in it. Throws with the command that failed. */
 export async function installTensorflow(options: InstallOptions = {}): Promise<TensorflowLibrary> {
-  for (const command of installCommands(options)) {
-    options.onCommand?.(command.join(' '));
-    await run(command);
-  }
-  const python = join(options.folder ?? environmentFolder, 'bin', 'python');
+  await runCommands(installCommands(options), options.onCommand);
+  const python = pythonOf(options.folder ?? environmentFolder);
   const library = libraryOfPython(python);
   if (library) return library;
   throw new Error(

@@ -6,7 +6,14 @@ import type { FrameChoice, Reward } from '../../reward/index.ts';
 import { meanAndStd } from '../../reward/internal.ts';
 import { generateClips, type VideoModel } from '../../sampler/index.ts';
 import * as train from '../../train/index.ts';
-import { type LatentBank, latentSource, promptSource, stacked, stillSource, type WorldJudge } from '../../world/index.ts';
+import {
+  type LatentBank,
+  latentSource,
+  promptSource,
+  stacked,
+  stillSource,
+  type WorldJudge,
+} from '../../world/index.ts';
 import { encodeClips, trainingClips } from '../../world/internal.ts';
 import type { Work } from '../networks/place.ts';
 import { clipLatentShape, phase1Settings, phase2Settings, studentSchedule, videoModel } from '../networks/settings.ts';

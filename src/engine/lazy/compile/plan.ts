@@ -22,6 +22,9 @@ export class Plan {
   readonly #inputs: Pointers;
   readonly #outputs: Pointers;
   readonly #uploads: number[];
+  /** Variable of each source whose old data an assignment may replace in place; undefined for the others. */
+  readonly #replaced: readonly (Variable | undefined)[];
+  readonly #spent: Uint8Array;
 
   constructor(outcome: Outcome, backend: GraphBackend) {
     this.outcome = outcome;
@@ -32,6 +35,8 @@ export class Plan {
     this.#held = [...constantsOf(outcome.sources).filter((value) => value.refs <= 0), ...constantsOf(given)];
     for (const value of this.#held) value.holds++;
     this.#uploads = this.#uploadScalars();
+    this.#replaced = outcome.sources.map((origin) => replacedBy(origin, outcome));
+    this.#spent = new Uint8Array(outcome.sources.length);
     this.#inputs = new Pointers(outcome.sources.length + this.#uploads.length);
     this.#outputs = new Pointers(outcome.outputs.length);
     this.#uploads.forEach((pointer, i) => {
@@ -62,7 +67,7 @@ export class Plan {
     const { compiled, outputs } = this.outcome;
     this.#outputs.reset(outputs.length);
     try {
-      compiled.executable.run(this.#inputs, this.#outputs);
+      compiled.executable.run(this.#inputs, this.#outputs, this.#spent);
     } catch (cause) {
       throw new StalePlan('the run failed', { cause });
     }
@@ -79,6 +84,7 @@ export class Plan {
       if (value.error) throw value.error;
       if (value.pointer === 0) throw new StalePlan('data of the plan was freed');
       this.#inputs.set(i, value.pointer);
+      this.#spent[i] = recorder.runtime.donates && this.#replaced[i] && isUnshared(value) ? 1 : 0;
     }
   }
 
@@ -108,8 +114,7 @@ export class Plan {
   /** An output used once, for a variable whose data nobody shares, replaces that data in place. */
   #canSwap(variable: Variable, origin: Origin): boolean {
     if (origin.kind !== 'output' || this.outcome.outputs[origin.index]!.uses !== 1) return false;
-    const value = this.#backend.valueFor(variable);
-    return value.refs === 1 && value.holds === 0;
+    return isUnshared(this.#backend.valueFor(variable));
   }
 
   #swap(variable: Variable, origin: Origin): void {
@@ -139,6 +144,21 @@ export class Plan {
   #wrap(value: Value): Tensor {
     return tf.engine().makeTensorFromTensorInfo(this.#backend.handle(value));
   }
+}
+
+/** Whether one tensor and no plan holds the data. */
+function isUnshared(value: Value): boolean {
+  return value.refs === 1 && value.holds === 0;
+}
+
+/** The variable that a source is, where an output replaces it and no result or other variable gets it as it was. */
+function replacedBy(source: Origin, { assigned, results, outputs }: Outcome): Variable | undefined {
+  if (source.kind !== 'variable') return undefined;
+  const { variable } = source;
+  const isWanted = (origin: Origin): boolean => origin.kind === 'variable' && origin.variable === variable;
+  if (results.some(isWanted) || assigned.some(({ origin }) => isWanted(origin))) return undefined;
+  const next = assigned.find((each) => each.variable === variable)?.origin;
+  return next?.kind === 'output' && outputs[next.index]!.uses === 1 ? variable : undefined;
 }
 
 function assignAndDispose(variable: Variable, source: Tensor, args: readonly Tensor[]): void {

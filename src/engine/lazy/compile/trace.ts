@@ -71,6 +71,11 @@ export class Trace implements Observer {
     this.reason ??= reason;
   }
 
+  /** What the function made itself lives on as a constant of the plan; variables as they were do not. */
+  maySpend(value: Value): boolean {
+    return this.#known.get(value)?.kind === 'variable';
+  }
+
   flushed(flush: Flushed): void {
     this.#flush = flush;
     if (++this.#flushCount > 1) this.refused('it ran what was pending more than once (a read or engine.flush inside)');
