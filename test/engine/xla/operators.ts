@@ -53,7 +53,7 @@ export const operators: Record<keyof typeof lowerings, Computation> = {
   Einsum: () => [
     tf.einsum('bij,bjk->bki', floats([2, 3, 4], 1), floats([2, 4, 5], 2)),
     tf.einsum('ij->j', x()),
-    tf.einsum('ij,jk->k', x(), floats([4, 5], 2)),
+    tf.einsum('ij,jk->ki', x(), floats([4, 5], 2)),
   ],
   Elu: map(tf.elu),
   Equal: () => tf.equal(integers([3, 4], 0, 3, 1), integers([4], 0, 3, 2)),
