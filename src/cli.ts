@@ -6,7 +6,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DemoFlags } from './cli/demo.ts';
 import type { EvaluateFlags } from './cli/evaluate.ts';
-import { exitCodeOf, explain, guardOutput, UsageError } from './cli/failure.ts';
+import { exitCodeOf, explain, guardOutput } from './cli/failure.ts';
 import type { InstallFlags } from './cli/install.ts';
 import { handOver } from './cli/kernel-program.ts';
 import type { SampleFlags } from './cli/sample.ts';
