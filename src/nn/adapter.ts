@@ -58,9 +58,14 @@ function product({ down, up }: { down: string; up: string }, own: (name: string)
   return tf.matMul(matrix(b, b.shape[0]!), matrix(a, rank));
 }
 
+/** The module of a weight; parameters that are no weight or bias stand for themselves. */
+export function moduleOf(weight: string): string {
+  return weight.replace(/\.(weight|bias)$/, '');
+}
+
 /** The name of the variable that holds A, B or a difference of a weight: `blocks.0.self_attn.q.lora_A.weight`. */
 export function changeName(weight: string, part: 'lora_A' | 'lora_B' | 'diff'): string {
-  const module = weight.replace(/\.(weight|bias)$/, '');
+  const module = moduleOf(weight);
   if (part !== 'diff') return `${module}.${part}.weight`;
   return weight.endsWith('.bias') ? `${module}.diff_b` : `${module}.diff`;
 }

@@ -1,5 +1,5 @@
 /** What the layers above build networks with beside the public names. */
-export { adapt, type Change, type Changes, changeName, wantedAdapter } from './adapter.ts';
+export { adapt, type Change, type Changes, changeName, moduleOf, wantedAdapter } from './adapter.ts';
 export {
   checkFinite,
   copiesUploads,

@@ -2,7 +2,7 @@
 import { type Tensor, tf } from '../engine/tf.ts';
 import type { HostTensor } from '../io/index.ts';
 import { elementCount } from '../io/internal.ts';
-import { Adapter, adapt, type Change, changeName, wantedAdapter } from './adapter.ts';
+import { Adapter, adapt, type Change, changeName, moduleOf, wantedAdapter } from './adapter.ts';
 import type { Net } from './net.ts';
 import { type Key, random } from './random.ts';
 import { constant } from './shapes.ts';
@@ -74,7 +74,6 @@ function targetsOf<Config>(
   const matrices = [...architecture.shapes(config)].filter(
     ([name, shape]) => name.endsWith('.weight') && shape.length >= 2,
   );
-  const moduleOf = (name: string): string => name.slice(0, -'.weight'.length);
   const isEnd = (module: string, end: string): boolean => module === end || module.endsWith(`.${end}`);
   if (Array.isArray(targets)) {
     const absent = targets.filter((end) => !matrices.some(([name]) => isEnd(moduleOf(name), end)));

@@ -31,9 +31,17 @@ export interface LoadLoraOptions extends ReadLoraOptions {
 export async function loadLora<Config, View extends OwnedWeights>(
   net: Net<Config, View>,
   path: string,
-  { strength = 1, onUnfit, trainable = true, ...options }: LoadLoraOptions = {},
+  options: LoadLoraOptions = {},
 ): Promise<Net<Config, View>> {
-  const content = await readLora(path, net, options);
+  return layLora(net, await readLora(path, net, options), options);
+}
+
+/** The net with what {@link readLora} has read over it. */
+export function layLora<Config, View extends OwnedWeights>(
+  net: Net<Config, View>,
+  content: LoraContent,
+  { strength = 1, onUnfit, trainable = true }: LoadLoraOptions = {},
+): Net<Config, View> {
   const { changes, tensors, unfit } = content;
   if (unfit.length > 0) (onUnfit ?? refuse(content, net))(unfit);
   const over = net.about.origin ?? net.architecture.name;

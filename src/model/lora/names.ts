@@ -1,6 +1,6 @@
 /** What the keys of LoRA files stand for, in the namings that trainers and loaders use. */
 import type { Architecture, Shapes } from '../../nn/index.ts';
-import { plainName } from '../../nn/internal.ts';
+import { moduleOf, plainName } from '../../nn/internal.ts';
 
 /** What a tensor of a LoRA file is for its module. */
 export type LoraPart = 'down' | 'up' | 'alpha' | 'diff' | 'diff_b' | 'diff_m';
@@ -105,11 +105,6 @@ function underscoredNames<Config>({ diffusersName }: Architecture<Config>, shape
   }
   for (const key of twice) found.delete(key);
   return found;
-}
-
-/** The module of a weight; parameters that are no weight or bias stand for themselves. */
-export function moduleOf(weight: string): string {
-  return weight.replace(/\.(weight|bias)$/, '');
 }
 
 /** kohya-ss writes an underscore for every dot. */

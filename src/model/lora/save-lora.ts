@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { type HostTensor, hostTensor, toFloat32, writeAtomic, writePth, writeSafetensors } from '../../io/index.ts';
 import { toBfloat16, toFloat16 } from '../../io/internal.ts';
 import { type Architecture, type Net, toHost } from '../../nn/index.ts';
-import { type Change, wantedAdapter } from '../../nn/internal.ts';
-import { kohyaName, moduleOf } from './names.ts';
+import { type Change, moduleOf, wantedAdapter } from '../../nn/internal.ts';
+import { kohyaName } from './names.ts';
 import { diffusersMetadata, diffusersPrefix } from './peft-config.ts';
 
 /** Who reads the file: see {@link saveLora}. */

@@ -4,8 +4,8 @@ import { elementCount } from '../../io/internal.ts';
 import type { Net } from '../../nn/index.ts';
 import { copiesUploads } from '../../nn/internal.ts';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.ts';
-import { type LoadLoraOptions, loadLora } from '../lora/load-lora.ts';
-import { readLora } from '../lora/read-lora.ts';
+import { type LoadLoraOptions, layLora } from '../lora/load-lora.ts';
+import { type LoraContent, readLora } from '../lora/read-lora.ts';
 import type { Umt5Config } from '../text/umt5.ts';
 import { type Umt5FileEncoder, umt5FileConfig, umt5FileEncoder } from '../text/umt5-file.ts';
 import { openTokenizer } from '../tokenizer/tokenizer.ts';
@@ -104,11 +104,13 @@ export async function openWan(folder: string, options: OpenWanOptions = {}): Pro
     for (const each of nets) each.dispose();
   };
   try {
+    let loraParameters = 0;
     for (const { path, ...rest } of options.loras ?? []) {
-      nets.push(await loadLora(nets.at(-1)!, path, { ...rest, trainable: false }));
+      const content = await readLora(path, base, rest);
+      loraParameters += parametersIn(content);
+      nets.push(layLora(nets.at(-1)!, content, { ...rest, trainable: false }));
     }
     const net = nets.at(-1)!;
-    const loraParameters = await loraSizes(options.loras, net.config);
     const text = await openText(files, net.config, promptCache);
     const { file, config } = await recogniseVaeFile(files);
     const entries = file.entries({ reuse: copiesUploads() });
@@ -128,10 +130,13 @@ export async function openWan(folder: string, options: OpenWanOptions = {}): Pro
 async function loraSizes(loras: readonly WanLora[] = [], config: WanConfig): Promise<number> {
   let count = 0;
   for (const { path, ...options } of loras) {
-    const { tensors } = await readLora(path, { architecture: wan, config }, options);
-    for (const [, { shape }] of tensors) count += elementCount(shape);
+    count += parametersIn(await readLora(path, { architecture: wan, config }, options));
   }
   return count;
+}
+
+function parametersIn({ tensors }: LoraContent): number {
+  return tensors.reduce((count, [, { shape }]) => count + elementCount(shape), 0);
 }
 
 async function openText(files: WanFiles, dit: WanConfig, cache: string | null): Promise<Umt5FileEncoder> {

@@ -142,6 +142,7 @@ function stageFolders({ recipe, world }: StudyPlace): string[] {
   const judges = world.judges.map(({ id }) => id);
   return [
     ...recipe.vae.phases.map((_, i) => `vae-${i + 1}`),
+    ...(recipe.teacher.stills ? ['teacher-stills'] : []),
     ...others,
     ...judges,
     ...VARIANTS.map(({ name }) => name),

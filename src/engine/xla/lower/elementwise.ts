@@ -1,5 +1,5 @@
 /** Operators that work on each element, with broadcasting. */
-import type { ArithmeticOperator, ComparisonOperator, UnaryOperator } from '../../graph/index.ts';
+import type { ArithmeticOperator, ComparisonOperator, OperatorName, UnaryOperator } from '../../graph/index.ts';
 import type { Comparison, Emitter, Term } from './emitter.ts';
 import type { Lowering } from './lowering.ts';
 
@@ -56,18 +56,20 @@ const formulas: { readonly [Name in UnaryOperator]: Formula } = {
   Tanh: named('tanh'),
 };
 
-function unaryLowering(name: UnaryOperator): Lowering<UnaryOperator> {
-  return ([x], _, __, h) => formulas[name](x!, h);
-}
-
-/** A lowering for each operator of a list of names. */
-function each<Name extends string, L>(names: readonly Name[], lowering: (name: Name) => L): Record<Name, L> {
-  return Object.fromEntries(names.map((name) => [name, lowering(name)])) as Record<Name, L>;
+/** A lowering for each operator of a table, from what the table says of it. */
+function each<Name extends OperatorName, Entry>(
+  table: Readonly<Record<Name, Entry>>,
+  lowering: (entry: Entry) => Lowering<Name>,
+): Record<Name, Lowering<Name>> {
+  const entries = Object.entries<Entry>(table).map(([name, entry]) => [name, lowering(entry)]);
+  return Object.fromEntries(entries) as Record<Name, Lowering<Name>>;
 }
 
 export const unary: Record<UnaryOperator, Lowering<UnaryOperator>> = each(
-  Object.keys(formulas) as UnaryOperator[],
-  unaryLowering,
+  formulas,
+  (formula): Lowering<UnaryOperator> =>
+    ([x], _, __, h) =>
+      formula(x!, h),
 );
 
 const arithmeticNames: { readonly [Name in ArithmeticOperator]: string } = {
@@ -81,10 +83,10 @@ const arithmeticNames: { readonly [Name in ArithmeticOperator]: string } = {
 };
 
 export const arithmetic: Record<ArithmeticOperator, Lowering<ArithmeticOperator>> = each(
-  Object.keys(arithmeticNames) as ArithmeticOperator[],
+  arithmeticNames,
   (name): Lowering<ArithmeticOperator> =>
     ([a, b], _, [result], h) =>
-      h.binary(arithmeticNames[name], a!, b!, result!.shape),
+      h.binary(name, a!, b!, result!.shape),
 );
 
 const directions: { readonly [Name in ComparisonOperator]: Comparison } = {
@@ -96,10 +98,10 @@ const directions: { readonly [Name in ComparisonOperator]: Comparison } = {
 };
 
 export const comparison: Record<ComparisonOperator, Lowering<ComparisonOperator>> = each(
-  Object.keys(directions) as ComparisonOperator[],
-  (name): Lowering<ComparisonOperator> =>
+  directions,
+  (direction): Lowering<ComparisonOperator> =>
     ([a, b], _, [result], h) =>
-      h.compare(directions[name], a!, b!, result!.shape),
+      h.compare(direction, a!, b!, result!.shape),
 );
 
 export const and: Lowering<'And'> = ([a, b], _, [result], h) => h.binary('and', a!, b!, result!.shape);

@@ -147,17 +147,20 @@ export class Emitter {
     return this.op(name.includes('.') ? name : `stablehlo.${name}`, [x], x);
   }
 
+  /** The second input of an operation: a number is a constant of the first one's type. */
+  #like({ dtype }: Term, b: Term | number): Term {
+    return typeof b === 'number' ? this.constant(dtype, [], [b]) : b;
+  }
+
   /** Two inputs that broadcast to `shape`, that of the first unless given. */
   binary(name: string, a: Term, b: Term | number, shape: readonly number[] = a.shape): Term {
-    const right = typeof b === 'number' ? this.constant(a.dtype, [], [b]) : b;
-    const operands = [this.broadcast(a, shape), this.broadcast(right, shape)];
+    const operands = [this.broadcast(a, shape), this.broadcast(this.#like(a, b), shape)];
     return this.op(`stablehlo.${name}`, operands, { dtype: a.dtype, shape });
   }
 
   compare(direction: Comparison, a: Term, b: Term | number, shape: readonly number[] = a.shape): Term {
-    const right = typeof b === 'number' ? this.constant(a.dtype, [], [b]) : b;
     const kind = isFloat(a.dtype) ? 'FLOAT' : a.dtype === 'bool' ? 'UNSIGNED' : 'SIGNED';
-    const operands = [this.broadcast(a, shape), this.broadcast(right, shape)];
+    const operands = [this.broadcast(a, shape), this.broadcast(this.#like(a, b), shape)];
     return this.op(
       'stablehlo.compare',
       operands,
@@ -171,8 +174,7 @@ export class Emitter {
 
   /** condition ? a : b; a condition of another shape broadcasts. */
   select(condition: Term, a: Term, b: Term | number, shape: readonly number[] = a.shape): Term {
-    const other = typeof b === 'number' ? this.constant(a.dtype, [], [b]) : b;
-    const operands = [condition, a, other].map((operand) => this.broadcast(operand, shape));
+    const operands = [condition, a, this.#like(a, b)].map((operand) => this.broadcast(operand, shape));
     return this.op('stablehlo.select', operands, { dtype: a.dtype, shape });
   }
 

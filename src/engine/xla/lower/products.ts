@@ -19,7 +19,8 @@ function suitsBf16(a: Term, b: Term, { batch, contract }: ProductAxes): boolean 
   return a.dtype === 'float32' && free(a, 0) > 1 && free(b, 1) > 1;
 }
 
-const highest = '[#stablehlo<precision HIGHEST>, #stablehlo<precision HIGHEST>]';
+/** Products of float32 in float32: accelerators take less by default. */
+export const highest = '[#stablehlo<precision HIGHEST>, #stablehlo<precision HIGHEST>]';
 const usual = '[#stablehlo<precision DEFAULT>, #stablehlo<precision DEFAULT>]';
 
 /** Sums of products: the result has the batch axes, then the other axes of a, then those of b. */

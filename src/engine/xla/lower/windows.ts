@@ -2,6 +2,7 @@
 import { sizeOf } from '../../graph/index.ts';
 import { type Combiner, type Emitter, identityOf, ints, matrix, region, type Term, type TermType } from './emitter.ts';
 import type { Lowering } from './lowering.ts';
+import { highest } from './products.ts';
 
 /** Zeros before and after each axis, from ONNX's list of all before, then all after. */
 function pairs(pads: readonly number[]): [number, number][] {
@@ -17,8 +18,6 @@ interface Convolution {
   readonly dilations: readonly number[];
   readonly groups: number;
 }
-
-const highest = '[#stablehlo<precision HIGHEST>, #stablehlo<precision HIGHEST>]';
 
 /** x [B, In, ...] by weights [Out, In/groups, ...]. */
 function convolved(x: Term, weight: Term, result: TermType, convolution: Convolution, h: Emitter): Term {

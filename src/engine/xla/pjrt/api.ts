@@ -17,7 +17,6 @@ const functions = {
   PJRT_Event_Destroy: [5, 1],
   PJRT_Event_Await: [8, 1],
   PJRT_Client_Create: [10, 9],
-  PJRT_Client_Destroy: [11, 1],
   PJRT_Client_PlatformName: [12, 3],
   PJRT_Client_PlatformVersion: [14, 3],
   PJRT_Client_AddressableDevices: [16, 3],
