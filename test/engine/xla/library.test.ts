@@ -1,6 +1,5 @@
 /** Finding, refusing and installing a plugin, and the store of executables: all that needs no plugin. */
 import { mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as engine from '../../../src/engine/index.ts';
@@ -9,12 +8,14 @@ import { installCommands } from '../../../src/engine/xla/install.ts';
 import { findPlugin } from '../../../src/engine/xla/library.ts';
 import { checkVersion, PjrtApi, wantedVersion } from '../../../src/engine/xla/pjrt/api.ts';
 import { ExecutableStore } from '../../../src/engine/xla/store.ts';
+import { testFolder } from '../../folder.ts';
 
 afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-const folder = (): string => mkdtempSync(join(tmpdir(), 'xla-'));
+const all = await testFolder('xla');
+const folder = (): string => mkdtempSync(join(all, 'test-'));
 
 /** A virtual environment with an empty file where a wheel would have its plugin. */
 function environmentWith(...libraries: string[]): string {
